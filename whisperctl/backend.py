@@ -1,0 +1,173 @@
+"""The backend contract, and how installed backends are found.
+
+A backend is a class named by an entry point in the group ``whisperctl.backends``::
+
+    [project.entry-points."whisperctl.backends"]
+    native = "whisperctl_native:NativeBackend"
+
+It is called with no arguments to give a ``Backend``. Only the chosen backend is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from whisperctl.errors import BackendError
+from whisperctl.transcript import Segment, Transcript
+
+if TYPE_CHECKING:
+    from whisperctl.audio import Audio
+    from whisperctl.decoding import DecodeOptions
+
+GROUP = "whisperctl.backends"
+
+OnSegment = Callable[[Segment], None]
+OnProgress = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeInfo:
+    """One way a backend can run: ``problem`` says why it cannot here and what to install."""
+
+    name: str
+    version: str = ""
+    problem: str | None = None
+
+    @property
+    def available(self) -> bool:
+        """Whether the runtime can be used on this machine."""
+        return self.problem is None
+
+
+@dataclass(frozen=True, slots=True)
+class BackendInfo:
+    """What a backend is made of and can do here.
+
+    ``runtimes`` is in order of preference; a backend with a single way to run has one of them.
+    ``system_info`` is whisper.cpp's own line of CPU features, empty when it cannot be had.
+    """
+
+    name: str
+    version: str
+    engine: str
+    runtimes: tuple[RuntimeInfo, ...]
+    system_info: str = ""
+
+    @property
+    def available(self) -> bool:
+        """Whether at least one runtime works here."""
+        return any(runtime.available for runtime in self.runtimes)
+
+
+class Session(Protocol):
+    """One loaded model, for any number of recordings, one at a time.
+
+    ``close`` releases everything (threads, processes, memory) and may be called more than once.
+    """
+
+    def transcribe(
+        self,
+        audio: Audio,
+        options: DecodeOptions,
+        *,
+        on_segment: OnSegment | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Transcript:
+        """Transcribe ``audio`` with exactly these options; nothing lingers from earlier calls.
+
+        Callbacks run in the caller's thread while the engine works: ``on_segment`` with each
+        segment as it is decided, ``on_progress`` with a fraction from 0 to 1. An exception raised
+        in one, or KeyboardInterrupt, stops the engine within a second and propagates; the session
+        can be used again afterwards.
+
+        Raises:
+            BackendError: the engine failed.
+            UsageError: an option does not fit the model (such as a language it does not know).
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the model and everything the engine holds."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class Backend(Protocol):
+    """An engine that turns speech into text."""
+
+    name: str
+
+    def describe(self) -> BackendInfo:
+        """Say what this backend is and whether it works here; never raises for a missing part."""
+        ...
+
+    def open(self, model: Path, *, threads: int, runtime: str | None = None) -> Session:
+        """Load a ggml model file.
+
+        Args:
+            model: a ggml model file, already recognised as whole.
+            threads: how many threads compute with, at least 1.
+            runtime: one of ``describe().runtimes``; ``None`` takes the first available one.
+
+        Raises:
+            BackendError: the runtime is unknown or unavailable, or the engine failed to start.
+            ModelError: the engine refused the model.
+        """
+        ...
+
+
+def installed() -> dict[str, EntryPoint]:
+    """Entry points of all installed backends by name, sorted; imports none of them.
+
+    Raises:
+        BackendError: two distributions claim one name.
+    """
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=GROUP):
+        other = found.setdefault(entry.name, entry)
+        if other.value != entry.value:
+            raise BackendError(
+                f'two packages provide a backend named "{entry.name}" ({_owner(other)} and '
+                f"{_owner(entry)}): uninstall one of them"
+            )
+    return dict(sorted(found.items()))
+
+
+def load(name: str) -> Backend:
+    """Import the backend called ``name``.
+
+    Raises:
+        BackendError: no such backend is installed, or importing it failed.
+    """
+    backends = installed()
+    if name not in backends:
+        have = ", ".join(backends) or "none"
+        raise BackendError(
+            f'backend "{name}" is not installed (installed: {have}); '
+            f"try: pip install whisperctl-{name}"
+        )
+    entry = backends[name]
+    try:
+        factory: Callable[[], Backend] = entry.load()
+        return factory()
+    except Exception as error:
+        raise BackendError(
+            f'backend "{name}" ({_owner(entry)}) failed to load: {type(error).__name__}: {error}'
+        ) from error
+
+
+def _owner(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist is not None else entry.value

@@ -1,0 +1,50 @@
+"""Every error whisperctl raises on purpose.
+
+::
+
+    WhisperctlError
+    ├── UsageError      an option or argument is wrong; exit code 2
+    ├── AudioError      a media file is missing, empty, damaged, or holds no audio
+    ├── ModelError      a model is unknown, missing, truncated, or not a ggml file
+    ├── BackendError    a backend is unknown or unavailable, or its engine failed
+    │   └── GuestError  the program inside the sandbox trapped, aborted, or broke the protocol
+    ├── OutputError     a result could not be written
+    └── Cancelled       the person, or a callback, asked for a run to stop
+
+A message is one line: what is wrong, with which file, and what to do about it. Lower layers raise;
+only ``whisperctl.cli`` prints or exits.
+"""
+
+from __future__ import annotations
+
+
+class WhisperctlError(Exception):
+    """Base of every error whisperctl raises on purpose; its text is fit to show to a person."""
+
+
+class UsageError(WhisperctlError):
+    """An option or an argument is wrong."""
+
+
+class AudioError(WhisperctlError):
+    """A media file is missing, empty, damaged, or holds no audio."""
+
+
+class ModelError(WhisperctlError):
+    """A model is unknown, missing, truncated, or not a ggml Whisper file."""
+
+
+class BackendError(WhisperctlError):
+    """A backend is unknown or unavailable, or its engine failed."""
+
+
+class GuestError(BackendError):
+    """The program inside the sandbox trapped, aborted, or broke the protocol."""
+
+
+class OutputError(WhisperctlError):
+    """A result could not be written."""
+
+
+class Cancelled(WhisperctlError):
+    """A run was stopped before its end, by the person or by a callback."""

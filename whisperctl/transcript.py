@@ -1,0 +1,85 @@
+"""What a transcription is: segments, their tokens, and where the time went.
+
+Plain frozen data with no engine behind it. Times are seconds from the start of the audio,
+durations of work are milliseconds (as whisper.cpp prints them), memory is bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+PHASES = ("load", "mel", "sample", "encode", "decode", "batchd", "prompt", "total")
+"""whisper.cpp's phases, in the order ``whisper_print_timings`` prints them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One decoded token: its id in the model's vocabulary, its bytes, and its probability.
+
+    A token may hold part of a UTF-8 character, hence bytes: join tokens before decoding.
+    """
+
+    id: int
+    data: bytes
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of speech: ``start_s`` to ``end_s`` seconds, and its text as the model wrote it.
+
+    ``text`` keeps whisper.cpp's leading space; writers strip it where their format wants that.
+    """
+
+    start_s: float
+    end_s: float
+    text: str
+    tokens: tuple[Token, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Time spent in one of whisper.cpp's phases, over ``runs`` calls."""
+
+    total_ms: float
+    runs: int = 1
+
+    @property
+    def per_run_ms(self) -> float:
+        """Milliseconds a call."""
+        return self.total_ms / max(1, self.runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the time of one run went.
+
+    ``phases`` is whisper.cpp's own account, keyed by the names in ``PHASES``; the rest is what only
+    the host can see. ``None`` means that the backend has no such step. ``module_compile_ms`` and
+    ``instantiate_ms`` belong to opening the session, ``wall_ms`` to the ``transcribe`` call.
+    """
+
+    phases: Mapping[str, Phase] = field(default_factory=dict)
+    wall_ms: float = 0.0
+    audio_decode_ms: float | None = None
+    module_compile_ms: float | None = None
+    instantiate_ms: float | None = None
+    peak_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The result of one run over one recording."""
+
+    segments: tuple[Segment, ...]
+    language: str
+    duration_s: float
+    timings: Timings = field(default_factory=Timings)
+    language_probability: float | None = None
+    system_info: str = ""
+
+    @property
+    def text(self) -> str:
+        """All segments' text, joined as the model wrote it and stripped at both ends."""
+        return "".join(segment.text for segment in self.segments).strip()
