@@ -1,0 +1,424 @@
+// The guest: whisper.cpp as a plain WASI command that speaks the protocol of ../PROTOCOL.md, requests
+// on standard input, events on standard output. It opens no file, reads no environment and takes no
+// arguments; whatever a WASI runtime gives it beyond the two streams and a clock stays unused.
+
+#include "whisper.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdarg>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+#define JSON_NOEXCEPTION
+#include "json.hpp"
+
+#ifndef WHISPERCTL_VARIANT
+#error "the build names the variant"
+#endif
+
+extern "C" size_t whisperctl_memory_bytes(void);
+#ifdef WHISPERCTL_THREADS
+extern "C" void whisperctl_threads_exit(void);
+constexpr int kMaxThreads = 64;
+#else
+static void whisperctl_threads_exit(void) {}
+constexpr int kMaxThreads = 1;
+#endif
+
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+constexpr int kProtocol = 1;
+constexpr size_t kMaxRequestLine = 1 << 20;
+constexpr int64_t kMaxSamples = int64_t(WHISPER_SAMPLE_RATE) * 60 * 60 * 12;
+
+[[noreturn]] void die(const char * format, ...) {
+    va_list args;
+    va_start(args, format);
+    std::vfprintf(stderr, format, args);
+    va_end(args);
+    std::fputc('\n', stderr);
+    std::_Exit(1);
+}
+
+// ---------------------------------------------------------------------------------------- streams
+
+// Standard input: lines of JSON, with raw bytes after some of them.
+class Input {
+  public:
+    // One line without its end, or false at the end of the stream.
+    bool line(std::string & out) {
+        out.clear();
+        for (;;) {
+            if (begin_ == end_ && !fill()) {
+                return !out.empty();
+            }
+            const char * start = buffer_ + begin_;
+            const char * newline = static_cast<const char *>(std::memchr(start, '\n', end_ - begin_));
+            size_t n = newline ? size_t(newline - start) : end_ - begin_;
+            out.append(start, n);
+            begin_ += n + (newline ? 1 : 0);
+            if (newline) {
+                return true;
+            }
+            if (out.size() > kMaxRequestLine) {
+                die("protocol: a request line is longer than %zu bytes", kMaxRequestLine);
+            }
+        }
+    }
+
+    // Exactly n bytes, straight to where they belong. A null `out` skips them.
+    void bytes(void * out, size_t n) {
+        char * to = static_cast<char *>(out);
+        while (n > 0) {
+            size_t have = end_ - begin_;
+            if (have > 0) {
+                size_t part = std::min(have, n);
+                if (to) {
+                    std::memcpy(to, buffer_ + begin_, part);
+                    to += part;
+                }
+                begin_ += part;
+                n -= part;
+            } else if (to) {
+                size_t part = raw_read(to, n);
+                if (part == 0) {
+                    die("protocol: input ended %zu bytes before the end of a payload", n);
+                }
+                to += part;
+                n -= part;
+            } else if (!fill()) {
+                die("protocol: input ended %zu bytes before the end of a payload", n);
+            }
+        }
+    }
+
+  private:
+    bool fill() {
+        begin_ = 0;
+        end_ = raw_read(buffer_, sizeof buffer_);
+        return end_ > 0;
+    }
+
+    static size_t raw_read(char * to, size_t n) {
+        for (;;) {
+            ssize_t got = ::read(STDIN_FILENO, to, std::min(n, size_t(1) << 20));
+            if (got >= 0) {
+                return size_t(got);
+            }
+            if (errno != EINTR && errno != EAGAIN) {
+                die("cannot read input: %s", std::strerror(errno));
+            }
+        }
+    }
+
+    char buffer_[1 << 16];
+    size_t begin_ = 0;
+    size_t end_ = 0;
+};
+
+void emit(const Json & event) {
+    // Bytes that are no UTF-8 (a token may hold half a character) become U+FFFD here; `data` fields
+    // carry the bytes themselves.
+    std::string line = event.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    const char * p = line.data();
+    size_t left = line.size();
+    while (left > 0) {
+        ssize_t put = ::write(STDOUT_FILENO, p, left);
+        if (put < 0) {
+            if (errno == EINTR || errno == EAGAIN) {
+                continue;
+            }
+            die("cannot write output: %s", std::strerror(errno));
+        }
+        p += put;
+        left -= size_t(put);
+    }
+}
+
+std::string base64(const char * data) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t n = std::strlen(data);
+    std::string out;
+    out.reserve((n + 2) / 3 * 4);
+    for (size_t i = 0; i < n; i += 3) {
+        uint32_t bits = uint32_t(uint8_t(data[i])) << 16;
+        bits |= i + 1 < n ? uint32_t(uint8_t(data[i + 1])) << 8 : 0;
+        bits |= i + 2 < n ? uint32_t(uint8_t(data[i + 2])) : 0;
+        out += digits[bits >> 18];
+        out += digits[bits >> 12 & 63];
+        out += i + 1 < n ? digits[bits >> 6 & 63] : '=';
+        out += i + 2 < n ? digits[bits & 63] : '=';
+    }
+    return out;
+}
+
+// -------------------------------------------------------------------------------------------- log
+
+std::string last_error;
+
+void on_log(ggml_log_level level, const char * text, void *) {
+    if (level == GGML_LOG_LEVEL_DEBUG) {
+        return;
+    }
+    std::string line(text);
+    while (!line.empty() && line.back() == '\n') {
+        line.pop_back();
+    }
+    if (line.empty()) {
+        return;
+    }
+    if (level == GGML_LOG_LEVEL_ERROR) {
+        last_error = line;
+    }
+    const char * name = level == GGML_LOG_LEVEL_ERROR ? "error" : level == GGML_LOG_LEVEL_WARN ? "warn" : "info";
+    emit({{"event", "log"}, {"level", name}, {"text", line}});
+}
+
+void emit_error(const std::string & message) {
+    emit({{"event", "error"}, {"message", last_error.empty() ? message : message + ": " + last_error}});
+}
+
+// --------------------------------------------------------------------------------------- requests
+
+// Reads a request's fields and remembers what was wrong and what was not asked for by name, so that a
+// misspelt parameter is an error and not a default.
+class Fields {
+  public:
+    explicit Fields(const Json & object) : object_(object) {}
+
+    bool flag(const char * name) {
+        const Json * v = find(name);
+        return v && v->is_boolean() ? v->get<bool>() : bad(name, "true or false");
+    }
+    double number(const char * name) {
+        const Json * v = find(name);
+        return v && v->is_number() ? v->get<double>() : bad(name, "a number");
+    }
+    int64_t integer(const char * name, int64_t low, int64_t high) {
+        const Json * v = find(name);
+        if (v && v->is_number_integer()) {
+            int64_t value = v->get<int64_t>();
+            if (value >= low && value <= high) {
+                return value;
+            }
+        }
+        return bad(name, ("an integer from " + std::to_string(low) + " to " + std::to_string(high)).c_str());
+    }
+    std::string string(const char * name) {
+        const Json * v = find(name);
+        if (v && v->is_string()) {
+            return v->get<std::string>();
+        }
+        bad(name, "a string");
+        return {};
+    }
+
+    // Empty when every field was right and known.
+    std::string problem() const {
+        if (problem_.empty() && object_.is_object()) {
+            for (const auto & item : object_.items()) {
+                if (std::find(known_.begin(), known_.end(), item.key()) == known_.end()) {
+                    return "unknown field \"" + item.key() + "\"";
+                }
+            }
+        }
+        return problem_;
+    }
+
+  private:
+    const Json * find(const char * name) {
+        known_.push_back(name);
+        auto it = object_.find(name);
+        return it == object_.end() ? nullptr : &*it;
+    }
+    int bad(const char * name, const char * expected) {
+        if (problem_.empty()) {
+            problem_ = std::string("field \"") + name + "\" must be " + expected;
+        }
+        return 0;
+    }
+
+    const Json & object_;
+    std::vector<std::string> known_;
+    std::string problem_;
+};
+
+struct Payload {
+    Input & input;
+    size_t left;
+    bool past_end;
+};
+
+void load(Input & input, const Json & request, whisper_context *& context) {
+    Fields fields(request);
+    fields.string("op");
+    size_t size = size_t(fields.integer("bytes", 1, INT64_C(0xffffffff)));
+    bool flash_attn = fields.flag("flash_attn");
+    if (!fields.problem().empty()) {
+        die("protocol: load: %s", fields.problem().c_str());
+    }
+    if (context) {
+        die("protocol: load: a model is loaded already");
+    }
+
+    // whisper.cpp reads tensor after tensor into place, so the file is never in memory twice.
+    Payload payload{input, size, false};
+    whisper_model_loader loader = {};
+    loader.context = &payload;
+    loader.read = [](void * ctx, void * out, size_t n) {
+        auto & p = *static_cast<Payload *>(ctx);
+        size_t part = std::min(n, p.left);
+        p.past_end |= n > p.left;
+        p.input.bytes(out, part);
+        p.left -= part;
+        return part;
+    };
+    loader.eof = [](void * ctx) { return static_cast<Payload *>(ctx)->past_end; };
+    loader.close = [](void *) {};
+
+    whisper_context_params params = whisper_context_default_params();
+    params.use_gpu = false;
+    params.flash_attn = flash_attn;
+    context = whisper_init_with_params(&loader, params);
+    input.bytes(nullptr, payload.left);
+    if (!context) {
+        emit_error("whisper.cpp refused the model");
+        return;
+    }
+    emit({{"event", "ready"},
+          {"type", whisper_model_type_readable(context)},
+          {"multilingual", whisper_is_multilingual(context) != 0},
+          {"ftype", whisper_model_ftype(context)},
+          {"memory_bytes", whisperctl_memory_bytes()}});
+}
+
+void emit_segments(whisper_context * context, int from, int to) {
+    const whisper_token eot = whisper_token_eot(context);
+    for (int i = from; i < to; i++) {
+        Json tokens = Json::array();
+        for (int j = 0; j < whisper_full_n_tokens(context, i); j++) {
+            whisper_token_data token = whisper_full_get_token_data(context, i, j);
+            if (token.id < eot) {
+                tokens.push_back({token.id, token.p, base64(whisper_token_to_str(context, token.id))});
+            }
+        }
+        emit({{"event", "segment"},
+              {"t0", whisper_full_get_segment_t0(context, i)},
+              {"t1", whisper_full_get_segment_t1(context, i)},
+              {"text", whisper_full_get_segment_text(context, i)},
+              {"tokens", std::move(tokens)}});
+    }
+}
+
+void transcribe(Input & input, const Json & request, whisper_context * context) {
+    Fields fields(request);
+    fields.string("op");
+    int64_t n_samples = fields.integer("samples", 0, kMaxSamples);
+    const std::string strategy = fields.string("strategy");
+    whisper_full_params params = whisper_full_default_params(
+        strategy == "beam_search" ? WHISPER_SAMPLING_BEAM_SEARCH : WHISPER_SAMPLING_GREEDY);
+    params.n_threads = int(fields.integer("threads", 1, kMaxThreads));
+    params.greedy.best_of = int(fields.integer("best_of", 1, 8));
+    params.beam_search.beam_size = int(fields.integer("beam_size", 1, 8));
+    params.temperature = float(fields.number("temperature"));
+    params.temperature_inc = float(fields.number("temperature_inc"));
+    params.entropy_thold = float(fields.number("entropy_thold"));
+    params.logprob_thold = float(fields.number("logprob_thold"));
+    params.no_speech_thold = float(fields.number("no_speech_thold"));
+    params.n_max_text_ctx = int(fields.integer("n_max_text_ctx", 0, 16384));
+    params.no_context = fields.flag("no_context");
+    params.translate = fields.flag("translate");
+    const std::string language = fields.string("language");
+    const std::string prompt = fields.string("initial_prompt");
+    params.language = language.c_str();
+    params.initial_prompt = prompt.empty() ? nullptr : prompt.c_str();
+
+    std::string problem = fields.problem();
+    if (problem.empty() && strategy != "greedy" && strategy != "beam_search") {
+        problem = "field \"strategy\" must be greedy or beam_search";
+    }
+    if (!problem.empty()) {
+        // Where the next request starts is not known, so nothing after this could be trusted.
+        die("protocol: transcribe: %s", problem.c_str());
+    }
+
+    params.print_special = false;
+    params.print_progress = false;
+    params.print_realtime = false;
+    params.print_timestamps = false;
+
+    std::vector<float> samples(static_cast<size_t>(n_samples));
+    input.bytes(samples.data(), samples.size() * sizeof(float));
+    if (!context) {
+        emit_error("no model is loaded");
+        return;
+    }
+
+    params.new_segment_callback = [](whisper_context * ctx, whisper_state *, int n_new, void *) {
+        int n = whisper_full_n_segments(ctx);
+        emit_segments(ctx, n - n_new, n);
+    };
+    params.progress_callback = [](whisper_context *, whisper_state *, int percent, void *) {
+        emit({{"event", "progress"}, {"percent", percent}});
+    };
+
+    last_error.clear();
+    whisper_reset_timings(context);
+    int status = whisper_full(context, params, samples.data(), int(samples.size()));
+    if (status != 0) {
+        emit_error("whisper_full failed with status " + std::to_string(status));
+        return;
+    }
+    whisper_print_timings(context);
+    // No segment means that nothing was decoded, and then the language is whatever came before.
+    emit({{"event", "result"},
+          {"segments", whisper_full_n_segments(context)},
+          {"language", whisper_lang_str(whisper_full_lang_id(context))},
+          {"memory_bytes", whisperctl_memory_bytes()}});
+}
+
+} // namespace
+
+int main() {
+    whisper_log_set(on_log, nullptr);
+    emit({{"event", "hello"},
+          {"protocol", kProtocol},
+          {"variant", WHISPERCTL_VARIANT},
+          {"max_threads", kMaxThreads},
+          {"whisper", whisper_version()},
+          {"system_info", whisper_print_system_info()}});
+
+    static Input input;
+    std::string line;
+    whisper_context * context = nullptr;
+    while (input.line(line)) {
+        if (line.empty()) {
+            continue;
+        }
+        Json request = Json::parse(line, nullptr, false);
+        if (!request.is_object()) {
+            die("protocol: a request is not a JSON object");
+        }
+        std::string op = request.value("op", "");
+        if (op == "load") {
+            load(input, request, context);
+        } else if (op == "transcribe") {
+            transcribe(input, request, context);
+        } else if (op == "quit") {
+            break;
+        } else {
+            die("protocol: unknown op \"%s\"", op.c_str());
+        }
+    }
+    whisper_free(context);
+    whisperctl_threads_exit();
+    return 0;
+}
