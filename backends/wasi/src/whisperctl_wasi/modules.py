@@ -1,0 +1,73 @@
+"""The WebAssembly modules this package ships, and where their compiled code is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from whisperctl.errors import BackendError
+
+THREADS = "whisper-threads"
+"""Shared memory, wasi-threads and relaxed SIMD: what both runtimes can do."""
+
+PORTABLE = "whisper"
+"""SIMD128 and nothing else: what every WASI runtime can do, on one thread."""
+
+VARIANT_VARIABLE = "WHISPERCTL_WASI_VARIANT"
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One shipped module: its variant's name, its file, and the SHA-256 its build recorded."""
+
+    variant: str
+    path: Path
+    sha256: str
+    whisper_version: str
+
+
+def find(variant: str | None = None) -> Module:
+    """The module of ``variant``; by default the one ``WHISPERCTL_WASI_VARIANT`` names, or THREADS.
+
+    Raises:
+        BackendError: the variant is unknown, or the package was installed without its modules.
+    """
+    variant = variant or os.environ.get(VARIANT_VARIABLE) or THREADS
+    if variant not in (THREADS, PORTABLE):
+        raise BackendError(
+            f'{VARIANT_VARIABLE}: there is no variant "{variant}"; use {THREADS} or {PORTABLE}'
+        )
+    folder = Path(__file__).parent
+    path = folder / f"{variant}.wasm"
+    try:
+        record = json.loads((folder / "build.json").read_text("utf-8"))
+        if not path.is_file():
+            raise FileNotFoundError(path)
+        return Module(variant, path, record["modules"][variant]["sha256"], record["whisper"])
+    except (OSError, ValueError, KeyError) as error:
+        raise BackendError(
+            f"{path.name} is missing from the installed package; install the whisperctl-wasi wheel "
+            "again, or run `make wasm` in a checkout"
+        ) from error
+
+
+def cache_dir(runtime: str) -> Path:
+    """Where ``runtime`` keeps compiled code between runs; ``WHISPERCTL_CACHE`` moves it.
+
+    Raises:
+        BackendError: the folder cannot be made.
+    """
+    import platformdirs
+
+    root = os.environ.get("WHISPERCTL_CACHE") or platformdirs.user_cache_dir("whisperctl")
+    folder = Path(root, runtime)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BackendError(
+            f"cannot make the cache folder {folder}: {error.strerror}; set WHISPERCTL_CACHE to a "
+            "folder that can be written"
+        ) from error
+    return folder

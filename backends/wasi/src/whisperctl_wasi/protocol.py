@@ -1,0 +1,45 @@
+"""The stdio protocol between host and guest; wasm-build/PROTOCOL.md is its description."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from whisperctl.errors import GuestError
+from whisperctl.transcript import Segment, Token
+
+VERSION = 1
+
+Event = dict[str, Any]
+"""One event of the guest; ``event`` names its kind."""
+
+
+def request(op: str, **fields: object) -> bytes:
+    """One request line."""
+    return json.dumps({"op": op, **fields}, ensure_ascii=False).encode() + b"\n"
+
+
+def parse_event(line: bytes) -> Event:
+    """One event line.
+
+    Raises:
+        GuestError: the line is no event: the module speaks another protocol.
+    """
+    try:
+        event = json.loads(line)
+    except ValueError:
+        event = None
+    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+        raise GuestError(f"the program in the sandbox wrote something else than an event: {line!r:.80}")
+    return event
+
+
+def segment(event: Event) -> Segment:
+    """The segment of a ``segment`` event; its times come in hundredths of a second."""
+    tokens = tuple(
+        Token(id=int(id_), data=base64.b64decode(data), probability=float(probability))
+        for id_, probability, data in event["tokens"]
+    )
+    text = b"".join(token.data for token in tokens).decode("utf-8", errors="replace")
+    return Segment(event["t0"] / 100, event["t1"] / 100, text, tokens)

@@ -1,0 +1,204 @@
+"""A session with the guest: a loaded model, and the pump between its events and our callbacks."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from whisperctl import languages
+from whisperctl.backend import OnProgress, OnSegment
+from whisperctl.errors import BackendError, GuestError, ModelError, UsageError
+from whisperctl.memory import peak_memory_bytes
+from whisperctl.transcript import Segment, Timings, Transcript
+from whisperctl.whisper_log import parse_language, parse_timings
+from whisperctl.whisper_params import whisper_params
+from whisperctl_wasi import protocol
+from whisperctl_wasi.guest import Guest
+from whisperctl_wasi.modules import Module
+
+if TYPE_CHECKING:
+    from whisperctl.audio import Audio
+    from whisperctl.decoding import DecodeOptions
+
+_CHUNK_BYTES = 1 << 20
+_POLL_S = 0.1
+_HELLO_TIMEOUT_S = 60.0
+
+
+def hello(guest: Guest) -> protocol.Event:
+    """The guest's first event.
+
+    Raises:
+        GuestError: it speaks another version of the protocol, or says nothing.
+    """
+    deadline = time.monotonic() + _HELLO_TIMEOUT_S
+    while time.monotonic() < deadline:
+        line = guest.receive(_POLL_S)
+        if line is not None:
+            event = protocol.parse_event(line)
+            if event["event"] != "hello" or event.get("protocol") != protocol.VERSION:
+                raise GuestError(
+                    f"{guest.module.path.name} does not speak version {protocol.VERSION} of the "
+                    "protocol; install matching versions of the package and its modules"
+                )
+            return event
+    raise GuestError(f"{guest.module.path.name} did not start within {_HELLO_TIMEOUT_S:.0f} s")
+
+
+class WasiSession:
+    """One model in one sandbox. A run that is cut short costs the sandbox; the next opens another."""
+
+    def __init__(
+        self, guest_class: type[Guest], module: Module, model: Path, *, threads: int
+    ) -> None:
+        self._guest_class = guest_class
+        self._module = module
+        self._model = model
+        self._closed = False
+        self._guest: Guest | None = None
+        self._log: list[str] = []
+        self._start()
+        if threads > self._max_threads:
+            self.close()
+            raise UsageError(
+                f"{module.path.name} computes with at most {self._max_threads} thread"
+                f"{'s' if self._max_threads > 1 else ''}, not {threads}"
+            )
+        self._threads = threads
+
+    def transcribe(
+        self,
+        audio: Audio,
+        options: DecodeOptions,
+        *,
+        on_segment: OnSegment | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Transcript:
+        """See ``whisperctl.backend.Session.transcribe``."""
+        if self._closed:
+            raise BackendError("the session is closed already")
+        if self._guest is None:
+            self._start()
+        assert self._guest is not None
+        language = languages.resolve(options.language, self._multilingual, options.task)
+        params = whisper_params(options, language)
+        started = time.perf_counter()
+        self._log.clear()
+        segments: list[Segment] = []
+        try:
+            samples = memoryview(audio.samples).cast("B")
+            self._guest.send(
+                protocol.request(
+                    "transcribe",
+                    samples=len(audio.samples),
+                    threads=self._threads,
+                    **params,
+                )
+            )
+            self._send(self._guest, samples)
+            while True:
+                event = self._next_event(self._guest)
+                if event["event"] == "segment":
+                    segments.append(protocol.segment(event))
+                    if on_segment is not None:
+                        on_segment(segments[-1])
+                elif event["event"] == "progress" and on_progress is not None:
+                    on_progress(min(1.0, event["percent"] / 100))
+                elif event["event"] in ("result", "error"):
+                    break
+        except BaseException:
+            self._drop_guest()
+            raise
+        if event["event"] == "error":
+            raise BackendError(f"whisper.cpp in the sandbox failed: {event['message']}")
+        detected = parse_language(self._log)
+        phases = {"load": self._load_phases["load"]} if "load" in self._load_phases else {}
+        return Transcript(
+            segments=tuple(segments),
+            language=event["language"],
+            duration_s=audio.duration_s,
+            language_probability=detected[1] if detected else None,
+            system_info=self._system_info,
+            timings=Timings(
+                phases=phases | parse_timings(self._log),
+                wall_ms=(time.perf_counter() - started) * 1000,
+                audio_decode_ms=audio.decode_ms,
+                module_compile_ms=self._guest.compile_ms,
+                instantiate_ms=self._guest.instantiate_ms,
+                peak_memory_bytes=peak_memory_bytes(),
+            ),
+        )
+
+    def close(self) -> None:
+        """End the sandbox; safe to call again."""
+        self._closed = True
+        guest, self._guest = self._guest, None
+        if guest is not None:
+            if guest.ended:
+                guest.kill()
+            else:
+                guest.finish()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _start(self) -> None:
+        guest = self._guest_class(self._module)
+        try:
+            opening = hello(guest)
+            self._system_info = str(opening["system_info"])
+            self._max_threads = int(opening["max_threads"])
+            self._load(guest)
+        except BaseException:
+            guest.kill()
+            raise
+        self._guest = guest
+
+    def _load(self, guest: Guest) -> None:
+        try:
+            with self._model.open("rb") as file:
+                size = self._model.stat().st_size
+                guest.send(protocol.request("load", bytes=size, flash_attn=True))
+                while chunk := file.read(_CHUNK_BYTES):
+                    guest.send(chunk)
+        except OSError as error:
+            raise ModelError(f"cannot read {self._model}: {error.strerror}") from error
+        while True:
+            event = self._next_event(guest)
+            if event["event"] == "error":
+                raise ModelError(f"{self._model}: {event['message']}")
+            if event["event"] == "ready":
+                self._multilingual = bool(event["multilingual"])
+                self._load_phases = parse_timings(self._log)
+                return
+
+    def _send(self, guest: Guest, data: memoryview) -> None:
+        for start in range(0, len(data), _CHUNK_BYTES):
+            guest.send(data[start : start + _CHUNK_BYTES])
+
+    def _next_event(self, guest: Guest) -> protocol.Event:
+        """The next event that is not a line of whisper.cpp's log; those are kept."""
+        while True:
+            # In short waits, so that Ctrl-C gets through between them.
+            line = guest.receive(_POLL_S)
+            if line is None:
+                continue
+            event = protocol.parse_event(line)
+            if event["event"] != "log":
+                return event
+            self._log.append(str(event["text"]))
+
+    def _drop_guest(self) -> None:
+        guest, self._guest = self._guest, None
+        if guest is not None:
+            guest.kill()

@@ -1,0 +1,142 @@
+"""Runs the guest under Wasmer, through wasmer-sdk's asyncio interface on a loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import threading
+import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import wasmer_sdk
+
+from whisperctl.errors import BackendError, GuestError
+from whisperctl_wasi.guest import Chunk, Guest
+from whisperctl_wasi.modules import Module, cache_dir
+
+T = TypeVar("T")
+
+_POLL_S = 0.1
+
+
+class WasmerGuest(Guest):
+    """A guest under Wasmer; its threads are the runtime's own."""
+
+    runtime = "wasmer"
+
+    def __init__(self, module: Module) -> None:
+        super().__init__(module)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="whisperctl-wasmer", daemon=True
+        )
+        self._thread.start()
+        self._released = False
+        self._reader: asyncio.Task[None] | None = None
+        self._client: wasmer_sdk.Wasmer | None = None
+        self._sandbox: wasmer_sdk.Sandbox | None = None
+        self._process: wasmer_sdk.Process | None = None
+        try:
+            self._await(self._start())
+        except wasmer_sdk.WasmerError as error:
+            self.kill()
+            raise BackendError(f"wasmer cannot run {module.path.name}: {error}") from error
+        except BaseException:
+            self.kill()
+            raise
+
+    async def _start(self) -> None:
+        started = time.perf_counter()
+        self._client = wasmer_sdk.Wasmer(cache_root=cache_dir("wasmer"))
+        package = await self._client.packages.load(self.module.path.read_bytes())
+        self._sandbox = await self._client.sandboxes.create(packages=[package], env={})
+        # Compiles, or takes the code from the cache, as it spawns: the two cannot be told apart.
+        command = self._sandbox.command(package)
+        self._process = await command.spawn(stdin="pipe", stdout="pipe", stderr="pipe")
+        self.compile_ms = (time.perf_counter() - started) * 1000
+        self._reader = asyncio.create_task(self._pump(self._process))
+
+    async def _pump(self, process: wasmer_sdk.Process) -> None:
+        """Carries what the guest writes until it ends. Both streams at once: a full one blocks it."""
+        reason = "it ended unexpectedly"
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            await asyncio.gather(
+                _carry(process.stdout, self._on_stdout), _carry(process.stderr, self._on_stderr)
+            )
+            output = await process.wait()
+            if output.reason is wasmer_sdk.ExitReason.TERMINATED:
+                reason = "it was stopped"
+            else:
+                reason = f"exit code {output.exit_code}" if output.exit_code else ""
+        except wasmer_sdk.WasmerError as error:
+            reason = str(error)
+        finally:
+            self._on_end(reason)
+
+    def _await(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run ``work`` on the loop; the calling thread stays open to Ctrl-C meanwhile."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        while True:
+            try:
+                return future.result(timeout=_POLL_S)
+            except concurrent.futures.TimeoutError:
+                if future.done():
+                    raise
+            except BaseException:
+                future.cancel()
+                raise
+
+    def send(self, chunk: Chunk) -> None:
+        if self.ended or self._process is None or self._process.stdin is None:
+            raise self._end_error()
+        try:
+            self._await(self._process.stdin.write(chunk))
+        except wasmer_sdk.WasmerError as error:
+            # The guest ended while it was being written to; let it say why.
+            self._ended.wait(1.0)
+            raise self._end_error() from error
+
+    def finish(self) -> None:
+        if self._process is not None and self._process.stdin is not None and not self.ended:
+            with contextlib.suppress(wasmer_sdk.WasmerError):
+                self._await(self._process.stdin.close())
+            while not self._ended.wait(_POLL_S):
+                pass
+        self._release()
+
+    def kill(self) -> None:
+        if self._process is not None and not self.ended:
+            with contextlib.suppress(wasmer_sdk.WasmerError):
+                self._await(self._process.kill())
+            self._ended.wait(1.0)
+        self._release()
+
+    def _release(self) -> None:
+        if self._released:
+            return
+        self._released = True
+
+        async def close() -> None:
+            if self._reader is not None and not self._reader.done():
+                self._reader.cancel()
+            for part in (self._sandbox, self._client):
+                if part is not None:
+                    with contextlib.suppress(wasmer_sdk.WasmerError):
+                        await part.close()
+
+        try:
+            self._await(close())
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+            self._on_end("it was closed")
+
+
+async def _carry(stream: wasmer_sdk.ReadableBytes, to: Any) -> None:
+    async for data in stream:
+        to(data)

@@ -1,0 +1,300 @@
+"""Runs the guest under Wasmtime, in threads of this process."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import queue
+import threading
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import wasmtime
+from wasmtime import FuncType, ValType
+
+from whisperctl.errors import GuestError
+from whisperctl_wasi.guest import Chunk, Guest
+from whisperctl_wasi.modules import Module, cache_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_ERRNO_SUCCESS = 0
+_ERRNO_BADF = 8
+_STDIN = 0
+_STDOUT = 1
+_STDERR = 2
+_POLL_S = 0.1
+
+
+class _Killed(Exception):
+    """Unwinds a guest that waits for input when it is killed."""
+
+
+class _SharedMemory(wasmtime.SharedMemory):
+    """A shared memory that can be given to a linker.
+
+    wasmtime-py 50 hands over a pointer to the pointer where the C API takes the pointer itself.
+    """
+
+    def _as_extern(self) -> Any:
+        from wasmtime import _ffi as ffi
+
+        union = ffi.wasmtime_extern_union(sharedmemory=self.ptr())
+        return ffi.wasmtime_extern_t(ffi.WASMTIME_EXTERN_SHAREDMEMORY, union)
+
+
+def _new_engine() -> wasmtime.Engine:
+    config = wasmtime.Config()
+    config.shared_memory = True
+    config.wasm_threads = True
+    config.wasm_relaxed_simd = True
+    # Lets a kill reach a guest in mid-computation, at its next loop header.
+    config.epoch_interruption = True
+    return wasmtime.Engine(config)
+
+
+def _compiled(engine: wasmtime.Engine, module: Module) -> wasmtime.Module:
+    """Machine code for ``module``, from the cache when this version of Wasmtime put it there."""
+    cached = cache_dir("wasmtime") / f"{module.sha256[:32]}-{version('wasmtime')}.cwasm"
+    if cached.is_file():
+        # Wasmtime refuses code of another version, configuration or CPU; it is made anew then.
+        with contextlib.suppress(wasmtime.WasmtimeError):
+            return wasmtime.Module.deserialize_file(engine, str(cached))
+    code = wasmtime.Module.from_file(engine, module.path)
+    _save(cached, bytes(code.serialize()))
+    return code
+
+
+def _save(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    # A cache that cannot be written (a full disk) costs time the next time, nothing else.
+    with contextlib.suppress(OSError):
+        try:
+            temporary.write_bytes(data)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+class WasmtimeGuest(Guest):
+    """A guest under Wasmtime: the main program and each of its threads is a thread here."""
+
+    runtime = "wasmtime"
+
+    def __init__(self, module: Module) -> None:
+        super().__init__(module)
+        self._input: queue.Queue[Chunk | None] = queue.Queue(maxsize=4)
+        self._reading = memoryview(b"")
+        self._input_ended = False
+        self._killed = threading.Event()
+        self._next_thread_id = 1
+        self._threads: list[threading.Thread] = []
+        self._threads_lock = threading.Lock()
+
+        started = time.perf_counter()
+        # An engine of its own, because a kill moves the clock of every guest of the engine.
+        self._engine = _new_engine()
+        self._module = _compiled(self._engine, module)
+        compiled = time.perf_counter()
+        self._memory = self._shared_memory()
+        store, instance = self._instantiate()
+        self.compile_ms = (compiled - started) * 1000
+        self.instantiate_ms = (time.perf_counter() - compiled) * 1000
+        start = instance.exports(store)["_start"]
+        if not isinstance(start, wasmtime.Func):
+            raise GuestError(f"{module.path.name} is not a WASI command: it exports no _start")
+        self._main = threading.Thread(
+            target=self._run_main, args=(store, start), name="whisperctl-wasmtime", daemon=True
+        )
+        self._main.start()
+
+    def send(self, chunk: Chunk) -> None:
+        while not self.ended:
+            try:
+                self._input.put(chunk, timeout=_POLL_S)
+            except queue.Full:
+                continue
+            return
+        raise self._end_error()
+
+    def finish(self) -> None:
+        while not self.ended:
+            try:
+                self._input.put(None, timeout=_POLL_S)
+                break
+            except queue.Full:
+                continue
+        self._join()
+
+    def kill(self) -> None:
+        self._killed.set()
+        while any(thread.is_alive() for thread in self._all_threads()):
+            self._engine.increment_epoch()
+            for thread in self._all_threads():
+                thread.join(0.01)
+
+    def _all_threads(self) -> Iterator[threading.Thread]:
+        with self._threads_lock:
+            threads = [self._main, *self._threads]
+        yield from threads
+
+    def _join(self) -> None:
+        for thread in self._all_threads():
+            thread.join()
+
+    def _shared_memory(self) -> _SharedMemory | None:
+        for item in self._module.imports:
+            if isinstance(item.type, wasmtime.MemoryType):
+                return _SharedMemory(self._engine, item.type)
+        return None
+
+    def _instantiate(self) -> tuple[wasmtime.Store, wasmtime.Instance]:
+        store = wasmtime.Store(self._engine)
+        store.set_epoch_deadline(1)
+        # A clock, and nothing else: no directory, no environment, no arguments, no streams.
+        store.set_wasi(wasmtime.WasiConfig())
+
+        linker = wasmtime.Linker(self._engine)
+        linker.define_wasi()
+        # The streams are ours. wasmtime-py takes standard input from a file only, and its output
+        # callbacks belong to runtime threads that outlive the interpreter and abort the process.
+        linker.allow_shadowing = True
+        i32 = ValType.i32()
+        for name, function in (("fd_read", self._fd_read), ("fd_write", self._fd_write)):
+            linker.define_func(
+                "wasi_snapshot_preview1",
+                name,
+                FuncType([i32, i32, i32, i32], [i32]),
+                function,
+                access_caller=True,
+            )
+        if self._memory is not None:
+            linker.define(store, "env", "memory", self._memory)
+            linker.define_func("wasi", "thread-spawn", FuncType([i32], [i32]), self._thread_spawn)
+        return store, linker.instantiate(store, self._module)
+
+    def _run_main(self, store: wasmtime.Store, start: wasmtime.Func) -> None:
+        reason = self._run(lambda: start(store))
+        with self._threads_lock:
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join()
+        self._on_end(reason)
+
+    def _run_thread(self, thread_id: int, argument: int) -> None:
+        def work() -> None:
+            store, instance = self._instantiate()
+            start = instance.exports(store)["wasi_thread_start"]
+            if isinstance(start, wasmtime.Func):
+                start(store, thread_id, argument)
+
+        reason = self._run(work)
+        if reason and not self._killed.is_set():
+            # The program cannot go on without this thread, and the one that waits for it would wait
+            # for ever.
+            self._on_end(reason)
+            self._killed.set()
+            self._engine.increment_epoch()
+
+    def _run(self, work: Any) -> str:
+        """Run guest code to its end; how it ended, empty when as it should."""
+        try:
+            work()
+        except _Killed:
+            return "it was stopped"
+        except wasmtime.ExitTrap as exit_:
+            return f"exit code {exit_.code}" if exit_.code else ""
+        except (wasmtime.Trap, wasmtime.WasmtimeError) as trap:
+            return "it was stopped" if self._killed.is_set() else _first_line(trap)
+        return ""
+
+    def _thread_spawn(self, argument: int) -> int:
+        with self._threads_lock:
+            thread_id = self._next_thread_id
+            self._next_thread_id += 1
+            thread = threading.Thread(
+                target=self._run_thread,
+                args=(thread_id, argument),
+                name=f"whisperctl-wasmtime-{thread_id}",
+                daemon=True,
+            )
+            self._threads.append(thread)
+        thread.start()
+        return thread_id
+
+    def _memory_address(self, caller: wasmtime.Caller) -> int:
+        memory: Any = self._memory
+        if memory is not None:
+            pointer = memory.data_ptr()
+        else:
+            memory = caller["memory"]
+            pointer = memory.data_ptr(caller)
+        return ctypes.addressof(pointer.contents)
+
+    def _fd_read(
+        self, caller: wasmtime.Caller, fd: int, iovs: int, iovs_len: int, read_out: int
+    ) -> int:
+        """WASI's fd_read: fills the guest's buffers with what standard input has, at least a byte."""
+        if fd != _STDIN:
+            return _ERRNO_BADF
+        base = self._memory_address(caller)
+        if not len(self._reading) and not self._input_ended:
+            self._reading = self._next_chunk()
+        total = 0
+        for i in range(iovs_len):
+            address, length = _words(base + iovs + 8 * i, 2)
+            part = self._reading[:length]
+            if len(part):
+                into = (ctypes.c_char * len(part)).from_address(base + address)
+                memoryview(into).cast("B")[:] = part
+                self._reading = self._reading[len(part) :]
+                total += len(part)
+        ctypes.c_uint32.from_address(base + read_out).value = total
+        return _ERRNO_SUCCESS
+
+    def _fd_write(
+        self, caller: wasmtime.Caller, fd: int, iovs: int, iovs_len: int, written_out: int
+    ) -> int:
+        """WASI's fd_write, for standard output and standard error."""
+        take = {_STDOUT: self._on_stdout, _STDERR: self._on_stderr}.get(fd)
+        if take is None:
+            return _ERRNO_BADF
+        base = self._memory_address(caller)
+        data = bytearray()
+        for i in range(iovs_len):
+            address, length = _words(base + iovs + 8 * i, 2)
+            data += ctypes.string_at(base + address, length)
+        take(bytes(data))
+        ctypes.c_uint32.from_address(base + written_out).value = len(data)
+        return _ERRNO_SUCCESS
+
+    def _next_chunk(self) -> memoryview:
+        while True:
+            if self._killed.is_set():
+                raise _Killed
+            try:
+                chunk = self._input.get(timeout=_POLL_S)
+            except queue.Empty:
+                continue
+            if chunk is None:
+                self._input_ended = True
+                return memoryview(b"")
+            if len(chunk):
+                return memoryview(chunk).cast("B")
+
+
+def _words(address: int, count: int) -> tuple[int, ...]:
+    return tuple((ctypes.c_uint32 * count).from_address(address))
+
+
+def _first_line(error: Exception) -> str:
+    """The trap's own name, without the backtrace around it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    for i, line in enumerate(lines):
+        if line.startswith("Caused by") and i + 1 < len(lines):
+            return lines[-1].removeprefix("1:").strip()
+    return lines[0] if lines else type(error).__name__
