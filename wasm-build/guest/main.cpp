@@ -74,7 +74,7 @@ class Input {
         }
     }
 
-    // Exactly n bytes, straight to where they belong. A null `out` skips them.
+    // Exactly n bytes, large ones straight to where they belong. A null `out` skips them.
     void bytes(void * out, size_t n) {
         char * to = static_cast<char *>(out);
         while (n > 0) {
@@ -87,7 +87,7 @@ class Input {
                 }
                 begin_ += part;
                 n -= part;
-            } else if (to) {
+            } else if (to && n >= sizeof buffer_) {
                 size_t part = raw_read(to, n);
                 if (part == 0) {
                     die("protocol: input ended %zu bytes before the end of a payload", n);
