@@ -50,7 +50,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml backends/native/pyproject.t
 	@echo "Setting up the environment in $(VENV) (about a minute the first time)"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	WHISPERCTL_SKIP_WASM=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	    -e . -e backends/native -e backends/wasi
 	@touch $@
 
