@@ -105,8 +105,10 @@ def _units(tree: Path, variant: Variant) -> list[Unit]:
         own.append(HERE / "runtime/thread_start.s")
     else:
         own.remove(HERE / "runtime/threads.c")
-    # Ours come first: the linker takes libc's stub of a function as soon as something asks for it.
-    return [Unit(path, path.relative_to(HERE).as_posix()) for path in sorted(own)] + units
+    # What stands in for parts of libc comes first: the linker takes libc's own function as soon as
+    # something asks for it.
+    own.sort(key=lambda path: (path.parent.name != "runtime", path.suffix, path.name))
+    return [Unit(path, path.relative_to(HERE).as_posix()) for path in own] + units
 
 
 def _versions(tree: Path) -> dict[str, str]:

@@ -11,6 +11,9 @@ _TIMING = re.compile(
     r"(?P<phase>load|mel|sample|encode|decode|batchd|prompt|total) time =\s*(?P<ms>[\d.]+) ms"
     r"(?: /\s*(?P<runs>\d+) runs)?"
 )
+_FALLBACKS = re.compile(r"fallbacks =\s*(\d+) p /\s*(\d+) h")
+_LANGUAGE = re.compile(r"auto-detected language: (?P<code>\w+) \(p = (?P<probability>[\d.]+)\)")
+_FUNCTION = re.compile(r"^[a-z_][a-z0-9_]*: +", re.IGNORECASE)
 
 
 def parse_timings(lines: Iterable[str]) -> dict[str, Phase]:
@@ -27,3 +30,30 @@ def parse_timings(lines: Iterable[str]) -> dict[str, Phase]:
             runs = int(match["runs"] or 1)
             phases[match["phase"]] = Phase(total_ms, runs if total_ms > 0 else 0)
     return phases
+
+
+def parse_fallbacks(lines: Iterable[str]) -> int | None:
+    """How many windows were decoded again at a higher temperature, from ``whisper_print_timings``.
+
+    whisper.cpp counts from when the model was loaded; ``whisper_reset_timings`` leaves this count
+    alone. ``None`` when no line says.
+    """
+    for line in lines:
+        match = _FALLBACKS.search(line)
+        if match:
+            return int(match[1])
+    return None
+
+
+def parse_language(lines: Iterable[str]) -> tuple[str, float] | None:
+    """The detected language's code and its probability; ``None`` when none was detected."""
+    for line in lines:
+        match = _LANGUAGE.search(line)
+        if match:
+            return match["code"], float(match["probability"])
+    return None
+
+
+def message(line: str) -> str:
+    """A line as a person wants it: one line, without the C function's name in front."""
+    return _FUNCTION.sub("", " ".join(line.split()))

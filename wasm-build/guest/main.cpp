@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <poll.h>
 #include <string>
 #include <unistd.h>
 #include <vector>
@@ -36,6 +37,7 @@ using Json = nlohmann::ordered_json;
 namespace {
 
 constexpr int kProtocol = 1;
+constexpr int kPollMs = 1; // Wasmer takes a timeout of nothing for one without end.
 constexpr size_t kMaxRequestLine = 1 << 20;
 constexpr int64_t kMaxSamples = int64_t(WHISPER_SAMPLE_RATE) * 60 * 60 * 12;
 
@@ -100,10 +102,37 @@ class Input {
         }
     }
 
+    // Whether a cancel request is what comes next; takes it if so. Anything else that comes stays for
+    // the next call of line().
+    bool take_cancel() {
+        static const char cancel[] = "{\"op\": \"cancel\"}\n";
+        constexpr size_t length = sizeof cancel - 1;
+        while (end_ - begin_ < length && !ended_) {
+            if (std::memcmp(buffer_ + begin_, cancel, end_ - begin_) != 0) {
+                return false;
+            }
+            pollfd ready = {STDIN_FILENO, POLLIN, 0};
+            if (::poll(&ready, 1, kPollMs) <= 0) {
+                return false;
+            }
+            std::memmove(buffer_, buffer_ + begin_, end_ - begin_);
+            end_ -= begin_;
+            begin_ = 0;
+            size_t got = raw_read(buffer_ + end_, sizeof buffer_ - end_);
+            end_ += got;
+            ended_ = got == 0;
+        }
+        if (end_ - begin_ < length || std::memcmp(buffer_ + begin_, cancel, length) != 0) {
+            return false;
+        }
+        begin_ += length;
+        return true;
+    }
+
   private:
     bool fill() {
         begin_ = 0;
-        end_ = raw_read(buffer_, sizeof buffer_);
+        end_ = ended_ ? 0 : raw_read(buffer_, sizeof buffer_);
         return end_ > 0;
     }
 
@@ -122,7 +151,10 @@ class Input {
     char buffer_[1 << 16];
     size_t begin_ = 0;
     size_t end_ = 0;
+    bool ended_ = false;
 };
+
+Input input;
 
 void emit(const Json & event) {
     // Bytes that are no UTF-8 (a token may hold half a character) become U+FFFD here; `data` fields
@@ -185,6 +217,35 @@ void on_log(ggml_log_level level, const char * text, void *) {
 void emit_error(const std::string & message) {
     emit({{"event", "error"}, {"message", last_error.empty() ? message : message + ": " + last_error}});
 }
+
+// ----------------------------------------------------------------------------------------- cancel
+
+struct Run {
+    bool active = false;
+    bool cancelled = false;
+    int64_t looked_us = 0;
+};
+
+Run run;
+
+// Looking takes a millisecond or two (see kPollMs), so it is done rarely enough not to be felt.
+constexpr int64_t kLookEveryUs = 100'000;
+
+} // namespace
+
+// Asked by ggml between the operations of a graph (see ../patches), on its first thread.
+extern "C" bool whisperctl_stop_requested(void) {
+    if (run.active && !run.cancelled) {
+        int64_t now = ggml_time_us();
+        if (now - run.looked_us >= kLookEveryUs) {
+            run.looked_us = now;
+            run.cancelled = input.take_cancel();
+        }
+    }
+    return run.cancelled;
+}
+
+namespace {
 
 // --------------------------------------------------------------------------------------- requests
 
@@ -252,12 +313,11 @@ class Fields {
 };
 
 struct Payload {
-    Input & input;
     size_t left;
     bool past_end;
 };
 
-void load(Input & input, const Json & request, whisper_context *& context) {
+void load(const Json & request, whisper_context *& context) {
     Fields fields(request);
     fields.string("op");
     size_t size = size_t(fields.integer("bytes", 1, INT64_C(0xffffffff)));
@@ -270,14 +330,14 @@ void load(Input & input, const Json & request, whisper_context *& context) {
     }
 
     // whisper.cpp reads tensor after tensor into place, so the file is never in memory twice.
-    Payload payload{input, size, false};
+    Payload payload{size, false};
     whisper_model_loader loader = {};
     loader.context = &payload;
     loader.read = [](void * ctx, void * out, size_t n) {
         auto & p = *static_cast<Payload *>(ctx);
         size_t part = std::min(n, p.left);
         p.past_end |= n > p.left;
-        p.input.bytes(out, part);
+        input.bytes(out, part);
         p.left -= part;
         return part;
     };
@@ -318,7 +378,7 @@ void emit_segments(whisper_context * context, int from, int to) {
     }
 }
 
-void transcribe(Input & input, const Json & request, whisper_context * context) {
+void transcribe(const Json & request, whisper_context * context) {
     Fields fields(request);
     fields.string("op");
     int64_t n_samples = fields.integer("samples", 0, kMaxSamples);
@@ -372,7 +432,14 @@ void transcribe(Input & input, const Json & request, whisper_context * context) 
 
     last_error.clear();
     whisper_reset_timings(context);
+    run = {true, false, ggml_time_us()};
     int status = whisper_full(context, params, samples.data(), int(samples.size()));
+    run.active = false;
+    if (run.cancelled) {
+        run.cancelled = false;
+        emit({{"event", "cancelled"}});
+        return;
+    }
     if (status != 0) {
         emit_error("whisper_full failed with status " + std::to_string(status));
         return;
@@ -396,7 +463,6 @@ int main() {
           {"whisper", whisper_version()},
           {"system_info", whisper_print_system_info()}});
 
-    static Input input;
     std::string line;
     whisper_context * context = nullptr;
     while (input.line(line)) {
@@ -409,9 +475,11 @@ int main() {
         }
         std::string op = request.value("op", "");
         if (op == "load") {
-            load(input, request, context);
+            load(request, context);
         } else if (op == "transcribe") {
-            transcribe(input, request, context);
+            transcribe(request, context);
+        } else if (op == "cancel") {
+            // It came when the run it was meant for was over.
         } else if (op == "quit") {
             break;
         } else {

@@ -1,1 +1,149 @@
-"""The command line: one module a command; parsing and printing only."""
+"""The command line: one module a command; parsing and printing only.
+
+This module turns every way a command can end into an exit code and at most one line on standard
+error. It imports nothing but the standard library, so that even an interrupted start is quiet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from types import FrameType
+
+SUCCESS = 0
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+TERMINATED = 143
+
+DEBUG_VARIABLE = "WHISPERCTL_DEBUG"
+
+
+class _Terminated(BaseException):
+    """SIGTERM came; unwinds the stack, so that sessions and child processes are closed."""
+
+
+def main() -> int:
+    """Run the command that ``sys.argv`` asks for.
+
+    Returns:
+        The exit code: 0 success, 1 a run failed, 2 usage, 128 + n when signal n ended it.
+    """
+    try:
+        signal.signal(signal.SIGTERM, _terminate)
+        _prepare_streams()
+        code = _run(sys.argv[1:])
+        # Here rather than at exit, where Python would print a traceback of its own.
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except _Terminated:
+        return TERMINATED
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        _drop_stdout()
+        return PIPE_CLOSED
+    except Exception as error:
+        return _failed(error)
+
+
+def _run(arguments: list[str]) -> int:
+    if not os.environ.get(DEBUG_VARIABLE) and not sys.warnoptions:
+        import warnings
+
+        warnings.simplefilter("ignore")  # libraries' notes to developers
+
+    import typer.main
+
+    from whisperctl.cli.app import app
+
+    command = typer.main.get_command(app)
+    try:
+        # Not command.main(), which has ways of its own to end on Ctrl-C and closed pipes.
+        with command.make_context("whisperctl", arguments) as context:
+            command.invoke(context)
+    except typer.Exit as exit_:
+        return exit_.exit_code
+    except typer.TyperException as error:
+        return _misused(error)
+    return SUCCESS
+
+
+def _misused(error: Exception) -> int:
+    """A wrong command line, on one line; the whole help when nothing was asked for."""
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    if type(error).__name__ == "NoArgsIsHelpError":  # the message is the help
+        _write_stderr(message)
+        return USAGE
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "whisperctl"
+    text = " ".join(message.split()).rstrip(".").replace("Value error, ", "")
+    _say(f"error: {text[:1].lower()}{text[1:]}; see: {path} --help")
+    return USAGE
+
+
+def _failed(error: Exception) -> int:
+    from whisperctl.errors import UsageError, WhisperctlError
+
+    if os.environ.get(DEBUG_VARIABLE):
+        import traceback
+
+        _write_stderr(traceback.format_exc().rstrip())
+    if isinstance(error, WhisperctlError):
+        _say(f"error: {_one_line(str(error))}")
+        return USAGE if isinstance(error, UsageError) else FAILED
+    if isinstance(error, OSError) and error.filename is None and _stdout_is_broken():
+        _say(f"error: standard output cannot be written: {error.strerror}")
+        _drop_stdout()
+        return FAILED
+    _say(
+        f"error: {type(error).__name__}: {_one_line(str(error))} "
+        f"(unexpected; please report it, with what {DEBUG_VARIABLE}=1 shows)"
+    )
+    return FAILED
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def _prepare_streams() -> None:
+    # A name or text that the terminal's encoding cannot show must not end a run.
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
+def _stdout_is_broken() -> bool:
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError):
+        return True
+    return False
+
+
+def _drop_stdout() -> None:
+    """Send what is still buffered nowhere, or Python complains about it at exit."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _say(text: str) -> None:
+    _write_stderr(f"whisperctl: {text}")
+
+
+def _write_stderr(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # nobody reads it
+        print(text, file=sys.stderr, flush=True)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()) or "no message"

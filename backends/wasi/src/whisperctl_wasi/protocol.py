@@ -11,6 +11,9 @@ from whisperctl.transcript import Segment, Token
 
 VERSION = 1
 
+CANCEL = b'{"op": "cancel"}\n'
+"""The one request whose bytes are fixed: the guest looks for them in the middle of its work."""
+
 Event = dict[str, Any]
 """One event of the guest; ``event`` names its kind."""
 

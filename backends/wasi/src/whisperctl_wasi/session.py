@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _CHUNK_BYTES = 1 << 20
 _POLL_S = 0.1
 _HELLO_TIMEOUT_S = 60.0
+_CANCEL_TIMEOUT_S = 0.7
+_RUN_ENDS = ("result", "error", "cancelled")
 
 
 def hello(guest: Guest) -> protocol.Event:
@@ -87,6 +89,7 @@ class WasiSession:
         started = time.perf_counter()
         self._log.clear()
         segments: list[Segment] = []
+        asked = False
         try:
             samples = memoryview(audio.samples).cast("B")
             self._guest.send(
@@ -98,6 +101,7 @@ class WasiSession:
                 )
             )
             self._send(self._guest, samples)
+            asked = True
             while True:
                 event = self._next_event(self._guest)
                 if event["event"] == "segment":
@@ -106,10 +110,10 @@ class WasiSession:
                         on_segment(segments[-1])
                 elif event["event"] == "progress" and on_progress is not None:
                     on_progress(min(1.0, event["percent"] / 100))
-                elif event["event"] in ("result", "error"):
+                elif event["event"] in _RUN_ENDS:
                     break
         except BaseException:
-            self._drop_guest()
+            self._cancel(asked)
             raise
         if event["event"] == "error":
             raise BackendError(f"whisper.cpp in the sandbox failed: {event['message']}")
@@ -197,6 +201,22 @@ class WasiSession:
             if event["event"] != "log":
                 return event
             self._log.append(str(event["text"]))
+
+    def _cancel(self, asked: bool) -> None:
+        """Stop the run; the guest stays with its model when it stops soon, and is killed otherwise."""
+        guest = self._guest
+        try:
+            # Samples that were sent in part leave the guest in the middle of a request.
+            if guest is not None and asked and not guest.ended:
+                guest.send(protocol.CANCEL)
+                deadline = time.monotonic() + _CANCEL_TIMEOUT_S
+                while time.monotonic() < deadline:
+                    line = guest.receive(_POLL_S)
+                    if line is not None and protocol.parse_event(line)["event"] in _RUN_ENDS:
+                        return
+        except GuestError:
+            pass
+        self._drop_guest()
 
     def _drop_guest(self) -> None:
         guest, self._guest = self._guest, None

@@ -19,10 +19,15 @@ from whisperctl_wasi.modules import Module, cache_dir
 T = TypeVar("T")
 
 _POLL_S = 0.1
+_LAST_WORDS_S = 0.2
 
 
 class WasmerGuest(Guest):
-    """A guest under Wasmer; its threads are the runtime's own."""
+    """A guest under Wasmer; its threads are the runtime's own.
+
+    Wasmer stops a killed guest at its next call to the host, not in mid-computation. ``kill`` does
+    not wait for that, and a guest that never calls the host computes until the process ends.
+    """
 
     runtime = "wasmer"
 
@@ -59,22 +64,27 @@ class WasmerGuest(Guest):
         self._reader = asyncio.create_task(self._pump(self._process))
 
     async def _pump(self, process: wasmer_sdk.Process) -> None:
-        """Carries what the guest writes until it ends. Both streams at once: a full one blocks it."""
+        """Carry what the guest writes until it ends; both streams at once, as a full one blocks it."""
         reason = "it ended unexpectedly"
+        assert process.stdout is not None
+        assert process.stderr is not None
+        streams = [
+            asyncio.create_task(_carry(process.stdout, self._on_stdout)),
+            asyncio.create_task(_carry(process.stderr, self._on_stderr)),
+        ]
         try:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            await asyncio.gather(
-                _carry(process.stdout, self._on_stdout), _carry(process.stderr, self._on_stderr)
-            )
             output = await process.wait()
             if output.reason is wasmer_sdk.ExitReason.TERMINATED:
                 reason = "it was stopped"
             else:
                 reason = f"exit code {output.exit_code}" if output.exit_code else ""
         except wasmer_sdk.WasmerError as error:
-            reason = str(error)
+            reason = str(error).partition("\n")[0]
         finally:
+            # The streams of a killed guest stay open while it computes; those of others end by now.
+            await asyncio.wait(streams, timeout=_LAST_WORDS_S)
+            for stream in streams:
+                stream.cancel()
             self._on_end(reason)
 
     def _await(self, work: Coroutine[Any, Any, T]) -> T:

@@ -1,0 +1,61 @@
+"""Between our terms and those of whisper.cpp's bindings."""
+
+from __future__ import annotations
+
+import _pywhispercpp as pw
+
+from whisperctl.errors import UsageError
+from whisperctl.transcript import Segment, Token
+from whisperctl.whisper_params import WhisperParams
+
+
+def full_params(wanted: WhisperParams, threads: int) -> pw.whisper_full_params:
+    """``whisper_full_params``, made anew and set as whisper-cli sets them.
+
+    Raises:
+        UsageError: the initial prompt is not text.
+    """
+    params = pw.whisper_full_default_params(
+        pw.WHISPER_SAMPLING_BEAM_SEARCH
+        if wanted["strategy"] == "beam_search"
+        else pw.WHISPER_SAMPLING_GREEDY
+    )
+    params.n_threads = threads
+    params.greedy = {"best_of": wanted["best_of"]}
+    params.beam_search = {"beam_size": wanted["beam_size"], "patience": -1.0}
+    params.temperature = wanted["temperature"]
+    params.temperature_inc = wanted["temperature_inc"]
+    params.entropy_thold = wanted["entropy_thold"]
+    params.logprob_thold = wanted["logprob_thold"]
+    params.no_speech_thold = wanted["no_speech_thold"]
+    params.n_max_text_ctx = wanted["n_max_text_ctx"]
+    params.no_context = wanted["no_context"]
+    params.translate = wanted["translate"]
+    params.language = wanted["language"]  # the bindings make of "auto" what detects it
+    prompt = wanted["initial_prompt"]
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError("the initial prompt is not text in UTF-8") from error
+    if prompt:
+        params.initial_prompt = prompt
+    params.print_special = False
+    params.print_realtime = False
+    params.print_timestamps = False
+    return params
+
+
+def segment(context: pw.whisper_context, i: int) -> Segment:
+    """Segment ``i`` of the run, with what of its tokens is text."""
+    end_of_text = pw.whisper_token_eot(context)
+    tokens = []
+    for j in range(pw.whisper_full_n_tokens(context, i)):
+        data = pw.whisper_full_get_token_data(context, i, j)
+        if data.id < end_of_text:  # the others are marks, such as timestamps
+            tokens.append(Token(data.id, pw.whisper_token_to_bytes(context, data.id), data.p))
+    return Segment(
+        start_s=pw.whisper_full_get_segment_t0(context, i) / 100,
+        end_s=pw.whisper_full_get_segment_t1(context, i) / 100,
+        text=b"".join(token.data for token in tokens).decode("utf-8", errors="replace"),
+        tokens=tuple(tokens),
+    )

@@ -1,0 +1,267 @@
+"""A session: one model held by whisper.cpp in this process."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import _pywhispercpp as pw
+import numpy as np
+
+from whisperctl import engine_thread, languages
+from whisperctl.backend import OnProgress, OnSegment
+from whisperctl.errors import BackendError, ModelError
+from whisperctl.memory import peak_memory_bytes
+from whisperctl.quoting import quoted
+from whisperctl.transcript import Segment, Timings, Transcript
+from whisperctl.whisper_log import parse_fallbacks, parse_language, parse_timings
+from whisperctl.whisper_params import whisper_params
+from whisperctl_native import library, log
+from whisperctl_native.convert import full_params, segment
+
+if TYPE_CHECKING:
+    from whisperctl.audio import Audio
+    from whisperctl.decoding import DecodeOptions
+
+_LOADED = "compute buffer (decode)"
+"""In the last line that whisper.cpp logs when it loads a model, and only if that went well."""
+
+_EMPTY = "no tensors loaded"
+"""In a warning only, because whisper.cpp's own tests use such models; they hear nothing."""
+
+_MIN_SAMPLES = 400
+"""Below one window of its Fourier transform whisper.cpp reads beyond the samples it was given, and
+without any sample it transcribes the recording before once more."""
+
+_LARGE_V3_VOCABULARY = 51866
+_STATE_FREED = -7
+"""whisper_full failed and freed its state, which whisper_free would then free again."""
+
+
+class NativeSession:
+    """One loaded model; see ``whisperctl.backend.Session``.
+
+    Raises:
+        ModelError: whisper.cpp refused the model.
+    """
+
+    def __init__(self, model: Path, *, threads: int) -> None:
+        self._model = model
+        self._threads = threads
+        self._stop = library.StopFlag()
+        self._busy = threading.Lock()
+        self._closed = False
+        self._context: pw.whisper_context | None = None
+        self._used = False
+        self._load()
+
+    def transcribe(
+        self,
+        audio: Audio,
+        options: DecodeOptions,
+        *,
+        on_segment: OnSegment | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Transcript:
+        """See ``whisperctl.backend.Session.transcribe``.
+
+        Segments' times are whisper.cpp's: the last one may end a little after the recording does.
+        """
+        if not self._busy.acquire(blocking=False):
+            raise BackendError("the session is busy with another recording: open one for each")
+        try:
+            if self._closed:
+                raise BackendError("the session is already closed")
+            return self._transcribe(audio, options, on_segment, on_progress)
+        finally:
+            if self._closed:
+                self._free()
+            self._busy.release()
+
+    def close(self) -> None:
+        """Free the model; safe to call again. A run still under way in another thread fails."""
+        self._closed = True
+        self._stop.set()
+        if self._busy.acquire(blocking=False):
+            self._free()
+            self._busy.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _transcribe(
+        self,
+        audio: Audio,
+        options: DecodeOptions,
+        on_segment: OnSegment | None,
+        on_progress: OnProgress | None,
+    ) -> Transcript:
+        context = self._fresh_context()
+        language = languages.resolve(
+            options.language,
+            bool(pw.whisper_is_multilingual(context)),
+            options.task,
+            cantonese=pw.whisper_model_n_vocab(context) >= _LARGE_V3_VOCABULARY,
+        )
+        params = full_params(whisper_params(options, language), self._threads)
+        samples = np.ascontiguousarray(audio.samples, dtype=np.float32)
+        if len(samples) < _MIN_SAMPLES:
+            samples = np.pad(samples, (0, _MIN_SAMPLES - len(samples)))
+        segments: list[Segment] = []
+        progress = 0.0
+
+        def on_event(event: Segment | float) -> None:
+            nonlocal progress
+            if isinstance(event, Segment):
+                segments.append(event)
+                if on_segment is not None:
+                    on_segment(event)
+            else:
+                progress = event
+                if on_progress is not None:
+                    on_progress(event)
+
+        def work(emit: Callable[[Segment | float], None]) -> log.Log:
+            return self._run(context, params, samples, emit)
+
+        # Until it is known that nothing was drawn; a run that is cut short may have drawn.
+        self._used = True
+        self._stop.clear()
+        started = time.perf_counter()
+        said = engine_thread.run(work, on_event=on_event, cancel=self._stop.set)
+        wall_ms = (time.perf_counter() - started) * 1000
+        self._used = (
+            options.beam_size > 1 or options.temperature > 0 or parse_fallbacks(said.lines) != 0
+        )
+        if on_progress is not None and progress < 1.0:
+            on_progress(1.0)
+
+        detected = parse_language(said.lines) if language == languages.AUTO else None
+        return Transcript(
+            segments=tuple(segments),
+            language=detected[0] if detected else language,
+            duration_s=audio.duration_s,
+            language_probability=detected[1] if detected else None,
+            system_info=library.system_info(),
+            timings=Timings(
+                phases=parse_timings(said.lines),
+                wall_ms=wall_ms,
+                audio_decode_ms=audio.decode_ms,
+                peak_memory_bytes=peak_memory_bytes(),
+            ),
+        )
+
+    def _run(
+        self,
+        context: pw.whisper_context,
+        params: pw.whisper_full_params,
+        samples: np.ndarray[tuple[int], np.dtype[np.float32]],
+        emit: Callable[[Segment | float], None],
+    ) -> log.Log:
+        """One whisper_full, in the engine's thread.
+
+        Raises:
+            BackendError: it failed, or was told to stop.
+        """
+        failures: list[Exception] = []
+
+        def give(events: Callable[[], Iterable[Segment | float]]) -> None:
+            # An exception must not travel through whisper.cpp.
+            try:
+                for event in events():
+                    emit(event)
+            except Exception as error:
+                failures.append(error)
+                self._stop.set()
+
+        def on_new_segments(_: pw.whisper_context, n_new: int) -> None:
+            n = pw.whisper_full_n_segments(context)
+            give(lambda: [segment(context, i) for i in range(n - n_new, n)])
+
+        def on_percent(percent: int) -> None:
+            give(lambda: [min(1.0, percent / 100)])
+
+        params.set_new_segment_callback(on_new_segments)
+        params.print_progress = True  # or the bindings keep the callback from being called
+        params.set_progress_callback(on_percent)
+        params.set_abort_callback(self._stop.is_set)
+        with log.capture() as said:
+            pw.whisper_reset_timings(context)
+            try:
+                status = pw.whisper_full(context, params, samples, len(samples))
+            except Exception as error:  # a C++ exception, such as bad_alloc
+                raise BackendError(f"whisper.cpp failed: {_described(error)}") from error
+            if status == 0:
+                pw.whisper_print_timings(context)
+        if status == _STATE_FREED:
+            self._context = None
+        if failures:
+            raise failures[0]
+        if self._stop.is_set():
+            raise BackendError("the run was stopped because its session was closed")
+        if status != 0:
+            raise BackendError(f"whisper.cpp failed (status {status}): {said.reason()}")
+        return said
+
+    def _fresh_context(self) -> pw.whisper_context:
+        """A context in which nothing lingers from the recording before.
+
+        ``no_context`` makes whisper.cpp forget the text of the recording before, but the random
+        numbers of its first decoder go on where they were, and beam search draws by them as does
+        sampling at a temperature above zero. It starts them anew only with a new state, and the
+        bindings make one only with a new context.
+        """
+        if self._used:
+            self._free()
+        return self._context or self._load()
+
+    def _load(self) -> pw.whisper_context:
+        path = os.fsencode(self._model)
+        try:
+            path.decode()
+        except UnicodeDecodeError as error:  # whisper.cpp logs the path, and the bindings decode it
+            raise ModelError(
+                f"{quoted(self._model)}: whisper.cpp takes only paths in UTF-8; rename it"
+            ) from error
+        params = pw.whisper_context_default_params()
+        params.use_gpu = False  # both backends compute with the CPU, or they could not be compared
+        with log.capture() as said, library.stoppable(self._stop):
+            try:
+                context = pw.whisper_init_from_file_with_params(path, params)
+            except MemoryError as error:
+                raise ModelError(
+                    f"{quoted(self._model)} needs more memory than there is"
+                ) from error
+            except Exception as error:  # a C++ exception, from sizes that make no sense
+                raise ModelError(f"{quoted(self._model)} is damaged ({error})") from error
+        # On failure the context holds a null pointer that the bindings neither show nor check.
+        if not any(_LOADED in line for line in said.lines):
+            raise ModelError(f"{quoted(self._model)}: whisper.cpp refused it: {said.reason()}")
+        if any(_EMPTY in line for line in said.lines):
+            pw.whisper_free(context)
+            raise ModelError(f"{quoted(self._model)} holds no weights: it is cut short")
+        self._context = context
+        self._used = False
+        return context
+
+    def _free(self) -> None:
+        context, self._context = self._context, None
+        if context is not None:
+            pw.whisper_free(context)
+
+
+def _described(error: Exception) -> str:
+    return "out of memory" if isinstance(error, MemoryError) else str(error) or type(error).__name__

@@ -1,0 +1,147 @@
+"""Stopping the native engine in the midst of its work."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from whisperctl_native import NativeBackend, library
+from whisperctl_native.session import NativeSession
+
+from whisperctl.audio import Audio
+from whisperctl.decoding import DecodeOptions
+from whisperctl.errors import BackendError
+from whisperctl.transcript import Segment
+
+GREEDY = DecodeOptions(language="en", beam_size=1)
+
+
+class Enough(Exception):
+    """A callback's own reason to stop."""
+
+
+def run_until_stopped(session: NativeSession, audio: Audio, delay_s: float) -> float:
+    """Raise in a callback ``delay_s`` after the start; seconds from there until it came out."""
+    raised_at = 0.0
+
+    def stop(fraction: float) -> None:
+        nonlocal raised_at
+        time.sleep(delay_s)
+        raised_at = time.perf_counter()
+        raise Enough
+
+    with pytest.raises(Enough):
+        session.transcribe(audio, GREEDY, on_progress=stop)
+    return time.perf_counter() - raised_at
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay_s", [0.0, 0.05, 0.3])
+def test_an_exception_in_a_callback_stops_the_engine(
+    tiny_en: Path, two_windows: Audio, delay_s: float
+) -> None:
+    with NativeBackend().open(tiny_en, threads=1) as session:
+        expected = session.transcribe(two_windows, GREEDY).segments
+        threads_before = threading.active_count()
+
+        assert run_until_stopped(session, two_windows, delay_s) < 1.0
+
+        assert threading.active_count() == threads_before
+        # And the session is as good as new.
+        assert session.transcribe(two_windows, GREEDY).segments == expected
+
+
+@pytest.mark.slow
+def test_stops_inside_a_pass_of_the_encoder(base: Path, jfk: Audio) -> None:
+    with NativeBackend().open(base, threads=1) as session:
+        pass_ms = session.transcribe(jfk, GREEDY).timings.phases["encode"].per_run_ms
+        times = [run_until_stopped(session, jfk, pass_ms / 1000 * part) for part in (0.1, 0.4, 0.7)]
+
+    # Each is left with a good part of a pass to do, had it to finish it.
+    assert sum(times) < pass_ms / 1000 / 3
+
+
+def test_an_exception_from_on_segment_propagates(
+    session: NativeSession, two_windows: Audio
+) -> None:
+    seen: list[Segment] = []
+
+    def stop(segment: Segment) -> None:
+        seen.append(segment)
+        raise Enough(segment.text)
+
+    with pytest.raises(Enough, match="fellow"):
+        session.transcribe(two_windows, GREEDY, on_segment=stop)
+    assert len(seen) == 1
+
+
+@pytest.mark.slow
+def test_a_library_that_is_not_as_we_know_it_still_stops(
+    tiny_en: Path, two_windows: Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "_device", lambda: None)
+    with NativeBackend().open(tiny_en, threads=1) as session:
+        expected = session.transcribe(two_windows, GREEDY).segments
+        run_until_stopped(session, two_windows, 0.05)
+        assert session.transcribe(two_windows, GREEDY).segments == expected
+
+
+def test_closing_from_a_callback_ends_the_run(tiny_en: Path, two_windows: Audio) -> None:
+    session = NativeBackend().open(tiny_en, threads=1)
+
+    with pytest.raises(BackendError, match="session was closed"):
+        session.transcribe(two_windows, GREEDY, on_progress=lambda _: session.close())
+    with pytest.raises(BackendError, match="session is already closed"):
+        session.transcribe(two_windows, GREEDY)
+
+
+INTERRUPTED = """
+import sys, threading, time
+from pathlib import Path
+import numpy as np
+from whisperctl.audio import Audio
+from whisperctl.decoding import DecodeOptions
+from whisperctl_native import NativeBackend
+
+audio = Audio(np.zeros(16_000 * 600, np.float32), "silence")
+with NativeBackend().open(Path(sys.argv[1]), threads=1) as session:
+    try:
+        session.transcribe(audio, DecodeOptions(), on_progress=lambda _: print("go", flush=True))
+    except KeyboardInterrupt:
+        print("interrupted", threading.active_count(), flush=True)
+        short = Audio(audio.samples[:16_000], "silence")
+        session.transcribe(short, DecodeOptions(language="en"))
+        print("used again", flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_the_engine(base: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, base],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "go\n"
+        time.sleep(0.2)
+        sent = time.perf_counter()
+        os.kill(process.pid, signal.SIGINT)
+        line = "go\n"
+        while line == "go\n":
+            line = process.stdout.readline()
+        stopped_s = time.perf_counter() - sent
+        said, error = process.communicate(timeout=120)
+
+    assert line == "interrupted 1\n", error
+    assert stopped_s < 1.0
+    assert said.splitlines()[-1] == "used again"
+    assert error == ""
+    assert process.returncode == 0

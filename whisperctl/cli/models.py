@@ -1,0 +1,187 @@
+"""``whisperctl models``: list, pull, import, verify, path, rm."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from whisperctl.models.progress import OnProgress
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Get, keep and check the models that speech is transcribed with.",
+)
+
+
+@app.command("list")
+def list_models(
+    installed: Annotated[
+        bool, typer.Option("--installed", help="Only the models that are here.")
+    ] = False,
+) -> None:
+    """List the published models and those that are here, with sizes and languages."""
+    from whisperctl.errors import ModelError
+    from whisperctl.models import catalog, ggml
+    from whisperctl.models.store import Store
+
+    store = Store()
+    here = store.installed()
+    rows = []
+    for name in dict.fromkeys([*([] if installed else catalog.MODELS), *here]):
+        published = catalog.MODELS.get(name)
+        size_bytes = published.size_bytes if published else 0
+        n_languages = published.n_languages if published else 0
+        state = ""
+        if name in here:
+            path = store.path_of(name)
+            size_bytes = path.stat().st_size
+            try:
+                n_languages = ggml.inspect(path).n_languages
+                state = "installed"
+            except ModelError:
+                state = "damaged"
+        rows.append((name, _size(size_bytes), _languages(n_languages), state))
+    _print_table(("NAME", "SIZE", "LANGUAGES", "STATE"), rows)
+
+
+@app.command("pull")
+def pull_models(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Published models.")],
+) -> None:
+    """Download published models and check them against their published hashes."""
+    from whisperctl.models import catalog
+    from whisperctl.models.pull import pull
+
+    for name in names:  # before any work, so that a slip of the pen shows at once
+        catalog.find(name)
+    for name in dict.fromkeys(names):
+        with _progress() as on_progress:
+            result = pull(name, on_progress=on_progress)
+        state = "installed" if result.new else "already here"
+        print(f"{name}: {state}, {result.path}")
+
+
+@app.command("import")
+def import_model(
+    path: Annotated[
+        Path, typer.Argument(help="A ggml file, or a faster-whisper (CTranslate2) directory.")
+    ],
+    name: Annotated[
+        str | None,
+        typer.Option(help="What to call it; by default its published name, or the file's name."),
+    ] = None,
+) -> None:
+    """Copy a ggml model, or convert a faster-whisper model, into the models' directory."""
+    from whisperctl.models import pull
+
+    with _progress() as on_progress:
+        result = pull.import_model(path, name, on_progress=on_progress)
+    note = f" (this is the published {result.published_as})" if result.published_as else ""
+    print(f"{result.name}: installed, {result.path}{note}")
+
+
+@app.command("verify")
+def verify_models(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="All by default.")
+    ] = None,
+) -> None:
+    """Compare models that are here with their published hashes; exit 1 if one is damaged."""
+    from whisperctl.models.verify import verify
+
+    damaged = False
+    with _progress() as on_progress:
+        verdicts = list(verify(names or None, on_progress=on_progress))
+    for verdict in verdicts:
+        print(f"{verdict.name}: {verdict.status} ({verdict.detail})")
+        damaged = damaged or verdict.status == "damaged"
+    if not verdicts:
+        print("no models are here to verify", file=sys.stderr)
+    if damaged:
+        raise typer.Exit(1)
+
+
+@app.command("path")
+def print_path(name: Annotated[str, typer.Argument(help="A model that is here.")]) -> None:
+    """Print where a model's file is."""
+    from whisperctl.models import store
+
+    print(store.resolve(name))
+
+
+@app.command("rm")
+def remove_models(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Models that are here.")],
+) -> None:
+    """Delete models."""
+    from whisperctl.models.store import Store
+
+    store = Store()
+    for name in names:
+        store.require(name)
+    for name in dict.fromkeys(names):
+        print(f"{name}: removed, {store.remove(name)}")
+
+
+@contextmanager
+def _progress() -> Iterator[OnProgress]:
+    """A bar a step on a terminal, elsewhere a line a step; both on standard error."""
+    step_shown = ""
+    if not sys.stderr.isatty():
+
+        def on_line(step: str, done_bytes: int, total_bytes: int | None) -> None:
+            nonlocal step_shown
+            if step != step_shown:
+                print(step, file=sys.stderr, flush=True)
+                step_shown = step
+
+        yield on_line
+        return
+
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        task: TaskID | None = None
+
+        def on_bar(step: str, done_bytes: int, total_bytes: int | None) -> None:
+            nonlocal step_shown, task
+            if task is None or step != step_shown:
+                task = bars.add_task(step, total=total_bytes)
+                step_shown = step
+            bars.update(task, completed=done_bytes, total=total_bytes)
+
+        yield on_bar
+
+
+def _print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for title in header:
+        table.add_column(title, justify="right" if title == "SIZE" else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    # Away from a terminal there is no width to keep to, and nothing is to be cut off.
+    console = Console(markup=False, width=None if sys.stdout.isatty() else 10_000)
+    console.print(table)
+
+
+def _size(size_bytes: int) -> str:
+    mib = size_bytes / 2**20
+    return f"{mib:.0f} MiB" if mib < 1000 else f"{mib / 1024:.1f} GiB"
+
+
+def _languages(n_languages: int) -> str:
+    if n_languages == 0:
+        return ""
+    return "English" if n_languages == 1 else str(n_languages)

@@ -1,0 +1,1 @@
+"""Runs one recording on several engines, each in a process of its own, and compares the results."""

@@ -1,0 +1,90 @@
+"""Starts a process for each engine, hands it the samples, and takes what it says."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from whisperctl.backend import OnSegment
+from whisperctl.compare import wire
+from whisperctl.compare.spec import Cell, Job
+from whisperctl.engines import Engine
+
+# -P, or modules of the current directory would come before the installed ones.
+_COMMAND = (sys.executable, "-P", "-m", "whisperctl.compare.cell")
+_GRACE_S = 0.7
+_LAST_WORDS_BYTES = 4096
+
+
+def run(engine: Engine, job: Job, on_segment: OnSegment | None = None) -> Cell:
+    """Run one engine in a process of its own, which is gone when this returns or raises.
+
+    A failure of the engine is a ``Cell`` with an ``error``; what ``on_segment`` raises, or
+    KeyboardInterrupt, propagates.
+    """
+    with tempfile.TemporaryFile() as errors, _process(errors) as process:
+        assert process.stdin is not None and process.stdout is not None
+        # A process that died early says why on its standard error.
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(wire.line(wire.request(engine, job)))
+            process.stdin.write(job.audio.samples.data)
+            process.stdin.flush()
+        for line in process.stdout:
+            event: wire.Event = json.loads(line)
+            if event["event"] == "segment":
+                if on_segment is not None:
+                    on_segment(wire.segment(event))
+            elif event["event"] == "result":
+                return Cell(engine, wire.transcript(event), event["open_ms"])
+            else:
+                return Cell(engine, error=str(event["message"]))
+        return Cell(engine, error=_death(process.wait(), _last_words(errors)))
+
+
+@contextmanager
+def _process(errors: BinaryIO) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(  # noqa: S603 - our own module, nothing of a person's
+        _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
+    )
+    try:
+        yield process
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process, politely first: at the end of its input it closes its session."""
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE_S)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def _last_words(errors: BinaryIO) -> str:
+    end = errors.seek(0, 2)
+    errors.seek(max(0, end - _LAST_WORDS_BYTES))
+    lines = errors.read().decode(errors="replace").strip().splitlines()
+    return lines[-1].strip() if lines else ""
+
+
+def _death(code: int, said: str) -> str:
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = ", perhaps for want of memory" if name == "SIGKILL" else ""
+        reason = f"was ended by {name}{hint}"
+    else:
+        reason = f"ended with exit code {code}"
+    return f"its process {reason}" + (f": {said}" if said else "")

@@ -1,0 +1,161 @@
+"""Reads the weights of a CTranslate2 model, the format of faster-whisper.
+
+The format is written by ``ModelSpec._serialize`` in CTranslate2's ``specs/model_spec.py``: a binary
+version, the spec's name and revision, the variables (name, rank, dimensions, type, byte count,
+data), and aliases, that is, further names of variables. All numbers are little-endian.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from whisperctl.errors import ModelError
+from whisperctl.quoting import quoted
+
+# The order of the DataType enum in include/ctranslate2/types.h, with bytes a value.
+_TYPES = (("float32", 4), ("int8", 1), ("int16", 2), ("int32", 4), ("float16", 2), ("bfloat16", 2))
+_FLOATS = ("float32", "float16")
+# Versions 4 and 5 differ from 6 in nothing that is read here.
+_VERSIONS = range(4, 7)
+
+FloatArray = npt.NDArray[np.float32] | npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class _Variable:
+    dims: tuple[int, ...]
+    type: str
+    offset: int
+    n_bytes: int
+
+
+class CTranslate2Model:
+    """The variables of a ``model.bin``, read from disk as they are used."""
+
+    def __init__(self, path: Path, variables: dict[str, _Variable]) -> None:
+        self.path = path
+        self._variables = variables
+        self._data: npt.NDArray[np.uint8] = np.memmap(path, np.uint8, "r")
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Read the table of variables.
+
+        Raises:
+            ModelError: it cannot be read, is damaged, or is no Whisper model of CTranslate2's.
+        """
+        try:
+            with path.open("rb") as file:
+                variables = _table(_Reader(path, file))
+            return cls(path, variables)
+        except OSError as error:
+            raise ModelError(f"{quoted(path)} cannot be read: {error.strerror or error}") from error
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._variables
+
+    def floats(self, name: str) -> FloatArray:
+        """A variable of floating-point numbers, float32 or float16, backed by the file.
+
+        Raises:
+            ModelError: there is no such variable, or it is quantized.
+        """
+        variable = self._variable(name)
+        if variable.type not in _FLOATS:
+            raise ModelError(
+                f"{quoted(self.path)} holds {variable.type} weights, which have lost the exact "
+                "values: import a float16 or float32 conversion of the model"
+            )
+        flat: FloatArray = self._bytes(variable).view(variable.type)
+        return flat.reshape(variable.dims)
+
+    def integer(self, name: str, default: int) -> int:
+        """A single whole number, or ``default`` where the model does not have it."""
+        if name not in self:
+            return default
+        variable = self._variable(name)
+        return int.from_bytes(self._bytes(variable).tobytes(), "little", signed=True)
+
+    def _variable(self, name: str) -> _Variable:
+        try:
+            return self._variables[name]
+        except KeyError as error:
+            raise ModelError(
+                f'{quoted(self.path)} has no variable "{name}": it is not a plain Whisper model'
+            ) from error
+
+    def _bytes(self, variable: _Variable) -> npt.NDArray[np.uint8]:
+        return self._data[variable.offset : variable.offset + variable.n_bytes]
+
+
+class _Reader:
+    """Reads numbers and strings, and says that a file is truncated when it ends early."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self.path = path
+        self.file = file
+        self.size = path.stat().st_size
+
+    def number(self, code: str) -> int:
+        return int(struct.unpack(f"<{code}", self._read(struct.calcsize(f"<{code}")))[0])
+
+    def string(self) -> str:
+        """A string with its length, which counts the closing zero, before it."""
+        return self._read(self.number("H"))[:-1].decode("utf-8", "replace")
+
+    def skip(self, n_bytes: int) -> int:
+        """Pass over ``n_bytes`` bytes; returns where they start."""
+        start = self.file.tell()
+        if start + n_bytes > self.size:
+            raise self._truncated(start + n_bytes)
+        self.file.seek(n_bytes, 1)
+        return start
+
+    def _read(self, n_bytes: int) -> bytes:
+        data = self.file.read(n_bytes)
+        if len(data) < n_bytes:
+            raise self._truncated(self.file.tell() - len(data) + n_bytes)
+        return data
+
+    def _truncated(self, at_least: int) -> ModelError:
+        return ModelError(
+            f"{quoted(self.path)} is truncated: it has {self.size} bytes and needs at least "
+            f"{at_least}; copy or download it again"
+        )
+
+
+def _table(reader: _Reader) -> dict[str, _Variable]:
+    version = reader.number("I")
+    if version not in _VERSIONS:
+        raise ModelError(
+            f"{quoted(reader.path)} is not a CTranslate2 model of a known version "
+            f"({_VERSIONS[0]} to {_VERSIONS[-1]})"
+        )
+    spec = reader.string()
+    if spec != "WhisperSpec":
+        raise ModelError(f'{quoted(reader.path)} is a CTranslate2 "{spec}", not a Whisper model')
+    reader.number("I")  # the spec's revision; what matters is which variables there are
+    variables = {}
+    for _ in range(reader.number("I")):
+        name = reader.string()
+        dims = tuple(reader.number("I") for _ in range(reader.number("B")))
+        type_id = reader.number("B")
+        n_bytes = reader.number("I")
+        if type_id >= len(_TYPES) or math.prod(dims) * _TYPES[type_id][1] != n_bytes:
+            raise ModelError(
+                f'{quoted(reader.path)} is damaged: variable "{name}" does not fit its size; '
+                "copy or download it again"
+            )
+        variables[name] = _Variable(dims, _TYPES[type_id][0], reader.skip(n_bytes), n_bytes)
+    for _ in range(reader.number("I")):
+        alias, name = reader.string(), reader.string()
+        if name in variables:
+            variables[alias] = variables[name]
+    return variables

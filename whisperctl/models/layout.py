@@ -1,0 +1,154 @@
+"""How a ggml Whisper file is laid out: hyperparameters, tensors in order, and their sizes.
+
+Follows whisper.cpp: ``models/convert-pt-to-ggml.py`` writes these files, ``whisper_model_load`` in
+``src/whisper.cpp`` reads them. All numbers are little-endian.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass, fields
+from typing import Literal, Self
+
+MAGIC = 0x67676D6C
+"""The first four bytes, "ggml" as a number."""
+
+N_FFT = 201
+"""Frequencies of a mel filter: half of whisper's 400-sample window, and one."""
+
+FIRST_MULTILINGUAL_VOCAB = 51865
+"""Vocabularies at least this large hold language tokens (whisper.cpp: ``is_multilingual``)."""
+
+Role = Literal["f32", "conv", "weight"]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """A ggml number format: blocks of ``block`` values take ``block_bytes`` bytes."""
+
+    id: int
+    name: str
+    block: int
+    block_bytes: int
+
+
+F32 = TensorType(0, "f32", 1, 4)
+F16 = TensorType(1, "f16", 1, 2)
+
+# A file's ftype, and the type of its large tensors (ggml_ftype_to_ggml_type in ggml/src/ggml.c;
+# block sizes from ggml/src/ggml-common.h). These are what whisper.cpp's quantize tool writes.
+TYPE_OF_FTYPE = {
+    0: F32,
+    1: F16,
+    2: TensorType(2, "q4_0", 32, 18),
+    3: TensorType(3, "q4_1", 32, 20),
+    7: TensorType(8, "q8_0", 32, 34),
+    8: TensorType(6, "q5_0", 32, 22),
+    9: TensorType(7, "q5_1", 32, 24),
+    10: TensorType(10, "q2_k", 256, 84),
+    11: TensorType(11, "q3_k", 256, 110),
+    12: TensorType(12, "q4_k", 256, 144),
+    13: TensorType(13, "q5_k", 256, 176),
+    14: TensorType(14, "q6_k", 256, 210),
+    24: TensorType(30, "bf16", 1, 2),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameters:
+    """The eleven numbers after the magic, in the file's order."""
+
+    n_vocab: int
+    n_audio_ctx: int
+    n_audio_state: int
+    n_audio_head: int
+    n_audio_layer: int
+    n_text_ctx: int
+    n_text_state: int
+    n_text_head: int
+    n_text_layer: int
+    n_mels: int
+    ftype: int
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Self:
+        """Read them from 44 bytes."""
+        return cls(*struct.unpack(f"<{len(fields(cls))}i", data))
+
+    def pack(self) -> bytes:
+        """Their 44 bytes."""
+        values = astuple(self)
+        return struct.pack(f"<{len(values)}i", *values)
+
+    @property
+    def multilingual(self) -> bool:
+        """Whether the vocabulary holds language tokens."""
+        return self.n_vocab >= FIRST_MULTILINGUAL_VOCAB
+
+    @property
+    def weight_type(self) -> TensorType:
+        """The format of the large tensors; the thousands of ``ftype`` are a quantizer's version."""
+        return TYPE_OF_FTYPE[self.ftype % 1000]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """A tensor that a model must have: ``dims`` has the innermost dimension first."""
+
+    name: str
+    dims: tuple[int, ...]
+    role: Role
+
+    def type_in(self, parameters: Hyperparameters) -> TensorType:
+        """The number format this tensor has in a file with these parameters."""
+        if self.role == "f32" or parameters.weight_type == F32:
+            return F32
+        return F16 if self.role == "conv" else parameters.weight_type
+
+    def n_bytes(self, parameters: Hyperparameters) -> int:
+        """Bytes of its data."""
+        kind = self.type_in(parameters)
+        return math.prod(self.dims) // kind.block * kind.block_bytes
+
+
+def tensors(parameters: Hyperparameters) -> Iterator[TensorSpec]:
+    """Every tensor of a model, in the order in which the published files hold them."""
+    p = parameters
+    state = p.n_audio_state
+    yield TensorSpec("decoder.positional_embedding", (p.n_text_state, p.n_text_ctx), "f32")
+    yield TensorSpec("encoder.positional_embedding", (state, p.n_audio_ctx), "f32")
+    yield TensorSpec("decoder.token_embedding.weight", (p.n_text_state, p.n_vocab), "weight")
+    for layer in range(p.n_text_layer):
+        yield from _block(f"decoder.blocks.{layer}.", p.n_text_state, cross=True)
+    yield from _norm("decoder.ln", p.n_text_state)
+    yield TensorSpec("encoder.conv1.weight", (3, p.n_mels, state), "conv")
+    yield TensorSpec("encoder.conv1.bias", (1, state), "f32")
+    yield TensorSpec("encoder.conv2.weight", (3, state, state), "conv")
+    yield TensorSpec("encoder.conv2.bias", (1, state), "f32")
+    for layer in range(p.n_audio_layer):
+        yield from _block(f"encoder.blocks.{layer}.", state, cross=False)
+    yield from _norm("encoder.ln_post", state)
+
+
+def _block(prefix: str, state: int, *, cross: bool) -> Iterator[TensorSpec]:
+    yield from _norm(f"{prefix}mlp_ln", state)
+    yield from _linear(f"{prefix}mlp.0", state, 4 * state)
+    yield from _linear(f"{prefix}mlp.2", 4 * state, state)
+    for attention in ("attn", "cross_attn") if cross else ("attn",):
+        yield from _norm(f"{prefix}{attention}_ln", state)
+        for part in ("query", "key", "value", "out"):
+            # Whisper's keys have no bias: softmax would cancel it.
+            yield from _linear(f"{prefix}{attention}.{part}", state, state, bias=part != "key")
+
+
+def _norm(name: str, state: int) -> Iterator[TensorSpec]:
+    yield TensorSpec(f"{name}.weight", (state,), "f32")
+    yield TensorSpec(f"{name}.bias", (state,), "f32")
+
+
+def _linear(name: str, n_in: int, n_out: int, *, bias: bool = True) -> Iterator[TensorSpec]:
+    yield TensorSpec(f"{name}.weight", (n_in, n_out), "weight")
+    if bias:
+        yield TensorSpec(f"{name}.bias", (n_out,), "f32")

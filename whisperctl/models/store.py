@@ -1,0 +1,246 @@
+"""The directory that holds the models, and how they get in whole or not at all.
+
+A model called NAME is the file ``ggml-NAME.bin``. Work happens under a lock in a hidden directory
+beside it, on the same file system, and the finished file takes its place in one step; what a killed
+run left behind is removed by the next one.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from whisperctl.errors import ModelError
+from whisperctl.models import catalog, ggml
+from whisperctl.models.progress import OnProgress, ignore
+from whisperctl.quoting import quoted
+
+VARIABLE = "WHISPERCTL_MODELS"
+"""The environment variable that names another directory."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class StoreError(ModelError):
+    """The store's directory cannot be used: the disk is full, or it may not be written to."""
+
+
+def default_directory() -> Path:
+    """``$WHISPERCTL_MODELS``, or the usual place for a user's data."""
+    chosen = os.environ.get(VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    return platformdirs.user_data_path("whisperctl", appauthor=False) / "models"
+
+
+def resolve(name_or_path: str | os.PathLike[str]) -> Path:
+    """The file of a model, by its name or path, checked to be a whole ggml Whisper model.
+
+    A text with a path separator in it, or that ends in ``.bin``, is a path; anything else is the
+    name of a model in the default store or, failing that, of a file in the current directory.
+
+    Raises:
+        ModelError: the model is unknown, not pulled yet, damaged, or not a ggml Whisper model.
+    """
+    return Store().resolve(name_or_path)
+
+
+class Store:
+    """Models in one directory, which need not exist before the first is put there."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.directory = directory or default_directory()
+
+    def resolve(self, name_or_path: str | os.PathLike[str]) -> Path:
+        """See the module's ``resolve``."""
+        text = os.fspath(name_or_path)
+        path = self._find(text)
+        ggml.inspect(path)
+        return path
+
+    def _find(self, text: str) -> Path:
+        separators = {os.sep, os.altsep} - {None}
+        if text.endswith(".bin") or any(s in text for s in separators if s):
+            return Path(text).expanduser()
+        if _NAME.fullmatch(text) and self.path_of(text).exists():
+            return self.path_of(text)
+        if text in catalog.MODELS:
+            raise ModelError(
+                f'model "{text}" is not here yet: run "whisperctl models pull {text}" first'
+            )
+        if text and Path(text).exists():
+            return Path(text)
+        raise catalog.unknown(text, tuple(self.installed()))
+
+    def path_of(self, name: str) -> Path:
+        """Where the model called ``name`` is, or would be.
+
+        Raises:
+            ModelError: it cannot be a name.
+        """
+        if not _NAME.fullmatch(name):
+            raise ModelError(
+                f"{quoted(name)} cannot be a model's name: use up to 100 letters, digits, dots, "
+                "hyphens and underscores, beginning with a letter or digit"
+            )
+        return self.directory / f"ggml-{name}.bin"
+
+    def installed(self) -> list[str]:
+        """Names of the models here, whole or not: the published first, in the catalog's order."""
+        try:
+            files = [p.name for p in self.directory.glob("ggml-*.bin") if p.is_file()]
+        except OSError as error:
+            raise self._error(error) from error
+        names = [name for f in files if _NAME.fullmatch(name := f[len("ggml-") : -len(".bin")])]
+        order = list(catalog.MODELS)
+        return sorted(names, key=lambda n: (order.index(n) if n in order else len(order), n))
+
+    def require(self, name: str) -> Path:
+        """The file of a model that is here, whole or not.
+
+        Raises:
+            ModelError: it is not here.
+        """
+        path = self.path_of(name)
+        if path.exists():
+            return path
+        if name in catalog.MODELS:
+            raise ModelError(f'model "{name}" is not here: nothing to do')
+        raise catalog.unknown(name, tuple(self.installed()))
+
+    def remove(self, name: str) -> Path:
+        """Delete a model; returns where it was.
+
+        Raises:
+            ModelError: it is not here, or may not be deleted.
+        """
+        path = self.require(name)
+        with self._translated(), self._locked(path.name, name, ignore):
+            path.unlink()
+        return path
+
+    @contextmanager
+    def workspace(self, name: str, on_progress: OnProgress = ignore) -> Iterator[Path]:
+        """A directory of one's own to prepare a model in, gone afterwards, whatever happens.
+
+        Only one process at a time has one for ``name``; the others wait.
+
+        Raises:
+            StoreError: the directory cannot be written to, or the disk gets full.
+        """
+        target = self.path_of(name)
+        with self._translated(), ExitStack() as stack:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(self._locked(target.name, name, on_progress))
+            self._clear_leftovers(target.name)
+            work = self.directory / f".{target.name}.{secrets.token_hex(6)}.part"
+            work.mkdir()
+            stack.callback(shutil.rmtree, work, ignore_errors=True)
+            yield work
+
+    def install(self, name: str, file: Path) -> Path:
+        """Move a finished file out of a workspace to its place, in one step and for good.
+
+        Raises:
+            StoreError: the file cannot be moved.
+        """
+        target = self.path_of(name)
+        with self._translated():
+            _flush(file)
+            file.replace(target)
+            with suppress(OSError):  # not every file system can flush a directory
+                _flush(self.directory)
+        return target
+
+    @contextmanager
+    def _locked(self, file_name: str, name: str, on_progress: OnProgress) -> Iterator[None]:
+        import filelock
+
+        lock = filelock.FileLock(self._lock_path(file_name))
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            on_progress(f"waiting for another whisperctl to finish with {name}", 0, None)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _lock_path(self, file_name: str) -> Path:
+        return self.directory / f".{file_name}.lock"
+
+    def _clear_leftovers(self, own: str) -> None:
+        """Remove workspaces whose processes are gone: those whose lock is free, or our own."""
+        import filelock
+
+        for leftover in self.directory.glob(".ggml-*.part"):
+            file_name = leftover.name[1:].rsplit(".", 2)[0]
+            if file_name == own:
+                shutil.rmtree(leftover, ignore_errors=True)
+                continue
+            with (
+                suppress(filelock.Timeout),
+                filelock.FileLock(self._lock_path(file_name), timeout=0),
+            ):
+                shutil.rmtree(leftover, ignore_errors=True)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._error(error) from error
+
+    def _error(self, error: OSError) -> StoreError:
+        where = quoted(self.directory)
+        if error.errno in _FULL:
+            return disk_full(self.directory)
+        return StoreError(
+            f"the models' directory {where} cannot be used ({error.strerror or error}): check its "
+            f"permissions, or set {VARIABLE} to another directory"
+        )
+
+
+def disk_full(directory: Path) -> StoreError:
+    """The error for a disk with no room left."""
+    return StoreError(
+        f"the disk is full: free some space at {quoted(directory)}, or set {VARIABLE} to a "
+        "directory with more"
+    )
+
+
+def check_room(work: Path, total_bytes: int, largest_bytes: int) -> None:
+    """See that a workspace's disk has room for ``total_bytes``, and for a file of the largest size.
+
+    Raises:
+        StoreError: it has not, or its user may not write that much.
+    """
+    probe = work / "room"
+    try:
+        if shutil.disk_usage(work).free < total_bytes:
+            raise disk_full(work.parent)
+        with probe.open("wb") as file:
+            file.truncate(largest_bytes)  # takes no space, but keeps to limits
+        probe.unlink()
+    except OSError as error:
+        if error.errno in _FULL:
+            raise disk_full(work.parent) from error
+        raise
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
