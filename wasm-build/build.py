@@ -7,6 +7,7 @@ the same sources give the same bytes: no path, date or order of this machine get
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import os
@@ -26,7 +27,7 @@ import source  # noqa: E402  (found beside this file, however it is run)
 DEFAULT_OUTPUT = HERE.parent / "backends/wasi/src/whisperctl_wasi"
 DEFAULT_BUILD_DIR = HERE.parent / "build/wasm"
 
-# The CPU engine of ggml and whisper.cpp itself.
+# The CPU engine of ggml; whisper.cpp itself is compiled by way of guest/whisper.cpp.
 WHISPER_SOURCES = (
     "ggml/src/ggml-alloc.c",
     "ggml/src/ggml-backend-meta.cpp",
@@ -48,7 +49,6 @@ WHISPER_SOURCES = (
     "ggml/src/ggml.c",
     "ggml/src/ggml.cpp",
     "ggml/src/gguf.cpp",
-    "src/whisper.cpp",
 )
 INCLUDES = ("include", "ggml/include", "ggml/src", "ggml/src/ggml-cpu", "examples")
 
@@ -64,14 +64,18 @@ class Variant:
     name: str
     features: str
     threads: bool
+    # Whether it prints where the time went when it ends; see kernels/profile.cpp.
+    profile: bool = False
 
     @property
     def defines(self) -> tuple[str, ...]:
+        """What our own sources are compiled with."""
         named = (f'WHISPERCTL_VARIANT="{self.name}"',)
         return (*named, "WHISPERCTL_THREADS") if self.threads else named
 
     @property
     def link_flags(self) -> tuple[str, ...]:
+        """What a module with threads needs: a memory that its threads share."""
         if not self.threads:
             return ()
         return (
@@ -103,8 +107,7 @@ def _units(tree: Path, variant: Variant) -> list[Unit]:
     own = [*HERE.glob("guest/*.cpp"), *HERE.glob("kernels/*.cpp"), *HERE.glob("runtime/*.c*")]
     if variant.threads:
         own.append(HERE / "runtime/thread_start.s")
-    else:
-        own.remove(HERE / "runtime/threads.c")
+    own.remove(HERE / ("runtime/single.c" if variant.threads else "runtime/threads.c"))
     # What stands in for parts of libc comes first: the linker takes libc's own function as soon as
     # something asks for it.
     own.sort(key=lambda path: (path.parent.name != "runtime", path.suffix, path.name))
@@ -132,18 +135,22 @@ def _target_flags(variant: Variant) -> list[str]:
     return ["-target", "wasm32-wasi", f"-mcpu=generic+{variant.features}"]
 
 
-def _compile_command(unit: Unit, variant: Variant, tree: Path, versions: dict[str, str]) -> list[str]:
+def _compile_command(
+    unit: Unit, variant: Variant, tree: Path, versions: dict[str, str]
+) -> list[str]:
     if unit.path.suffix == ".s":
         return [*_zig("cc"), *_target_flags(variant), "-c", str(unit.path)]
     cpp = unit.path.suffix == ".cpp"
     ours = unit.path.is_relative_to(HERE)
     defines = (
-        *("NDEBUG", "GGML_USE_CPU"),
+        # ggml's own name for the hook that kernels/sgemm.cpp stands behind.
+        *("NDEBUG", "GGML_USE_CPU", "GGML_USE_LLAMAFILE"),
         f'GGML_VERSION="{versions["ggml"]}"',
         f'GGML_COMMIT="pywhispercpp-{source.VERSION}"',
         f'WHISPER_VERSION="{versions["whisper"]}"',
         *("_WASI_EMULATED_MMAN", "_WASI_EMULATED_PROCESS_CLOCKS", "_WASI_EMULATED_SIGNAL"),
         *(variant.defines if ours else ()),
+        *(("WHISPERCTL_PROFILE",) if variant.profile else ()),
     )
     return [
         *_zig("c++" if cpp else "cc"),
@@ -173,7 +180,11 @@ def _run(command: list[str], what: str, environment: dict[str, str]) -> None:
 
 def _dependencies(depfile: Path) -> list[Path]:
     text = depfile.read_text("utf-8").replace("\\\n", " ")
-    return [Path(part.replace("\\ ", " ")) for part in re.split(r"(?<!\\)\s+", text.partition(": ")[2]) if part]
+    return [
+        Path(part.replace("\\ ", " "))
+        for part in re.split(r"(?<!\\)\s+", text.partition(": ")[2])
+        if part
+    ]
 
 
 def _is_fresh(output: Path, stamp: Path, command: list[str], inputs: list[Path]) -> bool:
@@ -257,19 +268,21 @@ def _write_atomic(path: Path, data: bytes) -> None:
     temporary.replace(path)
 
 
-def build(output: Path, build_dir: Path, jobs: int) -> None:
+def build(output: Path, build_dir: Path, jobs: int, *, profile: bool = False) -> None:
     """Builds every variant into ``output``, beside a ``build.json`` that says what they are.
 
     Raises:
         BuildError: a compiler or the linker failed.
         source.SourceError: whisper.cpp's source could not be had or patched.
     """
-    print(f"Getting whisper.cpp from pywhispercpp {source.VERSION}'s source distribution", flush=True)
+    print(
+        f"Getting whisper.cpp from pywhispercpp {source.VERSION}'s source distribution", flush=True
+    )
     tree = source.patched(source.fetch(build_dir), HERE / "patches", build_dir)
     versions = _versions(tree)
     print(f"Building whisper.cpp {versions['whisper']} for WASI (about a minute)", flush=True)
     modules = {}
-    for variant in VARIANTS:
+    for variant in (dataclasses.replace(variant, profile=profile) for variant in VARIANTS):
         data = build_variant(variant, tree, build_dir, versions, jobs).read_bytes()
         _write_atomic(output / f"{variant.name}.wasm", data)
         modules[variant.name] = {
@@ -287,10 +300,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT, help="where the modules go")
     parser.add_argument("--build-dir", type=Path, default=DEFAULT_BUILD_DIR, help="for objects")
+    parser.add_argument(
+        "--profile", action="store_true", help="modules that print where the time went when they end"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="compilers at once")
     arguments = parser.parse_args()
     try:
-        build(arguments.output, arguments.build_dir, arguments.jobs)
+        build(
+            arguments.output, arguments.build_dir, arguments.jobs, profile=arguments.profile
+        )
     except (BuildError, source.SourceError, OSError) as error:
         print(f"wasm-build: error: {error}", file=sys.stderr)
         return 1

@@ -106,6 +106,8 @@ def patched(tree: Path, patches: Path, build_dir: Path) -> Path:
                     command, capture_output=True, text=True, env=environment
                 )
                 if done.returncode != 0:
-                    raise SourceError(f"{file.name} does not fit whisper.cpp: {done.stderr.strip()}")
+                    raise SourceError(
+                        f"{file.name} does not fit whisper.cpp: {done.stderr.strip()}"
+                    )
             work.replace(copy)
     return copy

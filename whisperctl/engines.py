@@ -184,15 +184,15 @@ def open_session(engine: Engine, model: Path, *, threads: int) -> Session:
 def _check_runtime(engine: Engine, runtimes: Iterable[RuntimeInfo]) -> None:
     names = [runtime.name for runtime in runtimes]
     if engine.runtime is not None and engine.runtime not in names:
-        raise _unknown(f"runtime of backend {engine.backend}", engine.runtime, names)
+        raise _unknown("runtime", engine.runtime, names, f' of backend "{engine.backend}"')
 
 
 def _not_installed(name: str) -> str:
     return f'backend "{name}" is not installed; try: pip install {FIRST_PARTY[name]}'
 
 
-def _unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
+def _unknown(what: str, name: str, known: Iterable[str], whose: str = "") -> UsageError:
     names = list(dict.fromkeys(known))
     close = get_close_matches(name, names, n=1)
     hint = f'did you mean "{close[0]}"?' if close else f"choose from {', '.join(names) or 'none'}"
-    return UsageError(f'{what} "{name}" is unknown; {hint}')
+    return UsageError(f'{what} "{name}"{whose} is unknown; {hint}')

@@ -24,6 +24,7 @@
 #endif
 
 extern "C" size_t whisperctl_memory_bytes(void);
+extern "C" void whisperctl_forget_random_numbers(whisper_context * context);
 #ifdef WHISPERCTL_THREADS
 extern "C" void whisperctl_threads_exit(void);
 constexpr int kMaxThreads = 64;
@@ -39,6 +40,7 @@ namespace {
 constexpr int kProtocol = 1;
 constexpr int kPollMs = 1; // Wasmer takes a timeout of nothing for one without end.
 constexpr size_t kMaxRequestLine = 1 << 20;
+constexpr size_t kMinSamples = WHISPER_N_FFT;
 constexpr int64_t kMaxSamples = int64_t(WHISPER_SAMPLE_RATE) * 60 * 60 * 12;
 
 [[noreturn]] void die(const char * format, ...) {
@@ -356,6 +358,7 @@ void load(const Json & request, whisper_context *& context) {
     emit({{"event", "ready"},
           {"type", whisper_model_type_readable(context)},
           {"multilingual", whisper_is_multilingual(context) != 0},
+          {"n_vocab", whisper_n_vocab(context)},
           {"ftype", whisper_model_ftype(context)},
           {"memory_bytes", whisperctl_memory_bytes()}});
 }
@@ -415,8 +418,10 @@ void transcribe(const Json & request, whisper_context * context) {
     params.print_realtime = false;
     params.print_timestamps = false;
 
-    std::vector<float> samples(static_cast<size_t>(n_samples));
-    input.bytes(samples.data(), samples.size() * sizeof(float));
+    // Padded where there is less than one window of the Fourier transform: whisper.cpp would read beyond
+    // its end and, without any sample, transcribe the recording before once more.
+    std::vector<float> samples(std::max(static_cast<size_t>(n_samples), kMinSamples));
+    input.bytes(samples.data(), static_cast<size_t>(n_samples) * sizeof(float));
     if (!context) {
         emit_error("no model is loaded");
         return;
@@ -431,6 +436,7 @@ void transcribe(const Json & request, whisper_context * context) {
     };
 
     last_error.clear();
+    whisperctl_forget_random_numbers(context);
     whisper_reset_timings(context);
     run = {true, false, ggml_time_us()};
     int status = whisper_full(context, params, samples.data(), int(samples.size()));

@@ -28,12 +28,12 @@ inline f32x4 madd(f32x4 a, f32x4 b, f32x4 c) {
 #endif
 }
 
-inline volatile int order_fence = 0;
-inline bool fenced(int never) {
-    int now;
-    asm volatile("" : "=r"(now) : "0"(never) : "memory");
-    return __builtin_expect(now != 0, 0);
+// Keeps the compiler from looking behind x: it would load each lane of a loaded vector by itself.
+inline f32x4 opaque(f32x4 x) {
+    asm("" : "+r"(x));
+    return x;
 }
+template <int Lane> inline f32x4 splat_lane(f32x4 x) { return wasm_i32x4_shuffle(x, x, Lane, Lane, Lane, Lane); }
 
 inline float sum(f32x4 x) {
     x = wasm_f32x4_add(x, wasm_i32x4_shuffle(x, x, 2, 3, 0, 1));

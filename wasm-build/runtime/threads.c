@@ -183,3 +183,27 @@ static int cond_wake(pthread_cond_t * cond, uint32_t count) {
 int pthread_cond_broadcast(pthread_cond_t * cond) { return cond_wake(cond, UINT32_MAX); }
 
 int pthread_cond_signal(pthread_cond_t * cond) { return cond_wake(cond, 1); }
+
+// ggml's barrier (see ../patches): the word counts the barriers passed, and changes when the last thread
+// has come. Barriers are met every few microseconds while the threads run side by side, so sleeping at
+// once would cost more than it saves.
+#define BARRIER_SPINS 20000
+
+static int32_t sleepers;
+
+void whisperctl_barrier_wait(int32_t * passed, int32_t seen) {
+    for (int i = 0; i < BARRIER_SPINS; i++) {
+        if (__atomic_load_n(passed, __ATOMIC_ACQUIRE) != seen) {
+            return;
+        }
+    }
+    __atomic_fetch_add(&sleepers, 1, __ATOMIC_SEQ_CST);
+    wait_while(passed, seen);
+    __atomic_fetch_sub(&sleepers, 1, __ATOMIC_SEQ_CST);
+}
+
+void whisperctl_barrier_wake(int32_t * passed) {
+    if (__atomic_load_n(&sleepers, __ATOMIC_SEQ_CST) > 0) {
+        __builtin_wasm_memory_atomic_notify(passed, UINT32_MAX);
+    }
+}

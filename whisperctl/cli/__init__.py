@@ -7,6 +7,7 @@ error. It imports nothing but the standard library, so that even an interrupted 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -20,6 +21,8 @@ PIPE_CLOSED = 141
 TERMINATED = 143
 
 DEBUG_VARIABLE = "WHISPERCTL_DEBUG"
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 class _Terminated(BaseException):
@@ -97,7 +100,8 @@ def _failed(error: Exception) -> int:
     if isinstance(error, WhisperctlError):
         _say(f"error: {_one_line(str(error))}")
         return USAGE if isinstance(error, UsageError) else FAILED
-    if isinstance(error, OSError) and error.filename is None and _stdout_is_broken():
+    # Of all that is open, only our own output is written without being told by name when it fails.
+    if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
         _say(f"error: standard output cannot be written: {error.strerror}")
         _drop_stdout()
         return FAILED
@@ -117,15 +121,6 @@ def _prepare_streams() -> None:
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
-
-
-def _stdout_is_broken() -> bool:
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except (OSError, ValueError):
-        return True
-    return False
 
 
 def _drop_stdout() -> None:

@@ -26,7 +26,7 @@ def list_models(
         bool, typer.Option("--installed", help="Only the models that are here.")
     ] = False,
 ) -> None:
-    """List the published models and those that are here, with sizes and languages."""
+    """List published models and those that are here."""
     from whisperctl.errors import ModelError
     from whisperctl.models import catalog, ggml
     from whisperctl.models.store import Store
@@ -55,7 +55,7 @@ def list_models(
 def pull_models(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Published models.")],
 ) -> None:
-    """Download published models and check them against their published hashes."""
+    """Download published models and check their hashes."""
     from whisperctl.models import catalog
     from whisperctl.models.pull import pull
 
@@ -78,7 +78,7 @@ def import_model(
         typer.Option(help="What to call it; by default its published name, or the file's name."),
     ] = None,
 ) -> None:
-    """Copy a ggml model, or convert a faster-whisper model, into the models' directory."""
+    """Bring in a ggml file or a faster-whisper model."""
     from whisperctl.models import pull
 
     with _progress() as on_progress:
@@ -93,7 +93,10 @@ def verify_models(
         list[str] | None, typer.Argument(metavar="[NAME]...", help="All by default.")
     ] = None,
 ) -> None:
-    """Compare models that are here with their published hashes; exit 1 if one is damaged."""
+    """Compare models with their published hashes.
+
+    Exits with 1 if one is damaged.
+    """
     from whisperctl.models.verify import verify
 
     damaged = False

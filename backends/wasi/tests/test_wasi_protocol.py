@@ -18,7 +18,9 @@ def test_a_request_is_one_line_of_json() -> None:
     assert json.loads(line) == {"op": "transcribe", "initial_prompt": "two\nlines, größer"}
 
 
-@pytest.mark.parametrize("line", [b"", b"hello", b"[1]", b'{"kind": "x"}', b'{"event": 1}', b"\xff"])
+@pytest.mark.parametrize(
+    "line", [b"", b"hello", b"[1]", b'{"kind": "x"}', b'{"event": 1}', b"\xff"]
+)
 def test_a_line_that_is_no_event_is_an_error(line: bytes) -> None:
     with pytest.raises(GuestError, match="something else than an event"):
         protocol.parse_event(line)

@@ -108,7 +108,7 @@ def test_ctrl_c_stops_a_run_within_a_second(runtime: str, jfk: Audio, tiny_en: P
 def test_a_damaged_model_is_refused_with_whisper_cpps_reason(runtime: str, tmp_path: Path) -> None:
     model = tmp_path / "not a model.bin"
     model.write_bytes(b"nothing of the kind" * 1000)
-    with pytest.raises(ModelError, match="not a model.bin.*bad magic"):
+    with pytest.raises(ModelError, match=r"not a model\.bin.*bad magic"):
         WasiBackend().open(model, threads=1, runtime=runtime)
 
 

@@ -50,7 +50,7 @@ def _runtime_info(runtime: str) -> RuntimeInfo:
         )
     try:
         importlib.import_module(package)
-    # A native library that does not fit the system fails in ways of its own (OSError, RuntimeError).
+    # A native library that does not fit the system fails in ways of its own.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         return RuntimeInfo(runtime, installed, f"{distribution} does not load: {reason}")

@@ -34,7 +34,9 @@ def parse_event(line: bytes) -> Event:
     except ValueError:
         event = None
     if not isinstance(event, dict) or not isinstance(event.get("event"), str):
-        raise GuestError(f"the program in the sandbox wrote something else than an event: {line!r:.80}")
+        raise GuestError(
+            f"the program in the sandbox wrote something else than an event: {line!r:.80}"
+        )
     return event
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+
 from whisperctl import languages
 from whisperctl.backend import OnProgress, OnSegment
 from whisperctl.errors import BackendError, GuestError, ModelError, UsageError
@@ -26,6 +28,7 @@ _CHUNK_BYTES = 1 << 20
 _POLL_S = 0.1
 _HELLO_TIMEOUT_S = 60.0
 _CANCEL_TIMEOUT_S = 0.7
+_LARGE_V3_VOCABULARY = 51866
 _RUN_ENDS = ("result", "error", "cancelled")
 
 
@@ -50,7 +53,10 @@ def hello(guest: Guest) -> protocol.Event:
 
 
 class WasiSession:
-    """One model in one sandbox. A run that is cut short costs the sandbox; the next opens another."""
+    """One model in one sandbox; see ``whisperctl.backend.Session``.
+
+    A guest that does not stop when it is asked to is killed, and the next run starts another.
+    """
 
     def __init__(
         self, guest_class: type[Guest], module: Module, model: Path, *, threads: int
@@ -84,14 +90,17 @@ class WasiSession:
         if self._guest is None:
             self._start()
         assert self._guest is not None
-        language = languages.resolve(options.language, self._multilingual, options.task)
+        language = languages.resolve(
+            options.language, self._multilingual, options.task, cantonese=self._cantonese
+        )
         params = whisper_params(options, language)
         started = time.perf_counter()
         self._log.clear()
         segments: list[Segment] = []
+        progress = 0.0
         asked = False
         try:
-            samples = memoryview(audio.samples).cast("B")
+            samples = np.ascontiguousarray(audio.samples, dtype="<f4").view(np.uint8).data
             self._guest.send(
                 protocol.request(
                     "transcribe",
@@ -108,8 +117,10 @@ class WasiSession:
                     segments.append(protocol.segment(event))
                     if on_segment is not None:
                         on_segment(segments[-1])
-                elif event["event"] == "progress" and on_progress is not None:
-                    on_progress(min(1.0, event["percent"] / 100))
+                elif event["event"] == "progress":
+                    progress = min(1.0, event["percent"] / 100)
+                    if on_progress is not None:
+                        on_progress(progress)
                 elif event["event"] in _RUN_ENDS:
                     break
         except BaseException:
@@ -117,16 +128,17 @@ class WasiSession:
             raise
         if event["event"] == "error":
             raise BackendError(f"whisper.cpp in the sandbox failed: {event['message']}")
-        detected = parse_language(self._log)
-        phases = {"load": self._load_phases["load"]} if "load" in self._load_phases else {}
+        if on_progress is not None and progress < 1.0:
+            on_progress(1.0)
+        detected = parse_language(self._log) if language == languages.AUTO else None
         return Transcript(
             segments=tuple(segments),
-            language=event["language"],
+            language=detected[0] if detected else language,
             duration_s=audio.duration_s,
             language_probability=detected[1] if detected else None,
             system_info=self._system_info,
             timings=Timings(
-                phases=phases | parse_timings(self._log),
+                phases=parse_timings(self._log),
                 wall_ms=(time.perf_counter() - started) * 1000,
                 audio_decode_ms=audio.decode_ms,
                 module_compile_ms=self._guest.compile_ms,
@@ -183,7 +195,7 @@ class WasiSession:
                 raise ModelError(f"{self._model}: {event['message']}")
             if event["event"] == "ready":
                 self._multilingual = bool(event["multilingual"])
-                self._load_phases = parse_timings(self._log)
+                self._cantonese = int(event["n_vocab"]) >= _LARGE_V3_VOCABULARY
                 return
 
     def _send(self, guest: Guest, data: memoryview) -> None:
@@ -203,7 +215,7 @@ class WasiSession:
             self._log.append(str(event["text"]))
 
     def _cancel(self, asked: bool) -> None:
-        """Stop the run; the guest stays with its model when it stops soon, and is killed otherwise."""
+        """Stop the run, and the guest with it unless it answers soon."""
         guest = self._guest
         try:
             # Samples that were sent in part leave the guest in the middle of a request.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import concurrent.futures
 import contextlib
 import threading
@@ -12,13 +13,19 @@ from typing import Any, TypeVar
 
 import wasmer_sdk
 
-from whisperctl.errors import BackendError, GuestError
+from whisperctl.errors import BackendError
 from whisperctl_wasi.guest import Chunk, Guest
 from whisperctl_wasi.modules import Module, cache_dir
 
 T = TypeVar("T")
 
 _POLL_S = 0.1
+_LAST_CALLBACK_S = 0.1
+
+# wasmer-sdk's own threads tell Python of each finished call. One that is still on its way back from
+# the last of these when the interpreter ends is ended by it in the middle of native code, and that
+# aborts the process. Sleeping lets it come back first.
+atexit.register(time.sleep, _LAST_CALLBACK_S)
 _LAST_WORDS_S = 0.2
 
 
@@ -64,7 +71,7 @@ class WasmerGuest(Guest):
         self._reader = asyncio.create_task(self._pump(self._process))
 
     async def _pump(self, process: wasmer_sdk.Process) -> None:
-        """Carry what the guest writes until it ends; both streams at once, as a full one blocks it."""
+        """Carry what the guest writes until it ends; both streams, as a full one blocks it."""
         reason = "it ended unexpectedly"
         assert process.stdout is not None
         assert process.stderr is not None
@@ -101,6 +108,7 @@ class WasmerGuest(Guest):
                 raise
 
     def send(self, chunk: Chunk) -> None:
+        """See ``Guest.send``."""
         if self.ended or self._process is None or self._process.stdin is None:
             raise self._end_error()
         try:
@@ -111,6 +119,7 @@ class WasmerGuest(Guest):
             raise self._end_error() from error
 
     def finish(self) -> None:
+        """See ``Guest.finish``."""
         if self._process is not None and self._process.stdin is not None and not self.ended:
             with contextlib.suppress(wasmer_sdk.WasmerError):
                 self._await(self._process.stdin.close())
@@ -119,6 +128,7 @@ class WasmerGuest(Guest):
         self._release()
 
     def kill(self) -> None:
+        """See ``Guest.kill``."""
         if self._process is not None and not self.ended:
             with contextlib.suppress(wasmer_sdk.WasmerError):
                 self._await(self._process.kill())

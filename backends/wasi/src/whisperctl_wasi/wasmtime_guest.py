@@ -31,7 +31,7 @@ _STDERR = 2
 _POLL_S = 0.1
 
 
-class _Killed(Exception):
+class _KilledError(Exception):
     """Unwinds a guest that waits for input when it is killed."""
 
 
@@ -53,6 +53,9 @@ def _new_engine() -> wasmtime.Engine:
     config.shared_memory = True
     config.wasm_threads = True
     config.wasm_relaxed_simd = True
+    # Wasmer rounds a relaxed multiply-add twice, and where this one rounds once the two runtimes
+    # drift apart in the last bits, until a timestamp or a word differs.
+    config.cranelift_flag_set("has_fma", "false")
     # Lets a kill reach a guest in mid-computation, at its next loop header.
     config.epoch_interruption = True
     return wasmtime.Engine(config)
@@ -114,6 +117,7 @@ class WasmtimeGuest(Guest):
         self._main.start()
 
     def send(self, chunk: Chunk) -> None:
+        """See ``Guest.send``."""
         while not self.ended:
             try:
                 self._input.put(chunk, timeout=_POLL_S)
@@ -123,6 +127,7 @@ class WasmtimeGuest(Guest):
         raise self._end_error()
 
     def finish(self) -> None:
+        """See ``Guest.finish``."""
         while not self.ended:
             try:
                 self._input.put(None, timeout=_POLL_S)
@@ -132,6 +137,7 @@ class WasmtimeGuest(Guest):
         self._join()
 
     def kill(self) -> None:
+        """See ``Guest.kill``."""
         self._killed.set()
         while any(thread.is_alive() for thread in self._all_threads()):
             self._engine.increment_epoch()
@@ -210,7 +216,7 @@ class WasmtimeGuest(Guest):
         """Run guest code to its end; how it ended, empty when as it should."""
         try:
             work()
-        except _Killed:
+        except _KilledError:
             return "it was stopped"
         except wasmtime.ExitTrap as exit_:
             return f"exit code {exit_.code}" if exit_.code else ""
@@ -244,7 +250,7 @@ class WasmtimeGuest(Guest):
     def _fd_read(
         self, caller: wasmtime.Caller, fd: int, iovs: int, iovs_len: int, read_out: int
     ) -> int:
-        """WASI's fd_read: fills the guest's buffers with what standard input has, at least a byte."""
+        """WASI's fd_read: what standard input has, at least a byte unless it has ended."""
         if fd != _STDIN:
             return _ERRNO_BADF
         base = self._memory_address(caller)
@@ -305,7 +311,7 @@ class WasmtimeGuest(Guest):
     def _next_chunk(self) -> memoryview:
         while True:
             if self._killed.is_set():
-                raise _Killed
+                raise _KilledError
             try:
                 chunk = self._input.get(timeout=_POLL_S)
             except queue.Empty:

@@ -1,0 +1,90 @@
+"""Help: light, complete, and agreeing with the documentation."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import typer.main
+
+import whisperctl
+from whisperctl.cli.app import app
+
+if TYPE_CHECKING:
+    from tests.conftest import Cli
+
+ROOT = Path(__file__).parents[2]
+
+_HEAVY = (
+    "numpy", "av", "soundfile", "soxr", "huggingface_hub", "jiwer", "rich", "whisperctl_native",
+    "whisperctl_wasi", "_pywhispercpp", "wasmtime", "wasmer_sdk", "asyncio",
+)  # fmt: skip
+
+
+def _commands() -> Iterator[tuple[str, ...]]:
+    group = typer.main.get_command(app)
+    for name, command in vars(group)["commands"].items():
+        yield (name,)
+        for inner in vars(command).get("commands", {}):
+            yield (name, inner)
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("transcribe", "--help"), ("--version",)])
+def test_help_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    script = (
+        "import sys; from whisperctl.cli import main; "
+        f"sys.argv = ['whisperctl', *{arguments!r}]; code = main(); "
+        f"print(*(m for m in {_HEAVY!r} if m in sys.modules), file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout
+    assert done.stderr.strip() == ""
+
+
+def test_the_top_help_lists_the_commands_and_exit_codes(cli: Cli) -> None:
+    done = cli("--help")
+    assert done.code == 0
+    assert done.err == ""
+    for name in ("transcribe", "compare", "models", "backends", "doctor"):
+        assert f"\n  {name} " in done.out
+    for code in ("0 all went well", "1 a run failed", "2 the", "130 interrupted"):
+        assert code in " ".join(done.out.split())
+
+
+@pytest.mark.parametrize("command", list(_commands()), ids=" ".join)
+def test_every_command_has_help_and_documented_options(cli: Cli, command: tuple[str, ...]) -> None:
+    done = cli(*command, "--help")
+    assert done.code == 0
+    assert done.out.startswith(f"Usage: whisperctl {' '.join(command)} ")
+    assert not done.out.startswith("\n", done.out.index("\n\n") + 2)
+    found = typer.main.get_command(app)
+    for name in command:
+        found = vars(found)["commands"][name]
+    assert found.help
+    undocumented = [p.name for p in found.params if not getattr(p, "help", None)]
+    # `models path` and its like take an argument whose name says all.
+    assert undocumented == []
+
+
+@pytest.mark.parametrize("command", list(_commands()), ids=" ".join)
+def test_every_command_is_in_the_documentation(command: tuple[str, ...]) -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    text = " ".join(" ".join(page.read_text("utf-8").split()) for page in pages)
+    assert f"whisperctl {' '.join(command)}" in text
+
+
+def test_the_version_is_the_packages(cli: Cli) -> None:
+    assert cli("--version").out == f"whisperctl {whisperctl.__version__}\n"
+
+
+def test_no_command_shows_the_help_and_is_a_misuse(cli: Cli) -> None:
+    done = cli()
+    assert done.code == 2
+    assert done.out == ""
+    assert "Usage: whisperctl" in done.err

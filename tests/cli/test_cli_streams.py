@@ -1,0 +1,184 @@
+"""Signals, pipes, full disks and terminals."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+import wave
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Cli
+
+GREEDY = ("--beam-size", "1")
+
+
+@pytest.fixture(scope="session")
+def long_talk(jfk: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eleven minutes of speech, of which no engine gets to the end in a test."""
+    path = tmp_path_factory.mktemp("long") / "long.wav"
+    with wave.open(str(jfk)) as short, wave.open(str(path), "wb") as long:
+        long.setparams(short.getparams())
+        frames = short.readframes(short.getnframes())
+        for _ in range(60):
+            long.writeframes(frames)
+    return path
+
+
+def first_line(process: subprocess.Popen[bytes]) -> bytes:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def ended(process: subprocess.Popen[bytes], number: signal.Signals) -> tuple[int, str]:
+    """Send a signal; the exit code and standard error, once nothing of the command is left."""
+    family = psutil.Process(process.pid).children(recursive=True)
+    sent = time.monotonic()
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    took_s = time.monotonic() - sent
+    assert took_s < 3  # a second, and two for a machine that is busy with something else
+    assert not [child for child in family if child.is_running()]
+    return process.returncode, errors.decode()
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_run_at_once(cli: Cli, engine: str, long_talk: Path, tiny_en: Path) -> None:
+    # wasi takes many seconds for the first segment; what matters is the computation under way
+    process = cli.start(
+        *("transcribe", long_talk, "-m", tiny_en, "-b", engine, *GREEDY, "-f", "srt")
+    )
+    if engine == "native":
+        assert first_line(process).startswith(b"[00:00:00.000")
+    else:
+        time.sleep(6)
+    code, errors = ended(process, signal.SIGINT)
+    assert (code, errors) == (130, "whisperctl: interrupted\n")
+    assert list(cli.directory.iterdir()) == []
+
+
+def test_ctrl_c_at_the_start_is_quiet_too(cli: Cli, jfk: Path, tiny_en: Path) -> None:
+    for delay_s in (0.15, 0.3, 0.6):
+        process = cli.start("transcribe", jfk, "-m", tiny_en)
+        time.sleep(delay_s)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+        # Before Python itself is up it dies of the signal, as any program.
+        if process.returncode != -signal.SIGINT:
+            assert b"Traceback" not in errors or b"whisperctl" not in errors
+
+
+def test_sigterm_ends_a_run_cleanly(cli: Cli, long_talk: Path, tiny_en: Path) -> None:
+    process = cli.start("transcribe", long_talk, "-m", tiny_en, *GREEDY, "-f", "srt")
+    first_line(process)
+    assert ended(process, signal.SIGTERM) == (143, "")
+    assert list(cli.directory.iterdir()) == []
+
+
+def test_segments_come_through_a_pipe_while_the_run_goes_on(
+    cli: Cli, long_talk: Path, tiny_en: Path
+) -> None:
+    process = cli.start("transcribe", long_talk, "-m", tiny_en, *GREEDY)
+    assert first_line(process).startswith(b"[00:00:00.000")
+    assert process.poll() is None
+    ended(process, signal.SIGINT)
+
+
+@pytest.mark.parametrize("command", ["transcribe", "help"])
+def test_a_reader_that_goes_away_ends_the_command_quietly(
+    cli: Cli, long_talk: Path, tiny_en: Path, command: str
+) -> None:
+    arguments = ["transcribe", str(long_talk), "-m", str(tiny_en), *GREEDY]
+    process = cli.start(*(arguments if command == "transcribe" else ["--help"]))
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert process.wait(timeout=60) == 141
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_a_full_disk_behind_standard_output_is_an_error(cli: Cli, jfk: Path, tiny_en: Path) -> None:
+    for arguments in (["transcribe", jfk, "-m", tiny_en, *GREEDY], ["--help"], ["backends"]):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                cli.command(*arguments),
+                stdout=full,
+                stderr=subprocess.PIPE,
+                cwd=cli.directory,
+                env=cli.environment(),
+                check=False,
+            )
+        assert done.returncode == 1
+        assert done.stderr == (
+            b"whisperctl: error: standard output cannot be written: No space left on device\n"
+        )
+
+
+def test_a_closed_standard_output_is_an_error(cli: Cli, jfk: Path, tiny_en: Path) -> None:
+    done = subprocess.run(
+        [
+            "/bin/sh",
+            "-c",
+            '"$@" >&-',
+            "sh",
+            *cli.command("transcribe", jfk, "-m", tiny_en, *GREEDY),
+        ],
+        stderr=subprocess.PIPE,
+        cwd=cli.directory,
+        env=cli.environment(),
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"whisperctl: error: standard output is closed")
+
+
+def test_text_that_the_encoding_lacks_is_escaped(cli: Cli, tiny_en: Path) -> None:
+    done = cli("transcribe", "größe.wav", "-m", tiny_en, env={"PYTHONIOENCODING": "ascii"})
+    assert done.code == 1
+    assert done.err.startswith("whisperctl: error: ")
+    assert "Traceback" not in done.err
+
+
+def test_a_bar_is_drawn_only_on_a_terminal(cli: Cli, jfk: Path, tiny_en: Path) -> None:
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        cli.command("transcribe", jfk, "-m", tiny_en, *GREEDY),
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        cwd=cli.directory,
+        env=cli.environment({"TERM": "xterm"}),
+    )
+    os.close(terminal)
+    shown = read_terminal(controller, process)
+    assert process.stdout is not None
+    with process.stdout:
+        printed = process.stdout.read().decode()
+    assert process.wait() == 0
+    assert "jfk.wav" in shown and "%" in shown
+    assert re.fullmatch(r"(\[[\d:.]+ --> [\d:.]+\]  .+\n)+", printed)
+    assert "\x1b" not in printed
+
+
+def read_terminal(controller: int, process: subprocess.Popen[bytes]) -> str:
+    """All that is shown until the process ends."""
+    shown = b""
+    while True:
+        ready, _, _ = select.select([controller], [], [], 0.1)
+        if ready:
+            try:
+                shown += os.read(controller, 65536)
+            except OSError:  # the other end is closed
+                break
+        elif process.poll() is not None:
+            break
+    os.close(controller)
+    return shown.decode(errors="replace")

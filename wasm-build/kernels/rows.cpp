@@ -1,0 +1,77 @@
+// Whole rows at a time: conversions between half and single precision, and GELU.
+
+#include "simd.h"
+
+#include "ggml.h"
+
+#include <cstdint>
+#include <cstring>
+
+using namespace kernels;
+
+extern "C" {
+
+// ggml's table of GELU for every half; the native engine looks up the same numbers.
+extern ggml_fp16_t ggml_table_gelu_f16[1 << 16];
+
+void whisperctl_widen_row(const half * in, float * out, int64_t n) {
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        v128_t h = wasm_v128_load(in + i);
+        store(out + i, widen_low(h));
+        store(out + i + 4, widen_high(h));
+    }
+    for (; i < n; i++) {
+        out[i] = widen(in[i]);
+    }
+}
+
+void whisperctl_narrow_row(const float * in, half * out, int64_t n) {
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        wasm_v128_store(out + i, narrow(load(in + i), load(in + i + 4)));
+    }
+    if (i < n) {
+        float rest[8] = {};
+        half narrowed[8];
+        std::memcpy(rest, in + i, size_t(n - i) * sizeof(float));
+        wasm_v128_store(narrowed, narrow(load(rest), load(rest + 4)));
+        std::memcpy(out + i, narrowed, size_t(n - i) * sizeof(half));
+    }
+}
+
+void whisperctl_gelu_row(const float * in, float * out, int64_t n) {
+    auto four = [](f32x4 x, v128_t h) __attribute__((always_inline)) {
+        f32x4 y = widen_low(h);
+        y = wasm_v128_andnot(y, wasm_f32x4_le(x, splat(-10.0f)));
+        return wasm_v128_bitselect(x, y, wasm_f32x4_ge(x, splat(10.0f)));
+    };
+    float rest[8] = {};
+    for (int64_t i = 0; i < n; i += 8) {
+        bool whole = i + 8 <= n;
+        if (!whole) {
+            std::memcpy(rest, in + i, size_t(n - i) * sizeof(float));
+        }
+        const float * from = whole ? in + i : rest;
+        f32x4 low = load(from), high = load(from + 4);
+        v128_t at = narrow(low, high);
+        const ggml_fp16_t * table = ggml_table_gelu_f16;
+        v128_t looked_up = wasm_u16x8_make(
+            table[wasm_u16x8_extract_lane(at, 0)], table[wasm_u16x8_extract_lane(at, 1)],
+            table[wasm_u16x8_extract_lane(at, 2)], table[wasm_u16x8_extract_lane(at, 3)],
+            table[wasm_u16x8_extract_lane(at, 4)], table[wasm_u16x8_extract_lane(at, 5)],
+            table[wasm_u16x8_extract_lane(at, 6)], table[wasm_u16x8_extract_lane(at, 7)]);
+        f32x4 y0 = four(low, looked_up);
+        f32x4 y1 = four(high, wasm_i64x2_shuffle(looked_up, looked_up, 1, 1));
+        if (whole) {
+            store(out + i, y0);
+            store(out + i + 4, y1);
+        } else {
+            store(rest, y0);
+            store(rest + 4, y1);
+            std::memcpy(out + i, rest, size_t(n - i) * sizeof(float));
+        }
+    }
+}
+
+}

@@ -1,0 +1,161 @@
+// Matrix products, behind the hook ggml has for llamafile's: c[j][i] = sum over k of a[i][k] * b[j][k],
+// a the weights (m rows), b the activations (n rows), both with k next to each other, c in float.
+//
+// Many columns (an encoder's 1500): blocked for the caches.
+//
+//   for each block of k (kBlockK)                      one pass over c a block
+//     for each block of rows of a (kBlockM)            packed once: at most 192 x 512 floats, 384 KiB,
+//                                                      for the second-level cache
+//       for each six rows of b                         packed once a block: 8 x 512 floats, 16 KiB, for
+//                                                      the first-level cache
+//         for each eight rows of the block of a        a tile (tile.h); its panel, another 16 KiB,
+//                                                      streams in from the second level
+//
+// The weights stay half-precision in memory and are widened while they are packed; every number
+// packed is used in at least six (a) or 192 (b) products, so packing costs a few percent. Threads
+// share the columns, and each packs for itself: nobody waits for anybody.
+//
+// Few columns (a decoder's one token, or its beams): every weight is used once a column, so nothing is
+// packed but the columns; see dot.h. Threads share the rows of a.
+
+#include "dot.h"
+#include "scratch.h"
+#include "tile.h"
+
+#include "ggml-cpu-impl.h"
+#include "ggml.h"
+
+#include "llamafile/sgemm.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace kernels {
+namespace {
+
+constexpr int kBlockK = 512;
+constexpr int kBlockM = 192;
+constexpr int kFewColumns = 8;
+
+struct Range {
+    int64_t begin;
+    int64_t end;
+};
+
+// The part of [0, n) that is thread `ith`'s of `nth`, cut at multiples of `unit`.
+Range share(int64_t n, int64_t unit, int ith, int nth) {
+    int64_t units = (n + unit - 1) / unit;
+    return {std::min(n, units * ith / nth * unit), std::min(n, units * (ith + 1) / nth * unit)};
+}
+
+template <class A, class B>
+void many_columns(const A * a, int64_t lda, const B * b, int64_t ldb, float * c, int64_t ldc, Range m, Range n,
+                  int64_t k, float * memory) {
+    float * packed_a = memory;
+    float * packed_b = memory + kBlockM * kBlockK;
+    // Blocks of equal size, whole vectors each.
+    int64_t blocks = (k + kBlockK - 1) / kBlockK;
+    int64_t block_k = ((k + blocks - 1) / blocks + 3) / 4 * 4;
+    for (int64_t k0 = 0; k0 < k; k0 += block_k) {
+        int depth = int(std::min(block_k, k - k0));
+        for (int64_t m0 = m.begin; m0 < m.end; m0 += kBlockM) {
+            int rows = int(std::min<int64_t>(kBlockM, m.end - m0));
+            for (int i = 0; i < rows; i += kTileColumns) {
+                pack(a + (m0 + i) * lda + k0, lda, std::min(kTileColumns, rows - i), depth, packed_a + i * depth);
+            }
+            for (int64_t j = n.begin; j < n.end; j += kTileRows) {
+                int columns = int(std::min<int64_t>(kTileRows, n.end - j));
+                pack(b + j * ldb + k0, ldb, columns, depth, packed_b);
+                for (int i = 0; i < rows; i += kTileColumns) {
+                    const float * panel = packed_a + i * depth;
+                    float * out = c + j * ldc + m0 + i;
+                    int width = std::min(kTileColumns, rows - i);
+                    if (columns == kTileRows && width == kTileColumns) {
+                        k0 == 0 ? tile<false>(panel, packed_b, depth, out, ldc)
+                                : tile<true>(panel, packed_b, depth, out, ldc);
+                        continue;
+                    }
+                    float whole[kTileRows * kTileColumns];
+                    tile<false>(panel, packed_b, depth, whole, kTileColumns);
+                    for (int r = 0; r < columns; r++) {
+                        for (int e = 0; e < width; e++) {
+                            float value = whole[r * kTileColumns + e];
+                            out[r * ldc + e] = k0 == 0 ? value : out[r * ldc + e] + value;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+template <class H>
+bool few_columns(const half * a, int64_t lda, const float * b, int64_t ldb, float * c, int64_t ldc, Range m, int n,
+                 int k, float * memory) {
+    pack_vectors(b, ldb, n, k, H::kVector, memory);
+    a += m.begin * lda;
+    c += m.begin;
+    int64_t rows = m.end - m.begin;
+    switch (n) {
+        case 1: return dots<H, 1>(a, lda, rows, memory, k, c, ldc);
+        case 2: return dots<H, 2>(a, lda, rows, memory, k, c, ldc);
+        case 3: return dots<H, 3>(a, lda, rows, memory, k, c, ldc);
+        case 4: return dots<H, 4>(a, lda, rows, memory, k, c, ldc);
+        case 5: return dots<H, 5>(a, lda, rows, memory, k, c, ldc);
+        case 6: return dots<H, 6>(a, lda, rows, memory, k, c, ldc);
+        case 7: return dots<H, 7>(a, lda, rows, memory, k, c, ldc);
+        default: return dots<H, 8>(a, lda, rows, memory, k, c, ldc);
+    }
+}
+
+template <class A, class B>
+void product(const ggml_compute_params * params, const A * a, int64_t lda, const B * b, int64_t ldb, float * c,
+             int64_t ldc, int64_t m, int64_t n, int64_t k) {
+    bool by_columns = n >= 4 * kTileRows * params->nth;
+    Range all_m = {0, m}, all_n = {0, n};
+    if (by_columns) {
+        all_n = share(n, kTileRows, params->ith, params->nth);
+    } else {
+        all_m = share(m, kTileColumns, params->ith, params->nth);
+    }
+    float * memory = scratch(params->ith, (kBlockM + kPackedWidth) * kBlockK);
+    many_columns(a, lda, b, ldb, c, ldc, all_m, all_n, k, memory);
+}
+
+} // namespace
+} // namespace kernels
+
+extern "C" bool llamafile_sgemm(const ggml_compute_params * params, int64_t m, int64_t n, int64_t k, const void * a,
+                                int64_t lda, const void * b, int64_t ldb, void * c, int64_t ldc, int a_type, int b_type,
+                                int c_type) {
+    using namespace kernels;
+    bool a_half = a_type == GGML_TYPE_F16, b_half = b_type == GGML_TYPE_F16;
+    if ((!a_half && a_type != GGML_TYPE_F32) || (!b_half && b_type != GGML_TYPE_F32) || c_type != GGML_TYPE_F32) {
+        return false;
+    }
+    if (m <= 0 || n <= 0 || k <= 0) {
+        return false;
+    }
+    auto * out = static_cast<float *>(c);
+    auto * a16 = static_cast<const half *>(a), * b16 = static_cast<const half *>(b);
+    auto * a32 = static_cast<const float *>(a), * b32 = static_cast<const float *>(b);
+    if (a_half && !b_half && n <= kFewColumns) {
+        Range mine = share(m, kTileColumns, params->ith, params->nth);
+        float * memory = scratch(params->ith, size_t(n) * ((k + 7) / 8 * 8));
+        bool quick = all_below(b32, ldb, int(n), int(k), QuickHalf::kLimit);
+        if (!quick || !few_columns<QuickHalf>(a16, lda, b32, ldb, out, ldc, mine, int(n), int(k), memory)) {
+            few_columns<AnyHalf>(a16, lda, b32, ldb, out, ldc, mine, int(n), int(k), memory);
+        }
+        return true;
+    }
+    if (a_half && !b_half) {
+        product(params, a16, lda, b32, ldb, out, ldc, m, n, k);
+    } else if (a_half) {
+        product(params, a16, lda, b16, ldb, out, ldc, m, n, k);
+    } else if (!b_half) {
+        product(params, a32, lda, b32, ldb, out, ldc, m, n, k);
+    } else {
+        product(params, a32, lda, b16, ldb, out, ldc, m, n, k);
+    }
+    return true;
+}
