@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 WASI   := backends/wasi/src/whisperctl_wasi
 WASM   := $(WASI)/whisper.wasm $(WASI)/whisper-threads.wasm
-GUEST_SOURCES := $(shell find wasm-build -type f -not -path '*/__pycache__/*')
+GUEST_SOURCES := $(shell find wasm-build -type f -not -path '*/__pycache__/*' -not -path '*/tests/*' -not -name '*.md')
 
 # The environment is described by its own folder alone, so that an active one does not interfere.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME

@@ -301,14 +301,14 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT, help="where the modules go")
     parser.add_argument("--build-dir", type=Path, default=DEFAULT_BUILD_DIR, help="for objects")
     parser.add_argument(
-        "--profile", action="store_true", help="modules that print where the time went when they end"
+        "--profile",
+        action="store_true",
+        help="modules that print where the time went",
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="compilers at once")
     arguments = parser.parse_args()
     try:
-        build(
-            arguments.output, arguments.build_dir, arguments.jobs, profile=arguments.profile
-        )
+        build(arguments.output, arguments.build_dir, arguments.jobs, profile=arguments.profile)
     except (BuildError, source.SourceError, OSError) as error:
         print(f"wasm-build: error: {error}", file=sys.stderr)
         return 1

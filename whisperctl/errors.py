@@ -8,8 +8,7 @@
     ├── ModelError      a model is unknown, missing, truncated, or not a ggml file
     ├── BackendError    a backend is unknown or unavailable, or its engine failed
     │   └── GuestError  the program inside the sandbox trapped, aborted, or broke the protocol
-    ├── OutputError     a result could not be written
-    └── Cancelled       the person, or a callback, asked for a run to stop
+    └── OutputError     a result could not be written
 
 A message is one line: what is wrong, with which file, and what to do about it. Lower layers raise;
 only ``whisperctl.cli`` prints or exits.
@@ -44,7 +43,3 @@ class GuestError(BackendError):
 
 class OutputError(WhisperctlError):
     """A result could not be written."""
-
-
-class Cancelled(WhisperctlError):
-    """A run was stopped before its end, by the person or by a callback."""

@@ -32,7 +32,9 @@ class WasmBuildHook(BuildHookInterface[Any]):
         sources = [
             path
             for path in self._wasm_build.rglob("*")
-            if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".md"
+            if path.is_file()
+            and path.suffix != ".md"
+            and not {"__pycache__", "tests"} & set(path.relative_to(self._wasm_build).parts)
         ]
         if not sources:
             if not self._record.is_file():

@@ -109,7 +109,7 @@ def test_an_output_that_is_a_directory(cli: Cli, jfk: Path, tiny_en: Path) -> No
         (("--task", "sing"), "'sing'"),
         (("--threads", "0"), "threads"),
         (("--beam-size", "9"), "beam size"),
-        (("--beam-size", "many"), "'many'"),
+        (("--beam-size", "many"), "'--beam-size': Input should be a valid integer"),
         (("--temperature", "1.5"), "temperature"),
         (("--entropy-threshold", "nan"), "entropy threshold"),
         (("--output-format", "srtt"), 'did you mean "srt"?'),

@@ -196,7 +196,8 @@ std::string base64(const char * data) {
 
 // -------------------------------------------------------------------------------------------- log
 
-std::string last_error;
+// The first error of a request is the cause; those after it say only what else failed by it.
+std::string first_error;
 
 void on_log(ggml_log_level level, const char * text, void *) {
     if (level == GGML_LOG_LEVEL_DEBUG) {
@@ -209,15 +210,15 @@ void on_log(ggml_log_level level, const char * text, void *) {
     if (line.empty()) {
         return;
     }
-    if (level == GGML_LOG_LEVEL_ERROR) {
-        last_error = line;
+    if (level == GGML_LOG_LEVEL_ERROR && first_error.empty()) {
+        first_error = line;
     }
     const char * name = level == GGML_LOG_LEVEL_ERROR ? "error" : level == GGML_LOG_LEVEL_WARN ? "warn" : "info";
     emit({{"event", "log"}, {"level", name}, {"text", line}});
 }
 
 void emit_error(const std::string & message) {
-    emit({{"event", "error"}, {"message", last_error.empty() ? message : message + ": " + last_error}});
+    emit({{"event", "error"}, {"message", first_error.empty() ? message : message + ": " + first_error}});
 }
 
 // ----------------------------------------------------------------------------------------- cancel
@@ -435,7 +436,7 @@ void transcribe(const Json & request, whisper_context * context) {
         emit({{"event", "progress"}, {"percent", percent}});
     };
 
-    last_error.clear();
+    first_error.clear();
     whisperctl_forget_random_numbers(context);
     whisper_reset_timings(context);
     run = {true, false, ggml_time_us()};

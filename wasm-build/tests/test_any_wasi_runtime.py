@@ -1,4 +1,4 @@
-"""The portable module is a plain WASI command: a runtime it was not made for runs it as it stands."""
+"""The portable module is a plain WASI command, which any WASI runtime runs as it stands."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 import pytest
-from whisperctl_native import NativeBackend
-from whisperctl_native.session import NativeSession
 
 from whisperctl.audio import Audio
+from whisperctl_native import NativeBackend
+from whisperctl_native.session import NativeSession
 
 _ROOT = Path(__file__).parents[3]
 

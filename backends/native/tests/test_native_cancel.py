@@ -11,13 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
-from whisperctl_native import NativeBackend, library
-from whisperctl_native.session import NativeSession
 
 from whisperctl.audio import Audio
 from whisperctl.decoding import DecodeOptions
 from whisperctl.errors import BackendError
 from whisperctl.transcript import Segment
+from whisperctl_native import NativeBackend, library
+from whisperctl_native.session import NativeSession
 
 GREEDY = DecodeOptions(language="en", beam_size=1)
 

@@ -9,13 +9,13 @@ import threading
 from pathlib import Path
 
 import pytest
-from whisperctl_native import NativeBackend
-from whisperctl_native.session import NativeSession
 
 from whisperctl import backend
 from whisperctl.audio import Audio
 from whisperctl.decoding import DecodeOptions
 from whisperctl.errors import BackendError, ModelError, UsageError
+from whisperctl_native import NativeBackend
+from whisperctl_native.session import NativeSession
 
 GREEDY = DecodeOptions(language="en", beam_size=1)
 

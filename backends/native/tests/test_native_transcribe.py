@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from whisperctl_native import NativeBackend
-from whisperctl_native.session import NativeSession
 
 from whisperctl.audio import Audio
 from whisperctl.decoding import DecodeOptions
 from whisperctl.transcript import PHASES, Segment, Transcript
+from whisperctl_native import NativeBackend
+from whisperctl_native.session import NativeSession
 
 GREEDY = DecodeOptions(language="en", beam_size=1)
 BEAM = DecodeOptions(language="en")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _pywhispercpp as pw
-
 from whisperctl.errors import UsageError
 from whisperctl.transcript import Segment, Token
 from whisperctl.whisper_params import WhisperParams

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from functools import cache
 
 import _pywhispercpp as pw
-
 from whisperctl_native import log
 
 # enum ggml_backend_dev_type

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import _pywhispercpp as pw
-
 from whisperctl.whisper_log import message
 
 # enum ggml_log_level

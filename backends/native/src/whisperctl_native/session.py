@@ -10,9 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import _pywhispercpp as pw
 import numpy as np
 
+import _pywhispercpp as pw
 from whisperctl import engine_thread, languages
 from whisperctl.backend import OnProgress, OnSegment
 from whisperctl.errors import BackendError, ModelError
