@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,7 @@ class Cli:
     """Runs ``whisperctl`` in a directory of its own, without the settings of this environment."""
 
     directory: Path
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __call__(
         self,
@@ -55,7 +56,7 @@ class Cli:
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
         """The command under way, with pipes for its output and nothing to read."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             self.command(*arguments),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -63,6 +64,8 @@ class Cli:
             cwd=self.directory,
             env=self.environment(),
         )
+        self.started.append(process)
+        return process
 
     def command(self, *arguments: str | Path) -> list[str]:
         return [sys.executable, "-m", "whisperctl", *map(str, arguments)]
@@ -96,10 +99,14 @@ def jfk() -> Path:
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
+def cli(tmp_path: Path) -> Iterator[Cli]:
     directory = tmp_path / "here"
     directory.mkdir()
-    return Cli(directory)
+    runner = Cli(directory)
+    yield runner
+    for process in runner.started:  # what a failed test left behind
+        process.kill()
+        process.communicate()
 
 
 MakePlugin = Callable[[str, str], dict[str, str]]

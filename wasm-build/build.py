@@ -166,10 +166,6 @@ def _compile_command(
     ]
 
 
-def _has_kernels() -> bool:
-    return any(HERE.glob("kernels/*.cpp"))
-
-
 def _run(command: list[str], what: str, environment: dict[str, str]) -> None:
     done = subprocess.run(  # noqa: S603
         command, capture_output=True, text=True, env=environment

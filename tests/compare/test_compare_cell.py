@@ -78,7 +78,10 @@ def test_a_failure_is_told_in_words(job: Job, tmp_path: Path) -> None:
     ("what", "reason"),
     [
         ("os.abort()", "its process was ended by SIGABRT"),
-        ("sys.stderr.write('no luck\\n') or os._exit(7)", "ended with exit code 7: no luck"),
+        (
+            "print('no luck', file=sys.stderr, flush=True) or os._exit(7)",
+            "ended with exit code 7: no luck",
+        ),
         ("print('out of turn', flush=True) or 1 / 0", "ZeroDivisionError: division by zero"),
     ],
 )

@@ -1,0 +1,63 @@
+"""What people install: three wheels, and the modules inside the one that needs them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def build_wheel(project: Path, to: Path) -> Path:
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "build", "--wheel", "--no-isolation"),
+            *("--outdir", str(to), str(project)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = to.glob("*.whl")
+    return wheel
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [(".", "whisperctl_asr"), ("backends/native", "whisperctl_native")],
+)
+def test_the_wheels_hold_code_and_no_tests(folder: str, name: str, tmp_path: Path) -> None:
+    wheel = build_wheel(ROOT / folder, tmp_path)
+    names = zipfile.ZipFile(wheel).namelist()
+    assert wheel.name.startswith(name)
+    assert wheel.name.endswith("-py3-none-any.whl")
+    assert any(file.endswith("/py.typed") for file in names)
+    assert not [file for file in names if "test" in file.lower() or file.endswith(".pyi")]
+
+
+@pytest.mark.slow
+def test_the_wasi_wheel_runs_anywhere_and_holds_its_modules(tmp_path: Path) -> None:
+    wheel = build_wheel(ROOT / "backends/wasi", tmp_path)
+    assert wheel.name.endswith("-py3-none-any.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        for name in ("whisper.wasm", "whisper-threads.wasm", "build.json"):
+            held = archive.read(f"whisperctl_wasi/{name}")
+            assert held == (ROOT / "backends/wasi/src/whisperctl_wasi" / name).read_bytes()
+
+
+def test_the_lock_names_no_index() -> None:
+    """A host in it would override the user's own index setting."""
+    lock = (ROOT / "requirements.lock").read_text("utf-8")
+    assert "://" not in lock
+    assert "--index-url" not in lock
+
+
+def test_every_locked_package_has_hashes() -> None:
+    lock = (ROOT / "requirements.lock").read_text("utf-8").replace("\\\n", " ")
+    lines = [line for line in lock.splitlines() if line and not line.lstrip().startswith("#")]
+    assert len(lines) > 30
+    assert [line for line in lines if "--hash=sha256:" not in line] == []
