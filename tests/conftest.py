@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import wave
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,6 +97,18 @@ def base() -> Path:
 def jfk() -> Path:
     """Eleven seconds of clear English."""
     return ROOT / "samples" / "jfk.wav"
+
+
+@pytest.fixture(scope="session")
+def long_talk(jfk: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eleven minutes of speech, of which no engine gets to the end in a test."""
+    path = tmp_path_factory.mktemp("long") / "long.wav"
+    with wave.open(str(jfk)) as short, wave.open(str(path), "wb") as long:
+        long.setparams(short.getparams())
+        frames = short.readframes(short.getnframes())
+        for _ in range(60):
+            long.writeframes(frames)
+    return path
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import select
 import signal
 import subprocess
 import time
-import wave
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,18 +19,6 @@ if TYPE_CHECKING:
     from tests.conftest import Cli
 
 GREEDY = ("--beam-size", "1")
-
-
-@pytest.fixture(scope="session")
-def long_talk(jfk: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eleven minutes of speech, of which no engine gets to the end in a test."""
-    path = tmp_path_factory.mktemp("long") / "long.wav"
-    with wave.open(str(jfk)) as short, wave.open(str(path), "wb") as long:
-        long.setparams(short.getparams())
-        frames = short.readframes(short.getnframes())
-        for _ in range(60):
-            long.writeframes(frames)
-    return path
 
 
 def first_line(process: subprocess.Popen[bytes]) -> bytes:
@@ -53,14 +40,11 @@ def ended(process: subprocess.Popen[bytes], number: signal.Signals) -> tuple[int
 
 @pytest.mark.slow
 def test_ctrl_c_ends_a_run_at_once(cli: Cli, engine: str, long_talk: Path, tiny_en: Path) -> None:
-    # wasi takes many seconds for the first segment; what matters is the computation under way
     process = cli.start(
         *("transcribe", long_talk, "-m", tiny_en, "-b", engine, *GREEDY, "-f", "srt")
     )
-    if engine == "native":
-        assert first_line(process).startswith(b"[00:00:00.000")
-    else:
-        time.sleep(6)
+    assert first_line(process).startswith(b"[00:00:00.000")
+    time.sleep(0.5)  # so that the next window is being computed
     code, errors = ended(process, signal.SIGINT)
     assert (code, errors) == (130, "whisperctl: interrupted\n")
     assert list(cli.directory.iterdir()) == []
@@ -72,9 +56,10 @@ def test_ctrl_c_at_the_start_is_quiet_too(cli: Cli, jfk: Path, tiny_en: Path) ->
         time.sleep(delay_s)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
-        # Before Python itself is up it dies of the signal, as any program.
-        if process.returncode != -signal.SIGINT:
-            assert b"Traceback" not in errors or b"whisperctl" not in errors
+        # Before our own first line Python dies of the signal itself, in its own words.
+        assert process.returncode in (130, -signal.SIGINT)
+        if process.returncode == 130:
+            assert errors == b"whisperctl: interrupted\n"
 
 
 def test_sigterm_ends_a_run_cleanly(cli: Cli, long_talk: Path, tiny_en: Path) -> None:

@@ -157,9 +157,9 @@ def test_a_wrong_option_is_a_misuse(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_process_is_left_behind(
-    cli: Cli, jfk: Path, tiny_en: Path, number: signal.Signals
+    cli: Cli, long_talk: Path, tiny_en: Path, number: signal.Signals
 ) -> None:
-    process = cli.start("compare", jfk, "-m", tiny_en, "-b", "wasi/wasmtime")
+    process = cli.start("compare", long_talk, "-m", tiny_en, "-b", "wasi/wasmtime")
     cell: list[psutil.Process] = []
     while not cell:
         assert process.poll() is None

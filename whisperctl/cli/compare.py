@@ -117,6 +117,9 @@ def _print_report(comparison: Comparison) -> None:
     terminal = wide if plain else Console()
     with terminal.capture() as capture:
         terminal.print(report.table(comparison, plain=plain), highlight=False)
-    lines = [line.rstrip() for line in capture.get().splitlines()]
-    for line in [*lines, *report.differences(comparison), *report.system_info(comparison)]:
+    console.result(report.title(comparison))
+    for line in capture.get().splitlines():
+        console.result(line.rstrip())
+    console.result(report.LEGEND)
+    for line in [*report.differences(comparison), *report.system_info(comparison)]:
         console.result(line)

@@ -13,6 +13,9 @@ from whisperctl.transcript import PHASES, Phase, Timings
 if TYPE_CHECKING:
     from rich.table import Table
 
+LEGEND = "times in ms, in brackets runs x ms a run; real-time factor: wall / duration"
+"""What the table's figures are."""
+
 _NOTHING = "-"
 _FAILED = "failed"
 _GAP = "(nothing)"
@@ -79,12 +82,6 @@ def table(comparison: Comparison, *, plain: bool) -> Table:
     from rich.text import Text
 
     result = Table(
-        title=Text(title(comparison)),
-        title_justify="left",
-        title_style="",
-        caption=Text("times in ms, in brackets runs x ms a run; real-time factor: wall / duration"),
-        caption_justify="left",
-        caption_style="",
         box=box.ASCII if plain else box.SIMPLE_HEAD,
         padding=(0, 1) if plain else (0, 1, 0, 0),
         pad_edge=plain,
