@@ -163,7 +163,8 @@ def load(name: str) -> Backend:
     try:
         factory: Callable[[], Backend] = entry.load()
         return factory()
-    except Exception as error:
+    # SystemExit too: a plugin's import must not end the program without a word.
+    except (Exception, SystemExit) as error:
         raise BackendError(
             f'backend "{name}" ({_owner(entry)}) failed to load: {type(error).__name__}: {error}'
         ) from error

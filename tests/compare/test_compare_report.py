@@ -61,7 +61,7 @@ def test_three_engines_fit_80_columns_with_nothing_cut_off(comparison: Compariso
 def test_away_from_a_terminal_it_is_ascii_on_one_line_a_row(comparison: Comparison) -> None:
     lines = printed(comparison, 10_000, plain=True)
     assert "".join(lines).isascii()
-    assert "(9999 x 900.09)" in next(line for line in lines if line.startswith("| encode "))
+    assert "(9999 x 900.1)" in next(line for line in lines if line.startswith("| encode "))
 
 
 def test_ratios_are_against_native_wherever_it_stands(comparison: Comparison) -> None:

@@ -43,51 +43,56 @@ struct Attention {
     float * out;
     int64_t q_stride, k_stride, v_stride, mask_stride, out_stride;
     int64_t queries, keys;
-    int head; // size of one
-    float scale;
+    int head;    // size of one
+    float scale; // times log2(e)
 };
 
+// Scores are kept in powers of two: scale has a factor of log2(e), and so the mask.
+
 float largest_of(const float * x, int n) {
-    f32x4 m = splat(-INFINITY);
+    f32x4 a = splat(-INFINITY), b = a;
     int i = 0;
-    for (; i + 4 <= n; i += 4) {
-        m = wasm_f32x4_max(m, load(x + i));
+    for (; i + 8 <= n; i += 8) {
+        a = larger(a, load(x + i));
+        b = larger(b, load(x + i + 4));
     }
-    float largest = std::max(std::max(wasm_f32x4_extract_lane(m, 0), wasm_f32x4_extract_lane(m, 1)),
-                             std::max(wasm_f32x4_extract_lane(m, 2), wasm_f32x4_extract_lane(m, 3)));
+    a = larger(a, b);
+    float largest = std::max(std::max(wasm_f32x4_extract_lane(a, 0), wasm_f32x4_extract_lane(a, 1)),
+                             std::max(wasm_f32x4_extract_lane(a, 2), wasm_f32x4_extract_lane(a, 3)));
     for (; i < n; i++) {
         largest = std::max(largest, x[i]);
     }
     return largest;
 }
 
-// x = x * scale + mask
-void scale_and_mask(float * x, int n, float scale, const half * mask) {
+void add_mask(float * x, int n, const half * mask) {
     int i = 0;
     for (; i + 8 <= n; i += 8) {
-        f32x4 a = wasm_f32x4_mul(load(x + i), splat(scale)), b = wasm_f32x4_mul(load(x + i + 4), splat(scale));
-        if (mask) {
-            v128_t h = wasm_v128_load(mask + i);
-            a = wasm_f32x4_add(a, widen_low(h));
-            b = wasm_f32x4_add(b, widen_high(h));
-        }
-        store(x + i, a);
-        store(x + i + 4, b);
+        v128_t h = wasm_v128_load(mask + i);
+        store(x + i, madd(widen_low(h), splat(kLog2E), load(x + i)));
+        store(x + i + 4, madd(widen_high(h), splat(kLog2E), load(x + i + 4)));
     }
     for (; i < n; i++) {
-        x[i] = x[i] * scale + (mask ? widen(mask[i]) : 0.0f);
+        x[i] += widen(mask[i]) * kLog2E;
     }
 }
 
-// x = e^(x - largest); their sum. Up to seven numbers behind the end are written.
+// x = 2^(x - largest); their sum. Up to seven numbers behind the end are overwritten.
 float exponentials(float * x, int n, float largest) {
-    f32x4 total0 = zero(), total1 = zero();
     for (int i = n; i % 8 != 0; i++) {
-        x[i] = -INFINITY;
+        x[i] = 0.0f;
     }
+    f32x4 total0 = zero(), total1 = zero();
+    const f32x4 top = splat(largest);
     for (int i = 0; i < n; i += 8) {
-        f32x4 a = exp_nonpositive(wasm_f32x4_sub(load(x + i), splat(largest)));
-        f32x4 b = exp_nonpositive(wasm_f32x4_sub(load(x + i + 4), splat(largest)));
+        f32x4 a = exp2_nonpositive(wasm_f32x4_sub(load(x + i), top));
+        f32x4 b = exp2_nonpositive(wasm_f32x4_sub(load(x + i + 4), top));
+        if (i + 8 > n) {
+            // Lanes behind the end count for nothing.
+            const v128_t lane = wasm_i32x4_const(0, 1, 2, 3);
+            a = wasm_v128_and(a, wasm_i32x4_lt(lane, wasm_i32x4_splat(n - i)));
+            b = wasm_v128_and(b, wasm_i32x4_lt(lane, wasm_i32x4_splat(n - i - 4)));
+        }
         store(x + i, a);
         store(x + i + 4, b);
         total0 = wasm_f32x4_add(total0, a);
@@ -148,14 +153,16 @@ void pack_keys_and_values(const Attention & a, int64_t first, int keys, const Ma
 // Takes a block of keys into account for queries [query, query + rows).
 void six_queries(const Attention & a, int64_t first, int keys, int64_t query, int rows, const ManyScratch & s) {
     pack(a.q + query * a.q_stride, a.q_stride, rows, a.head, s.q);
+    multiply(s.q, kPackedWidth * a.head, a.scale);
     for (int i = 0; i < keys; i += kTileColumns) {
         tile<false>(s.k + i * a.head, s.q, a.head, s.scores + i, kBlock);
     }
     float * out = a.out + query * a.out_stride;
     for (int r = 0; r < rows; r++) {
         float * scores = s.scores + r * kBlock;
-        const half * mask = a.mask ? a.mask + (query + r) * a.mask_stride + first : nullptr;
-        scale_and_mask(scores, keys, a.scale, mask);
+        if (a.mask) {
+            add_mask(scores, keys, a.mask + (query + r) * a.mask_stride + first);
+        }
         float & largest = s.largest[query + r];
         float & total = s.total[query + r];
         float now = std::max(largest, largest_of(scores, keys));
@@ -164,7 +171,7 @@ void six_queries(const Attention & a, int64_t first, int keys, int64_t query, in
             continue;
         }
         if (now > largest && first > 0) {
-            float shrink = std::exp(largest - now);
+            float shrink = std::exp2(largest - now);
             total *= shrink;
             multiply(out + r * a.out_stride, a.head, shrink);
         }
@@ -244,7 +251,10 @@ template <class H> bool one_query(const Attention & a, float * memory) {
     if (!dots<H, 1>(a.k, a.k_stride, a.keys, q, a.head, p, 0)) {
         return false;
     }
-    scale_and_mask(p, int(a.keys), a.scale, a.mask);
+    multiply(p, int((a.keys + 3) / 4 * 4), a.scale);
+    if (a.mask) {
+        add_mask(p, int(a.keys), a.mask);
+    }
     float largest = largest_of(p, int(a.keys));
     if (largest == -INFINITY) {
         std::memset(a.out, 0, a.head * sizeof(float));
@@ -298,7 +308,7 @@ bool whisperctl_flash_attention(const ggml_compute_params * params, ggml_tensor 
         a.queries = queries;
         a.keys = keys;
         a.head = head;
-        a.scale = options[0];
+        a.scale = options[0] * kLog2E;
         return a;
     };
     if (queries == 1) {

@@ -70,78 +70,71 @@ inline bool all_below(const float * in, int64_t stride, int vectors, int k, floa
     return true;
 }
 
-// out[v * out_stride + r] = sum over k of rows[r][k] * vector v[k], for R rows and V packed vectors.
-// False when the rows hold an infinity or a NaN that H cannot read: then the sums mean nothing.
-template <class H, int R, int V>
-inline bool dot(const half * rows, int64_t stride, const float * vectors, int k, float * out, int64_t out_stride) {
-    // With a single vector two sums a row, else the multiply-adds would wait for one another.
-    constexpr int S = V == 1 ? 2 : 1;
-    f32x4 s[R][V][S];
-    for (int r = 0; r < R; r++) {
-        for (int v = 0; v < V; v++) {
-            for (int i = 0; i < S; i++) {
-                s[r][v][i] = zero();
-            }
+// out[v * out_stride] = sum over k of row[k] * vector v[k], for V packed vectors. Gathers in `largest`
+// what tells whether the row holds an infinity or a NaN; if H cannot read them, the sums mean nothing.
+//
+// One row after the other, so that the matrix is one stream for the memory to fetch ahead. Several sums
+// for each product, else the multiply-adds would wait for one another: eight or ten are in flight.
+template <class H, int V>
+inline void dot(const half * row, const float * vectors, int k, float * out, int64_t out_stride, v128_t & largest) {
+    constexpr int U = V == 1 ? 4 : V <= 4 ? 2 : 3;
+    constexpr int S = V == 1 ? 4 : V == 2 ? 2 : 1;
+    f32x4 s[V][S];
+    for (auto & sums : s) {
+        for (auto & x : sums) {
+            x = zero();
         }
     }
-    v128_t largest = wasm_i16x8_const_splat(0);
-    auto step = [&](const half * const * from, const float * b) __attribute__((always_inline)) {
-        for (int r = 0; r < R; r++) {
-            v128_t h = wasm_v128_load(from[r]);
-            if (H::kMustCheck) {
-                largest = max_magnitude(largest, h);
-            }
-            f32x4 low = H::low(h), high = H::high(h);
-            for (int v = 0; v < V; v++) {
-                s[r][v][0] = madd(low, load(b + 8 * v), s[r][v][0]);
-                s[r][v][S - 1] = madd(high, load(b + 8 * v + 4), s[r][v][S - 1]);
-            }
+    v128_t seen = largest;
+    auto step = [&](const half * from, const float * b, int u) __attribute__((always_inline)) {
+        v128_t h = wasm_v128_load(from + 8 * u);
+        if (H::kMustCheck) {
+            seen = max_magnitude(seen, h);
+        }
+        f32x4 low = H::low(h), high = H::high(h);
+        for (int v = 0; v < V; v++) {
+            const float * at = b + 8 * (V * u + v);
+            s[v][2 * u % S] = madd(low, load(at), s[v][2 * u % S]);
+            s[v][(2 * u + 1) % S] = madd(high, load(at + 4), s[v][(2 * u + 1) % S]);
         }
     };
-    const half * at[R];
-    for (int r = 0; r < R; r++) {
-        at[r] = rows + r * stride;
-    }
-    const float * b = vectors;
     int left = k;
-    for (; left >= 8; left -= 8, b += 8 * V) {
-        step(at, b);
-        for (int r = 0; r < R; r++) {
-            at[r] += 8;
+    for (; left >= 8 * U; left -= 8 * U, row += 8 * U, vectors += 8 * U * V) {
+        row = opaque(row);
+        vectors = opaque(vectors);
+        for (int u = 0; u < U; u++) {
+            step(row, vectors, u);
         }
+    }
+    for (; left >= 8; left -= 8, row += 8, vectors += 8 * V) {
+        step(row, vectors, 0);
     }
     if (left > 0) {
-        half rest[R][8] = {};
-        for (int r = 0; r < R; r++) {
-            for (int i = 0; i < left; i++) {
-                rest[r][i] = at[r][i];
+        half rest[8] = {};
+        for (int i = 0; i < left; i++) {
+            rest[i] = row[i];
+        }
+        step(rest, vectors, 0);
+    }
+    largest = seen;
+    for (int v = 0; v < V; v++) {
+        for (int n = S; n > 1; n /= 2) {
+            for (int i = 0; i < n / 2; i++) {
+                s[v][i] = wasm_f32x4_add(s[v][i], s[v][i + n / 2]);
             }
-            at[r] = rest[r];
         }
-        step(at, b);
+        out[v * out_stride] = sum(s[v][0]) * H::kSum;
     }
-    for (int r = 0; r < R; r++) {
-        for (int v = 0; v < V; v++) {
-            f32x4 all = S == 2 ? wasm_f32x4_add(s[r][v][0], s[r][v][S - 1]) : s[r][v][0];
-            out[v * out_stride + r] = sum(all) * H::kSum;
-        }
-    }
-    return !H::kMustCheck || !has_special(largest);
 }
 
-// `dot` for any number of rows.
+// `dot` for many rows; false when they hold something that H cannot read.
 template <class H, int V>
-inline bool dots(const half * rows, int64_t stride, int64_t n_rows, const float * vectors, int k, float * out, int64_t out_stride) {
-    constexpr int R = V <= 2 ? 4 : V <= 4 ? 2 : 1;
-    bool good = true;
-    int64_t i = 0;
-    for (; i + R <= n_rows; i += R) {
-        good &= dot<H, R, V>(rows + i * stride, stride, vectors, k, out + i, out_stride);
+[[gnu::noinline]] bool dots(const half * rows, int64_t stride, int64_t n_rows, const float * vectors, int k, float * out, int64_t out_stride) {
+    v128_t largest = wasm_i16x8_const_splat(0);
+    for (int64_t i = 0; i < n_rows; i++) {
+        dot<H, V>(rows + i * stride, vectors, k, out + i, out_stride, largest);
     }
-    for (; i < n_rows; i++) {
-        good &= dot<H, 1, V>(rows + i * stride, stride, vectors, k, out + i, out_stride);
-    }
-    return good;
+    return !H::kMustCheck || !has_special(largest);
 }
 
 } // namespace kernels

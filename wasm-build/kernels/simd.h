@@ -33,6 +33,12 @@ inline f32x4 opaque(f32x4 x) {
     asm("" : "+r"(x));
     return x;
 }
+// The same for a pointer that moves in a loop: what is read next to it then uses the offset that a load
+// can carry, instead of an addition for each.
+template <class T> inline const T * opaque(const T * p) {
+    asm("" : "+r"(p));
+    return p;
+}
 template <int Lane> inline f32x4 splat_lane(f32x4 x) { return wasm_i32x4_shuffle(x, x, Lane, Lane, Lane, Lane); }
 
 inline float sum(f32x4 x) {
@@ -55,13 +61,18 @@ inline f32x4 sums(f32x4 a, f32x4 b, f32x4 c, f32x4 d) {
 
 constexpr float kHalfScale = 0x1p112f;
 
-// Four halves, sign-extended to 32 bits, as floats 2^112 too small; infinities and NaNs come out
-// finite.
-inline f32x4 half_bits_to_small(v128_t extended) {
-    return wasm_v128_and(wasm_i32x4_shl(extended, 13), wasm_i32x4_const_splat(int32_t(0x8fffffff)));
+// Halves as floats 2^112 too small; infinities and NaNs come out finite. A half is put into the upper
+// part of its lane and shifted back three places, which copies the sign over the exponent's upper bits;
+// the copies are cleared.
+inline f32x4 to_small(v128_t upper) {
+    return wasm_v128_and(wasm_i32x4_shr(upper, 3), wasm_i32x4_const_splat(int32_t(0x8fffffff)));
 }
-inline f32x4 small_low(v128_t halves) { return half_bits_to_small(wasm_i32x4_extend_low_i16x8(halves)); }
-inline f32x4 small_high(v128_t halves) { return half_bits_to_small(wasm_i32x4_extend_high_i16x8(halves)); }
+inline f32x4 small_low(v128_t halves) {
+    return to_small(wasm_i16x8_shuffle(wasm_i16x8_const_splat(0), halves, 0, 8, 1, 9, 2, 10, 3, 11));
+}
+inline f32x4 small_high(v128_t halves) {
+    return to_small(wasm_i16x8_shuffle(wasm_i16x8_const_splat(0), halves, 4, 12, 5, 13, 6, 14, 7, 15));
+}
 
 // The largest magnitudes of a and b, as 16-bit integers; `has_special` tells whether one of them is no
 // finite number.
@@ -114,23 +125,27 @@ inline v128_t narrow(f32x4 low, f32x4 high) {
 
 // ------------------------------------------------------------------------------------------- exp
 
-// e^x for x <= 0 (0 below -87.3), within 2 units in the last place; for minus infinity 0, for NaN NaN.
-// x = n ln 2 + r with n whole and |r| <= ln 2 / 2: e^r by its Taylor polynomial, 2^n by the exponent.
-inline f32x4 exp_nonpositive(f32x4 x) {
-    v128_t vanishes = wasm_f32x4_lt(x, splat(-87.3f));
-    f32x4 n = wasm_f32x4_nearest(wasm_f32x4_mul(x, splat(1.44269504f)));
-    // ln 2 in two parts, the first with few enough digits for n times it to be exact.
-    f32x4 r = madd(n, splat(-0.693359375f), x);
-    r = madd(n, splat(2.12194440e-4f), r);
-    f32x4 p = madd(r, splat(1.0f / 5040), splat(1.0f / 720));
-    p = madd(p, r, splat(1.0f / 120));
-    p = madd(p, r, splat(1.0f / 24));
-    p = madd(p, r, splat(1.0f / 6));
-    p = madd(p, r, splat(0.5f));
-    p = madd(p, r, splat(1.0f));
-    p = madd(p, r, splat(1.0f));
-    v128_t power = wasm_i32x4_shl(wasm_i32x4_add(wasm_i32x4_trunc_sat_f32x4(n), wasm_i32x4_const_splat(127)), 23);
-    return wasm_v128_andnot(wasm_f32x4_mul(p, power), vanishes);
+// The larger, lane by lane; b where one of them is NaN. (What WebAssembly calls max is seven
+// instructions on x86, for NaN's and zero's sake.)
+inline f32x4 larger(f32x4 a, f32x4 b) { return wasm_f32x4_pmax(b, a); }
+
+constexpr float kLog2E = 1.44269504f;
+
+// 2^x for x <= 0, with a relative error below 3e-7; what is below 2^-126 comes out as that.
+// x = n + f with n whole and |f| <= 1/2: 2^f by its Taylor polynomial, 2^n by adding n to the exponent.
+// Adding 1.5 * 2^23 rounds to a whole number and leaves it in the last bits.
+inline f32x4 exp2_nonpositive(f32x4 x) {
+    const f32x4 round = splat(0x1.8p23f);
+    x = larger(splat(-126.0f), x);
+    f32x4 whole = wasm_f32x4_add(x, round);
+    f32x4 f = wasm_f32x4_sub(x, wasm_f32x4_sub(whole, round));
+    f32x4 p = madd(f, splat(1.54035304e-4f), splat(1.33335581e-3f));
+    p = madd(p, f, splat(9.61812911e-3f));
+    p = madd(p, f, splat(5.55041087e-2f));
+    p = madd(p, f, splat(2.40226507e-1f));
+    p = madd(p, f, splat(6.93147181e-1f));
+    p = madd(p, f, splat(1.0f));
+    return wasm_i32x4_add(p, wasm_i32x4_shl(whole, 23));
 }
 
 } // namespace kernels

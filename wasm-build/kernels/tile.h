@@ -20,7 +20,7 @@ constexpr int kTileColumns = 8;
 constexpr int kPackedWidth = 8;
 
 template <bool Add>
-inline void tile(const float * panel, const float * b, int k, float * c, int64_t c_stride) {
+[[gnu::noinline]] void tile(const float * panel, const float * b, int k, float * c, int64_t c_stride) {
     f32x4 s[kTileRows][2];
     for (auto & row : s) {
         row[0] = row[1] = zero();
@@ -54,39 +54,58 @@ inline void tile(const float * panel, const float * b, int k, float * c, int64_t
     }
 }
 
-inline f32x4 load_four(const float * p) { return load(p); }
-inline f32x4 load_four(const half * p) { return widen_low(wasm_v128_load64_zero(p)); }
+// Reads four numbers as floats, halves without mending what is not finite: `largest` gathers whether
+// there was any.
+inline f32x4 load_four(const float * p, v128_t &) { return load(p); }
+inline f32x4 load_four(const half * p, v128_t & largest) {
+    v128_t h = wasm_v128_load64_zero(p);
+    largest = max_magnitude(largest, h);
+    return finite_low(h);
+}
 inline float load_one(const float * p) { return *p; }
 inline float load_one(const half * p) { return widen(*p); }
+
+// out[i][r] = in[r][i] for four rows; `step` is 0 for a row that is not there and stays on `in`.
+template <class T> [[gnu::noinline]] void pack_four(const T * const in[4], const int step[4], int k, float * out) {
+    const T *row0 = in[0], *row1 = in[1], *row2 = in[2], *row3 = in[3];
+    const int step0 = 4 * step[0], step1 = 4 * step[1], step2 = 4 * step[2], step3 = 4 * step[3];
+    v128_t largest = wasm_i16x8_const_splat(0);
+    int i = 0;
+    for (; i + 4 <= k; i += 4, out += 4 * kPackedWidth) {
+        f32x4 a = load_four(row0, largest), b = load_four(row1, largest);
+        f32x4 c = load_four(row2, largest), d = load_four(row3, largest);
+        f32x4 ab0 = wasm_i32x4_shuffle(a, b, 0, 4, 1, 5), ab1 = wasm_i32x4_shuffle(a, b, 2, 6, 3, 7);
+        f32x4 cd0 = wasm_i32x4_shuffle(c, d, 0, 4, 1, 5), cd1 = wasm_i32x4_shuffle(c, d, 2, 6, 3, 7);
+        store(out, wasm_i64x2_shuffle(ab0, cd0, 0, 2));
+        store(out + kPackedWidth, wasm_i64x2_shuffle(ab0, cd0, 1, 3));
+        store(out + 2 * kPackedWidth, wasm_i64x2_shuffle(ab1, cd1, 0, 2));
+        store(out + 3 * kPackedWidth, wasm_i64x2_shuffle(ab1, cd1, 1, 3));
+        row0 += step0;
+        row1 += step1;
+        row2 += step2;
+        row3 += step3;
+    }
+    // Back to the beginning when something was not finite, to read it all one by one.
+    int from = has_special(largest) ? 0 : i;
+    out -= (i - from) * kPackedWidth;
+    for (i = from; i < k; i++, out += kPackedWidth) {
+        for (int r = 0; r < 4; r++) {
+            out[r] = load_one(in[r] + step[r] * i);
+        }
+    }
+}
 
 // out[i][r] = in[r][i] for r < rows <= 8 and i < k, zero for the other r < 8. `stride` in elements.
 template <class T> inline void pack(const T * in, int64_t stride, int rows, int k, float * out) {
     static const T nothing[4] = {};
-    for (int group = 0; group < 2; group++) {
+    for (int group = 0; group < 8; group += 4) {
         const T * row[4];
-        int64_t step[4];
+        int step[4];
         for (int r = 0; r < 4; r++) {
-            bool there = 4 * group + r < rows;
-            row[r] = there ? in + (4 * group + r) * stride : nothing;
-            step[r] = there;
+            step[r] = group + r < rows;
+            row[r] = step[r] ? in + (group + r) * stride : nothing;
         }
-        float * to = out + 4 * group;
-        int i = 0;
-        for (; i + 4 <= k; i += 4, to += 4 * kPackedWidth) {
-            f32x4 a = load_four(row[0] + step[0] * i), b = load_four(row[1] + step[1] * i);
-            f32x4 c = load_four(row[2] + step[2] * i), d = load_four(row[3] + step[3] * i);
-            f32x4 ab0 = wasm_i32x4_shuffle(a, b, 0, 4, 1, 5), ab1 = wasm_i32x4_shuffle(a, b, 2, 6, 3, 7);
-            f32x4 cd0 = wasm_i32x4_shuffle(c, d, 0, 4, 1, 5), cd1 = wasm_i32x4_shuffle(c, d, 2, 6, 3, 7);
-            store(to, wasm_i64x2_shuffle(ab0, cd0, 0, 2));
-            store(to + kPackedWidth, wasm_i64x2_shuffle(ab0, cd0, 1, 3));
-            store(to + 2 * kPackedWidth, wasm_i64x2_shuffle(ab1, cd1, 0, 2));
-            store(to + 3 * kPackedWidth, wasm_i64x2_shuffle(ab1, cd1, 1, 3));
-        }
-        for (; i < k; i++, to += kPackedWidth) {
-            for (int r = 0; r < 4; r++) {
-                to[r] = load_one(row[r] + step[r] * i);
-            }
-        }
+        pack_four(row, step, k, out + group);
     }
 }
 

@@ -158,7 +158,10 @@ def _phase(phase: Phase | None) -> str:
     if phase is None:
         return _NOTHING
     text = _ms(phase.total_ms)
-    return f"{text} ({phase.runs} x {phase.per_run_ms:.2f})" if phase.runs > 1 else text
+    if phase.runs <= 1:
+        return text
+    each = phase.per_run_ms
+    return f"{text} ({phase.runs} x {each:.{2 if each < 10 else 1}f})"
 
 
 def _ms(value: float | None) -> str:

@@ -72,7 +72,8 @@ class WasiSession:
             self.close()
             raise UsageError(
                 f"{module.path.name} computes with at most {self._max_threads} thread"
-                f"{'s' if self._max_threads > 1 else ''}, not {threads}"
+                f"{'s' if self._max_threads > 1 else ''}, not {threads}; use --threads "
+                f"{self._max_threads}"
             )
         self._threads = threads
 

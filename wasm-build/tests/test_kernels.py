@@ -1,0 +1,77 @@
+"""The vector kernels against plain ones in double precision, under both runtimes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from whisperctl.errors import GuestError
+from whisperctl_wasi.backend import guest_class
+from whisperctl_wasi.modules import Module
+
+WASM_BUILD = Path(__file__).resolve().parents[1]
+ROOT = WASM_BUILD.parent
+
+sys.path.insert(0, str(WASM_BUILD))
+
+import build  # noqa: E402
+import source  # noqa: E402
+
+# Both ways to multiply and add; threads are called one after the other, so neither shares memory.
+FEATURES = {
+    "portable": "simd128+bulk_memory",
+    "relaxed": "simd128+relaxed_simd+bulk_memory",
+}
+# So many that a program which stops early, or compares nothing, is noticed.
+FEWEST_CASES = 250
+
+
+@pytest.fixture(scope="module", params=sorted(FEATURES))
+def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Module:
+    """The test program, compiled with the flags that the modules are compiled with."""
+    variant = build.Variant(request.param, FEATURES[request.param], threads=False)
+    build_dir = ROOT / "build/wasm"
+    tree = source.patched(source.fetch(build_dir), WASM_BUILD / "patches", build_dir)
+    sources = [WASM_BUILD / "tests/kernels.cpp", *sorted(WASM_BUILD.glob("kernels/*.cpp"))]
+    folder = tmp_path_factory.mktemp("kernels")
+    environment = {
+        **os.environ,
+        "ZIG_GLOBAL_CACHE_DIR": str(build_dir / "zig-global"),
+        "ZIG_LOCAL_CACHE_DIR": str(build_dir / "zig-local"),
+    }
+    compiled = folder / "kernels.wasm"
+    command = [
+        *(sys.executable, "-m", "ziglang", "c++", "-target", "wasm32-wasi"),
+        *(f"-mcpu=generic+{variant.features}", "-O3", "-std=gnu++17", "-fno-sanitize=undefined"),
+        *("-fno-exceptions", "-Wall", "-Wextra", "-Werror", f"-I{WASM_BUILD / 'kernels'}"),
+        *(part for name in build.INCLUDES for part in ("-isystem", str(tree / name))),
+        *map(str, sources),
+        *("-o", str(compiled)),
+    ]
+    subprocess.run(command, check=True, env=environment)
+    digest = hashlib.sha256(compiled.read_bytes()).hexdigest()
+    return Module(f"kernels-{request.param}", compiled, digest, "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["wasmtime", "wasmer"])
+def test_kernels_agree_with_plain_arithmetic(program: Module, runtime: str) -> None:
+    guest = guest_class(runtime)(program)
+    lines = []
+    try:
+        while True:
+            line = guest.receive(timeout_s=60)
+            assert line is not None, "the program neither writes nor ends"
+            lines.append(line.decode())
+    except GuestError:
+        pass  # It has ended; its exit code shows in its lines.
+    finally:
+        guest.kill()
+    assert [line for line in lines if not line.startswith("ok ")] == []
+    assert len(lines) >= FEWEST_CASES
+    assert lines[-1].startswith("ok attention")
