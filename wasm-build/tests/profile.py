@@ -6,8 +6,8 @@ Usage: python wasm-build/tests/profile.py MODEL MEDIA [RUNTIME] [THREADS]
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sys
-import time
 from pathlib import Path
 
 WASM_BUILD = Path(__file__).resolve().parents[1]
@@ -16,41 +16,37 @@ BUILD_DIR = WASM_BUILD.parent / "build/wasm"
 sys.path.insert(0, str(WASM_BUILD))
 
 import build  # noqa: E402
+import source  # noqa: E402
 
 from whisperctl import audio, decoding  # noqa: E402
 from whisperctl_wasi import modules, session  # noqa: E402
 from whisperctl_wasi.backend import guest_class  # noqa: E402
-from whisperctl_wasi.guest import Guest  # noqa: E402
+
+
+def profiling_module(build_dir: Path) -> modules.Module:
+    """The module with threads, built to time itself, in a folder of its own below ``build_dir``."""
+    folder = build_dir / "profile"
+    folder.mkdir(parents=True, exist_ok=True)
+    if (build_dir / source.ARCHIVE).is_file():
+        shutil.copy(build_dir / source.ARCHIVE, folder)
+    build.build(folder, folder, jobs=2, profile=True)
+    path = folder / f"{modules.THREADS}.wasm"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return modules.Module(modules.THREADS, path, digest, "")
 
 
 def main(model: str, media: str, runtime: str = "wasmtime", threads: str = "1") -> None:
-    """Builds the modules, runs one greedy transcription in one, and prints its table."""
-    folder = BUILD_DIR / "profile"
-    folder.mkdir(parents=True, exist_ok=True)
-    build.build(folder, BUILD_DIR, jobs=2, profile=True)
-    path = folder / f"{modules.THREADS}.wasm"
-    module = modules.Module(
-        modules.THREADS, path, hashlib.sha256(path.read_bytes()).hexdigest(), ""
-    )
-    guests: list[Guest] = []
-    runtime_class: type[Guest] = guest_class(runtime)
+    """Runs one greedy transcription in English and prints the table."""
 
-    class PrintingGuest(runtime_class):  # type: ignore[misc, valid-type]  # chosen at run time
-        def __init__(self, module: modules.Module) -> None:
-            super().__init__(module)
-            guests.append(self)
-
+    class PrintingGuest(guest_class(runtime)):  # type: ignore[misc]  # a class chosen at run time
         def _on_stderr(self, data: bytes) -> None:
             sys.stdout.write(data.decode("utf-8", "replace"))
 
-    running = session.WasiSession(PrintingGuest, module, Path(model), threads=int(threads))
-    transcript = running.transcribe(
-        audio.load(Path(media)), decoding.DecodeOptions(strategy="greedy", language="en")
-    )
-    print(transcript.timings)
-    # The table is printed by a guest that ends by itself, when its input does.
-    guests[0].finish()
-    time.sleep(0.1)
+    module = profiling_module(BUILD_DIR)
+    options = decoding.DecodeOptions(language="en", beam_size=1)
+    # The guest prints its table when it ends by itself, which it does when the session closes.
+    with session.WasiSession(PrintingGuest, module, Path(model), threads=int(threads)) as running:
+        print(running.transcribe(audio.load(Path(media)), options).timings)
 
 
 if __name__ == "__main__":
