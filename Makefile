@@ -19,12 +19,17 @@ demo: setup wasm ## transcribe real speech on every backend and compare them
 	$(BIN)/whisperctl compare samples/jfk.wav --model tiny.en
 
 test: setup wasm ## run all tests
-	$(BIN)/whisperctl models pull tiny.en
-	$(BIN)/whisperctl models pull base
+	$(BIN)/whisperctl models pull tiny.en base
 	$(BIN)/python -m pytest
 
 test-fast: setup wasm ## run the tests that need only seconds
 	$(BIN)/python -m pytest -m "not slow"
+
+bench: setup wasm ## measure every backend with both models, on one and two threads
+	$(BIN)/whisperctl models pull tiny.en base
+	for model in tiny.en base; do for threads in 1 2; do \
+	    $(BIN)/whisperctl compare samples/jfk.wav --model $$model --threads $$threads --beam-size 1 \
+	        || exit 1; done; done
 
 check: setup ## lint, formatting and types
 	$(BIN)/ruff check .
