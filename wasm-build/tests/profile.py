@@ -17,7 +17,6 @@ sys.path.insert(0, str(WASM_BUILD))
 
 import build  # noqa: E402
 import source  # noqa: E402
-
 from whisperctl import audio, decoding  # noqa: E402
 from whisperctl_wasi import modules, session  # noqa: E402
 from whisperctl_wasi.backend import guest_class  # noqa: E402
