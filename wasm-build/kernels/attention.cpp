@@ -13,7 +13,12 @@
 // queries) pairs; each packs for itself.
 //
 // One query (a decoder's token): the scores of all keys by dot products (dot.h), a softmax, and the
-// weighted sum of the values; everything is read once. Threads share the heads.
+// weighted sum of the values. Threads share the heads.
+//
+// A head's part of a row of keys is 128 bytes, its next row is the whole width of the model away, and
+// a decoder finds nothing of it in the caches. Read like that the memory gives a quarter of what it
+// could; so blocks of keys are the outer loop, heads the inner, and all that the heads will need of a
+// block is first touched in order, for the memory to run ahead.
 
 #include "attention.h"
 
@@ -33,6 +38,9 @@ namespace {
 
 constexpr int kBlock = 256;
 constexpr int kMaxHead = 128;
+constexpr int kMaxHeads = 64;
+// Keys touched at a time by a single query: 24 KiB of the smallest model's.
+constexpr int kTouched = 32;
 
 // The operands with their strides in elements (halves for keys, values and mask, floats else).
 struct Attention {
@@ -42,7 +50,7 @@ struct Attention {
     const half * mask; // one row a query, or null
     float * out;
     int64_t q_stride, k_stride, v_stride, mask_stride, out_stride;
-    int64_t queries, keys;
+    int64_t keys;
     int head;    // size of one
     float scale; // times log2(e)
 };
@@ -107,7 +115,29 @@ void multiply(float * x, int n, float by) {
     }
 }
 
+// Reads one number of every cache line of rows [first, first + n), `width` halves of each, in order.
+[[gnu::noinline]] void touch(const half * rows, int64_t stride, int64_t first, int64_t n, int64_t width) {
+    constexpr int kLine = 32;
+    v128_t seen = wasm_i16x8_const_splat(0);
+    for (int64_t i = first; i < first + n; i++) {
+        const half * row = rows + i * stride;
+        for (int64_t e = 0; e < width; e += kLine) {
+            seen = wasm_v128_or(seen, wasm_v128_load(row + e));
+        }
+    }
+    opaque(seen);
+}
+
 // ---------------------------------------------------------------------------------- many queries
+
+// Some queries, [begin, end), of one head.
+struct Share {
+    Attention a;
+    int64_t begin;
+    int64_t end;
+    float * largest; // one a query
+    float * total;   // one a query
+};
 
 struct ManyScratch {
     float * k;      // kBlock x head, in panels of eight keys
@@ -115,23 +145,21 @@ struct ManyScratch {
     float * q;      // head x 8
     float * scores; // 6 x kBlock
     float * p;      // kBlock x 8
-    float * out;    // 6 x head
-    float * largest; // one a query
-    float * total;   // one a query
+    float * out;    // 6 x 8
+    float * states; // two for each query of each head
 
-    static size_t floats(int head, int64_t queries) {
-        return size_t(2 * kBlock * head + 8 * head + kTileRows * kBlock + kBlock * kPackedWidth + kTileRows * head +
-                      2 * queries);
+    static size_t floats(int head, int64_t heads, int64_t queries) {
+        return size_t(2 * kBlock * head + 8 * head + kTileRows * kBlock + kBlock * kPackedWidth +
+                      kTileRows * kTileColumns + 2 * heads * queries);
     }
-    ManyScratch(float * memory, int head, int64_t queries) {
+    ManyScratch(float * memory, int head) {
         k = memory;
         v = k + kBlock * head;
         q = v + kBlock * head;
         scores = q + 8 * head;
         p = scores + kTileRows * kBlock;
         out = p + kBlock * kPackedWidth;
-        largest = out + kTileRows * head;
-        total = largest + queries;
+        states = out + kTileRows * kTileColumns;
     }
 };
 
@@ -151,7 +179,8 @@ void pack_keys_and_values(const Attention & a, int64_t first, int keys, const Ma
 }
 
 // Takes a block of keys into account for queries [query, query + rows).
-void six_queries(const Attention & a, int64_t first, int keys, int64_t query, int rows, const ManyScratch & s) {
+void six_queries(const Share & share, int64_t first, int keys, int64_t query, int rows, const ManyScratch & s) {
+    const Attention & a = share.a;
     pack(a.q + query * a.q_stride, a.q_stride, rows, a.head, s.q);
     multiply(s.q, kPackedWidth * a.head, a.scale);
     for (int i = 0; i < keys; i += kTileColumns) {
@@ -163,8 +192,8 @@ void six_queries(const Attention & a, int64_t first, int keys, int64_t query, in
         if (a.mask) {
             add_mask(scores, keys, a.mask + (query + r) * a.mask_stride + first);
         }
-        float & largest = s.largest[query + r];
-        float & total = s.total[query + r];
+        float & largest = share.largest[query - share.begin + r];
+        float & total = share.total[query - share.begin + r];
         float now = std::max(largest, largest_of(scores, keys));
         if (now == -INFINITY) {
             std::memset(scores, 0, keys * sizeof(float));
@@ -197,27 +226,36 @@ void six_queries(const Attention & a, int64_t first, int keys, int64_t query, in
     }
 }
 
-// Queries [begin, end) of one head.
-void many_queries(const Attention & a, int64_t begin, int64_t end, const ManyScratch & s) {
-    for (int64_t i = begin; i < end; i++) {
-        s.largest[i] = -INFINITY;
-        s.total[i] = 0.0f;
+void many_queries(const Share * shares, int64_t n, const ManyScratch & s) {
+    const Attention & one = shares[0].a;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t queries = shares[i].end - shares[i].begin;
+        std::fill_n(shares[i].largest, queries, -INFINITY);
+        std::fill_n(shares[i].total, queries, 0.0f);
     }
-    for (int64_t first = 0; first < a.keys; first += kBlock) {
-        int keys = int(std::min<int64_t>(kBlock, a.keys - first));
-        pack_keys_and_values(a, first, keys, s);
-        for (int64_t query = begin; query < end; query += kTileRows) {
-            six_queries(a, first, keys, query, int(std::min<int64_t>(kTileRows, end - query)), s);
+    for (int64_t first = 0; first < one.keys; first += kBlock) {
+        int keys = int(std::min<int64_t>(kBlock, one.keys - first));
+        touch(one.k, one.k_stride, first, keys, n * one.head);
+        touch(one.v, one.v_stride, first, keys, n * one.head);
+        for (int64_t i = 0; i < n; i++) {
+            pack_keys_and_values(shares[i].a, first, keys, s);
+            for (int64_t query = shares[i].begin; query < shares[i].end; query += kTileRows) {
+                int rows = int(std::min<int64_t>(kTileRows, shares[i].end - query));
+                six_queries(shares[i], first, keys, query, rows, s);
+            }
         }
     }
-    for (int64_t i = begin; i < end; i++) {
-        multiply(a.out + i * a.out_stride, a.head, s.total[i] == 0.0f ? 0.0f : 1.0f / s.total[i]);
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t query = shares[i].begin; query < shares[i].end; query++) {
+            float total = shares[i].total[query - shares[i].begin];
+            multiply(shares[i].a.out + query * shares[i].a.out_stride, one.head, total == 0.0f ? 0.0f : 1.0f / total);
+        }
     }
 }
 
 // ------------------------------------------------------------------------------------- one query
 
-// out[0..32) = sum over keys of p * value[0..32); false when a value is infinite or NaN and H cannot
+// out[0..8 N) += sum over keys of p * value[0..8 N); false when a value is infinite or NaN and H cannot
 // read it.
 template <class H, int N>
 bool weighted_sum(const half * v, int64_t stride, const float * p, int64_t keys, float * out) {
@@ -238,39 +276,62 @@ bool weighted_sum(const half * v, int64_t stride, const float * p, int64_t keys,
         }
     }
     for (int d = 0; d < N; d++) {
-        store(out + 8 * d, wasm_f32x4_mul(s[d][0], splat(H::kSum)));
-        store(out + 8 * d + 4, wasm_f32x4_mul(s[d][1], splat(H::kSum)));
+        store(out + 8 * d, madd(s[d][0], splat(H::kSum), load(out + 8 * d)));
+        store(out + 8 * d + 4, madd(s[d][1], splat(H::kSum), load(out + 8 * d + 4)));
     }
     return !H::kMustCheck || !has_special(largest);
 }
 
-template <class H> bool one_query(const Attention & a, float * memory) {
-    float * q = memory;
-    float * p = q + kMaxHead;
-    pack_vectors(a.q, 0, 1, a.head, H::kVector, q);
-    if (!dots<H, 1>(a.k, a.k_stride, a.keys, q, a.head, p, 0)) {
-        return false;
+// The only query of `n` heads that follow one another. Memory: kMaxHead + round_up(keys) floats a head.
+template <class H> bool one_query(const Attention * heads, int64_t n, float * memory) {
+    const int64_t keys = heads[0].keys, room = kMaxHead + (keys + 7) / 8 * 8;
+    const int head = heads[0].head;
+    auto q_of = [&](int64_t h) { return memory + h * room; };
+    auto p_of = [&](int64_t h) { return memory + h * room + kMaxHead; };
+    for (int64_t h = 0; h < n; h++) {
+        pack_vectors(heads[h].q, 0, 1, head, H::kVector, q_of(h));
+        std::memset(heads[h].out, 0, size_t(head) * sizeof(float));
     }
-    multiply(p, int((a.keys + 3) / 4 * 4), a.scale);
-    if (a.mask) {
-        add_mask(p, int(a.keys), a.mask);
-    }
-    float largest = largest_of(p, int(a.keys));
-    if (largest == -INFINITY) {
-        std::memset(a.out, 0, a.head * sizeof(float));
-        return true;
-    }
-    float total = exponentials(p, int(a.keys), largest);
-    multiply(p, int((a.keys + 3) / 4 * 4), H::kVector);
-    int d = 0;
     bool good = true;
-    for (; d + 32 <= a.head; d += 32) {
-        good &= weighted_sum<H, 4>(a.v + d, a.v_stride, p, a.keys, a.out + d);
+    for (int64_t first = 0; first < keys; first += kTouched) {
+        const int64_t some = std::min<int64_t>(kTouched, keys - first);
+        touch(heads[0].k, heads[0].k_stride, first, some, n * head);
+        for (int64_t h = 0; h < n; h++) {
+            const Attention & a = heads[h];
+            good &= dots<H, 1>(a.k + first * a.k_stride, a.k_stride, some, q_of(h), head, p_of(h) + first, 0);
+        }
     }
-    for (; d < a.head; d += 8) {
-        good &= weighted_sum<H, 1>(a.v + d, a.v_stride, p, a.keys, a.out + d);
+    for (int64_t h = 0; h < n; h++) {
+        float * p = p_of(h);
+        multiply(p, int((keys + 3) / 4 * 4), heads[h].scale);
+        if (heads[h].mask) {
+            add_mask(p, int(keys), heads[h].mask);
+        }
+        float largest = largest_of(p, int(keys));
+        if (largest == -INFINITY) {
+            // Nothing may be seen.
+            std::memset(p, 0, size_t(keys) * sizeof(float));
+            continue;
+        }
+        float total = exponentials(p, int(keys), largest);
+        multiply(p, int((keys + 3) / 4 * 4), H::kVector / total);
     }
-    multiply(a.out, a.head, 1.0f / total);
+    for (int64_t first = 0; first < keys; first += kTouched) {
+        const int64_t some = std::min<int64_t>(kTouched, keys - first);
+        touch(heads[0].v, heads[0].v_stride, first, some, n * head);
+        for (int64_t h = 0; h < n; h++) {
+            const Attention & a = heads[h];
+            const half * v = a.v + first * a.v_stride;
+            const float * p = p_of(h) + first;
+            int d = 0;
+            for (; d + 32 <= head; d += 32) {
+                good &= weighted_sum<H, 4>(v + d, a.v_stride, p, some, a.out + d);
+            }
+            for (; d < head; d += 8) {
+                good &= weighted_sum<H, 1>(v + d, a.v_stride, p, some, a.out + d);
+            }
+        }
+    }
     return good;
 }
 
@@ -285,6 +346,7 @@ bool whisperctl_flash_attention(const ggml_compute_params * params, ggml_tensor 
     bool covered = q->type == GGML_TYPE_F32 && k->type == GGML_TYPE_F16 && v->type == GGML_TYPE_F16 && !dst->src[4] &&
                    options[1] == 0.0f && options[2] == 0.0f && q->ne[0] == v->ne[0] && q->ne[0] % 8 == 0 &&
                    q->ne[0] <= kMaxHead && q->ne[3] == 1 && q->ne[2] == k->ne[2] && q->ne[2] == v->ne[2] &&
+                   q->ne[2] <= kMaxHeads && k->nb[2] == k->nb[0] * k->ne[0] && v->nb[2] == v->nb[0] * v->ne[0] &&
                    q->nb[0] == sizeof(float) && k->nb[0] == sizeof(half) && v->nb[0] == sizeof(half) &&
                    (!mask || (mask->type == GGML_TYPE_F16 && mask->ne[2] == 1));
     if (!covered) {
@@ -305,32 +367,43 @@ bool whisperctl_flash_attention(const ggml_compute_params * params, ggml_tensor 
         a.v_stride = int64_t(v->nb[1] / sizeof(half));
         a.mask_stride = mask ? int64_t(mask->nb[1] / sizeof(half)) : 0;
         a.out_stride = int64_t(dst->nb[2] / sizeof(float));
-        a.queries = queries;
         a.keys = keys;
         a.head = head;
         a.scale = options[0] * kLog2E;
         return a;
     };
+    // The heads of this thread, and of each the queries.
+    Share shares[kMaxHeads];
+    int64_t n = 0;
     if (queries == 1) {
-        float * memory = scratch(params->ith, size_t(kMaxHead + keys + 8));
+        Attention mine[kMaxHeads];
+        bool quick = true;
         for (int64_t h = heads * params->ith / params->nth; h < heads * (params->ith + 1) / params->nth; h++) {
-            Attention a = of_head(h);
-            bool quick = all_below(a.q, 0, 1, head, QuickHalf::kLimit);
-            if (!quick || !one_query<QuickHalf>(a, memory)) {
-                one_query<AnyHalf>(a, memory);
+            mine[n] = of_head(h);
+            quick = quick && all_below(mine[n].q, 0, 1, head, QuickHalf::kLimit);
+            n++;
+        }
+        if (n > 0) {
+            float * memory = scratch(params->ith, size_t(n * (kMaxHead + (keys + 7) / 8 * 8)));
+            if (!quick || !one_query<QuickHalf>(mine, n, memory)) {
+                one_query<AnyHalf>(mine, n, memory);
             }
         }
         return true;
     }
-    ManyScratch s(scratch(params->ith, ManyScratch::floats(head, queries)), head, queries);
+    ManyScratch s(scratch(params->ith, ManyScratch::floats(head, heads, queries)), head);
     const int64_t per_head = (queries + kTileRows - 1) / kTileRows;
     int64_t unit = heads * per_head * params->ith / params->nth;
     const int64_t end = heads * per_head * (params->ith + 1) / params->nth;
     while (unit < end) {
         int64_t h = unit / per_head, first = unit % per_head;
         int64_t last = std::min(per_head, first + (end - unit));
-        many_queries(of_head(h), first * kTileRows, std::min(queries, last * kTileRows), s);
+        float * state = s.states + 2 * queries * n;
+        shares[n++] = {of_head(h), first * kTileRows, std::min(queries, last * kTileRows), state, state + queries};
         unit += last - first;
+    }
+    if (n > 0) {
+        many_queries(shares, n, s);
     }
     return true;
 }

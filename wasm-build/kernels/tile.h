@@ -6,8 +6,8 @@
 // registers of x86-64. Both operands are packed, so that all is reached from two pointers by constant
 // offsets. Two steps a turn: the runtime's own check at every turn of a loop (whether it should stop)
 // costs moves of the accumulators; with four, the compiler of the runtime, which loads everything
-// first, runs out of registers. Measured in Wasmtime: 26 GFLOP/s for one step, 38 for two, 33 for
-// four, with broadcasts from memory in place of the shuffles 31.
+// first, runs out of registers. Measured in Wasmtime on Zen 4: 23 GFLOP/s for one step, 34 for two, 30
+// for four; 27 for two with broadcasts from memory in place of the shuffles.
 #pragma once
 
 #include "simd.h"

@@ -245,7 +245,7 @@ void products() {
     }
 }
 
-void attention(int queries, int keys, int heads, int head, int threads, bool masked) {
+void attention(int queries, int keys, int heads, int head, int threads, bool masked, bool infinite = false) {
     const int64_t row = int64_t(heads) * head;
     std::vector<float> q(queries * row), out(queries * row, 12345.0f);
     std::vector<uint16_t> k(keys * row), v(keys * row), mask(size_t(queries) * keys, 0);
@@ -257,6 +257,9 @@ void attention(int queries, int keys, int heads, int head, int threads, bool mas
     }
     for (auto & x : v) {
         x = narrowed(random_float());
+    }
+    if (infinite) {
+        v[(keys - 1) * row] = 0x7c00;
     }
     for (int i = 0; i < queries; i++) {
         for (int j = 0; j < keys; j++) {
@@ -315,6 +318,10 @@ void attention(int queries, int keys, int heads, int head, int threads, bool mas
                     expected += p[j] * widened(v[j * row + h * head + e]);
                 }
                 expected = total == 0 ? 0 : expected / total;
+                if (!std::isfinite(expected)) {
+                    worst = out[i * row + h * head + e] == expected ? worst : INFINITY;
+                    continue;
+                }
                 double error = std::fabs(out[i * row + h * head + e] - expected);
                 worst = std::isnan(error) ? INFINITY : std::max(worst, error);
             }
@@ -322,11 +329,13 @@ void attention(int queries, int keys, int heads, int head, int threads, bool mas
     }
     char name[160];
     std::snprintf(name, sizeof name, "attention %d queries %d keys %d heads of %d threads %d%s", queries, keys, heads,
-                  head, threads, masked ? " masked" : "");
+                  head, threads, masked ? " masked" : infinite ? " infinite" : "");
     report(name, worst, 1e-5);
 }
 
 void attentions() {
+    attention(1, 37, 3, 64, 1, false, true);
+    attention(7, 37, 3, 64, 1, false, true);
     for (bool masked : {false, true}) {
         for (int threads : {1, 2, 5}) {
             attention(1, 1, 2, 64, threads, masked);

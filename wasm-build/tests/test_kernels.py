@@ -60,7 +60,11 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["wasmtime", "wasmer"])
-def test_kernels_agree_with_plain_arithmetic(program: Module, runtime: str) -> None:
+def test_kernels_agree_with_plain_arithmetic(
+    program: Module, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Compiled test programs have no place among the user's.
+    monkeypatch.setenv("WHISPERCTL_CACHE", str(tmp_path))
     guest = guest_class(runtime)(program)
     lines = []
     try:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_FLAGS = "nofma"
+"""What ``_new_engine`` sets that changes the code, for the name of the cached file."""
+
 _ERRNO_SUCCESS = 0
 _ERRNO_BADF = 8
 _POLL_FD_READ = 1
@@ -63,9 +66,11 @@ def _new_engine() -> wasmtime.Engine:
 
 def _compiled(engine: wasmtime.Engine, module: Module) -> wasmtime.Module:
     """Machine code for ``module``, from the cache when this version of Wasmtime put it there."""
-    cached = cache_dir("wasmtime") / f"{module.sha256[:32]}-{version('wasmtime')}.cwasm"
+    # Wasmtime does not notice that code was compiled with other CPU flags than it is to run with.
+    name = f"{module.sha256[:32]}-{version('wasmtime')}-{_FLAGS}.cwasm"
+    cached = cache_dir("wasmtime") / name
     if cached.is_file():
-        # Wasmtime refuses code of another version, configuration or CPU; it is made anew then.
+        # Wasmtime refuses damaged code and that of another version; it is made anew then.
         with contextlib.suppress(wasmtime.WasmtimeError):
             return wasmtime.Module.deserialize_file(engine, str(cached))
     code = wasmtime.Module.from_file(engine, module.path)
