@@ -114,6 +114,9 @@ LANGUAGES = {
 AUTO = "auto"
 """Stands for the language whisper.cpp detects in the recording's first 30 seconds."""
 
+CANTONESE_VOCABULARY = 51866
+"""Size of the first vocabulary with a token for Cantonese, that of large-v3."""
+
 _CODES = {name: code for code, name in LANGUAGES.items()}
 
 

@@ -38,7 +38,6 @@ _MIN_SAMPLES = 400
 """Below one window of its Fourier transform whisper.cpp reads beyond the samples it was given, and
 without any sample it transcribes the recording before once more."""
 
-_LARGE_V3_VOCABULARY = 51866
 _STATE_FREED = -7
 """whisper_full failed and freed its state, which whisper_free would then free again."""
 
@@ -114,7 +113,7 @@ class NativeSession:
             options.language,
             bool(pw.whisper_is_multilingual(context)),
             options.task,
-            cantonese=pw.whisper_model_n_vocab(context) >= _LARGE_V3_VOCABULARY,
+            cantonese=pw.whisper_model_n_vocab(context) >= languages.CANTONESE_VOCABULARY,
         )
         params = full_params(whisper_params(options, language), self._threads)
         samples = np.ascontiguousarray(audio.samples, dtype=np.float32)

@@ -28,7 +28,6 @@ _CHUNK_BYTES = 1 << 20
 _POLL_S = 0.1
 _HELLO_TIMEOUT_S = 60.0
 _CANCEL_TIMEOUT_S = 0.7
-_LARGE_V3_VOCABULARY = 51866
 _RUN_ENDS = ("result", "error", "cancelled")
 
 
@@ -196,7 +195,7 @@ class WasiSession:
                 raise ModelError(f"{self._model}: {event['message']}")
             if event["event"] == "ready":
                 self._multilingual = bool(event["multilingual"])
-                self._cantonese = int(event["n_vocab"]) >= _LARGE_V3_VOCABULARY
+                self._cantonese = int(event["n_vocab"]) >= languages.CANTONESE_VOCABULARY
                 return
 
     def _send(self, guest: Guest, data: memoryview) -> None:
