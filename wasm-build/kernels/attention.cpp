@@ -2,14 +2,14 @@
 //
 // Many queries (an encoder's 1500, or a prompt): keys and values are taken in blocks of kBlock. A block
 // is widened and packed once (64 KiB each for heads of 64, for the second-level cache) and then serves
-// six queries at a time:
+// four queries at a time:
 //
-//   scores (6 x kBlock)  = q k^T                tile.h; 6 KiB, in the first-level cache
+//   scores (4 x kBlock)  = q k^T                tile.h; 4 KiB, in the first-level cache
 //   probabilities        = exp(scores - max)    max is the largest so far; what was summed before is
 //                                               scaled down when it grows
-//   out (6 x head)      += probabilities v      tile.h, straight into the result
+//   out (4 x head)      += probabilities v      tile.h, straight into the result
 //
-// and at the end every row is divided by the sum of its probabilities. Threads share the (head, six
+// and at the end every row is divided by the sum of its probabilities. Threads share the (head, four
 // queries) pairs; each packs for itself.
 //
 // One query (a decoder's token): the scores of all keys by dot products (dot.h), a softmax, and the
@@ -142,23 +142,23 @@ struct Share {
 struct ManyScratch {
     float * k;      // kBlock x head, in panels of eight keys
     float * v;      // kBlock x head, in panels of eight numbers of each value
-    float * q;      // head x 8
-    float * scores; // 6 x kBlock
-    float * p;      // kBlock x 8
-    float * out;    // 6 x 8
+    float * q;      // head x 4 x 4
+    float * scores; // 4 x kBlock
+    float * p;      // kBlock x 4 x 4
+    float * out;    // 4 x 8
     float * states; // two for each query of each head
 
     static size_t floats(int head, int64_t heads, int64_t queries) {
-        return size_t(2 * kBlock * head + 8 * head + kTileRows * kBlock + kBlock * kPackedWidth +
+        return size_t(2 * kBlock * head + kSpreadWidth * head + kTileRows * kBlock + kBlock * kSpreadWidth +
                       kTileRows * kTileColumns + 2 * heads * queries);
     }
     ManyScratch(float * memory, int head) {
         k = memory;
         v = k + kBlock * head;
         q = v + kBlock * head;
-        scores = q + 8 * head;
+        scores = q + kSpreadWidth * head;
         p = scores + kTileRows * kBlock;
-        out = p + kBlock * kPackedWidth;
+        out = p + kBlock * kSpreadWidth;
         states = out + kTileRows * kTileColumns;
     }
 };
@@ -179,10 +179,9 @@ void pack_keys_and_values(const Attention & a, int64_t first, int keys, const Ma
 }
 
 // Takes a block of keys into account for queries [query, query + rows).
-void six_queries(const Share & share, int64_t first, int keys, int64_t query, int rows, const ManyScratch & s) {
+void four_queries(const Share & share, int64_t first, int keys, int64_t query, int rows, const ManyScratch & s) {
     const Attention & a = share.a;
-    pack(a.q + query * a.q_stride, a.q_stride, rows, a.head, s.q);
-    multiply(s.q, kPackedWidth * a.head, a.scale);
+    spread(a.q + query * a.q_stride, a.q_stride, rows, a.head, a.scale, s.q);
     for (int i = 0; i < keys; i += kTileColumns) {
         tile<false>(s.k + i * a.head, s.q, a.head, s.scores + i, kBlock);
     }
@@ -207,7 +206,7 @@ void six_queries(const Share & share, int64_t first, int keys, int64_t query, in
         largest = now;
         total += exponentials(scores, keys, now);
     }
-    pack(s.scores, kBlock, rows, keys, s.p);
+    spread(s.scores, kBlock, rows, keys, 1.0f, s.p);
     for (int d = 0; d < a.head; d += kTileColumns) {
         const float * panel = s.v + d * keys;
         if (rows == kTileRows) {
@@ -241,7 +240,7 @@ void many_queries(const Share * shares, int64_t n, const ManyScratch & s) {
             pack_keys_and_values(shares[i].a, first, keys, s);
             for (int64_t query = shares[i].begin; query < shares[i].end; query += kTileRows) {
                 int rows = int(std::min<int64_t>(kTileRows, shares[i].end - query));
-                six_queries(shares[i], first, keys, query, rows, s);
+                four_queries(shares[i], first, keys, query, rows, s);
             }
         }
     }

@@ -4,16 +4,16 @@
 // Many columns (an encoder's 1500): blocked for the caches.
 //
 //   for each block of k (kBlockK)                      one pass over c a block
-//     for each block of rows of a (kBlockM)            packed once: at most 192 x 512 floats, 384 KiB,
+//     for each block of rows of a (kBlockM)            packed once: at most 384 x 384 floats, 576 KiB,
 //                                                      for the second-level cache
-//       for each six rows of b                         packed once a block: 8 x 512 floats, 16 KiB, for
-//                                                      the first-level cache
-//         for each eight rows of the block of a        a tile (tile.h); its panel, another 16 KiB,
-//                                                      streams in from the second level
+//       for each four rows of b                        packed once a block: 16 x 384 floats, 24 KiB,
+//                                                      for the first-level cache
+//         for each eight rows of the block of a        a tile (tile.h); its panel, 12 KiB, streams in
+//                                                      from the second level
 //
-// The weights stay half-precision in memory and are widened while they are packed; every number
-// packed is used in at least six (a) or 192 (b) products, so packing costs a few percent. Threads
-// share the columns, and each packs for itself: nobody waits for anybody.
+// The weights stay half-precision in memory and are widened while they are packed, which costs a few
+// percent: a number of a is used once a column, one of b in up to 384 products. Threads share the
+// columns, and each packs for itself: nobody waits for anybody.
 //
 // Few columns (a decoder's one token, or its beams): every weight is used once a column, so nothing is
 // packed but the columns; see dot.h. Threads share the rows of a.
@@ -33,8 +33,8 @@
 namespace kernels {
 namespace {
 
-constexpr int kBlockK = 512;
-constexpr int kBlockM = 192;
+constexpr int kBlockK = 384;
+constexpr int kBlockM = 384;
 constexpr int kFewColumns = 8;
 
 struct Range {
@@ -65,7 +65,7 @@ void many_columns(const A * a, int64_t lda, const B * b, int64_t ldb, float * c,
             }
             for (int64_t j = n.begin; j < n.end; j += kTileRows) {
                 int columns = int(std::min<int64_t>(kTileRows, n.end - j));
-                pack(b + j * ldb + k0, ldb, columns, depth, packed_b);
+                spread(b + j * ldb + k0, ldb, columns, depth, 1.0f, packed_b);
                 for (int i = 0; i < rows; i += kTileColumns) {
                     const float * panel = packed_a + i * depth;
                     float * out = c + j * ldc + m0 + i;
@@ -118,7 +118,7 @@ void product(const ggml_compute_params * params, const A * a, int64_t lda, const
     } else {
         all_m = share(m, kTileColumns, params->ith, params->nth);
     }
-    float * memory = scratch(params->ith, (kBlockM + kPackedWidth) * kBlockK);
+    float * memory = scratch(params->ith, (kBlockM + kSpreadWidth) * kBlockK);
     many_columns(a, lda, b, ldb, c, ldc, all_m, all_n, k, memory);
 }
 
