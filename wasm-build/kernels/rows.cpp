@@ -1,9 +1,10 @@
-// Whole rows at a time: conversions between half and single precision, and GELU.
+// Whole rows at a time: conversions between half and single precision, GELU, and layer normalization.
 
 #include "simd.h"
 
 #include "ggml.h"
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -71,6 +72,38 @@ void whisperctl_gelu_row(const float * in, float * out, int64_t n) {
             store(rest + 4, y1);
             std::memcpy(out + i, rest, size_t(n - i) * sizeof(float));
         }
+    }
+}
+
+// out = (in - mean) / sqrt(variance + epsilon), both over the row.
+void whisperctl_norm_row(const float * in, float * out, int64_t n, float epsilon) {
+    constexpr int kSums = 4;
+    auto total = [&](auto of) __attribute__((always_inline)) {
+        f32x4 s[kSums] = {zero(), zero(), zero(), zero()};
+        int64_t i = 0;
+        for (; i + 4 * kSums <= n; i += 4 * kSums) {
+            for (int j = 0; j < kSums; j++) {
+                s[j] = wasm_f32x4_add(s[j], of(load(in + i + 4 * j)));
+            }
+        }
+        float rest = 0;
+        for (; i < n; i++) {
+            rest += wasm_f32x4_extract_lane(of(splat(in[i])), 0);
+        }
+        return sum(wasm_f32x4_add(wasm_f32x4_add(s[0], s[1]), wasm_f32x4_add(s[2], s[3]))) + rest;
+    };
+    const float mean = total([](f32x4 x) { return x; }) / float(n);
+    const float variance = total([&](f32x4 x) {
+        x = wasm_f32x4_sub(x, splat(mean));
+        return wasm_f32x4_mul(x, x);
+    }) / float(n);
+    const float scale = 1.0f / std::sqrt(variance + epsilon);
+    int64_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        store(out + i, wasm_f32x4_mul(wasm_f32x4_sub(load(in + i), splat(mean)), splat(scale)));
+    }
+    for (; i < n; i++) {
+        out[i] = (in[i] - mean) * scale;
     }
 }
 

@@ -25,6 +25,7 @@ ggml_fp16_t ggml_table_gelu_f16[1 << 16];
 void whisperctl_widen_row(const uint16_t * in, float * out, int64_t n);
 void whisperctl_narrow_row(const float * in, uint16_t * out, int64_t n);
 void whisperctl_gelu_row(const float * in, float * out, int64_t n);
+void whisperctl_norm_row(const float * in, float * out, int64_t n, float epsilon);
 
 void ggml_abort(const char * file, int line, const char * format, ...) {
     std::printf("FAILED ggml_abort %s:%d %s\n", file, line, format);
@@ -156,6 +157,35 @@ void exponential() {
     bool edges = expf(0.0f) == 1.0f && expf(-INFINITY) == 0.0f && expf(INFINITY) == INFINITY &&
                  std::isnan(expf(NAN)) && expf(-1e30f) == 0.0f && expf(1e30f) == INFINITY && expf(-104.0f) == 0.0f;
     report("expf at the edges", edges ? 0 : 1, 0);
+}
+
+// Numbers of size 1 around `offset`. The mean's own rounding is what an offset costs.
+void normalization(int n, float offset) {
+    std::vector<float> x(n), y(n);
+    double mean = 0, variance = 0;
+    for (float & value : x) {
+        value = random_float() + offset;
+        mean += value;
+    }
+    mean /= n;
+    for (float value : x) {
+        variance += (value - mean) * (value - mean);
+    }
+    const double scale = 1 / std::sqrt(variance / n + 1e-5);
+    whisperctl_norm_row(x.data(), y.data(), n, 1e-5f);
+    double worst = 0;
+    for (int i = 0; i < n; i++) {
+        worst = std::max(worst, std::fabs(y[i] - (x[i] - mean) * scale));
+    }
+    report("normalization of " + std::to_string(n) + " around " + std::to_string(int(offset)), worst,
+           (4 + std::fabs(offset)) * scale * 0x1p-22);
+}
+
+void normalizations() {
+    for (int n : {1, 3, 4, 15, 16, 17, 63, 384, 1280, 1283}) {
+        normalization(n, 0.0f);
+        normalization(n, 100.0f);
+    }
 }
 
 enum Numbers { kPlain, kSubnormal, kLargest, kSpecial, kHuge };
@@ -356,6 +386,7 @@ void attentions() {
 int main() {
     conversions();
     exponential();
+    normalizations();
     products();
     attentions();
     return failed ? 1 : 0;
