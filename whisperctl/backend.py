@@ -15,12 +15,15 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from whisperctl.errors import BackendError
 from whisperctl.transcript import Segment, Transcript
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from whisperctl.audio import Audio
     from whisperctl.decoding import DecodeOptions
 
@@ -125,6 +128,58 @@ class Backend(Protocol):
         Raises:
             BackendError: the runtime is unknown or unavailable, or the engine failed to start.
             ModelError: the engine refused the model.
+        """
+        ...
+
+
+class Quantizer(Protocol):
+    """ggml's quantization, ready to be used any number of times.
+
+    ``close`` releases everything and may be called more than once.
+    """
+
+    def quantize(self, values: npt.NDArray[np.float32], type_name: str) -> bytes:
+        """Quantize rows of numbers as ggml's ``ggml_quantize_chunk`` does.
+
+        Args:
+            values: float32, shape (n_rows, n_columns), finite, at most 2**21 of them; ``n_columns``
+                is a multiple of 32.
+            type_name: ``"q4_0"``, ``"q4_1"``, ``"q5_0"``, ``"q5_1"`` or ``"q8_0"``.
+
+        Returns:
+            ggml's blocks, row after row.
+
+        Raises:
+            BackendError: the engine failed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release everything the engine holds."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+@runtime_checkable
+class QuantizingBackend(Protocol):
+    """What a backend may offer besides: the arithmetic of ``whisperctl models quantize``."""
+
+    def open_quantizer(self, *, runtime: str | None = None) -> Quantizer:
+        """Start the engine; no model is needed.
+
+        Args:
+            runtime: one of ``describe().runtimes``; ``None`` takes the first available one.
+
+        Raises:
+            BackendError: the runtime is unknown or unavailable, or the engine failed to start.
         """
         ...
 

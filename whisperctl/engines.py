@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from whisperctl import backend as backends
-from whisperctl.backend import BackendInfo, RuntimeInfo, Session
+from whisperctl.backend import BackendInfo, Quantizer, QuantizingBackend, RuntimeInfo, Session
 from whisperctl.errors import BackendError, UsageError
 
 FIRST_PARTY = {"native": "whisperctl-native", "wasi": "whisperctl-wasi"}
@@ -179,6 +179,35 @@ def open_session(engine: Engine, model: Path, *, threads: int) -> Session:
         # Not before: some backends take a while to describe themselves.
         _check_runtime(engine, backend.describe().runtimes)
         raise
+
+
+def open_quantizer(engine: Engine | None = None) -> Quantizer:
+    """Start what quantizes: ``engine``, or the first that can, which is the sandbox if it works.
+
+    Raises:
+        UsageError: the backend has no such runtime.
+        BackendError: the engine cannot quantize, is not available, or failed to start.
+    """
+    if engine is not None:
+        backend = backends.load(engine.backend)
+        if not isinstance(backend, QuantizingBackend):
+            raise BackendError(f'backend "{engine.backend}" cannot quantize; use wasi or native')
+        try:
+            return backend.open_quantizer(runtime=engine.runtime)
+        except BackendError:
+            _check_runtime(engine, backend.describe().runtimes)
+            raise
+    installed = backends.installed()
+    problems = []
+    for name in dict.fromkeys(["wasi", *FIRST_PARTY, *installed]):
+        if name not in installed:
+            problems.append(_not_installed(name))
+            continue
+        try:
+            return open_quantizer(Engine(name))
+        except BackendError as error:
+            problems.append(str(error))
+    raise BackendError(f"no backend can quantize here ({'; '.join(problems)})")
 
 
 def _check_runtime(engine: Engine, runtimes: Iterable[RuntimeInfo]) -> None:

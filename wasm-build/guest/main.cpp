@@ -42,6 +42,7 @@ constexpr int kPollMs = 1; // Wasmer takes a timeout of nothing for one without 
 constexpr size_t kMaxRequestLine = 1 << 20;
 constexpr size_t kMinSamples = WHISPER_N_FFT;
 constexpr int64_t kMaxSamples = int64_t(WHISPER_SAMPLE_RATE) * 60 * 60 * 12;
+constexpr int64_t kMaxQuantizedValues = 1 << 21;
 
 [[noreturn]] void die(const char * format, ...) {
     va_list args;
@@ -177,15 +178,15 @@ void emit(const Json & event) {
     }
 }
 
-std::string base64(const char * data) {
+std::string base64(const void * bytes, size_t n) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    size_t n = std::strlen(data);
+    const uint8_t * data = static_cast<const uint8_t *>(bytes);
     std::string out;
     out.reserve((n + 2) / 3 * 4);
     for (size_t i = 0; i < n; i += 3) {
-        uint32_t bits = uint32_t(uint8_t(data[i])) << 16;
-        bits |= i + 1 < n ? uint32_t(uint8_t(data[i + 1])) << 8 : 0;
-        bits |= i + 2 < n ? uint32_t(uint8_t(data[i + 2])) : 0;
+        uint32_t bits = uint32_t(data[i]) << 16;
+        bits |= i + 1 < n ? uint32_t(data[i + 1]) << 8 : 0;
+        bits |= i + 2 < n ? uint32_t(data[i + 2]) : 0;
         out += digits[bits >> 18];
         out += digits[bits >> 12 & 63];
         out += i + 1 < n ? digits[bits >> 6 & 63] : '=';
@@ -371,7 +372,8 @@ void emit_segments(whisper_context * context, int from, int to) {
         for (int j = 0; j < whisper_full_n_tokens(context, i); j++) {
             whisper_token_data token = whisper_full_get_token_data(context, i, j);
             if (token.id < eot) {
-                tokens.push_back({token.id, token.p, base64(whisper_token_to_str(context, token.id))});
+                const char * bytes = whisper_token_to_str(context, token.id);
+                tokens.push_back({token.id, token.p, base64(bytes, std::strlen(bytes))});
             }
         }
         emit({{"event", "segment"},
@@ -459,6 +461,40 @@ void transcribe(const Json & request, whisper_context * context) {
           {"memory_bytes", whisperctl_memory_bytes()}});
 }
 
+// Rows of numbers in one of ggml's formats, made by the function that whisper.cpp's quantize tool calls.
+// Every row is quantized by itself, so a host may send a tensor in as many parts as it likes.
+void quantize(const Json & request) {
+    Fields fields(request);
+    fields.string("op");
+    const std::string name = fields.string("type");
+    const int64_t columns = fields.integer("columns", 1, kMaxQuantizedValues);
+    const int64_t rows = fields.integer("rows", 1, kMaxQuantizedValues);
+    std::string problem = fields.problem();
+    ggml_type type = GGML_TYPE_COUNT;
+    for (ggml_type known : {GGML_TYPE_Q4_0, GGML_TYPE_Q4_1, GGML_TYPE_Q5_0, GGML_TYPE_Q5_1, GGML_TYPE_Q8_0}) {
+        if (name == ggml_type_name(known)) {
+            type = known;
+        }
+    }
+    if (problem.empty() && type == GGML_TYPE_COUNT) {
+        problem = "field \"type\" must be q4_0, q4_1, q5_0, q5_1 or q8_0";
+    }
+    if (problem.empty() && columns % ggml_blck_size(type) != 0) {
+        problem = "field \"columns\" must be a multiple of " + std::to_string(ggml_blck_size(type));
+    }
+    if (problem.empty() && columns * rows > kMaxQuantizedValues) {
+        problem = "at most " + std::to_string(kMaxQuantizedValues) + " values at a time";
+    }
+    if (!problem.empty()) {
+        die("protocol: quantize: %s", problem.c_str());
+    }
+    std::vector<float> values(static_cast<size_t>(columns * rows));
+    input.bytes(values.data(), values.size() * sizeof(float));
+    std::vector<uint8_t> quantized(static_cast<size_t>(rows) * ggml_row_size(type, columns));
+    ggml_quantize_chunk(type, values.data(), quantized.data(), 0, rows, columns, nullptr);
+    emit({{"event", "quantized"}, {"data", base64(quantized.data(), quantized.size())}});
+}
+
 } // namespace
 
 int main() {
@@ -485,6 +521,8 @@ int main() {
             load(request, context);
         } else if (op == "transcribe") {
             transcribe(request, context);
+        } else if (op == "quantize") {
+            quantize(request);
         } else if (op == "cancel") {
             // It came when the run it was meant for was over.
         } else if (op == "quit") {

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whisperctl.models.layout import FTYPE_OF_QUANTIZATION
+
 if TYPE_CHECKING:
     from whisperctl.models.progress import OnProgress
 
 app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Get, keep and check the models that speech is transcribed with.",
+    help="Get, shrink, keep and check the models that speech is transcribed with.",
 )
 
 
@@ -84,6 +86,55 @@ def import_model(
     with _progress() as on_progress:
         result = pull.import_model(path, name, on_progress=on_progress)
     note = f" (this is the published {result.published_as})" if result.published_as else ""
+    print(f"{result.name}: installed, {result.path}{note}")
+
+
+@app.command("quantize")
+def quantize_model(
+    model: Annotated[
+        str, typer.Argument(metavar="NAME|PATH", help="A float16 or float32 model that is here.")
+    ],
+    type_name: Annotated[
+        str, typer.Argument(metavar="TYPE", help=f"One of {', '.join(FTYPE_OF_QUANTIZATION)}.")
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="What to call it.", show_default="the model's name and TYPE")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a model of that name.")] = False,
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            "--backend",
+            "-b",
+            metavar="NAME[/RUNTIME]",
+            help="Backend to compute with.",
+            show_default="wasi, or the first that works",
+        ),
+    ] = None,
+) -> None:
+    """Make a smaller model, as whisper.cpp's quantize tool does.
+
+    q8_0 is the most exact, q4_0 the smallest.
+    """
+    from whisperctl import engines
+    from whisperctl.models import catalog
+    from whisperctl.models.quantize import CUSTOM, quantize
+
+    engine = None if backend is None else engines.parse(backend)
+    with _progress() as on_progress:
+        result = quantize(
+            model,
+            type_name,
+            lambda: engines.open_quantizer(engine),
+            name=name,
+            force=force,
+            on_progress=on_progress,
+        )
+    note = ""
+    if result.published_as:
+        note = f" (identical to the published {result.published_as})"
+    elif (published := result.name.removesuffix(CUSTOM)) in catalog.MODELS:
+        note = f" (differs from the published {published})"
     print(f"{result.name}: installed, {result.path}{note}")
 
 

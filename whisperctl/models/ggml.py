@@ -17,6 +17,7 @@ from whisperctl.errors import ModelError
 from whisperctl.models import foreign
 from whisperctl.models.layout import (
     FIRST_MULTILINGUAL_VOCAB,
+    FTYPE_PER_VERSION,
     MAGIC,
     N_FFT,
     TYPE_OF_FTYPE,
@@ -130,7 +131,7 @@ class _Walk:
         )
         if not plausible:
             self._damaged("its header is that of no Whisper model")
-        if p.ftype % 1000 not in TYPE_OF_FTYPE:
+        if p.ftype % FTYPE_PER_VERSION not in TYPE_OF_FTYPE:
             self._damaged(f"its number format (ftype {p.ftype}) is unknown")
         if p.n_audio_state % p.weight_type.block:
             self._damaged(f"{p.weight_type.name} does not fit {p.n_audio_state} wide layers")

@@ -55,6 +55,12 @@ TYPE_OF_FTYPE = {
     24: TensorType(30, "bf16", 1, 2),
 }
 
+FTYPE_OF_QUANTIZATION = {"q8_0": 7, "q5_1": 9, "q5_0": 8, "q4_1": 3, "q4_0": 2}
+"""What models are quantized to, the most exact first, and the ftype of such a file."""
+
+FTYPE_PER_VERSION = 1000
+"""A quantized file's ftype has the version of the quantization in its thousands."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
@@ -90,7 +96,7 @@ class Hyperparameters:
     @property
     def weight_type(self) -> TensorType:
         """The format of the large tensors; the thousands of ``ftype`` are a quantizer's version."""
-        return TYPE_OF_FTYPE[self.ftype % 1000]
+        return TYPE_OF_FTYPE[self.ftype % FTYPE_PER_VERSION]
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ def import_model(
             other contents.
     """
     store = store or Store()
-    guess = name or _name_from(source)
+    guess = name or name_from(source)
     store.path_of(guess)  # to refuse an unfit name before anything else
     if not source.is_dir():
         ggml.inspect(source)
@@ -91,7 +91,7 @@ def import_model(
         sha1 = hex_digest(file, "sha1", on_progress)
         published = catalog.with_sha1(sha1)
         final = name or (published.name if published else guess)
-        _check_name(final, published, file.stat().st_size, source)
+        check_name(final, published, file.stat().st_size, source)
         path = store.install(final, file)
     return Installed(final, path, new=True, published_as=published.name if published else None)
 
@@ -174,10 +174,14 @@ def _check(
             )
 
 
-def _check_name(
+def check_name(
     name: str, published: catalog.CatalogModel | None, size_bytes: int, source: Path
 ) -> None:
-    """Keep published names for published contents."""
+    """Keep published names for published contents.
+
+    Raises:
+        ModelError: ``name`` is that of another published model than ``published``.
+    """
     owner = catalog.MODELS.get(name)
     if owner is None or owner is published:
         return
@@ -189,7 +193,7 @@ def _check_name(
     )
 
 
-def _name_from(source: Path) -> str:
+def name_from(source: Path) -> str:
     """A name made of a file's or directory's: ``ggml-small.bin`` gives ``small``."""
     path = Path(os.path.abspath(source))  # noqa: PTH100 - a link's own name is the one meant
     stem = path.stem if path.suffix == ".bin" else path.name

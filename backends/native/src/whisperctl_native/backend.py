@@ -10,6 +10,7 @@ from whisperctl.backend import BackendInfo, RuntimeInfo
 from whisperctl.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
+    from whisperctl_native.quantizer import NativeQuantizer
     from whisperctl_native.session import NativeSession
 
 _RUNTIME = "native"
@@ -43,18 +44,34 @@ class NativeBackend:
 
     def open(self, model: Path, *, threads: int, runtime: str | None = None) -> NativeSession:
         """Load ``model``; see ``whisperctl.backend.Backend.open``."""
-        if runtime not in (None, _RUNTIME):
-            raise BackendError(
-                f'the native backend has no runtime "{runtime}"; it has "{_RUNTIME}" only'
-            )
+        _check_runtime(runtime)
         if not 1 <= threads <= _MAX_THREADS:
             raise UsageError(f"threads must be from 1 to {_MAX_THREADS}, not {threads}")
-        info = _runtime_info()
-        if info.problem is not None:
-            raise BackendError(f"the native backend cannot be used here: {info.problem}")
+        _check_works()
         from whisperctl_native.session import NativeSession
 
         return NativeSession(model, threads=threads)
+
+    def open_quantizer(self, *, runtime: str | None = None) -> NativeQuantizer:
+        """Find ggml's function; see ``whisperctl.backend.QuantizingBackend``."""
+        _check_runtime(runtime)
+        _check_works()
+        from whisperctl_native.quantizer import NativeQuantizer
+
+        return NativeQuantizer()
+
+
+def _check_runtime(runtime: str | None) -> None:
+    if runtime not in (None, _RUNTIME):
+        raise BackendError(
+            f'the native backend has no runtime "{runtime}"; it has "{_RUNTIME}" only'
+        )
+
+
+def _check_works() -> None:
+    info = _runtime_info()
+    if info.problem is not None:
+        raise BackendError(f"the native backend cannot be used here: {info.problem}")
 
 
 def _version(distribution: str) -> str:

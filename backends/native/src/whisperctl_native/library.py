@@ -112,6 +112,27 @@ def stoppable(flag: StopFlag) -> Iterator[None]:
             slots[_INIT_BACKEND] = original
 
 
+def quantize_chunk(
+    type_id: int, source: int, target: ctypes.Array[ctypes.c_char], n_rows: int, n_columns: int
+) -> int:
+    """Call ``ggml_quantize_chunk`` on the float32 values at ``source``; gives the bytes written.
+
+    Raises:
+        AttributeError: this build does not show the function.
+        OSError: the library cannot be opened by its name.
+    """
+    function = _library().ggml_quantize_chunk
+    function.restype = ctypes.c_size_t
+    function.argtypes = (
+        ctypes.c_int,
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+        *(ctypes.c_int64,) * 3,
+        ctypes.c_void_p,
+    )
+    return int(function(type_id, source, target, 0, n_rows, n_columns, None))
+
+
 @cache
 def _library() -> ctypes.CDLL:
     # The system looks a name up in what the bindings were linked with as well, so that we reach

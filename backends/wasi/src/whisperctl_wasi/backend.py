@@ -13,6 +13,7 @@ from whisperctl_wasi import modules
 
 if TYPE_CHECKING:
     from whisperctl_wasi.guest import Guest
+    from whisperctl_wasi.quantizer import WasiQuantizer
     from whisperctl_wasi.session import WasiSession
 
 # In order of preference: import name of the runtime, its distribution, module and class of ours.
@@ -57,6 +58,17 @@ def _runtime_info(runtime: str) -> RuntimeInfo:
     return RuntimeInfo(runtime, installed)
 
 
+def _first_available() -> str:
+    infos = [_runtime_info(name) for name in _RUNTIMES]
+    for info in infos:
+        if info.available:
+            return info.name
+    raise BackendError(
+        "no WebAssembly runtime can be used here: "
+        + "; ".join(f"{info.name}: {info.problem}" for info in infos)
+    )
+
+
 class WasiBackend:
     """whisper.cpp in a WebAssembly sandbox."""
 
@@ -97,12 +109,12 @@ class WasiBackend:
         """Start the sandbox and load ``model`` into it; see ``whisperctl.backend.Backend.open``."""
         from whisperctl_wasi.session import WasiSession
 
-        if runtime is None:
-            infos = [_runtime_info(name) for name in _RUNTIMES]
-            runtime = next((info.name for info in infos if info.available), None)
-            if runtime is None:
-                raise BackendError(
-                    "no WebAssembly runtime can be used here: "
-                    + "; ".join(f"{info.name}: {info.problem}" for info in infos)
-                )
-        return WasiSession(guest_class(runtime), modules.find(), model, threads=threads)
+        return WasiSession(
+            guest_class(runtime or _first_available()), modules.find(), model, threads=threads
+        )
+
+    def open_quantizer(self, *, runtime: str | None = None) -> WasiQuantizer:
+        """Start the sandbox; see ``whisperctl.backend.QuantizingBackend``."""
+        from whisperctl_wasi.quantizer import WasiQuantizer
+
+        return WasiQuantizer(guest_class(runtime or _first_available()), modules.find())

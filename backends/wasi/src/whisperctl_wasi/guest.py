@@ -75,6 +75,8 @@ class Guest(ABC):
 
     def _on_stdout(self, data: bytes) -> None:
         self._partial += data
+        if b"\n" not in data:  # a long line, which is not searched from its start every time
+            return
         *whole, rest = self._partial.split(b"\n")
         self._partial = rest
         for line in whole:

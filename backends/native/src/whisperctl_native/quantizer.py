@@ -1,0 +1,51 @@
+"""ggml's quantization, in the library that the bindings were linked with."""
+
+from __future__ import annotations
+
+import ctypes
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from whisperctl.errors import BackendError
+from whisperctl.models.layout import FTYPE_OF_QUANTIZATION, TYPE_OF_FTYPE
+from whisperctl_native import library
+
+
+class NativeQuantizer:
+    """See ``whisperctl.backend.Quantizer``; there is nothing to hold or release."""
+
+    def quantize(self, values: npt.NDArray[np.float32], type_name: str) -> bytes:
+        """See ``whisperctl.backend.Quantizer.quantize``."""
+        kind = TYPE_OF_FTYPE[FTYPE_OF_QUANTIZATION[type_name]]
+        n_rows, n_columns = values.shape
+        if n_columns % kind.block:  # ggml itself checks nothing
+            raise BackendError(f"{type_name} takes rows of a multiple of {kind.block} values")
+        source = np.ascontiguousarray(values, dtype=np.float32)
+        target = ctypes.create_string_buffer(source.size // kind.block * kind.block_bytes)
+        try:
+            written = library.quantize_chunk(kind.id, source.ctypes.data, target, n_rows, n_columns)
+        except (AttributeError, OSError) as error:
+            raise BackendError(
+                "this build of pywhispercpp does not give access to ggml's quantization; use the "
+                "wasi backend"
+            ) from error
+        if written != len(target):
+            raise BackendError(f"ggml wrote {written} bytes instead of {len(target)}")
+        return target.raw
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
