@@ -67,7 +67,7 @@ build: setup wasm ## build the wheels of all distributions into dist/
 native: $(NATIVE)/.installed ## compile pywhispercpp for this machine, in an environment of its own
 
 # PATH for the environment's own cmake; the version, as setup.py asks git for one.
-$(NATIVE)/.installed: requirements-native.lock wasm-build/source.py Makefile $(VENV)/.installed
+$(NATIVE)/.installed: requirements-native.lock wasm-build/source.py | $(VENV)/.installed
 	@echo "Compiling pywhispercpp for this machine in $(NATIVE) (a few minutes)"
 	rm -rf $(NATIVE)
 	$(PYTHON) -m venv $(NATIVE)
