@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+NATIVE := .venv-native
 WASI   := backends/wasi/src/whisperctl_wasi
 WASM   := $(WASI)/whisper.wasm $(WASI)/whisper-threads.wasm
 GUEST_SOURCES := $(shell find wasm-build -type f -not -path '*/__pycache__/*' -not -path '*/tests/*' -not -name '*.md')
@@ -9,7 +10,11 @@ GUEST_SOURCES := $(shell find wasm-build -type f -not -path '*/__pycache__/*' -n
 # The environment is described by its own folder alone, so that an active one does not interfere.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test test-fast check format bench wasm build lock setup clean distclean
+# What pywhispercpp is compiled with for this machine. Its setup.py hands every environment variable to
+# CMake. One library with all in it needs no search path of its own, which only a repaired wheel has.
+TUNED  := GGML_NATIVE=ON GGML_LLAMAFILE=ON BUILD_SHARED_LIBS=OFF CMAKE_POSITION_INDEPENDENT_CODE=ON
+
+.PHONY: help demo test test-fast check format bench native profile wasm build lock setup clean distclean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -25,11 +30,21 @@ test: setup wasm ## run all tests
 test-fast: setup wasm ## run the tests that need only seconds
 	$(BIN)/python -m pytest -m "not slow"
 
-bench: setup wasm ## measure every backend with both models, on one and two threads
+# What cannot be made is left out of the table, which says so.
+bench: setup wasm ## measure every engine, model and format; BENCH="--help" tells the options
 	$(BIN)/whisperctl models pull tiny.en base
-	for model in tiny.en base; do for threads in 1 2; do \
-	    $(BIN)/whisperctl compare samples/jfk.wav --model $$model --threads $$threads --beam-size 1 \
-	        || exit 1; done; done
+	@for model in tiny.en base; do for format in q8_0 q5_1; do \
+	    $(BIN)/whisperctl models path $$model-$$format >/dev/null 2>&1 \
+	        || $(BIN)/whisperctl models quantize $$model $$format || true; done; done
+	$(BIN)/python -m bench $(BENCH)
+
+profile: MODEL   ?= tiny.en
+profile: MEDIA   ?= samples/jfk.wav
+profile: RUNTIME ?= wasmtime
+profile: THREADS ?= 1
+profile: setup wasm ## where a run's time goes, by operation; MODEL, MEDIA, RUNTIME and THREADS choose it
+	$(BIN)/whisperctl models pull tiny.en
+	$(BIN)/python wasm-build/profiling.py "$(MODEL)" "$(MEDIA)" "$(RUNTIME)" "$(THREADS)"
 
 check: setup ## lint, formatting and types
 	$(BIN)/ruff check .
@@ -49,6 +64,24 @@ build: setup wasm ## build the wheels of all distributions into dist/
 	for dir in . backends/native backends/wasi; do \
 	    $(BIN)/python -m build --no-isolation --outdir dist $$dir || exit 1; done
 
+native: $(NATIVE)/.installed ## compile pywhispercpp for this machine, in an environment of its own
+
+# PATH for the environment's own cmake; the version, as setup.py asks git for one.
+$(NATIVE)/.installed: requirements-native.lock wasm-build/source.py | $(VENV)/.installed
+	@echo "Compiling pywhispercpp for this machine in $(NATIVE) (a few minutes)"
+	rm -rf $(NATIVE)
+	$(PYTHON) -m venv $(NATIVE)
+	$(NATIVE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	    -r requirements-native.lock
+	archive=$$($(BIN)/python wasm-build/source.py) && \
+	    PATH="$(abspath $(NATIVE))/bin:$$PATH" $(TUNED) \
+	    $(NATIVE)/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --no-deps --no-build-isolation --no-cache-dir "$$archive"
+	$(NATIVE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	    -e . -e backends/native
+	$(NATIVE)/bin/whisperctl backends | grep "LLAMAFILE = 1"
+	@touch $@
+
 setup: $(VENV)/.installed ## create the environment
 
 $(VENV)/.installed: requirements.lock pyproject.toml backends/native/pyproject.toml backends/wasi/pyproject.toml
@@ -65,9 +98,13 @@ lock: setup ## resolve requirements.lock anew
 	    --python-version 3.11 --group dev --output-file requirements.lock \
 	    --no-emit-package whisperctl-asr --no-emit-package whisperctl-native --no-emit-package whisperctl-wasi \
 	    pyproject.toml backends/native/pyproject.toml backends/wasi/pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock" \
+	    --python-version 3.11 --group native --output-file requirements-native.lock \
+	    --no-emit-package whisperctl-asr --no-emit-package whisperctl-native --no-emit-package pywhispercpp \
+	    pyproject.toml backends/native/pyproject.toml
 
 clean: ## remove what was built, keep the environment
 	rm -rf build dist $(WASI)/*.wasm $(WASI)/build.json .mypy_cache .ruff_cache .pytest_cache
 
 distclean: clean ## remove the environment too
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(NATIVE)

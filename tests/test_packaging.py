@@ -49,15 +49,20 @@ def test_the_wasi_wheel_runs_anywhere_and_holds_its_modules(tmp_path: Path) -> N
             assert held == (ROOT / "backends/wasi/src/whisperctl_wasi" / name).read_bytes()
 
 
-def test_the_lock_names_no_index() -> None:
+LOCKS = ("requirements.lock", "requirements-native.lock")
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_the_lock_names_no_index(name: str) -> None:
     """A host in it would override the user's own index setting."""
-    lock = (ROOT / "requirements.lock").read_text("utf-8")
+    lock = (ROOT / name).read_text("utf-8")
     assert "://" not in lock
     assert "--index-url" not in lock
 
 
-def test_every_locked_package_has_hashes() -> None:
-    lock = (ROOT / "requirements.lock").read_text("utf-8").replace("\\\n", " ")
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_locked_package_has_hashes(name: str) -> None:
+    lock = (ROOT / name).read_text("utf-8").replace("\\\n", " ")
     lines = [line for line in lock.splitlines() if line and not line.lstrip().startswith("#")]
     assert len(lines) > 30
     assert [line for line in lines if "--hash=sha256:" not in line] == []

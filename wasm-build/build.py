@@ -25,7 +25,7 @@ sys.path.insert(0, str(HERE))
 import source  # noqa: E402  (found beside this file, however it is run)
 
 DEFAULT_OUTPUT = HERE.parent / "backends/wasi/src/whisperctl_wasi"
-DEFAULT_BUILD_DIR = HERE.parent / "build/wasm"
+DEFAULT_BUILD_DIR = source.DEFAULT_BUILD_DIR
 
 # The CPU engine of ggml; whisper.cpp itself is compiled by way of guest/whisper.cpp.
 WHISPER_SOURCES = (

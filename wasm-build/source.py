@@ -17,6 +17,7 @@ from pathlib import Path
 VERSION = "1.5.1"
 SHA256 = "5df897e5dd9d9f16804fc937bd85b9f5880a0b29a55f8843585e0e03d76195e5"
 
+DEFAULT_BUILD_DIR = Path(__file__).resolve().parents[1] / "build/wasm"
 ARCHIVE = f"pywhispercpp-{VERSION}.tar.gz"
 
 
@@ -35,12 +36,21 @@ def fetch(build_dir: Path) -> Path:
     """
     tree = build_dir / f"pywhispercpp-{VERSION}"
     if not tree.is_dir():
-        build_dir.mkdir(parents=True, exist_ok=True)
-        archive = build_dir / ARCHIVE
-        if not archive.is_file() or _sha256(archive) != SHA256:
-            _download(archive)
-        _unpack(archive, tree)
+        _unpack(fetch_archive(build_dir), tree)
     return tree / "whisper.cpp"
+
+
+def fetch_archive(build_dir: Path) -> Path:
+    """The source distribution in ``build_dir``, downloaded if it is not there yet.
+
+    Raises:
+        SourceError: the download failed, or the archive's SHA-256 is not the pinned one.
+    """
+    build_dir.mkdir(parents=True, exist_ok=True)
+    path = build_dir / ARCHIVE
+    if not path.is_file() or _sha256(path) != SHA256:
+        _download(path)
+    return path
 
 
 def _sha256(path: Path) -> str:
@@ -111,3 +121,17 @@ def patched(tree: Path, patches: Path, build_dir: Path) -> Path:
                     )
             work.replace(copy)
     return copy
+
+
+def main() -> int:
+    """Prints where the source distribution is, having fetched it: 0, or 1 with one message."""
+    try:
+        print(fetch_archive(DEFAULT_BUILD_DIR))
+    except (SourceError, OSError) as error:
+        print(f"wasm-build: error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -14,18 +14,23 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
 from whisperctl import engines
 from whisperctl.audio import Audio
+from whisperctl.backend import Session
 from whisperctl.compare import wire
 from whisperctl.decoding import DecodeOptions
 from whisperctl.engines import Engine
 from whisperctl.errors import WhisperctlError
 from whisperctl.memory import peak_memory_bytes
 from whisperctl.transcript import Transcript
+
+OpenSession = Callable[[Engine, Path, int], Session]
+"""Loads a model with a number of threads, and raises what ``engines.open_session`` does."""
 
 _GRACE_S = 2.0
 
@@ -34,8 +39,15 @@ class _Abandoned(BaseException):
     """The parent is gone, or wants no result."""
 
 
-def main() -> int:
+def _open_session(engine: Engine, model: Path, threads: int) -> Session:
+    return engines.open_session(engine, model, threads=threads)
+
+
+def main(open_session: OpenSession = _open_session) -> int:
     """Serve one request.
+
+    Args:
+        open_session: opens what is asked for, for a program that runs engines of its own.
 
     Returns:
         The exit code: 0 if a result was sent, else 1.
@@ -47,7 +59,7 @@ def main() -> int:
     events = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     try:
-        result = _serve(sys.stdin.buffer, events)
+        result = _serve(sys.stdin.buffer, events, open_session)
         events.write(wire.line(result))
     except (_Abandoned, BrokenPipeError):
         return 1
@@ -60,7 +72,7 @@ def main() -> int:
     return 0
 
 
-def _serve(requests: BinaryIO, events: BinaryIO) -> wire.Event:
+def _serve(requests: BinaryIO, events: BinaryIO, open_session: OpenSession) -> wire.Event:
     import numpy as np
 
     line = requests.readline()
@@ -74,9 +86,7 @@ def _serve(requests: BinaryIO, events: BinaryIO) -> wire.Event:
     audio = Audio(samples, request["source"], request["decode_ms"])
     engine = Engine(request["backend"], request["runtime"])
     started = time.perf_counter()
-    with engines.open_session(
-        engine, Path(request["model"]), threads=request["threads"]
-    ) as session:
+    with open_session(engine, Path(request["model"]), request["threads"]) as session:
         open_ms = (time.perf_counter() - started) * 1000
         transcript = session.transcribe(
             audio,

@@ -12,6 +12,7 @@ def describe() -> dict[str, object]:
     affinity = getattr(os, "sched_getaffinity", None)
     return {
         "cpu": cpu_name(),
+        "cpu_flags": cpu_flags(),
         "processors": os.cpu_count(),
         "processors_allowed": len(affinity(0)) if affinity is not None else os.cpu_count(),
         "system": platform.platform(),
@@ -21,10 +22,29 @@ def describe() -> dict[str, object]:
 
 def cpu_name() -> str:
     """The CPU as it calls itself, or else its architecture."""
+    return " ".join(_cpuinfo("model name")) or platform.processor() or platform.machine()
+
+
+def cpu_flags() -> list[str]:
+    """What the CPU can do, by Linux's names; empty where the system does not say."""
+    return _cpuinfo("flags") or _cpuinfo("Features")
+
+
+def load_average() -> list[float] | None:
+    """How many processes wanted to run over the last 1, 5 and 15 minutes, where it is known."""
+    try:
+        return [round(value, 2) for value in os.getloadavg()]
+    except (AttributeError, OSError):
+        return None
+
+
+def _cpuinfo(field: str) -> list[str]:
+    """The words of the first line of ``/proc/cpuinfo`` that has this name."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return " ".join(line.partition(":")[2].split())
+            name, _, value = line.partition(":")
+            if name.strip() == field:
+                return value.split()
     except (OSError, ValueError):
         pass
-    return platform.processor() or platform.machine()
+    return []

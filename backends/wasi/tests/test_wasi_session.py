@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -141,3 +143,24 @@ def test_a_closed_session_says_so(tiny_en: Path, jfk: Audio) -> None:
     session.close()
     with pytest.raises(BackendError, match="closed already"):
         session.transcribe(jfk, GREEDY)
+
+
+def test_a_session_left_open_does_not_spoil_the_end_of_the_process(
+    runtime: str, tiny_en: Path
+) -> None:
+    script = (
+        "import pathlib, sys\n"
+        "from whisperctl_wasi import WasiBackend\n"
+        "session = WasiBackend().open(pathlib.Path(sys.argv[1]), threads=1, runtime=sys.argv[2])\n"
+        "print('open', flush=True)\n"
+    )
+
+    said = subprocess.run(
+        [sys.executable, "-c", script, str(tiny_en), runtime],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert (said.returncode, said.stdout, said.stderr) == (0, "open\n", "")

@@ -8,6 +8,7 @@ import concurrent.futures
 import contextlib
 import threading
 import time
+import weakref
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -22,11 +23,24 @@ T = TypeVar("T")
 _POLL_S = 0.1
 _LAST_CALLBACK_S = 0.1
 
-# wasmer-sdk's own threads tell Python of each finished call. One that is still on its way back from
-# the last of these when the interpreter ends is ended by it in the middle of native code, and that
-# aborts the process. Sleeping lets it come back first.
-atexit.register(time.sleep, _LAST_CALLBACK_S)
 _LAST_WORDS_S = 0.2
+
+_open: weakref.WeakSet[WasmerGuest] = weakref.WeakSet()
+
+
+def _end_all() -> None:
+    """Stop what nobody closed, and let the runtime's threads come back.
+
+    wasmer-sdk's own threads tell Python of each finished call. One that is still on its way back
+    from the last of these when the interpreter ends is ended by it in the middle of native code,
+    and that aborts the process.
+    """
+    for guest in list(_open):
+        guest.kill()
+    time.sleep(_LAST_CALLBACK_S)
+
+
+atexit.register(_end_all)
 
 
 class WasmerGuest(Guest):
@@ -45,6 +59,7 @@ class WasmerGuest(Guest):
             target=self._loop.run_forever, name="whisperctl-wasmer", daemon=True
         )
         self._thread.start()
+        _open.add(self)
         self._released = False
         self._spawned = 0.0
         self._reader: asyncio.Task[None] | None = None
@@ -162,6 +177,7 @@ class WasmerGuest(Guest):
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
+            _open.discard(self)
             self._on_end("it was closed")
 
 

@@ -1,6 +1,9 @@
 """Prints where a transcription's time goes, by operation and shape, with modules built for that.
 
-Usage: python wasm-build/tests/profile.py MODEL MEDIA [RUNTIME] [THREADS]
+Usage: python wasm-build/profiling.py MODEL MEDIA [RUNTIME] [THREADS]
+
+MODEL is a model's name or file, RUNTIME wasmtime or wasmer. Run by ``make profile``. (Not called
+profile, which is a module of Python's own that others import.)
 """
 
 from __future__ import annotations
@@ -10,16 +13,15 @@ import shutil
 import sys
 from pathlib import Path
 
-WASM_BUILD = Path(__file__).resolve().parents[1]
-BUILD_DIR = WASM_BUILD.parent / "build/wasm"
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-sys.path.insert(0, str(WASM_BUILD))
-
-import build  # noqa: E402
-import source  # noqa: E402
-from whisperctl import audio, decoding  # noqa: E402
-from whisperctl_wasi import modules, session  # noqa: E402
-from whisperctl_wasi.backend import guest_class  # noqa: E402
+import build
+import source
+from whisperctl import audio, decoding
+from whisperctl.errors import WhisperctlError
+from whisperctl.models import store
+from whisperctl_wasi import modules, session
+from whisperctl_wasi.backend import guest_class
 
 
 def profiling_module(build_dir: Path) -> modules.Module:
@@ -41,14 +43,18 @@ def main(model: str, media: str, runtime: str = "wasmtime", threads: str = "1") 
         def _on_stderr(self, data: bytes) -> None:
             sys.stdout.write(data.decode("utf-8", "replace"))
 
-    module = profiling_module(BUILD_DIR)
+    path = store.resolve(model)
+    module = profiling_module(source.DEFAULT_BUILD_DIR)
     options = decoding.DecodeOptions(language="en", beam_size=1)
     # The guest prints its table when it ends by itself, which it does when the session closes.
-    with session.WasiSession(PrintingGuest, module, Path(model), threads=int(threads)) as running:
+    with session.WasiSession(PrintingGuest, module, path, threads=int(threads)) as running:
         print(running.transcribe(audio.load(Path(media)), options).timings)
 
 
 if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(__doc__)
-    main(*sys.argv[1:5])
+    try:
+        main(*sys.argv[1:5])
+    except (WhisperctlError, build.BuildError, source.SourceError) as error:
+        sys.exit(f"profile: error: {error}")

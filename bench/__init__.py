@@ -1,0 +1,7 @@
+"""Measures every engine with every model, format and number of threads: ``make bench``.
+
+One run measures everything that is to be compared. Each measurement is a process of its own
+(``whisperctl.compare``), and they are interleaved: every repeat runs all cells before the next
+begins, each time in another order, so that a drift of the machine favours none. What is reported
+are medians, and ratios of medians.
+"""
