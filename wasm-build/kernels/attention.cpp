@@ -58,13 +58,20 @@ struct Attention {
 // Scores are kept in powers of two: scale has a factor of log2(e), and so the mask.
 
 float largest_of(const float * x, int n) {
-    f32x4 a = splat(-INFINITY), b = a;
+    constexpr int kVectors = 8;
+    const f32x4 lowest = splat(-INFINITY);
+    f32x4 a = lowest, b = lowest, c = lowest, d = lowest;
     int i = 0;
-    for (; i + 8 <= n; i += 8) {
-        a = larger(a, load(x + i));
-        b = larger(b, load(x + i + 4));
+    for (; i + 4 * kVectors <= n; i += 4 * kVectors) {
+        a = larger(larger(a, load(x + i)), load(x + i + 16));
+        b = larger(larger(b, load(x + i + 4)), load(x + i + 20));
+        c = larger(larger(c, load(x + i + 8)), load(x + i + 24));
+        d = larger(larger(d, load(x + i + 12)), load(x + i + 28));
     }
-    a = larger(a, b);
+    a = larger(larger(a, b), larger(c, d));
+    for (; i + 4 <= n; i += 4) {
+        a = larger(a, load(x + i));
+    }
     float largest = std::max(std::max(wasm_f32x4_extract_lane(a, 0), wasm_f32x4_extract_lane(a, 1)),
                              std::max(wasm_f32x4_extract_lane(a, 2), wasm_f32x4_extract_lane(a, 3)));
     for (; i < n; i++) {
@@ -88,24 +95,29 @@ void add_mask(float * x, int n, const half * mask) {
 // x = 2^(x - largest); their sum. Up to seven numbers behind the end are overwritten.
 float exponentials(float * x, int n, float largest) {
     for (int i = n; i % 8 != 0; i++) {
-        x[i] = 0.0f;
+        x[i] = -INFINITY;
     }
     f32x4 total0 = zero(), total1 = zero();
     const f32x4 top = splat(largest);
-    for (int i = 0; i < n; i += 8) {
-        f32x4 a = exp2_nonpositive(wasm_f32x4_sub(load(x + i), top));
-        f32x4 b = exp2_nonpositive(wasm_f32x4_sub(load(x + i + 4), top));
-        if (i + 8 > n) {
-            // Lanes behind the end count for nothing.
-            const v128_t lane = wasm_i32x4_const(0, 1, 2, 3);
-            a = wasm_v128_and(a, wasm_i32x4_lt(lane, wasm_i32x4_splat(n - i)));
-            b = wasm_v128_and(b, wasm_i32x4_lt(lane, wasm_i32x4_splat(n - i - 4)));
-        }
-        store(x + i, a);
-        store(x + i + 4, b);
+    auto eight = [&](float * at) __attribute__((always_inline)) {
+        f32x4 a = exp2_nonpositive(wasm_f32x4_sub(load(at), top));
+        f32x4 b = exp2_nonpositive(wasm_f32x4_sub(load(at + 4), top));
+        store(at, a);
+        store(at + 4, b);
         total0 = wasm_f32x4_add(total0, a);
         total1 = wasm_f32x4_add(total1, b);
+    };
+    int i = 0;
+    for (; i + 32 <= n; i += 32) {
+        eight(x + i);
+        eight(x + i + 8);
+        eight(x + i + 16);
+        eight(x + i + 24);
     }
+    for (; i < n; i += 8) {
+        eight(x + i);
+    }
+    // What is behind the end came out as 2^-126 and is lost in the sum, whose largest term is 1.
     return sum(wasm_f32x4_add(total0, total1));
 }
 

@@ -90,8 +90,7 @@ template <class T, class Put> inline void transpose(const FourRows<T> & in, int 
     const T *row0 = in.row[0], *row1 = in.row[1], *row2 = in.row[2], *row3 = in.row[3];
     const int step0 = 4 * in.step[0], step1 = 4 * in.step[1], step2 = 4 * in.step[2], step3 = 4 * in.step[3];
     v128_t largest = wasm_i16x8_const_splat(0);
-    int i = 0;
-    for (; i + 4 <= k; i += 4) {
+    auto four = [&](int i) __attribute__((always_inline)) {
         f32x4 a = load_four(row0, largest), b = load_four(row1, largest);
         f32x4 c = load_four(row2, largest), d = load_four(row3, largest);
         f32x4 ab0 = wasm_i32x4_shuffle(a, b, 0, 4, 1, 5), ab1 = wasm_i32x4_shuffle(a, b, 2, 6, 3, 7);
@@ -104,6 +103,16 @@ template <class T, class Put> inline void transpose(const FourRows<T> & in, int 
         row1 += step1;
         row2 += step2;
         row3 += step3;
+    };
+    int i = 0;
+    for (; i + 16 <= k; i += 16) {
+        four(i);
+        four(i + 4);
+        four(i + 8);
+        four(i + 12);
+    }
+    for (; i + 4 <= k; i += 4) {
+        four(i);
     }
     // Back to the beginning when something was not finite, to read it all one by one.
     for (i = has_special(largest) ? 0 : i; i < k; i++) {
