@@ -49,12 +49,13 @@ constexpr int kColumnsAtOnce = 4;
 inline v128_t low_nibbles(v128_t bytes) { return wasm_v128_and(bytes, wasm_i8x16_const_splat(15)); }
 inline v128_t high_nibbles(v128_t bytes) { return wasm_u8x16_shr(bytes, 4); }
 
-// A byte 0xff for each bit that is set, of the 16 in byte 2 * Half and the next of `bits`.
-template <int Half> inline v128_t bytes_from_bits(v128_t bits) {
+// A byte 0xff for each bit that is not set, of the 16 in byte 2 * Half and the next of `bits`. (Opaque, as
+// the compiler would turn it around, and x86 compares for equality only.)
+template <int Half> inline v128_t bytes_from_zeros(v128_t bits) {
     constexpr int a = 2 * Half, b = a + 1;
     v128_t spread = wasm_i8x16_shuffle(bits, bits, a, a, a, a, a, a, a, a, b, b, b, b, b, b, b, b);
     const v128_t each = wasm_u8x16_const(1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128);
-    return wasm_i8x16_eq(wasm_v128_and(spread, each), each);
+    return opaque(wasm_i8x16_eq(wasm_v128_and(spread, each), wasm_i8x16_const_splat(0)));
 }
 
 inline void extend_signed(v128_t low, v128_t high, v128_t out[4]) {
@@ -94,16 +95,16 @@ inline void unpack(const block_q5_0 & block, v128_t out[4]) {
     v128_t quants = wasm_v128_load(block.qs), bits = wasm_v128_load32_zero(block.qh);
     // 16 is subtracted where the fifth bit is not set: as bytes, 0xf0 is added to a nibble.
     const v128_t sixteen_less = wasm_i8x16_const_splat(int8_t(0xf0));
-    v128_t low = wasm_v128_andnot(sixteen_less, bytes_from_bits<0>(bits));
-    v128_t high = wasm_v128_andnot(sixteen_less, bytes_from_bits<1>(bits));
+    v128_t low = wasm_v128_and(sixteen_less, bytes_from_zeros<0>(bits));
+    v128_t high = wasm_v128_and(sixteen_less, bytes_from_zeros<1>(bits));
     extend_signed(wasm_v128_or(low_nibbles(quants), low), wasm_v128_or(high_nibbles(quants), high), out);
 }
 
 inline void unpack(const block_q5_1 & block, v128_t out[4]) {
     v128_t quants = wasm_v128_load(block.qs), bits = wasm_v128_load32_zero(block.qh);
     const v128_t sixteen = wasm_i8x16_const_splat(16);
-    v128_t low = wasm_v128_and(sixteen, bytes_from_bits<0>(bits));
-    v128_t high = wasm_v128_and(sixteen, bytes_from_bits<1>(bits));
+    v128_t low = wasm_v128_andnot(sixteen, bytes_from_zeros<0>(bits));
+    v128_t high = wasm_v128_andnot(sixteen, bytes_from_zeros<1>(bits));
     extend_unsigned(wasm_v128_or(low_nibbles(quants), low), wasm_v128_or(high_nibbles(quants), high), out);
 }
 
@@ -132,18 +133,19 @@ struct Quantized {
     int8_t quants[kBlock];
 };
 
-inline float largest_lane(f32x4 x) {
-    x = wasm_f32x4_max(x, wasm_i32x4_shuffle(x, x, 2, 3, 0, 1));
-    return wasm_f32x4_extract_lane(wasm_f32x4_max(x, wasm_i32x4_shuffle(x, x, 1, 0, 3, 2)), 0);
+// The largest magnitude of the lanes. Magnitudes are ordered like their bits, and a NaN's are the largest.
+inline float largest_lane(v128_t magnitudes) {
+    v128_t x = wasm_i32x4_max(magnitudes, wasm_i32x4_shuffle(magnitudes, magnitudes, 2, 3, 0, 1));
+    return wasm_f32x4_extract_lane(wasm_i32x4_max(x, wasm_i32x4_shuffle(x, x, 1, 0, 3, 2)), 0);
 }
 
 // Like ggml's quantize_row_q8_0 and quantize_row_q8_1 for x86, bit by bit where everything is finite. A
 // NaN makes a scale that is none.
 [[gnu::noinline]] void quantize(const float * x, int64_t blocks, Quantized * out) {
     for (; blocks > 0; blocks--, x += kBlock, out++) {
-        f32x4 largest = zero();
+        v128_t largest = wasm_i32x4_const_splat(0);
         for (int i = 0; i < kBlock; i += 4) {
-            largest = wasm_f32x4_max(largest, wasm_f32x4_abs(load(x + i)));
+            largest = wasm_i32x4_max(largest, wasm_f32x4_abs(load(x + i)));
         }
         float magnitude = largest_lane(largest);
         float scale = magnitude / 127.0f;
@@ -374,8 +376,9 @@ inline int unknown(int x) {
 
 // out[j][i] = rows[i] times column j of up to four, for all rows. Blocks of columns are four apart.
 //
-// Again basic blocks are kept short by tests, here whether there is another column.
-template <class W>
+// Again basic blocks are kept short by tests, here whether there is another column. One column alone, the
+// usual case, leaves more registers for the weights' constants.
+template <class W, bool One>
 [[gnu::noinline]] void dots(const W * rows, int64_t stride, int64_t n_rows, const Column * columns, int n_columns,
                             int blocks, float * out, int64_t out_stride) {
     constexpr int kSteps = 4;
@@ -404,7 +407,7 @@ template <class W>
                     if (kHasMinimum<W>) {
                         s[j] = wasm_f32x4_add(s[j], wasm_f32x4_mul(minimum, column.sum));
                     }
-                    if (n == j + 1) {
+                    if (One || n == j + 1) {
                         break;
                     }
                 }
@@ -416,7 +419,7 @@ template <class W>
             x += kSteps * kColumnsAtOnce;
         }
     done:
-        for (int j = 0; j < n_columns; j++) {
+        for (int j = 0; j < (One ? 1 : n_columns); j++) {
             out[j * out_stride] = sum(s[j]);
         }
     }
@@ -441,7 +444,8 @@ void few_columns(const ggml_compute_params * params, const W * a, int64_t lda, c
                 out.sum = wasm_f32x4_make(quantized[k].sum, 0.0f, 0.0f, 0.0f);
             }
         }
-        dots(a + m.begin * lda, lda, m.end - m.begin, columns, width, int(blocks), c + j * ldc + m.begin, ldc);
+        auto * all = width == 1 ? dots<W, true> : dots<W, false>;
+        all(a + m.begin * lda, lda, m.end - m.begin, columns, width, int(blocks), c + j * ldc + m.begin, ldc);
     }
 }
 
