@@ -17,8 +17,11 @@
 //
 // Few columns (a decoder's one token, or its beams): every weight is used once a column, so nothing is
 // packed but the columns; see dot.h. Threads share the rows of a.
+//
+// Quantized weights: see quantized.cpp.
 
 #include "dot.h"
+#include "quantized.h"
 #include "scratch.h"
 #include "tile.h"
 
@@ -129,6 +132,11 @@ extern "C" bool llamafile_sgemm(const ggml_compute_params * params, int64_t m, i
                                 int64_t lda, const void * b, int64_t ldb, void * c, int64_t ldc, int a_type, int b_type,
                                 int c_type) {
     using namespace kernels;
+    if (b_type == GGML_TYPE_F32 && c_type == GGML_TYPE_F32 && m > 0 && n > 0 && k > 0 &&
+        quantized_product(params, m, n, k, a, lda, static_cast<const float *>(b), ldb, static_cast<float *>(c), ldc,
+                          ggml_type(a_type))) {
+        return true;
+    }
     bool a_half = a_type == GGML_TYPE_F16, b_half = b_type == GGML_TYPE_F16;
     if ((!a_half && a_type != GGML_TYPE_F32) || (!b_half && b_type != GGML_TYPE_F32) || c_type != GGML_TYPE_F32) {
         return false;

@@ -6,6 +6,7 @@
 // to, (k + 16) * 2^-24 * sum |a b|. Attention's is absolute, for values up to 1. Conversions are exact.
 
 #include "attention.h"
+#include "cases.h"
 #include "simd.h"
 
 #include "ggml-cpu-impl.h"
@@ -37,13 +38,15 @@ namespace {
 
 bool failed = false;
 
+} // namespace
+
 void report(const std::string & name, double error, double allowed) {
     bool ok = error <= allowed;
     failed |= !ok;
     std::printf("%s %s error %.3g allowed %.3g\n", ok ? "ok" : "FAILED", name.c_str(), error, allowed);
 }
 
-uint64_t state = 0x9e3779b97f4a7c15;
+static uint64_t state = 0x9e3779b97f4a7c15;
 uint32_t random_bits() {
     state ^= state << 13;
     state ^= state >> 7;
@@ -79,6 +82,8 @@ uint16_t narrowed(float x) {
     uint16_t best = a - below < above - a ? low : a - below > above - a ? high : low & 1 ? high : low;
     return uint16_t(best | (std::signbit(x) ? 0x8000 : 0));
 }
+
+namespace {
 
 double as_double(float x) { return x; }
 double as_double(uint16_t x) { return widened(x); }
@@ -388,6 +393,7 @@ int main() {
     exponential();
     normalizations();
     products();
+    quantized_products();
     attentions();
     return failed ? 1 : 0;
 }
