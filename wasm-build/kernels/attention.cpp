@@ -1,10 +1,10 @@
 // Attention: for each head, softmax(scale * q k^T + mask) v, without ever holding all of the scores.
 //
 // Many queries (an encoder's 1500, or a prompt): keys and values are taken in blocks of kBlock. A block
-// is widened and packed once (64 KiB each for heads of 64, for the second-level cache) and then serves
+// is widened and packed once (96 KiB each for heads of 64, for the second-level cache) and then serves
 // four queries at a time:
 //
-//   scores (4 x kBlock)  = q k^T                tile.h; 4 KiB, in the first-level cache
+//   scores (4 x kBlock)  = q k^T                tile.h; 6 KiB, in the first-level cache
 //   probabilities        = exp(scores - max)    max is the largest so far; what was summed before is
 //                                               scaled down when it grows
 //   out (4 x head)      += probabilities v      tile.h, straight into the result
@@ -36,7 +36,7 @@
 namespace kernels {
 namespace {
 
-constexpr int kBlock = 256;
+constexpr int kBlock = 384;
 constexpr int kMaxHead = 128;
 constexpr int kMaxHeads = 64;
 // Keys touched at a time by a single query: 6 KiB of the smallest model's, 16 KiB of the largest's.

@@ -20,6 +20,7 @@
 #include "quantized.h"
 
 #include "scratch.h"
+#include "share.h"
 #include "simd.h"
 
 #define GGML_COMMON_DECL_CPP
@@ -282,17 +283,6 @@ template <class W> [[gnu::noinline]] void pack(const W * a, int64_t lda, int row
             }
         }
     }
-}
-
-struct Range {
-    int64_t begin;
-    int64_t end;
-};
-
-// The part of [0, n) that is thread `ith`'s of `nth`, cut at multiples of `unit`.
-Range share(int64_t n, int64_t unit, int ith, int nth) {
-    int64_t units = (n + unit - 1) / unit;
-    return {std::min(n, units * ith / nth * unit), std::min(n, units * (ith + 1) / nth * unit)};
 }
 
 // Working memory, one part after the other.

@@ -4,11 +4,11 @@
 // Many columns (an encoder's 1500): blocked for the caches.
 //
 //   for each block of k (kBlockK)                      one pass over c a block
-//     for each block of rows of a (kBlockM)            packed once: at most 384 x 384 floats, 576 KiB,
+//     for each block of rows of a (kBlockM)            packed once: at most 384 x 192 floats, 288 KiB,
 //                                                      for the second-level cache
-//       for each four rows of b                        packed once a block: 16 x 384 floats, 24 KiB,
+//       for each four rows of b                        packed once a block: 16 x 192 floats, 12 KiB,
 //                                                      for the first-level cache
-//         for each eight rows of the block of a        a tile (tile.h); its panel, 12 KiB, streams in
+//         for each eight rows of the block of a        a tile (tile.h); its panel, 6 KiB, streams in
 //                                                      from the second level
 //
 // The weights stay half-precision in memory and are widened while they are packed, which costs a few
@@ -23,6 +23,7 @@
 #include "dot.h"
 #include "quantized.h"
 #include "scratch.h"
+#include "share.h"
 #include "tile.h"
 
 #include "ggml-cpu-impl.h"
@@ -36,20 +37,9 @@
 namespace kernels {
 namespace {
 
-constexpr int kBlockK = 384;
+constexpr int kBlockK = 192;
 constexpr int kBlockM = 384;
 constexpr int kFewColumns = 8;
-
-struct Range {
-    int64_t begin;
-    int64_t end;
-};
-
-// The part of [0, n) that is thread `ith`'s of `nth`, cut at multiples of `unit`.
-Range share(int64_t n, int64_t unit, int ith, int nth) {
-    int64_t units = (n + unit - 1) / unit;
-    return {std::min(n, units * ith / nth * unit), std::min(n, units * (ith + 1) / nth * unit)};
-}
 
 template <class A, class B>
 void many_columns(const A * a, int64_t lda, const B * b, int64_t ldb, float * c, int64_t ldc, Range m, Range n,

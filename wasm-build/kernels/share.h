@@ -1,0 +1,20 @@
+// How threads divide the work of an operation.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace kernels {
+
+struct Range {
+    int64_t begin;
+    int64_t end;
+};
+
+// The part of [0, n) that is thread `ith`'s of `nth`, cut at multiples of `unit`.
+inline Range share(int64_t n, int64_t unit, int ith, int nth) {
+    int64_t units = (n + unit - 1) / unit;
+    return {std::min(n, units * ith / nth * unit), std::min(n, units * (ith + 1) / nth * unit)};
+}
+
+} // namespace kernels
