@@ -186,8 +186,10 @@ int pthread_cond_signal(pthread_cond_t * cond) { return cond_wake(cond, 1); }
 
 // ggml's barrier (see ../patches): the word counts the barriers passed, and changes when the last thread
 // has come. Barriers are met every few microseconds while the threads run side by side, so sleeping at
-// once would cost more than it saves.
-#define BARRIER_SPINS 20000
+// once would cost more than it saves: waking takes longer than most operations of a decoder. About a tenth
+// of a millisecond is more than the shares of a product differ by, and little to lose where threads have to
+// take turns on one processor.
+#define BARRIER_SPINS 100000
 
 static int32_t sleepers;
 
