@@ -37,7 +37,8 @@ extern char __heap_base;
 
 static chunk * bins[CLASSES];
 static uint8_t * first;
-static uint8_t * top; // start of the memory that no chunk has had yet
+static uint8_t * top;   // start of the memory that no chunk has
+static uint8_t * fresh; // the highest top ever: from here on all is zero as it came from the host
 static uint32_t top_prev_size;
 static uint8_t * limit;
 static whisperctl_lock lock;
@@ -108,6 +109,13 @@ static int grow(uint32_t needed) {
     }
     limit += pages * PAGE;
     return 1;
+}
+
+static void raise_top(uint32_t by) {
+    top += by;
+    if (top > fresh) {
+        fresh = top;
+    }
 }
 
 // Cuts what is over `size` off a chunk that is in no bin and gives it back.
@@ -182,7 +190,7 @@ static chunk * take(uint32_t size) {
     chunk * c = at(top);
     c->size = size | IN_USE;
     c->prev_size = top_prev_size;
-    top += size;
+    raise_top(size);
     top_prev_size = size;
     return c;
 }
@@ -219,8 +227,23 @@ void * calloc(size_t count, size_t size) {
     if (__builtin_mul_overflow(count, size, &n)) {
         return out_of_memory(SIZE_MAX);
     }
-    void * p = malloc(n);
-    return p ? memset(p, 0, n) : NULL;
+    if (n > MAX_REQUEST) {
+        return out_of_memory(n);
+    }
+    whisperctl_lock_acquire(&lock);
+    uint8_t * used_end = fresh;
+    chunk * c = take(chunk_size(n));
+    whisperctl_lock_release(&lock);
+    if (!c) {
+        return out_of_memory(n);
+    }
+    // Fresh memory is zero, and takes up none of the machine's as long as nobody writes to it: ggml's
+    // schedulers ask for megabytes that they hardly use.
+    uint8_t * p = payload(c);
+    if (p < used_end) {
+        memset(p, 0, (size_t) (used_end - p) < n ? (size_t) (used_end - p) : n);
+    }
+    return p;
 }
 
 void * realloc(void * p, size_t n) {
@@ -242,7 +265,7 @@ void * realloc(void * p, size_t n) {
     if (in_place) {
         trim(c, size);
     } else if (after(c) == top && grow(size - old_size)) {
-        top += size - old_size;
+        raise_top(size - old_size);
         c->size = size | IN_USE;
         top_prev_size = size;
         in_place = 1;
