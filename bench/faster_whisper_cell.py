@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from whisperctl.backend import OnProgress, OnSegment
+from whisperctl.backend import Closing, OnProgress, OnSegment
 from whisperctl.compare import cell
 from whisperctl.errors import BackendError, ModelError, UsageError
 from whisperctl.memory import peak_memory_bytes
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from whisperctl.engines import Engine
 
 
-class FasterWhisperSession:
+class FasterWhisperSession(Closing):
     """One loaded model; see ``whisperctl.backend.Session``.
 
     Args:
@@ -106,17 +105,6 @@ class FasterWhisperSession:
     def close(self) -> None:
         """Release the model."""
         self._model = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _timed(
         self,

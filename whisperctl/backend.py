@@ -10,6 +10,7 @@ It is called with no arguments to give a ``Backend``. Only the chosen backend is
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -65,6 +66,25 @@ class BackendInfo:
     def available(self) -> bool:
         """Whether at least one runtime works here."""
         return any(runtime.available for runtime in self.runtimes)
+
+
+class Closing(ABC):
+    """What is closed at the end of a ``with`` block; a base for sessions and quantizers."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release everything; safe to call again."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 class Session(Protocol):

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
+from whisperctl.backend import Closing
 from whisperctl.errors import BackendError
 from whisperctl.models.layout import FTYPE_OF_QUANTIZATION, TYPE_OF_FTYPE
 from whisperctl_native import library
 
 
-class NativeQuantizer:
+class NativeQuantizer(Closing):
     """See ``whisperctl.backend.Quantizer``; there is nothing to hold or release."""
 
     def quantize(self, values: npt.NDArray[np.float32], type_name: str) -> bytes:
@@ -38,14 +37,3 @@ class NativeQuantizer:
 
     def close(self) -> None:
         """Nothing to do."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -7,14 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 import _pywhispercpp as pw
 from whisperctl import engine_thread, languages
-from whisperctl.backend import OnProgress, OnSegment
+from whisperctl.backend import Closing, OnProgress, OnSegment
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.memory import peak_memory_bytes
 from whisperctl.quoting import quoted
@@ -42,7 +41,7 @@ _STATE_FREED = -7
 """whisper_full failed and freed its state, which whisper_free would then free again."""
 
 
-class NativeSession:
+class NativeSession(Closing):
     """One loaded model; see ``whisperctl.backend.Session``.
 
     Raises:
@@ -89,17 +88,6 @@ class NativeSession:
         if self._busy.acquire(blocking=False):
             self._free()
             self._busy.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _transcribe(
         self,

@@ -73,6 +73,13 @@ class Guest(ABC):
         """Whether the guest has stopped running."""
         return self._ended.is_set()
 
+    def end(self) -> None:
+        """Let the guest end, or clear up after one that has."""
+        if self.ended:
+            self.kill()
+        else:
+            self.finish()
+
     def _on_stdout(self, data: bytes) -> None:
         self._partial += data
         if b"\n" not in data:  # a long line, which is not searched from its start every time

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
+from whisperctl.backend import Closing
 from whisperctl.errors import BackendError, GuestError
 from whisperctl_wasi import protocol
 from whisperctl_wasi.guest import Guest
@@ -18,7 +17,7 @@ from whisperctl_wasi.session import hello
 _POLL_S = 0.1
 
 
-class WasiQuantizer:
+class WasiQuantizer(Closing):
     """One sandbox for many requests; see ``whisperctl.backend.Quantizer``."""
 
     def __init__(self, guest_class: type[Guest], module: Module) -> None:
@@ -58,18 +57,4 @@ class WasiQuantizer:
         """End the sandbox; safe to call again."""
         guest, self._guest = self._guest, None
         if guest is not None:
-            if guest.ended:
-                guest.kill()
-            else:
-                guest.finish()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+            guest.end()

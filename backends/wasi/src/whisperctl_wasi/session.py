@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from whisperctl import languages
-from whisperctl.backend import OnProgress, OnSegment
+from whisperctl.backend import Closing, OnProgress, OnSegment
 from whisperctl.errors import BackendError, GuestError, ModelError, UsageError
 from whisperctl.memory import peak_memory_bytes
 from whisperctl.transcript import Segment, Timings, Transcript
@@ -51,7 +50,7 @@ def hello(guest: Guest) -> protocol.Event:
     raise GuestError(f"{guest.module.path.name} did not start within {_HELLO_TIMEOUT_S:.0f} s")
 
 
-class WasiSession:
+class WasiSession(Closing):
     """One model in one sandbox; see ``whisperctl.backend.Session``.
 
     A guest that does not stop when it is asked to is killed, and the next run starts another.
@@ -152,21 +151,7 @@ class WasiSession:
         self._closed = True
         guest, self._guest = self._guest, None
         if guest is not None:
-            if guest.ended:
-                guest.kill()
-            else:
-                guest.finish()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+            guest.end()
 
     def _start(self) -> None:
         guest = self._guest_class(self._module)
