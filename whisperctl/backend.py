@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from whisperctl.audio import Audio
     from whisperctl.decoding import DecodeOptions
+    from whisperctl.speech import Detection, VadOptions
 
 GROUP = "whisperctl.backends"
 
@@ -137,11 +138,71 @@ class Backend(Protocol):
         """Say what this backend is and whether it works here; never raises for a missing part."""
         ...
 
-    def open(self, model: Path, *, threads: int, runtime: str | None = None) -> Session:
+    def open(
+        self,
+        model: Path,
+        *,
+        threads: int,
+        runtime: str | None = None,
+        word_timestamps: bool = False,
+    ) -> Session:
         """Load a ggml model file.
 
         Args:
             model: a ggml model file, already recognised as whole.
+            threads: how many threads compute with, at least 1.
+            runtime: one of ``describe().runtimes``; ``None`` takes the first available one.
+            word_timestamps: prepare for runs that ask for word timestamps. A session opened
+                without this gives coarser ones, or none.
+
+        Raises:
+            BackendError: the runtime is unknown or unavailable, or the engine failed to start.
+            ModelError: the engine refused the model.
+        """
+        ...
+
+
+class Detector(Protocol):
+    """A loaded voice activity detector, for any number of recordings, one at a time.
+
+    ``close`` releases everything and may be called more than once.
+    """
+
+    def detect(self, samples: npt.NDArray[np.float32], options: VadOptions) -> Detection:
+        """Find speech; nothing lingers from earlier calls.
+
+        Args:
+            samples: float32, shape (n_samples,), [-1, 1], mono, 16 kHz.
+            options: what counts as speech.
+
+        Raises:
+            BackendError: the engine failed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the model and everything the engine holds."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+@runtime_checkable
+class DetectingBackend(Protocol):
+    """What a backend may offer besides: whisper.cpp's voice activity detection."""
+
+    def open_detector(self, model: Path, *, threads: int, runtime: str | None = None) -> Detector:
+        """Load a Silero model in ggml's format.
+
+        Args:
+            model: the model file.
             threads: how many threads compute with, at least 1.
             runtime: one of ``describe().runtimes``; ``None`` takes the first available one.
 

@@ -20,6 +20,10 @@ class DecodeOptions:
     temperature fallback off. A window fails when its mean token logprob is below
     ``logprob_threshold`` or its entropy is below ``entropy_threshold`` (a loop repeats few tokens,
     so its entropy is low). ``max_context`` limits the tokens of earlier text given to the decoder.
+    ``carry_initial_prompt`` gives the initial prompt to every window instead of the first alone.
+    ``suppress_nst`` keeps tokens that are no speech (brackets, notes) from being decoded,
+    ``suppress_regex`` those whose text matches (ECMAScript, as whisper-cli takes it).
+    ``word_timestamps`` asks for times of tokens and words.
 
     Raises:
         UsageError: a value is outside its range.
@@ -37,6 +41,10 @@ class DecodeOptions:
     initial_prompt: str = ""
     condition_on_previous_text: bool = True
     max_context: int | None = None
+    carry_initial_prompt: bool = False
+    suppress_nst: bool = False
+    suppress_regex: str = ""
+    word_timestamps: bool = False
 
     def __post_init__(self) -> None:
         # whisper.cpp has room for eight decoders (WHISPER_MAX_DECODERS) and aborts past that.

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from whisperctl.decoding import Task
 
 PHASES = ("load", "mel", "sample", "encode", "decode", "batchd", "prompt", "total")
 """whisper.cpp's phases, in the order ``whisper_print_timings`` prints them."""
@@ -18,10 +21,26 @@ class Token:
     """One decoded token: its id in the model's vocabulary, its bytes, and its probability.
 
     A token may hold part of a UTF-8 character, hence bytes: join tokens before decoding.
+    ``start_s`` and ``end_s`` are known when word timestamps were asked for and the engine can tell.
     """
 
     id: int
     data: bytes
+    probability: float
+    start_s: float | None = None
+    end_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A whole word with what clings to it: the space before it and the punctuation around it.
+
+    ``probability`` is the mean of its tokens'. The words of a segment, joined, are its text.
+    """
+
+    start_s: float
+    end_s: float
+    text: str
     probability: float
 
 
@@ -30,12 +49,19 @@ class Segment:
     """A stretch of speech: ``start_s`` to ``end_s`` seconds, and its text as the model wrote it.
 
     ``text`` keeps whisper.cpp's leading space; writers strip it where their format wants that.
+    ``words`` is empty unless word timestamps were asked for. ``speaker`` names who speaks, where
+    that is known. ``no_speech_probability`` is the model's own, of the window the segment is from;
+    ``temperature`` is that of the decoding that gave the text. ``None`` means not known.
     """
 
     start_s: float
     end_s: float
     text: str
     tokens: tuple[Token, ...] = ()
+    words: tuple[Word, ...] = ()
+    speaker: str | None = None
+    no_speech_probability: float | None = None
+    temperature: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +96,11 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """The result of one run over one recording."""
+    """The result of one run over one recording.
+
+    ``language`` is that of the speech, also when ``task`` is ``"translate"``. ``model`` is the file
+    it was made with, if any is known.
+    """
 
     segments: tuple[Segment, ...]
     language: str
@@ -78,6 +108,8 @@ class Transcript:
     timings: Timings = field(default_factory=Timings)
     language_probability: float | None = None
     system_info: str = ""
+    task: Task = "transcribe"
+    model: Path | None = None
 
     @property
     def text(self) -> str:

@@ -1,0 +1,71 @@
+"""Where in a recording somebody speaks: what a voice activity detector is asked and answers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from whisperctl.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+FRAME_S = 512 / 16_000
+"""Seconds of audio that each of a detection's probabilities is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class VadOptions:
+    """How speech is found; names and defaults are those of whisper.cpp's ``whisper_vad_params``.
+
+    ``threshold`` is the probability from which a frame counts as speech. Speech shorter than
+    ``min_speech_duration_ms`` is dropped, silence shorter than ``min_silence_duration_ms`` does not
+    end it, and speech longer than ``max_speech_duration_s`` is cut. ``speech_pad_ms`` is added at
+    both ends of each stretch.
+
+    Raises:
+        UsageError: a value is outside its range.
+    """
+
+    threshold: float = 0.5
+    min_speech_duration_ms: int = 250
+    min_silence_duration_ms: int = 100
+    max_speech_duration_s: float = math.inf
+    speech_pad_ms: int = 30
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.threshold < 1.0:
+            raise UsageError(f"VAD threshold must be between 0 and 1, not {self.threshold:g}")
+        for name, value in (
+            ("min speech duration", self.min_speech_duration_ms),
+            ("min silence duration", self.min_silence_duration_ms),
+            ("speech pad", self.speech_pad_ms),
+        ):
+            if not 0 <= value <= 60_000:
+                raise UsageError(f"VAD {name} must be from 0 to 60000 ms, not {value}")
+        if not self.max_speech_duration_s >= 1.0:
+            raise UsageError(
+                f"VAD max speech duration must be at least 1 s, not {self.max_speech_duration_s:g}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechSpan:
+    """A stretch in which somebody speaks, in seconds from the start of the samples."""
+
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detection:
+    """What a detector found.
+
+    ``spans`` are in order and do not overlap. ``probabilities``: float32, shape (n_frames,), that
+    there is speech in each stretch of ``FRAME_S`` seconds.
+    """
+
+    spans: tuple[SpeechSpan, ...]
+    probabilities: npt.NDArray[np.float32]
