@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whisperctl.cli import console
-from whisperctl.cli.options import DecodingFlags, Settings, with_decoding
+from whisperctl.cli.options import Settings, TranscribeFlags, with_flags
 from whisperctl.errors import AudioError, BackendError, OutputError, UsageError
 from whisperctl.formats import FORMATS
 from whisperctl.quoting import quoted
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 _ALL = "all"
 
 
-@with_decoding
+@with_flags
 def transcribe(
-    flags: DecodingFlags,
+    flags: TranscribeFlags,
     files: Annotated[
         list[str] | None,
         typer.Argument(
@@ -70,9 +70,6 @@ def transcribe(
             show_default="the current directory",
         ),
     ] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print segments and errors only.")
-    ] = False,
 ) -> None:
     """Print what is said in recordings, and write subtitles.
 
@@ -99,7 +96,7 @@ def transcribe(
     engine = engines.choose(backend, runtime)
     outputs = _prepare_outputs(sources, output_dir or Path(), formats)
     with ExitStack() as stack:
-        run = _Run(engine, settings, outputs, stack, quiet=quiet)
+        run = _Run(engine, settings, outputs, stack, quiet=flags.messages.quiet)
         failed = [source for source in sources if not run.one(source, several=len(sources) > 1)]
     if failed and len(sources) > 1:
         names = ", ".join(quoted(source) for source in failed)
