@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whisperctl.cli import console
+from whisperctl.cli.command import ConfiguredCommand
 from whisperctl.cli.options import DecodingFlags, with_flags
 from whisperctl.errors import UsageError
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from whisperctl.transcript import Segment
 
 _WIDE = 10_000
+
+
+class CompareCommand(ConfiguredCommand):
+    """``compare``, which compares every engine whatever ``transcribe`` is to use."""
+
+    apart = frozenset({"backend", "json"})
 
 
 @with_flags

@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whisperctl.cli.command import Command, Group
 from whisperctl.models.layout import FTYPE_OF_QUANTIZATION
 
 if TYPE_CHECKING:
     from whisperctl.models.progress import OnProgress
 
 app = typer.Typer(
+    cls=Group,
     rich_markup_mode=None,
     no_args_is_help=True,
     help="Get, shrink, keep and check the models that speech is transcribed with.",
 )
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_models(
     installed: Annotated[
         bool, typer.Option("--installed", help="Only the models that are here.")
@@ -53,7 +55,7 @@ def list_models(
     _print_table(("NAME", "SIZE", "LANGUAGES", "STATE"), rows)
 
 
-@app.command("pull")
+@app.command("pull", cls=Command)
 def pull_models(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Published models.")],
 ) -> None:
@@ -70,7 +72,7 @@ def pull_models(
         print(f"{name}: {state}, {result.path}")
 
 
-@app.command("import")
+@app.command("import", cls=Command)
 def import_model(
     path: Annotated[
         Path, typer.Argument(help="A ggml file, or a faster-whisper (CTranslate2) directory.")
@@ -89,7 +91,7 @@ def import_model(
     print(f"{result.name}: installed, {result.path}{note}")
 
 
-@app.command("quantize")
+@app.command("quantize", cls=Command)
 def quantize_model(
     model: Annotated[
         str, typer.Argument(metavar="NAME|PATH", help="A float16 or float32 model that is here.")
@@ -138,7 +140,7 @@ def quantize_model(
     print(f"{result.name}: installed, {result.path}{note}")
 
 
-@app.command("verify")
+@app.command("verify", cls=Command)
 def verify_models(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="All by default.")
@@ -162,7 +164,7 @@ def verify_models(
         raise typer.Exit(1)
 
 
-@app.command("path")
+@app.command("path", cls=Command)
 def print_path(name: Annotated[str, typer.Argument(help="A model that is here.")]) -> None:
     """Print where a model's file is."""
     from whisperctl.models import store
@@ -170,7 +172,7 @@ def print_path(name: Annotated[str, typer.Argument(help="A model that is here.")
     print(store.resolve(name))
 
 
-@app.command("rm")
+@app.command("rm", cls=Command)
 def remove_models(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Models that are here.")],
 ) -> None:

@@ -65,6 +65,7 @@ class DecodingFlags(Flags):
         Task,
         typer.Option(
             "--task",
+            metavar="transcribe|translate",
             help="Write what is said, or translate it into English.",
             rich_help_panel=topics.SPEECH,
         ),
