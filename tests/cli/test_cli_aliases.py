@@ -186,7 +186,7 @@ def assert_means(command: TranscribeCommand, spelling: str, ours: str) -> None:
     own = command.own()
     alias = next((a for a in ALIASES if typed[0].replace("_", "-") in a.names), None)
     if alias is not None:
-        result = rewrite(typed if len(typed) > 1 else typed + [sample(alias)], own)
+        result = rewrite(typed if len(typed) > 1 else [*typed, sample(alias)], own)
         assert ours in result or not alias.ours or ours == "FILE"
         return
     name = typed[0].replace("_", "-")

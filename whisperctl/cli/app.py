@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from whisperctl import __version__
-from whisperctl.cli import backends, compare, config, doctor, models, transcribe
+from whisperctl.cli import backends, compare, completion, config, doctor, models, transcribe
 from whisperctl.cli.command import Command, Group, TranscribeCommand
 
 app = typer.Typer(
@@ -54,3 +54,4 @@ app.add_typer(models.app, name="models")
 app.command("backends", cls=Command)(backends.backends)
 app.command("doctor", cls=Command)(doctor.doctor)
 app.add_typer(config.app, name="config")
+app.command("completion", cls=Command)(completion.completion)

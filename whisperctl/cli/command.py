@@ -143,6 +143,34 @@ class TranscribeCommand(ConfiguredCommand):
                 raise
         return super().parse_args(ctx, args)
 
+    def invoke(self, ctx: Context) -> Any:
+        """Run it, with what is said going where ``--verbose`` and ``--log-file`` want it."""
+        verbose, log_file = ctx.params["verbose"], ctx.params["log_file"]
+        if not verbose and log_file is None:
+            return super().invoke(ctx)
+        from whisperctl.cli import logs
+
+        with logs.messages(verbose=verbose, log_file=log_file):
+            self._say_options(ctx)
+            return super().invoke(ctx)
+
+    def _say_options(self, ctx: Context) -> None:
+        from whisperctl import __version__
+        from whisperctl.cli import logs
+
+        logs.ROOT.debug("whisperctl %s", __version__)
+        for option in self.options():
+            source = _source(ctx, option)
+            if source != "DEFAULT":
+                origin = {_ENVIRONMENT: "environment", _FILE: "file"}.get(source, "command line")
+                value = ctx.params[option.name]
+                logs.ROOT.debug(
+                    "option %s: %s (%s)",
+                    helping.long_name(option),
+                    ", ".join(map(str, value)) if isinstance(value, list | tuple) else value,
+                    origin,
+                )
+
     def own(self) -> Own:
         """What ``aliases`` has to know of its options."""
         from whisperctl.cli.aliases import Own

@@ -24,6 +24,7 @@ def result(text: str) -> None:
         raise
     except OSError as error:
         raise stdout_error(error) from error
+    _heard(text)
 
 
 def stdout_error(error: OSError) -> OutputError:
@@ -33,12 +34,14 @@ def stdout_error(error: OSError) -> OutputError:
 
 def note(text: str) -> None:
     """Tell the person something that is not the result."""
+    _heard(text)
     with suppress(OSError):
         print(f"whisperctl: {text}", file=sys.stderr, flush=True)
 
 
 def heading(text: str) -> None:
     """Say which of several recordings comes next."""
+    _heard(text)
     with suppress(OSError):
         print(f"==> {text} <==", file=sys.stderr, flush=True)
 
@@ -46,6 +49,13 @@ def heading(text: str) -> None:
 def error(text: str) -> None:
     """Say that something failed, while the rest goes on."""
     note(f"error: {' '.join(text.split())}")
+
+
+def _heard(text: str) -> None:
+    """Keep it in the log file too, if there may be one: only then is the module loaded."""
+    logs = sys.modules.get("whisperctl.cli.logs")
+    if logs is not None:
+        logs.heard(text)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whisperctl.cli import completion
 from whisperctl.cli.command import Command, Group
 from whisperctl.models.layout import FTYPE_OF_QUANTIZATION
 
@@ -57,7 +58,12 @@ def list_models(
 
 @app.command("pull", cls=Command)
 def pull_models(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Published models.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...", help="Published models.", autocompletion=completion.published_models
+        ),
+    ],
 ) -> None:
     """Download published models and check their hashes."""
     from whisperctl.models import catalog
@@ -94,10 +100,20 @@ def import_model(
 @app.command("quantize", cls=Command)
 def quantize_model(
     model: Annotated[
-        str, typer.Argument(metavar="NAME|PATH", help="A float16 or float32 model that is here.")
+        str,
+        typer.Argument(
+            metavar="NAME|PATH",
+            help="A float16 or float32 model that is here.",
+            autocompletion=completion.installed_models,
+        ),
     ],
     type_name: Annotated[
-        str, typer.Argument(metavar="TYPE", help=f"One of {', '.join(FTYPE_OF_QUANTIZATION)}.")
+        str,
+        typer.Argument(
+            metavar="TYPE",
+            help=f"One of {', '.join(FTYPE_OF_QUANTIZATION)}.",
+            autocompletion=completion.quantizations,
+        ),
     ],
     name: Annotated[
         str | None, typer.Option(help="What to call it.", show_default="the model's name and TYPE")
@@ -109,6 +125,7 @@ def quantize_model(
             "--backend",
             "-b",
             metavar="NAME[/RUNTIME]",
+            autocompletion=completion.engines,
             help="Backend to compute with.",
             show_default="wasi, or the first that works",
         ),
@@ -143,7 +160,10 @@ def quantize_model(
 @app.command("verify", cls=Command)
 def verify_models(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="All by default.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...", help="All by default.", autocompletion=completion.installed_models
+        ),
     ] = None,
 ) -> None:
     """Compare models with their published hashes.
@@ -165,7 +185,12 @@ def verify_models(
 
 
 @app.command("path", cls=Command)
-def print_path(name: Annotated[str, typer.Argument(help="A model that is here.")]) -> None:
+def print_path(
+    name: Annotated[
+        str,
+        typer.Argument(help="A model that is here.", autocompletion=completion.installed_models),
+    ],
+) -> None:
     """Print where a model's file is."""
     from whisperctl.models import store
 
@@ -174,7 +199,14 @@ def print_path(name: Annotated[str, typer.Argument(help="A model that is here.")
 
 @app.command("rm", cls=Command)
 def remove_models(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Models that are here.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...",
+            help="Models that are here.",
+            autocompletion=completion.installed_models,
+        ),
+    ],
 ) -> None:
     """Delete models."""
     from whisperctl.models.store import Store

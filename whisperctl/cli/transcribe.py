@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whisperctl.cli import console
-from whisperctl.cli.options import Settings, TranscribeFlags, with_flags
+from whisperctl.cli import completion, console
+from whisperctl.cli.options import MessageFlags, Settings, TranscribeFlags, topics, with_flags
 from whisperctl.errors import AudioError, BackendError, OutputError, UsageError
 from whisperctl.formats import FORMATS
 from whisperctl.quoting import quoted
@@ -44,12 +45,19 @@ def transcribe(
             "-b",
             metavar="NAME[/RUNTIME]",
             help="Backend to use.",
+            autocompletion=completion.engines,
+            rich_help_panel=topics.ENGINE,
             show_default="native, or the first that works",
         ),
     ] = None,
     runtime: Annotated[
         str | None,
-        typer.Option(help="The backend's runtime.", show_default="the first that works"),
+        typer.Option(
+            help="The backend's runtime.",
+            show_default="the first that works",
+            autocompletion=completion.runtimes,
+            rich_help_panel=topics.ENGINE,
+        ),
     ] = None,
     output_format: Annotated[
         list[str] | None,
@@ -57,6 +65,8 @@ def transcribe(
             "--output-format",
             "-f",
             metavar="FORMAT",
+            autocompletion=completion.formats,
+            rich_help_panel=topics.OUTPUT,
             help=f"Write files as well: {', '.join(FORMATS)}, or {_ALL}; several with commas.",
         ),
     ] = None,
@@ -66,6 +76,7 @@ def transcribe(
             "--output-dir",
             "-o",
             metavar="DIRECTORY",
+            rich_help_panel=topics.OUTPUT,
             help="Where the files go; made if it is missing.",
             show_default="the current directory",
         ),
@@ -96,7 +107,7 @@ def transcribe(
     engine = engines.choose(backend, runtime)
     outputs = _prepare_outputs(sources, output_dir or Path(), formats)
     with ExitStack() as stack:
-        run = _Run(engine, settings, outputs, stack, quiet=flags.messages.quiet)
+        run = _Run(engine, settings, outputs, stack, messages=flags.messages)
         failed = [source for source in sources if not run.one(source, several=len(sources) > 1)]
     if failed and len(sources) > 1:
         names = ", ".join(quoted(source) for source in failed)
@@ -115,13 +126,14 @@ class _Run:
         outputs: Sequence[PlannedOutput],
         stack: ExitStack,
         *,
-        quiet: bool,
+        messages: MessageFlags,
     ) -> None:
         self._engine = engine
         self._settings = settings
         self._outputs = outputs
         self._stack = stack
-        self._quiet = quiet
+        self._messages = messages
+        self._quiet = messages.quiet
         self._session: Session | None = None
 
     def one(self, source: str, *, several: bool) -> bool:
@@ -162,15 +174,21 @@ class _Run:
         return self._session
 
     def _transcribe(self, session: Session, recording: Audio) -> Transcript:
+        from whisperctl.cli import logs
         from whisperctl.formats import console as lines
 
-        def on_segment(segment: Segment) -> None:
-            console.result(lines.line(segment))
+        colors = logs.colored(self._messages.print_colors, sys.stdout)
 
-        with console.progress(recording.source, wanted=not self._quiet) as on_progress:
+        def on_segment(segment: Segment) -> None:
+            console.result(lines.line(segment, times=self._messages.timestamps, colors=colors))
+
+        with console.progress(
+            recording.source, wanted=not (self._quiet or self._messages.verbose)
+        ) as on_progress:
             transcript = session.transcribe(
                 recording, self._settings.decoding, on_segment=on_segment, on_progress=on_progress
             )
+        logs.timings(transcript)
         if not self._quiet:
             self._report(recording, transcript)
         return transcript
