@@ -48,17 +48,14 @@ def answer(command: TyperGroup, instruction: str) -> int:
     import contextlib
     import io
 
-    from typer.completion import (
-        completion_init,  # type: ignore[attr-defined]  # what add_completion=True would call
-        shell_complete,
-    )
+    from typer import completion as typers
 
     printed = io.StringIO()
     code = 1
     try:
-        completion_init()
+        typers.completion_init()  # type: ignore[attr-defined]  # as add_completion=True does
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
-            code = shell_complete(command, {}, _PROGRAM, COMPLETION_VARIABLE, instruction)
+            code = typers.shell_complete(command, {}, _PROGRAM, COMPLETION_VARIABLE, instruction)
     except SystemExit as exit_:  # fish is answered by the exit code alone
         code = exit_.code if isinstance(exit_.code, int) else 1
     except Exception:  # nothing to complete is all that a shell can be told
