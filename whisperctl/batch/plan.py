@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from whisperctl.batch import journal
 from whisperctl.batch.job import Job, Results
 from whisperctl.batch.sources import Recording
-from whisperctl.errors import OutputError, UsageError
+from whisperctl.decoding import DecodeOptions
+from whisperctl.errors import OutputError
+from whisperctl.formats.layout import SubtitleOptions
 from whisperctl.languages import LANGUAGES
 from whisperctl.output import PlannedOutput, output_path, plan_outputs, remove_leftovers
 from whisperctl.quoting import quoted
@@ -49,6 +51,7 @@ def plan(job: Job, recordings: Sequence[Recording]) -> list[Planned]:
             template=results.template,
             folders=[recording.folder for recording in recordings],
             language=results.language,
+            makes_directory=True,
         ):
             outputs.setdefault(output.source, []).append(output)
     planned = []
@@ -85,11 +88,19 @@ def is_there(results: Results, recording: Recording, output: PlannedOutput) -> b
 
 
 def prepare(job: Job, planned: Sequence[Planned]) -> None:
-    """Make the directory for results, and clear away what killed runs left.
+    """Make the directory for results, and clear away what earlier runs left and nobody needs.
 
     Raises:
         OutputError: the directory cannot be made.
     """
+    if job.results.formats and not job.results.to_stdout:
+        try:
+            job.results.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"{quoted(job.results.directory)} cannot be made a directory for the results "
+                f"({error.strerror or error}): choose another with --output-dir"
+            ) from error
     journal.prune()
     if not job.resume:
         journal.forget(job, [item.recording for item in planned if not item.skip])
@@ -97,31 +108,26 @@ def prepare(job: Job, planned: Sequence[Planned]) -> None:
         remove_leftovers(folder)
 
 
-def check_directory(directory: Path) -> None:
-    """Make the directory that results go to.
+def with_language(
+    results: Results, model: Path, decoding: DecodeOptions, subtitles: SubtitleOptions
+) -> Results:
+    """The same results with their language, if it is known before the run, and their layout.
 
     Raises:
-        OutputError: it cannot be made.
+        ModelError: the model is no ggml file.
+        UsageError: the model does not know the language.
     """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{quoted(directory)} cannot be made a directory for the results "
-            f"({error.strerror or error}): choose another with --output-dir"
-        ) from error
+    from whisperctl import languages
+    from whisperctl.models import ggml
 
-
-def check_one(recordings: Sequence[Recording], results: Results) -> None:
-    """Check that what goes to standard output is one thing.
-
-    Raises:
-        UsageError: several formats would go there.
-    """
-    if results.to_stdout and len(results.formats) != 1:
-        raise UsageError(
-            'standard output takes one format: give one --output-format with --output "-"'
-        )
+    info = ggml.inspect(model)
+    if decoding.task == "translate" or not info.multilingual:
+        language = "en"
+    elif decoding.language == languages.AUTO:
+        language = ""
+    else:
+        language = languages.resolve(decoding.language, True, decoding.task)
+    return replace(results, language=language, subtitles=subtitles)
 
 
 def label(recording: Recording) -> str:

@@ -6,12 +6,12 @@ certain, and for several at once; else this process does the work, which takes t
 
 from __future__ import annotations
 
+import os
 import queue
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TypeVar
 
 from whisperctl.batch import events, task
@@ -188,6 +188,8 @@ class _Pool:
                 process.kill()
 
 
-def share_threads(job: Job, jobs: int, processors: int) -> Job:
-    """The same job with its share of the processors, at most as many threads as it had."""
-    return replace(job, threads=max(1, min(job.threads, processors // jobs)))
+def share_of_threads(threads: int, jobs: int) -> int:
+    """Threads for each of several recordings at once, if one alone would have ``threads``."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    n_processors = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    return max(1, min(threads, n_processors // jobs))
