@@ -128,7 +128,7 @@ def test_folders_keep_equal_names_apart_and_need_not_exist(tmp_path: Path) -> No
 
 
 def test_two_formats_need_two_names(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="formats txt and srt of .* put {ext} into the output"):
+    with pytest.raises(UsageError, match=r"formats txt and srt of .* put {ext} into the output"):
         plan_outputs(["a.wav"], tmp_path, ["txt", "srt"], template="{stem}")
 
 

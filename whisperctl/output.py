@@ -116,6 +116,7 @@ def plan_outputs(
     template: str = TEMPLATE,
     folders: Sequence[str] = (),
     language: str = "",
+    makes_directory: bool = False,
 ) -> list[PlannedOutput]:
     """Name every file that a run will write, before it spends time on anything.
 
@@ -128,6 +129,7 @@ def plan_outputs(
         template: how to name the files, as for ``output_path``.
         folders: for each source the path below ``directory``; none at all is none for any.
         language: of all recordings, if it is known before they are transcribed.
+        makes_directory: ``directory`` need not be there yet either.
 
     Raises:
         UsageError: two files would get one name, one would replace a recording to be read, or the
@@ -165,7 +167,7 @@ def plan_outputs(
                     f"formats {other.format} and {fmt} of {quoted(source)} would both be written "
                     f"to {quoted(path)}: put {{ext}} into the output name"
                 )
-            _check_place(path, directory)
+            _check_place(path, None if makes_directory else directory)
     return list(planned.values())
 
 
@@ -291,6 +293,8 @@ def _cannot(path: Path, reason: str) -> OutputError:
 
 
 def _no_directory(place: Path) -> str:
+    if _status(place) is not None:
+        return f"{quoted(place)} is not a directory; choose another"
     return f"there is no directory {quoted(place)}; create it or choose another"
 
 

@@ -24,7 +24,7 @@ VARIABLE = "WHISPERCTL_CONFIG"
 PREFIX = "WHISPERCTL_"
 
 OTHER_VARIABLES = frozenset(
-    f"{PREFIX}{name}" for name in ("MODELS", "CACHE", "DEBUG", "WASI_VARIANT", "CONFIG")
+    f"{PREFIX}{name}" for name in ("MODELS", "CACHE", "DEBUG", "STATE", "WASI_VARIANT", "CONFIG")
 )
 """Variables that are no options."""
 
