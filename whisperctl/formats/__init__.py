@@ -40,3 +40,9 @@ def writer(name: str) -> Writer:
     close = get_close_matches(name, FORMATS, n=1)
     hint = f'did you mean "{close[0]}"?' if close else f"choose from {', '.join(FORMATS)}"
     raise UsageError(f'format "{name}" is unknown; {hint}')
+
+
+def extension(name: str) -> str:
+    """What the names of files in the format called ``name`` end in."""
+    writer(name)
+    return name
