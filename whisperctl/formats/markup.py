@@ -58,6 +58,27 @@ def width(text: str) -> int:
     return len(unstyled(text))
 
 
+def tidied(text: str) -> str:
+    """``text`` with every style begun once and ended once, those inside another first."""
+    running: list[str] = []
+    result: list[str] = []
+    for part in re.split(f"({_STYLE_MARKS.pattern})", text):
+        if part in STYLES:
+            if part in running:
+                continue
+            running.append(part)
+        elif _STYLE_MARKS.fullmatch(part):
+            begun = next((style for style in running if STYLES[style] == part), None)
+            if begun is None:
+                continue
+            inner = running[running.index(begun) + 1 :]
+            running = [*running[: running.index(begun)], *inner]
+            # What was begun inside ends first and begins again.
+            part = "".join(STYLES[style] for style in reversed(inner)) + part + "".join(inner)
+        result.append(part)
+    return "".join(result) + "".join(STYLES[style] for style in reversed(running))
+
+
 def closed(texts: Iterable[str]) -> list[str]:
     """Consecutive parts of a text, with styles that run over a cut ended there and begun again."""
     result = []
