@@ -96,7 +96,7 @@ def _parsed(data: bytes, fmt: str | None, name: str) -> Subtitles:
         raise SubtitleError(f"{name} is not {fmt}: {error}") from error
     if not segments and _holds_something(text, fmt):
         raise SubtitleError(f"{name} is not {fmt}: no cue was found in it")
-    notes = ()
+    notes: tuple[str, ...] = ()
     if encoded == "windows-1252":
         notes = (f"{name} is not UTF-8: it was read as Windows-1252; check its accents",)
     return Subtitles(tuple(segments), fmt, language, notes)

@@ -49,9 +49,8 @@ def read_json(text: str) -> tuple[list[Segment], str]:
             language = str(result.get("language", "")) if isinstance(result, dict) else ""
             return [_whisper_cpp(item) for item in document["transcription"]], language
         if isinstance(document.get("segments"), list):
-            language = document.get("language")
             segments = [_openai(item) for item in document["segments"]]
-            return segments, language if isinstance(language, str) else ""
+            return segments, str(document.get("language") or "")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError("a segment has no start, end or text") from error
     raise ValueError('it has neither "segments" (openai-whisper) nor "transcription" (whisper.cpp)')
@@ -63,7 +62,7 @@ def _rows(rows: Iterator[list[str]]) -> list[Segment]:
         return []
     if header not in (["start", "end", "text"], ["start", "end", "speaker", "text"]):
         raise ValueError("its first line is not start, end, text")
-    segments = []
+    segments: list[Segment] = []
     for row in rows:
         if len(row) != len(header):
             raise ValueError(f"row {len(segments) + 2} has {len(row)} columns, not {len(header)}")
