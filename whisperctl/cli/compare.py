@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whisperctl.cli import console
-from whisperctl.cli.options import DecodingFlags, with_decoding
+from whisperctl.cli.options import DecodingFlags, with_flags
 from whisperctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _WIDE = 10_000
 
 
-@with_decoding
+@with_flags
 def compare(
     flags: DecodingFlags,
     file: Annotated[
