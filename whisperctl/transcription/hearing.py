@@ -8,6 +8,7 @@ neither is text that the model itself does not believe in.
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from whisperctl.audio import SAMPLE_RATE
@@ -23,11 +24,20 @@ if TYPE_CHECKING:
 HEARD = 0.25
 """Silero's probability from which a frame may be speech: half of what makes it speech."""
 
+_FRAMES = 5
+_WITHIN = 31
+"""So many such frames within a second are somebody speaking. Silence, noise and hum have none, chords
+and arpeggios up to two in twenty seconds; speech at -46 dB, or under noise or music as loud as
+itself, has twenty and more in most seconds."""
+
 _MARGIN_S = 0.3
 """A segment's times are this inexact."""
 
 _SILENT = 1e-4
 """The largest sample of what nobody can hear: three steps of 16 bits."""
+
+_ASIDE = re.compile(r"\s*(?:[\[(*♪♫].*[\])*♪♫]|[♪♫]+)\s*", re.DOTALL)
+"""What a model writes of what is no speech: "[Music]", "(water running)", "*sighs*"."""
 
 _UNHEARD = 0.6
 _DOUBTFUL = -0.7
@@ -55,7 +65,7 @@ class Hearing:
     def anything(self) -> bool:
         """Whether there may be speech anywhere in the piece."""
         if self._detection is not None:
-            return bool((self._detection.probabilities > HEARD).any())
+            return _speech_in(self._detection.probabilities)
         return self._loudest(0, len(self._samples)) > _SILENT
 
     def supports(self, segment: Segment) -> bool:
@@ -65,10 +75,11 @@ class Hearing:
         if self._detection is not None:
             first = max(0, math.floor(start_s / FRAME_S))
             frames = self._detection.probabilities[first : max(0, math.ceil(end_s / FRAME_S))]
-            # What lies beyond the last frame is a rest that is too short for the detector.
-            return not len(frames) or bool((frames > HEARD).any())
+            return not len(frames) or _speech_in(frames)  # without frames, nobody knows
         first = max(0, math.floor(start_s * SAMPLE_RATE))
         if self._loudest(first, max(first, math.ceil(end_s * SAMPLE_RATE))) <= _SILENT:
+            return False
+        if _ASIDE.fullmatch(segment.text):
             return False
         unheard = (segment.no_speech_probability or 0.0) > _UNHEARD
         return not (unheard and _log_probability(segment) < _DOUBTFUL)
@@ -76,6 +87,16 @@ class Hearing:
     def _loudest(self, start: int, end: int) -> float:
         part = self._samples[start:end]
         return max(float(part.max()), -float(part.min())) if len(part) else math.inf
+
+
+def _speech_in(probabilities: NDArray[np.float32]) -> bool:
+    """Whether enough frames of any second may be speech; of fewer frames, as many as there are."""
+    import numpy as np
+
+    n = len(probabilities)
+    sums = np.cumsum(np.concatenate([np.zeros(1), probabilities > HEARD]))
+    width = min(n, _WITHIN)
+    return n > 0 and bool((sums[width:] - sums[: n + 1 - width] >= min(_FRAMES, n)).any())
 
 
 def _log_probability(segment: Segment) -> float:

@@ -58,7 +58,7 @@ class Loop:
     def text(self) -> str:
         """What is repeated."""
         text = "".join(segment.text for segment in self.cycle).strip()
-        return _repeated(text) if self.within else text
+        return _repeated(text).strip() if self.within else text
 
     @property
     def proof_s(self) -> tuple[float, float]:
@@ -165,11 +165,6 @@ def once(segment: Segment) -> Segment:
     if kept < len(segment.text):
         return replace(segment, text=segment.text[:kept], tokens=(), words=())
     return segment
-
-
-def plausible(segment: Segment) -> bool:
-    """Whether somebody can say so much in so little time."""
-    return not _too_fast((segment,))
 
 
 def _without_copies(items: Sequence[object]) -> int:

@@ -36,8 +36,6 @@ def loop_line(loop: Resolved, at_s: float) -> str:
     where = f'a repetition loop at {clock(at_s)} ("{text}")'
     if not loop.given_up:
         return f"{where} was decoded again"
-    if loop.kept:
-        return f"{where} comes again at every temperature, and may be real: it is kept"
     return f"{where} comes again at every temperature: one copy of it is kept"
 
 

@@ -11,7 +11,7 @@ from whisperctl.audio import SAMPLE_RATE, Audio
 from whisperctl.backend import OnSegment, Session
 from whisperctl.decoding import DecodeOptions
 from whisperctl.transcript import Segment, Timings
-from whisperctl.transcription.loops import Loop, LoopGuard, once, plausible
+from whisperctl.transcription.loops import Loop, LoopGuard, once
 from whisperctl.transcription.prompts import tail
 from whisperctl.transcription.timings import TimingsSum
 
@@ -38,15 +38,13 @@ OnLoop = Callable[["Resolved"], None]
 class Resolved:
     """What became of a loop; times are seconds from the piece's first sample.
 
-    ``given_up`` says that it repeated itself at every temperature, ``kept`` that the text was left
-    all the same, since it can be speech.
+    ``given_up`` says that it repeated itself at every temperature, and one copy is left.
     """
 
     start_s: float
     end_s: float
     text: str
     given_up: bool = False
-    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,9 +230,8 @@ class _Pass:
             self._on_loop(Resolved(start_s, end_s, loop.text, given_up=True))
             return end_s
         segment = loop.copies[0]
-        keep = plausible(segment)
-        self._give([segment if keep else once(segment)])
-        self._on_loop(Resolved(start_s, segment.end_s, loop.text, given_up=True, kept=keep))
+        self._give([once(segment)])
+        self._on_loop(Resolved(start_s, segment.end_s, loop.text, given_up=True))
         return segment.end_s
 
     def _try(self, start_s: float, end_s: float, temperature: float) -> list[Segment] | None:
