@@ -33,14 +33,16 @@ def list_models(
 ) -> None:
     """List published models and those that are here."""
     from whisperctl.errors import ModelError
-    from whisperctl.models import catalog, ggml
+    from whisperctl.models import catalog, ggml, kinds
     from whisperctl.models.store import Store
 
     store = Store()
-    here = store.installed()
+    here = store.all_installed()
+    detectors = [*([] if installed else catalog.DETECTORS), *store.detectors()]
+    names = [*([] if installed else catalog.MODELS), *store.installed(), *detectors]
     rows = []
-    for name in dict.fromkeys([*([] if installed else catalog.MODELS), *here]):
-        published = catalog.MODELS.get(name)
+    for name in dict.fromkeys(names):
+        published = catalog.published(name)
         size_bytes = published.size_bytes if published else 0
         n_languages = published.n_languages if published else 0
         state = ""
@@ -48,11 +50,13 @@ def list_models(
             path = store.path_of(name)
             size_bytes = path.stat().st_size
             try:
-                n_languages = ggml.inspect(path).n_languages
+                info = kinds.inspect(path)
+                n_languages = info.n_languages if isinstance(info, ggml.ModelInfo) else 0
                 state = "installed"
             except ModelError:
                 state = "damaged"
-        rows.append((name, _size(size_bytes), _languages(n_languages), state))
+        use = "detects speech" if name in detectors else _languages(n_languages)
+        rows.append((name, _size(size_bytes), use, state))
     _print_table(("NAME", "SIZE", "LANGUAGES", "STATE"), rows)
 
 
@@ -65,17 +69,38 @@ def pull_models(
         ),
     ],
 ) -> None:
-    """Download published models and check their hashes."""
+    """Download published models and check their hashes.
+
+    The small model that detects speech, silero, comes along with the first.
+    """
     from whisperctl.models import catalog
     from whisperctl.models.pull import pull
+    from whisperctl.models.store import Store
 
-    for name in names:  # before any work, so that a slip of the pen shows at once
-        catalog.find(name)
+    # Before any work, so that a slip of the pen shows at once.
+    names = [catalog.find(name).name for name in names]
     for name in dict.fromkeys(names):
         with _progress() as on_progress:
             result = pull(name, on_progress=on_progress)
         state = "installed" if result.new else "already here"
         print(f"{name}: {state}, {result.path}")
+    if not Store().detectors():
+        _pull_detector()
+
+
+def _pull_detector() -> None:
+    """Get the model that detects speech for somebody who asked for another one."""
+    from whisperctl.errors import ModelError
+    from whisperctl.models import catalog
+    from whisperctl.models.pull import pull
+
+    try:
+        with _progress() as on_progress:
+            result = pull(catalog.DETECTOR.name, on_progress=on_progress)
+    except ModelError as error:
+        print(f"note: the model that detects speech is not here: {error}", file=sys.stderr)
+        return
+    print(f"{result.name}: installed, {result.path} (detects speech)")
 
 
 @app.command("import", cls=Command)
@@ -192,9 +217,12 @@ def print_path(
     ],
 ) -> None:
     """Print where a model's file is."""
-    from whisperctl.models import store
+    from whisperctl.models import kinds
+    from whisperctl.models.store import Store
 
-    print(store.resolve(name))
+    path = Store().locate(name)
+    kinds.inspect(path)
+    print(path)
 
 
 @app.command("rm", cls=Command)
@@ -214,6 +242,7 @@ def remove_models(
     store = Store()
     for name in names:
         store.require(name)
+    names = [store.meant(name) for name in names]
     for name in dict.fromkeys(names):
         print(f"{name}: removed, {store.remove(name)}")
 

@@ -1,9 +1,11 @@
 """The published whisper.cpp models: names, sizes, hashes, and the hub repository of each.
 
-Names are those of whisper.cpp's ``models/download-ggml-model.sh``, and four more that the hub has.
+Names are those of whisper.cpp's ``models/download-ggml-model.sh``, and four more that the hub has;
+that of the model which detects speech is from ``models/download-vad-model.sh``.
 SHA-1 hashes are those of the table on the hub's page of ``ggerganov/whisper.cpp``, of which the one
 in whisper.cpp's ``models/README.md`` is a part. Sizes follow from the file format (``layout``); the
-tables state them rounded.
+tables state them rounded. No table has the speech detector; its hash is that of the copy which
+whisper.cpp's own tests run on, and others pin the hub's file by the same one.
 """
 
 from __future__ import annotations
@@ -16,12 +18,16 @@ from whisperctl.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class CatalogModel:
-    """A published model; ``sha1`` would be ``None`` were no hash of it published."""
+    """A published model; ``sha1`` would be ``None`` were no hash of it published.
+
+    One that ``detects_speech`` does that alone, and cannot transcribe.
+    """
 
     name: str
     size_bytes: int
     sha1: str | None
     repository: str = "ggerganov/whisper.cpp"
+    detects_speech: bool = False
 
     @property
     def file_name(self) -> str:
@@ -30,7 +36,9 @@ class CatalogModel:
 
     @property
     def n_languages(self) -> int:
-        """How many languages it knows; Cantonese came with large-v3."""
+        """How many languages it knows, 0 if it has no words; Cantonese came with large-v3."""
+        if self.detects_speech:
+            return 0
         if ".en" in self.name:
             return 1
         return 100 if "-v3" in self.name else 99
@@ -79,26 +87,52 @@ _MODELS = (
 )
 
 MODELS = {model.name: model for model in _MODELS}
-"""Every published model by its name, small to large."""
+"""Every published model that transcribes, by its name, small to large."""
 
-_BY_SHA1 = {model.sha1: model for model in _MODELS if model.sha1}
+DETECTOR = CatalogModel(
+    "silero-v6.2.0",
+    885_098,
+    "470e5d9d094ddba2f0a512cecc3732a252188abd",
+    "ggml-org/whisper-vad",
+    detects_speech=True,
+)
+"""The published model that detects speech."""
+
+DETECTORS = {DETECTOR.name: DETECTOR}
+"""It by its name, apart from ``MODELS`` because it transcribes nothing."""
+
+ALIASES = {"silero": DETECTOR.name}
+"""Other names of published models."""
+
+_BY_SHA1 = {model.sha1: model for model in (*_MODELS, DETECTOR) if model.sha1}
 
 
 def find(name: str) -> CatalogModel:
-    """The published model called ``name``.
+    """The published model called ``name``, whether it transcribes or not.
 
     Raises:
         ModelError: there is none; the message names the nearest.
     """
-    try:
-        return MODELS[name]
-    except KeyError as error:
-        raise unknown(name) from error
+    model = published(name)
+    if model is None:
+        raise unknown(name)
+    return model
+
+
+def published(name: str) -> CatalogModel | None:
+    """The published model called ``name``, if there is one, whether it transcribes or not."""
+    name = canonical(name)
+    return MODELS.get(name) or DETECTORS.get(name)
+
+
+def canonical(name: str) -> str:
+    """What an alias stands for; any other name stands for itself."""
+    return ALIASES.get(name, name)
 
 
 def unknown(name: str, others: tuple[str, ...] = ()) -> ModelError:
     """The error for a name that is neither in the catalog nor among ``others``."""
-    known = [*others, *MODELS]
+    known = [*others, *MODELS, *DETECTORS, *ALIASES]
     close = difflib.get_close_matches(name, known, n=1) or [n for n in known if name and name in n]
     if close:
         return ModelError(f'model "{name}" is unknown; did you mean "{close[0]}"?')

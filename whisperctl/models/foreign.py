@@ -4,9 +4,13 @@ from __future__ import annotations
 
 HEAD_BYTES = 512
 
+_SILERO = (
+    "a Silero VAD model, which detects speech and cannot transcribe: name a Whisper model "
+    '("whisperctl models pull base" gets one)'
+)
 _SIGNATURES = (
     (b"GGUF", "a gguf file, of which whisper.cpp reads none"),
-    (b"lmgg\x0a\x00\x00\x00silero", "a Silero VAD ggml model, which detects speech only"),
+    (b"lmgg\x0a\x00\x00\x00silero", _SILERO),
     (b"ggjt", "a llama.cpp model"),
     (b"tjgg", "a llama.cpp model"),
     (b"fmgg", "a llama.cpp model"),

@@ -7,7 +7,6 @@ one first. The weights are passed over, not read, so even the largest model take
 from __future__ import annotations
 
 import os
-import stat
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import BinaryIO, NoReturn
 
 from whisperctl.errors import ModelError
 from whisperctl.models import foreign
+from whisperctl.models.files import reading
 from whisperctl.models.layout import (
     FIRST_MULTILINGUAL_VOCAB,
     FTYPE_PER_VERSION,
@@ -65,26 +65,8 @@ def inspect(path: Path) -> ModelInfo:
         ModelError: it cannot be read, is something else, or is truncated or otherwise damaged; the
             message says which.
     """
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            hint = (
-                "import it with: whisperctl models import"
-                if (path / "model.bin").exists()
-                else "name a ggml file"
-            )
-            raise ModelError(f"{quoted(path)} is a directory, not a model file: {hint}")
-        if not stat.S_ISREG(mode):
-            raise ModelError(f"{quoted(path)} is not a file: name a ggml file")
-        with path.open("rb") as file:
-            return _Walk(path, file).run()
-    except FileNotFoundError as error:
-        raise ModelError(f"{quoted(path)} does not exist: check the name") from error
-    except PermissionError as error:
-        raise ModelError(f"{quoted(path)} may not be read: check its permissions") from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ModelError(f"{quoted(path)} cannot be read: {reason}") from error
+    with reading(path) as file:
+        return _Walk(path, file).run()
 
 
 class _Walk:

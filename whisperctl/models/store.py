@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from whisperctl.errors import ModelError
-from whisperctl.models import catalog, ggml
+from whisperctl.models import catalog, ggml, silero
 from whisperctl.models.progress import OnProgress, ignore
 from whisperctl.quoting import quoted
 
@@ -63,23 +63,35 @@ class Store:
     def resolve(self, name_or_path: str | os.PathLike[str]) -> Path:
         """See the module's ``resolve``."""
         text = os.fspath(name_or_path)
-        path = self._find(text)
+        if catalog.published(text) and self.meant(text) in catalog.DETECTORS:
+            raise ModelError(
+                f'model "{text}" detects speech and cannot transcribe: name a Whisper model '
+                '("whisperctl models pull base" gets one)'
+            )
+        path = self.locate(text)
         ggml.inspect(path)
         return path
 
-    def _find(self, text: str) -> Path:
+    def locate(self, text: str) -> Path:
+        """The file that a name or path stands for, of whatever kind, whole or not.
+
+        A path is given back unseen. Of both rules see the module's ``resolve``.
+
+        Raises:
+            ModelError: the model is unknown or not pulled yet.
+        """
         separators = {os.sep, os.altsep} - {None}
         if text.endswith(".bin") or any(s in text for s in separators if s):
             return Path(text).expanduser()
-        if _NAME.fullmatch(text) and self.path_of(text).exists():
-            return self.path_of(text)
-        if text in catalog.MODELS:
+        if _NAME.fullmatch(text) and (path := self.path_of(self.meant(text))).exists():
+            return path
+        if catalog.published(text):
             raise ModelError(
                 f'model "{text}" is not here yet: run "whisperctl models pull {text}" first'
             )
         if text and Path(text).exists():
             return Path(text)
-        raise catalog.unknown(text, tuple(self.installed()))
+        raise catalog.unknown(text, tuple(self.all_installed()))
 
     def path_of(self, name: str) -> Path:
         """Where the model called ``name`` is, or would be.
@@ -94,14 +106,33 @@ class Store:
             )
         return self.directory / f"ggml-{name}.bin"
 
+    def meant(self, name: str) -> str:
+        """What an alias stands for, unless a model here has it for its name."""
+        return name if self.path_of(name).exists() else catalog.canonical(name)
+
     def installed(self) -> list[str]:
-        """Names of the models here, whole or not: the published first, in the catalog's order."""
+        """Names of the models here that transcribe, whole or not.
+
+        The published come first, in the catalog's order. Those that detect speech are not among
+        them: see ``detectors``.
+        """
+        return [name for name in self.all_installed() if not self._detects_speech(name)]
+
+    def detectors(self) -> list[str]:
+        """Names of the models here that detect speech, whole or not, the published one first."""
+        return [name for name in self.all_installed() if self._detects_speech(name)]
+
+    def _detects_speech(self, name: str) -> bool:
+        return name in catalog.DETECTORS or silero.begins_like_silero(self.path_of(name))
+
+    def all_installed(self) -> list[str]:
+        """Names of all models here: those of ``installed``'s order, the others among them."""
         try:
             files = [p.name for p in self.directory.glob("ggml-*.bin") if p.is_file()]
         except OSError as error:
             raise self._error(error) from error
         names = [name for f in files if _NAME.fullmatch(name := f[len("ggml-") : -len(".bin")])]
-        order = list(catalog.MODELS)
+        order = [*catalog.MODELS, *catalog.DETECTORS]
         return sorted(names, key=lambda n: (order.index(n) if n in order else len(order), n))
 
     def require(self, name: str) -> Path:
@@ -110,12 +141,12 @@ class Store:
         Raises:
             ModelError: it is not here.
         """
-        path = self.path_of(name)
+        path = self.path_of(self.meant(name))
         if path.exists():
             return path
-        if name in catalog.MODELS:
+        if catalog.published(name):
             raise ModelError(f'model "{name}" is not here: nothing to do')
-        raise catalog.unknown(name, tuple(self.installed()))
+        raise catalog.unknown(name, tuple(self.all_installed()))
 
     def remove(self, name: str) -> Path:
         """Delete a model; returns where it was.

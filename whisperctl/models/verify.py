@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from whisperctl.errors import ModelError
-from whisperctl.models import catalog, ggml
+from whisperctl.models import catalog, kinds
 from whisperctl.models.hashing import hex_digest
 from whisperctl.models.progress import OnProgress, ignore
 from whisperctl.models.store import Store
@@ -42,19 +42,19 @@ def verify(
         ModelError: a model named is not installed.
     """
     store = store or Store()
-    for name in store.installed() if names is None else names:
+    for name in store.all_installed() if names is None else names:
         store.require(name)
-        yield _judge(name, store, on_progress)
+        yield _judge(store.meant(name), store, on_progress)
 
 
 def _judge(name: str, store: Store, on_progress: OnProgress) -> Verdict:
     path = store.path_of(name)
     try:
-        ggml.inspect(path)
+        kinds.inspect(path)
         sha1 = hex_digest(path, "sha1", on_progress)
     except (ModelError, OSError) as error:
         return Verdict(name, "damaged", str(error))
-    model = catalog.MODELS.get(name)
+    model = catalog.published(name)
     if model is not None and model.sha1 is not None:
         if sha1 == model.sha1:
             return Verdict(name, "ok", f"sha1 {sha1}")

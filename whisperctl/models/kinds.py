@@ -1,0 +1,17 @@
+"""The two kinds of models: Whisper, which transcribes, and Silero, which detects speech."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from whisperctl.models import ggml, silero
+
+
+def inspect(path: Path) -> ggml.ModelInfo | silero.SileroInfo:
+    """Check that ``path`` is a whole model of either kind.
+
+    Raises:
+        ModelError: it cannot be read, is something else, or is truncated or otherwise damaged; the
+            message says which.
+    """
+    return silero.inspect(path) if silero.begins_like_silero(path) else ggml.inspect(path)
