@@ -101,7 +101,7 @@ def _transcribe(
         job.options,
         on_segment=lambda segment: emit(events.Heard(segment)),
         on_progress=on_progress,
-        on_note=lambda text: emit(events.Noted(text)),
+        on_note=lambda text: emit(events.Noted(f"warning: {text}")),
         on_checkpoint=on_checkpoint,
         resume_from=before,
     )
