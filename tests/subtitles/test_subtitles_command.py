@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pysubs2
+import pytest
 
 from whisperctl.formats import FORMATS, extension
 from whisperctl.subtitles.reading import READABLE
@@ -151,12 +152,23 @@ def test_help_names_every_format(cli: Cli) -> None:
     assert all(name in text for name in (*FORMATS, *READABLE))
 
 
-def test_what_is_transcribed_is_clean_in_every_format(cli: Cli, jfk: Path, tiny_en: Path) -> None:
-    done = cli("transcribe", jfk, "-m", tiny_en, "--beam-size", "1", "-b", "native", "-f", "all")
-    assert done.code == 0
+@pytest.mark.parametrize(
+    ("options", "limits"),
+    [
+        ((), ()),
+        (
+            ("--max-line-width", "42", "--max-line-count", "2", "--highlight-words"),
+            ("--max-line-width", "42", "--max-line-count", "2"),
+        ),
+    ],
+)
+def test_what_is_transcribed_is_clean_in_every_format(
+    cli: Cli, jfk: Path, tiny_en: Path, options: tuple[str, ...], limits: tuple[str, ...]
+) -> None:
+    greedy = ("-m", tiny_en, "--beam-size", "1", "-b", "native", "-f", "all", "-o", ".")
+    assert cli("transcribe", jfk, *greedy, *options).code == 0
     for name in ("srt", "vtt", "ass", "lrc", "tsv", "csv", "json", "json-full"):
-        # The name in its own right where the writer of files does not know of extensions yet.
-        files = [cli.directory / f"jfk.{ending}" for ending in (extension(name), name)]
-        [path] = [file for file in dict.fromkeys(files) if file.exists()]
-        done = cli("subtitles", "lint", path, "--duration", "11", "--from", name)
+        path = cli.directory / f"jfk.{extension(name)}"
+        laid_out = limits if name in ("srt", "vtt", "ass", "lrc") else ()
+        done = cli("subtitles", "lint", path, "--duration", "11", "--from", name, *laid_out)
         assert (done.code, done.out) == (0, "")
