@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from whisperctl import __version__
-from whisperctl.cli import backends, compare, doctor, models, transcribe
+from whisperctl.cli import backends, compare, doctor, models, subtitles, transcribe
 
 app = typer.Typer(
     # Without rich, which takes longer to start than everything else together.
@@ -48,5 +48,6 @@ def _whisperctl(
 app.command("transcribe")(transcribe.transcribe)
 app.command("compare")(compare.compare)
 app.add_typer(models.app, name="models")
+app.add_typer(subtitles.app, name="subtitles")
 app.command("backends")(backends.backends)
 app.command("doctor")(doctor.doctor)
