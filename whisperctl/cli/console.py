@@ -25,6 +25,7 @@ def result(text: str) -> None:
         raise
     except OSError as error:
         raise stdout_error(error) from error
+    heard(text)
 
 
 def stdout_error(error: OSError) -> OutputError:
@@ -34,12 +35,14 @@ def stdout_error(error: OSError) -> OutputError:
 
 def note(text: str) -> None:
     """Tell the person something that is not the result."""
+    heard(text)
     with suppress(OSError):
         print(f"whisperctl: {text}", file=sys.stderr, flush=True)
 
 
 def heading(text: str) -> None:
     """Say which of several recordings comes next."""
+    heard(text)
     with suppress(OSError):
         print(f"==> {text} <==", file=sys.stderr, flush=True)
 
@@ -51,8 +54,16 @@ def error(text: str) -> None:
 
 def line(text: str) -> None:
     """A line that belongs to the one before it."""
+    heard(text)
     with suppress(OSError):
         print(text, file=sys.stderr, flush=True)
+
+
+def heard(text: str) -> None:
+    """Keep it in the log file too, if there may be one: only then is the module loaded."""
+    logs = sys.modules.get("whisperctl.cli.logs")
+    if logs is not None:
+        logs.heard(text)
 
 
 def shown(name: str) -> str:

@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whisperctl.cli import completion
+from whisperctl.cli.command import Command, Group
 from whisperctl.models.layout import FTYPE_OF_QUANTIZATION
 
 if TYPE_CHECKING:
     from whisperctl.models.progress import OnProgress
 
 app = typer.Typer(
+    cls=Group,
     rich_markup_mode=None,
     no_args_is_help=True,
     help="Get, shrink, keep and check the models that speech is transcribed with.",
 )
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_models(
     installed: Annotated[
         bool, typer.Option("--installed", help="Only the models that are here.")
@@ -53,9 +56,14 @@ def list_models(
     _print_table(("NAME", "SIZE", "LANGUAGES", "STATE"), rows)
 
 
-@app.command("pull")
+@app.command("pull", cls=Command)
 def pull_models(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Published models.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...", help="Published models.", autocompletion=completion.published_models
+        ),
+    ],
 ) -> None:
     """Download published models and check their hashes."""
     from whisperctl.models import catalog
@@ -70,7 +78,7 @@ def pull_models(
         print(f"{name}: {state}, {result.path}")
 
 
-@app.command("import")
+@app.command("import", cls=Command)
 def import_model(
     path: Annotated[
         Path, typer.Argument(help="A ggml file, or a faster-whisper (CTranslate2) directory.")
@@ -89,13 +97,23 @@ def import_model(
     print(f"{result.name}: installed, {result.path}{note}")
 
 
-@app.command("quantize")
+@app.command("quantize", cls=Command)
 def quantize_model(
     model: Annotated[
-        str, typer.Argument(metavar="NAME|PATH", help="A float16 or float32 model that is here.")
+        str,
+        typer.Argument(
+            metavar="NAME|PATH",
+            help="A float16 or float32 model that is here.",
+            autocompletion=completion.installed_models,
+        ),
     ],
     type_name: Annotated[
-        str, typer.Argument(metavar="TYPE", help=f"One of {', '.join(FTYPE_OF_QUANTIZATION)}.")
+        str,
+        typer.Argument(
+            metavar="TYPE",
+            help=f"One of {', '.join(FTYPE_OF_QUANTIZATION)}.",
+            autocompletion=completion.quantizations,
+        ),
     ],
     name: Annotated[
         str | None, typer.Option(help="What to call it.", show_default="the model's name and TYPE")
@@ -107,6 +125,7 @@ def quantize_model(
             "--backend",
             "-b",
             metavar="NAME[/RUNTIME]",
+            autocompletion=completion.engines,
             help="Backend to compute with.",
             show_default="wasi, or the first that works",
         ),
@@ -138,10 +157,13 @@ def quantize_model(
     print(f"{result.name}: installed, {result.path}{note}")
 
 
-@app.command("verify")
+@app.command("verify", cls=Command)
 def verify_models(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="All by default.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...", help="All by default.", autocompletion=completion.installed_models
+        ),
     ] = None,
 ) -> None:
     """Compare models with their published hashes.
@@ -162,17 +184,29 @@ def verify_models(
         raise typer.Exit(1)
 
 
-@app.command("path")
-def print_path(name: Annotated[str, typer.Argument(help="A model that is here.")]) -> None:
+@app.command("path", cls=Command)
+def print_path(
+    name: Annotated[
+        str,
+        typer.Argument(help="A model that is here.", autocompletion=completion.installed_models),
+    ],
+) -> None:
     """Print where a model's file is."""
     from whisperctl.models import store
 
     print(store.resolve(name))
 
 
-@app.command("rm")
+@app.command("rm", cls=Command)
 def remove_models(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Models that are here.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...",
+            help="Models that are here.",
+            autocompletion=completion.installed_models,
+        ),
+    ],
 ) -> None:
     """Delete models."""
     from whisperctl.models.store import Store

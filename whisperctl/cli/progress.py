@@ -50,6 +50,7 @@ class Bars:
 
         # In one piece, or it would be broken where words end and not where the terminal does.
         self._progress.console.print(Text.from_ansi(text), soft_wrap=True)
+        console.heard(text)
 
     def event(self, index: int, event: Event) -> None:
         """Show what an event says about how far things are."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whisperctl.cli import completion
 from whisperctl.cli.options import Settings, TranscribeFlags, topics, with_flags
 from whisperctl.errors import UsageError
 from whisperctl.formats import FORMATS
@@ -67,6 +70,7 @@ def transcribe(
             "-b",
             metavar="NAME[/RUNTIME]",
             help="Backend to use.",
+            autocompletion=completion.engines,
             show_default="native, or the first that works",
             rich_help_panel=topics.ENGINE,
         ),
@@ -75,6 +79,7 @@ def transcribe(
         str | None,
         typer.Option(
             help="The backend's runtime.",
+            autocompletion=completion.runtimes,
             show_default="the first that works",
             rich_help_panel=topics.ENGINE,
         ),
@@ -85,6 +90,7 @@ def transcribe(
             "--output-format",
             "-f",
             metavar="FORMAT",
+            autocompletion=completion.formats,
             help=f"Write files as well: {', '.join(FORMATS)}, or {_ALL}; several with commas.",
             rich_help_panel=topics.OUTPUT,
         ),
@@ -211,11 +217,14 @@ def _run(
     """Do what is planned; whether anything failed."""
     from whisperctl.batch import plan, runner
     from whisperctl.cli import console
+    from whisperctl.cli import logs
     from whisperctl.cli.progress import Bars
     from whisperctl.cli.reporter import Reporter
     from whisperctl.formats import console as lines
 
-    quiet = flags.messages.quiet
+    messages = flags.messages
+    quiet = messages.quiet
+    colors = logs.colored(messages.print_colors, sys.stdout)
     plan.prepare(job, planned)
     due = [item.recording for item in planned if not item.skip]
     n_finished = sum(item.skip == "finished" for item in planned)
@@ -226,11 +235,11 @@ def _run(
         console.note(f"{n_existing} of {len(planned)} recordings are skipped: their results exist")
     if not due:
         return False
-    with Bars(due, wanted=not quiet) as bars:
+    with Bars(due, wanted=not (quiet or messages.verbose)) as bars:
         reporter = Reporter(
             due,
             bars,
-            lines.line,
+            partial(lines.line, times=messages.timestamps, colors=colors),
             several=len(planned) > 1,
             quiet=quiet,
             shows_segments=not job.results.to_stdout,

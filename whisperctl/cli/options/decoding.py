@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from whisperctl.cli import completion
 from whisperctl.cli.options import topics
 from whisperctl.cli.options.flags import Flags
 from whisperctl.cli.options.settings import Settings
@@ -36,6 +37,7 @@ class DecodingFlags(Flags):
             "-m",
             metavar="NAME|PATH",
             help="Model to use.",
+            autocompletion=completion.models,
             show_default="base if it is here, else tiny.en",
             rich_help_panel=topics.ENGINE,
         ),
@@ -57,6 +59,7 @@ class DecodingFlags(Flags):
             "--language",
             "-l",
             metavar="LANGUAGE",
+            autocompletion=completion.languages,
             help='Spoken language, such as de or German; or "auto".',
             rich_help_panel=topics.SPEECH,
         ),
@@ -65,6 +68,7 @@ class DecodingFlags(Flags):
         Task,
         typer.Option(
             "--task",
+            metavar="transcribe|translate",
             help="Write what is said, or translate it into English.",
             rich_help_panel=topics.SPEECH,
         ),

@@ -44,6 +44,14 @@ class MessageFlags(Flags):
             rich_help_panel=topics.MESSAGES,
         ),
     ] = None
+    timestamps: Annotated[
+        bool,
+        typer.Option(
+            "--timestamps/--no-timestamps",
+            help="Print each segment's start and end before its text.",
+            rich_help_panel=topics.MESSAGES,
+        ),
+    ] = True
     print_colors: Annotated[
         bool,
         typer.Option(

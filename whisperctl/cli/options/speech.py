@@ -22,7 +22,7 @@ class SpeechFlags(Flags):
         bool | None,
         typer.Option(
             "--vad/--no-vad",
-            help="Cut away what is not speech before decoding; the options below imply it.",
+            help="Cut away what is not speech before decoding; any number below implies it.",
             show_default=False,
             rich_help_panel=topics.SILENCE,
         ),

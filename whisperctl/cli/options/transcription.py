@@ -106,4 +106,22 @@ class TranscribeFlags(Flags):
             speakers_from_channels=self.subtitles.speaker_from_channels,
         )
         settings = self.decoding.settings(transcription)
-        return dataclasses.replace(settings, subtitles=subtitles, vad_model=self.speech.vad_model)
+        settings = dataclasses.replace(
+            settings, subtitles=subtitles, vad_model=self.speech.vad_model
+        )
+        if self.messages.verbose or self.messages.log_file is not None:
+            _say(settings)
+        return settings
+
+
+def _say(settings: Settings) -> None:
+    """Say in full what a run will be done with."""
+    import logging
+
+    logger = logging.getLogger("whisperctl.options")
+    logger.debug("model file: %s", settings.model)
+    logger.debug("threads: %d", settings.threads)
+    for options in (settings.decoding, settings.transcription, settings.subtitles):
+        for field in dataclasses.fields(options):
+            if field.name != "decoding":
+                logger.debug("%s: %s", field.name.replace("_", " "), getattr(options, field.name))
