@@ -216,8 +216,7 @@ def _run(
 ) -> bool:
     """Do what is planned; whether anything failed."""
     from whisperctl.batch import plan, runner
-    from whisperctl.cli import console
-    from whisperctl.cli import logs
+    from whisperctl.cli import console, logs
     from whisperctl.cli.progress import Bars
     from whisperctl.cli.reporter import Reporter
     from whisperctl.formats import console as lines
