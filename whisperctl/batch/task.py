@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 from whisperctl import timing_log
 from whisperctl.batch import events
@@ -14,8 +15,9 @@ from whisperctl.batch.journal import Journal
 from whisperctl.batch.plan import is_there, label
 from whisperctl.batch.sources import Recording
 from whisperctl.errors import OutputError
-from whisperctl.formats import extension, writer
+from whisperctl.formats import Writer, extension, writer
 from whisperctl.formats.cues import timestamp
+from whisperctl.formats.layout import SubtitleOptions
 from whisperctl.output import PlannedOutput, output_path, write_atomic
 from whisperctl.quoting import quoted
 from whisperctl.source import STDIN, open_source
@@ -103,7 +105,7 @@ def _transcribe(
         job.options,
         on_segment=lambda segment: emit(events.Heard(segment)),
         on_progress=on_progress,
-        on_note=lambda text: emit(events.Noted(text)),
+        on_note=lambda text: emit(events.Noted(f"warning: {text}")),
         on_checkpoint=on_checkpoint,
         resume_from=before,
     )
@@ -118,7 +120,7 @@ def _write(job: Job, recording: Recording, transcript: Transcript, emit: Emit) -
         write = writer(name)
         if results.to_stdout:
             text = io.StringIO()
-            write(transcript, text)
+            write(transcript, text, results.subtitles)
             emit(events.Written(text.getvalue()))
             continue
         path = output_path(
@@ -133,8 +135,14 @@ def _write(job: Job, recording: Recording, transcript: Transcript, emit: Emit) -
         if job.skip_existing and is_there(results, recording, PlannedOutput("", name, path)):
             continue
         _make_folder(path)
-        write_atomic(path, lambda out, write=write: write(transcript, out))  # type: ignore[misc]  # mypy does not see a default as a type
+        write_atomic(path, _to_stream(write, transcript, results.subtitles))
     return paths
+
+
+def _to_stream(
+    write: Writer, transcript: Transcript, options: SubtitleOptions
+) -> Callable[[TextIO], None]:
+    return lambda out: write(transcript, out, options)
 
 
 def _make_folder(path: Path) -> None:

@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from whisperctl import __version__
-from whisperctl.cli import backends, compare, completion, config, doctor, models, transcribe
+from whisperctl.cli import (
+    backends,
+    compare,
+    completion,
+    config,
+    doctor,
+    models,
+    subtitles,
+    transcribe,
+)
 from whisperctl.cli.command import Command, Group, TranscribeCommand
 
 app = typer.Typer(
@@ -51,6 +60,7 @@ def _whisperctl(
 app.command("transcribe", cls=TranscribeCommand)(transcribe.transcribe)
 app.command("compare", cls=compare.CompareCommand)(compare.compare)
 app.add_typer(models.app, name="models")
+app.add_typer(subtitles.app, name="subtitles")
 app.command("backends", cls=Command)(backends.backends)
 app.command("doctor", cls=Command)(doctor.doctor)
 app.add_typer(config.app, name="config")

@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING
 from whisperctl import audio, languages
 from whisperctl.audio import SAMPLE_RATE
 from whisperctl.backend import Detector, OnSegment, Session
-from whisperctl.decoding import DecodeOptions
+from whisperctl.errors import BackendError
+from whisperctl.quoting import quoted
+from whisperctl.speech import VadOptions
 from whisperctl.transcript import Segment, Transcript
 from whisperctl.transcription.checkpoint import Checkpoint, OnCheckpoint
+from whisperctl.transcription.hearing import Hearing
+from whisperctl.transcription.notes import Tally, loop_line
 from whisperctl.transcription.options import TranscriptionOptions
-from whisperctl.transcription.piece_decoder import PieceDecoder
+from whisperctl.transcription.piece_decoder import PieceDecoder, PieceOptions, Resolved
 from whisperctl.transcription.pieces import Piece, Pieces
+from whisperctl.transcription.prompts import tail
 from whisperctl.transcription.tidy import Tidier
-from whisperctl.transcription.timeline import Stretch, Timeline
+from whisperctl.transcription.timeline import Stretch, Timeline, joined, stretches
+from whisperctl.words import CharacterMender, words_of
 
 if TYPE_CHECKING:
     from whisperctl.audio import BlockStream
 
 _BLOCK_S = 30.0
-_PROMPT_LENGTH = 1000
-"""Characters of earlier text that the next piece is conditioned on; a decoder's prompt holds half
-its context, 224 tokens, and takes the last of them."""
-
-_RESET_TEMPERATURE = 0.5
-"""Text decoded at a higher temperature conditions nothing, as in openai-whisper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,9 @@ class Run:
         self._position = 0
         self._shown_s = 0.0
         self._n_warnings = 0
+        self._tally = Tally()
+        if options.vad is not None and detector is None:
+            raise BackendError("speech cannot be found here: no voice activity detector is open")
         if resume_from is not None:
             self._segments += resume_from.segments
             self._n_saved = len(self._segments)
@@ -121,6 +124,8 @@ class Run:
                 self._save()
             duration_s = pieces.duration_s()
             self._warn(blocks)
+            for line in self._tally.lines(quoted(blocks.source), len(self._segments)):
+                self._callbacks.note(line)
         self._callbacks.progress(pieces.done_s(self._position), pieces.done_s(self._position))
         self._save(done=True)
         return Transcript(
@@ -136,10 +141,15 @@ class Run:
 
     def _transcribe(self, piece: Piece, pieces: Pieces, decoder: PieceDecoder) -> None:
         n_before = len(self._segments)
-        timeline = Timeline([Stretch(piece.start, piece.end)])
-        tidier = Tidier(
-            self._segments[-1].end_s if self._segments else 0.0, piece.end / SAMPLE_RATE
-        )
+        heard = self._listen(piece)
+        if heard is None:
+            self._progress(pieces, piece.end)
+            return
+        hearing, parts = heard
+        timeline = Timeline([Stretch(piece.start + p.start, piece.start + p.end) for p in parts])
+        after_s = self._segments[-1].end_s if self._segments else 0.0
+        tidier = Tidier(after_s, piece.end / SAMPLE_RATE)
+        mender = CharacterMender()
 
         def give(segments: Sequence[Segment]) -> None:
             for segment in segments:
@@ -147,13 +157,31 @@ class Run:
                 self._callbacks.segment(segment)
 
         def on_segment(segment: Segment) -> None:
-            give(tidier.add(timeline.segment(segment)))
+            segment = mender.add(segment)
+            if self._options.decoding.word_timestamps:
+                language = self._language or decoder.language or self._asked_language()
+                segment = replace(segment, words=words_of(segment, language))
+            segment = timeline.segment(segment)
+            if not segment.text.strip():
+                return
+            if self._options.speech_check and not hearing.supports(segment):
+                self._tally.n_dropped += 1
+                return
+            give(tidier.add(segment))
 
         def on_progress(share: float) -> None:
-            self._progress(pieces, piece.start + round(share * len(piece.samples)))
+            heard_s = share * timeline.heard_s
+            self._progress(pieces, round(timeline.end_s(heard_s) * SAMPLE_RATE))
+
+        def on_loop(loop: Resolved) -> None:
+            self._callbacks.note(loop_line(loop, timeline.start_s(loop.start_s)))
 
         decoder.decode(
-            piece.samples, self._decoding(), on_segment=on_segment, on_progress=on_progress
+            joined(piece.samples, parts),
+            self._decoding(),
+            on_segment=on_segment,
+            on_progress=on_progress,
+            on_loop=on_loop,
         )
         give(tidier.flush())
         if len(self._segments) > n_before:
@@ -162,17 +190,33 @@ class Run:
                 self._language_probability = decoder.language_probability
             self._previous_text = tail(self._segments)
 
-    def _decoding(self) -> DecodeOptions:
+    def _listen(self, piece: Piece) -> tuple[Hearing, list[Stretch]] | None:
+        """What is heard in a piece, and which parts of it to decode; ``None`` is none of it."""
+        whole = [Stretch(0, len(piece.samples))]
+        vad = self._options.vad
+        detection = None
+        if self._detector is not None and (vad is not None or self._options.speech_check):
+            detection = self._detector.detect(piece.samples, vad or VadOptions())
+        hearing = Hearing(piece.start, piece.samples, detection)
+        if vad is not None and detection is not None:
+            parts = stretches(detection.spans, len(piece.samples))
+            return (hearing, parts) if parts else None
+        if self._options.speech_check and not hearing.anything():
+            return None
+        return hearing, whole
+
+    def _decoding(self) -> PieceOptions:
         """The options for the next piece, given what was said before it."""
-        options = self._options.decoding
+        first = self._options.decoding
         if self._language:
-            options = replace(options, language=self._language)
+            first = replace(first, language=self._language)
+        bare = first if first.carry_initial_prompt else replace(first, initial_prompt="")
         # The engine has the person's own prompt in front of every window if it is to be carried,
         # and would carry along any text that came with it.
-        if not self._segments or options.carry_initial_prompt:
-            return options
-        conditioned = options.condition_on_previous_text
-        return replace(options, initial_prompt=self._previous_text if conditioned else "")
+        if self._segments and not first.carry_initial_prompt:
+            conditioned = first.condition_on_previous_text
+            first = replace(first, initial_prompt=self._previous_text if conditioned else "")
+        return PieceOptions(first, bare, self._options.compression_ratio_threshold)
 
     def _asked_language(self) -> str:
         """The language asked for, if one was."""
@@ -206,16 +250,3 @@ class Run:
         for warning in warnings[self._n_warnings :]:
             self._callbacks.note(warning)
         self._n_warnings = len(warnings)
-
-
-def tail(segments: Sequence[Segment]) -> str:
-    """The end of what was said, to condition on."""
-    texts: list[str] = []
-    length = 0
-    for segment in reversed(segments):
-        hot = segment.temperature is not None and segment.temperature > _RESET_TEMPERATURE
-        if hot or length >= _PROMPT_LENGTH:
-            break
-        texts.append(segment.text)
-        length += len(segment.text)
-    return "".join(reversed(texts))

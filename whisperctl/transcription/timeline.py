@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from whisperctl.audio import SAMPLE_RATE
-from whisperctl.transcript import Segment, Token
+from whisperctl.transcript import Segment, Token, Word
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +50,11 @@ class Timeline:
         for stretch in stretches:
             self._heard.append(at)
             at += stretch.end - stretch.start + GAP
+
+    @property
+    def heard_s(self) -> float:
+        """Seconds that the engine hears."""
+        return (self._heard[-1] + self._length(-1)) / SAMPLE_RATE if self._heard else 0.0
 
     def start_s(self, heard_s: float) -> float:
         """The recording's time of something that begins, from the engine's."""
@@ -96,8 +101,13 @@ class Timeline:
             segment,
             start_s=start_s,
             end_s=end_s,
+            words=tuple(self._word(word) for word in segment.words),
             tokens=tuple(self._token(token) for token in segment.tokens),
         )
+
+    def _word(self, word: Word) -> Word:
+        start_s, end_s = self.span(word.start_s, word.end_s)
+        return replace(word, start_s=start_s, end_s=max(start_s, end_s))
 
     def _token(self, token: Token) -> Token:
         if token.start_s is None or token.end_s is None:

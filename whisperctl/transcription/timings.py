@@ -26,7 +26,8 @@ class TimingsSum:
         self._wall_ms += timings.wall_ms
         if timings.peak_memory_bytes is not None:
             self._peak_bytes = max(self._peak_bytes or 0, timings.peak_memory_bytes)
-        self._last = timings
+        if timings.phases:  # a run that was stopped tells nothing but how long it took
+            self._last = timings
 
     def total(self, audio_decode_ms: float) -> Timings:
         """The sum, with the time that reading the recording took."""
