@@ -145,3 +145,11 @@ def test_quiet_and_verbose_are_not_for_one_run(cli: Cli, jfk: Path) -> None:
     done = cli("transcribe", jfk, "-q", "-v")
     assert (done.code, done.out) == (2, "")
     assert "contradict" in done.err.splitlines()[-1]
+
+
+def test_who_speaks_stands_before_the_text() -> None:
+    segment = Segment(0.0, 1.0, " Hello.", (Token(1, b" Hello.", 0.99),), speaker="left")
+    assert line(segment) == "[00:00:00.000 --> 00:00:01.000]   left: Hello."
+    assert line(segment, times=False) == "left: Hello."
+    colored_line = line(segment, colors=True)
+    assert COLOR.sub("", colored_line) == line(segment)
