@@ -72,6 +72,7 @@ def process(job: Job, recording: Recording, opened: Callable[[], Transcriber], e
             n_segments=len(transcript.segments),
             language=transcript.language,
             language_probability=transcript.language_probability,
+            timings=transcript.timings,
         )
     )
 
