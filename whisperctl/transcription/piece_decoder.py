@@ -59,9 +59,6 @@ class PieceOptions:
 class _LoopedError(Exception):
     """Stops an engine that repeats itself; never leaves this module."""
 
-    def __init__(self, loop: Loop) -> None:
-        self.loop = loop
-
 
 class PieceDecoder:
     """Decodes pieces one after the other; what they took is counted in ``timings``.
@@ -162,6 +159,8 @@ class _Pass:
         self._said: list[Segment] = []
         self._guard = LoopGuard(options.compression_ratio_threshold)
         self._length_s = len(samples) / SAMPLE_RATE
+        self._loop: Loop | None = None
+        self._after: list[Segment] = []
 
     def go(self) -> None:
         """Decode to the end."""
@@ -169,17 +168,20 @@ class _Pass:
         decoding = self._options.first
         while True:
             try:
-                self._run(at_s, self._length_s, decoding, self._guarded, self._on_progress)
-            except _LoopedError as stop:
-                loop = stop.loop
-            else:
+                self._run(at_s, self._length_s, decoding, self._guarded, self._progressed)
+                ended = True
+            except _LoopedError:
+                ended = False
+            if self._loop is None:
                 break
             least_s = at_s + _STEP_S
-            if not loop.certain and loop.confirmed_by(self._alone(loop)):
-                self._guard.trust(loop)
-                self._give(list(loop.copies))
-                at_s, decoding = loop.end_s, self._continued()
+            loop, real_s = self._while_real(self._loop)
+            if loop is None:
+                if ended:
+                    break
+                at_s, decoding = real_s, self._continued()
             else:
+                self._after.clear()
                 self._guard.forget()
                 at_s, decoding = self._again(loop), self._options.bare
             at_s = max(at_s, least_s)
@@ -188,10 +190,38 @@ class _Pass:
         self._give(self._guard.flush())
 
     def _guarded(self, segment: Segment) -> None:
-        ready, loop = self._guard.add(segment)
+        if self._loop is not None:
+            self._after.append(segment)
+            return
+        ready, self._loop = self._guard.add(segment)
         self._give(ready)
-        if loop is not None:
-            raise _LoopedError(loop)
+        if self._loop is not None and self._loop.certain:
+            raise _LoopedError
+
+    def _progressed(self, share: float) -> None:
+        # An engine says how far it is between two windows, where stopping it loses nothing.
+        if self._loop is not None:
+            raise _LoopedError
+        self._on_progress(share)
+
+    def _while_real(self, loop: Loop | None) -> tuple[Loop | None, float]:
+        """Give what is no loop of all that is held; where that ends, and the loop after it."""
+        self._loop = None
+        end_s = 0.0
+        while loop is not None and not loop.certain and loop.confirmed_by(self._alone(loop)):
+            self._guard.trust(loop)
+            self._give(list(loop.copies))
+            end_s = loop.end_s
+            loop = None
+            after, self._after = self._after, []
+            for segment in after:
+                if loop is not None:
+                    self._after.append(segment)
+                    continue
+                end_s = max(end_s, segment.end_s)
+                ready, loop = self._guard.add(segment)
+                self._give(ready)
+        return loop, end_s
 
     def _give(self, segments: list[Segment]) -> None:
         for segment in segments:
@@ -243,7 +273,7 @@ class _Pass:
             ready, loop = guard.add(segment)
             found.extend(ready)
             if loop is not None:
-                raise _LoopedError(loop)
+                raise _LoopedError
 
         try:
             decoding = replace(self._options.bare, temperature=temperature)
