@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Get, shrink, keep and check the models that speech is transcribed with.",
+    help="Get, shrink, keep and check the models that speech is found and transcribed with.",
 )
 
 
@@ -30,7 +30,7 @@ def list_models(
 ) -> None:
     """List published models and those that are here."""
     from whisperctl.errors import ModelError
-    from whisperctl.models import catalog, ggml
+    from whisperctl.models import catalog, kinds
     from whisperctl.models.store import Store
 
     store = Store()
@@ -45,7 +45,8 @@ def list_models(
             path = store.path_of(name)
             size_bytes = path.stat().st_size
             try:
-                n_languages = ggml.inspect(path).n_languages
+                info = kinds.check(path)
+                n_languages = info.n_languages if info else 0
                 state = "installed"
             except ModelError:
                 state = "damaged"
@@ -57,17 +58,30 @@ def list_models(
 def pull_models(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Published models.")],
 ) -> None:
-    """Download published models and check their hashes."""
+    """Download published models and check their hashes.
+
+    The small model that finds speech (silero) comes along with the first.
+    """
+    from whisperctl.errors import ModelError
     from whisperctl.models import catalog
     from whisperctl.models.pull import pull
+    from whisperctl.models.store import Store
 
-    for name in names:  # before any work, so that a slip of the pen shows at once
-        catalog.find(name)
-    for name in dict.fromkeys(names):
+    # Before any work, so that a slip of the pen shows at once.
+    published = [catalog.find(name).name for name in names]
+    for name in dict.fromkeys(published):
         with _progress() as on_progress:
             result = pull(name, on_progress=on_progress)
         state = "installed" if result.new else "already here"
         print(f"{name}: {state}, {result.path}")
+    if catalog.VAD in published or Store().path_of(catalog.VAD).exists():
+        return
+    try:
+        with _progress() as on_progress:
+            result = pull(catalog.VAD, on_progress=on_progress)
+        print(f"{result.name}: installed, {result.path} (finds speech, for --vad)")
+    except ModelError as error:
+        print(f"note: without the model that finds speech: {error}", file=sys.stderr)
 
 
 @app.command("import")
@@ -165,9 +179,9 @@ def verify_models(
 @app.command("path")
 def print_path(name: Annotated[str, typer.Argument(help="A model that is here.")]) -> None:
     """Print where a model's file is."""
-    from whisperctl.models import store
+    from whisperctl.models.store import Store
 
-    print(store.resolve(name))
+    print(Store().locate(name))
 
 
 @app.command("rm")
