@@ -13,6 +13,7 @@ from whisperctl.decoding import DecodeOptions
 from whisperctl.transcript import Segment, Timings
 from whisperctl.transcription.loops import Loop, LoopGuard, once
 from whisperctl.transcription.prompts import tail
+from whisperctl.transcription.sounds import alike
 from whisperctl.transcription.timings import TimingsSum
 
 if TYPE_CHECKING:
@@ -193,10 +194,22 @@ class _Pass:
         if self._loop is not None:
             self._after.append(segment)
             return
-        ready, self._loop = self._guard.add(segment)
+        ready, loop = self._guard.add(segment)
         self._give(ready)
-        if self._loop is not None and self._loop.certain:
+        if loop is not None and self._sounds_alike(loop):
+            self._guard.trust(loop)
+            self._give(list(loop.copies))
+            return
+        self._loop = loop
+        if loop is not None and loop.certain:
             raise _LoopedError
+
+    def _sounds_alike(self, loop: Loop) -> bool:
+        """Whether the last two copies are one sound, so that the repetition is the recording's."""
+        if loop.certain or loop.earlier_s is None:
+            return False
+        start_s, end_s = loop.proof_s
+        return alike(self._samples, loop.earlier_s, start_s, end_s - start_s)
 
     def _progressed(self, share: float) -> None:
         # An engine says how far it is between two windows, where stopping it loses nothing.
