@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer.main
 
 import whisperctl
 from whisperctl.cli.app import app
+from whisperctl.cli.command import configured
+from whisperctl.cli.examples import EXAMPLES
+from whisperctl.cli.options import topics
 
 if TYPE_CHECKING:
     from tests.conftest import Cli
@@ -21,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 _HEAVY = (
     "numpy", "av", "soundfile", "soxr", "huggingface_hub", "jiwer", "rich", "whisperctl_native",
-    "whisperctl_wasi", "_pywhispercpp", "wasmtime", "wasmer_sdk", "asyncio",
+    "whisperctl_wasi", "_pywhispercpp", "wasmtime", "wasmer_sdk", "asyncio", "pydantic",
 )  # fmt: skip
 
 
@@ -88,3 +93,42 @@ def test_no_command_shows_the_help_and_is_a_misuse(cli: Cli) -> None:
     assert done.code == 2
     assert done.out == ""
     assert "Usage: whisperctl" in done.err
+
+
+def test_options_are_listed_by_topic(cli: Cli) -> None:
+    done = cli("transcribe", "--help")
+    found = [topic for topic in re.findall(r"^(\S.*):$", done.out, re.M) if topic in topics.ORDER]
+    assert found == list(topics.ORDER)
+    assert done.out.split("Other:\n")[1].split()[:2] == ["-h,", "--help"]
+    assert len(done.out.split("Other:\n")[1].splitlines()) == 1
+    for command in configured(typer.main.get_group(app)).values():
+        assert not {option.rich_help_panel for option in command.options()} - set(topics.ORDER)
+    assert re.search(r"^  --\[no-\]vad ", done.out, re.M)
+    assert "[default: 5]" in done.out
+
+
+@pytest.mark.parametrize(
+    ("path", "line"), [(path, line) for path, lines in EXAMPLES.items() for line in lines]
+)
+def test_examples_can_be_typed(path: str, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHISPERCTL_CONFIG", "/dev/null")
+    command = re.search(r"whisperctl [^|>)]*", line.partition(" #")[0])
+    assert command is not None
+    group: Any = typer.main.get_group(app)
+    words = shlex.split(command[0])[1:]
+    with group.make_context("whisperctl", words) as context:
+        while hasattr(group, "commands"):
+            _, group, words = group.resolve_command(context, words)
+        with group.make_context(group.name, words, parent=context):
+            pass
+
+
+def test_every_group_that_has_examples_is_one() -> None:
+    names = {"whisperctl", *(f"whisperctl {' '.join(command)}" for command in _commands())}
+    assert set(EXAMPLES) <= names
+
+
+def test_help_keeps_to_the_width_of_a_terminal(cli: Cli) -> None:
+    for command in _commands():
+        done = cli(*command, "--help", env={"COLUMNS": "80"})
+        assert max(map(len, done.out.splitlines())) <= 80, command

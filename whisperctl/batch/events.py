@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from whisperctl.transcript import Segment
+from whisperctl.transcript import Segment, Timings
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,15 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
+class Logged:
+    """A record of Python's logging, from another process."""
+
+    logger: str
+    level: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """The result as text, where it was asked for instead of files."""
 
@@ -60,6 +69,7 @@ class Finished:
     language: str
     language_probability: float | None = None
     quality: str = ""
+    timings: Timings = field(default_factory=Timings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +79,12 @@ class Failed:
     reason: str
 
 
-Event = Started | Opened | Heard | Advanced | Noted | Written | Finished | Failed
+Event = Started | Opened | Heard | Advanced | Noted | Logged | Written | Finished | Failed
 OnEvent = Callable[[int, Event], None]
 """Gets the recording's place in the run, from 0, and what is said of it."""
 
 KINDS: dict[str, type[Event]] = {
     kind.__name__: kind
-    for kind in (Started, Opened, Heard, Advanced, Noted, Written, Finished, Failed)
+    for kind in (Started, Opened, Heard, Advanced, Noted, Logged, Written, Finished, Failed)
 }
 """Every kind of event, by its name."""

@@ -35,7 +35,8 @@ class Job:
 
     ``vad_model`` is the name or path of a voice activity model; ``None`` is the usual one.
     ``resume`` goes on where an earlier run stopped, ``skip_existing`` leaves results alone that are
-    there. ``journal`` keeps what a later run needs to go on.
+    there. ``journal`` keeps what a later run needs to go on. With ``logs`` other processes
+    hand over what they log.
     """
 
     engine: Engine
@@ -47,6 +48,7 @@ class Job:
     resume: bool = False
     skip_existing: bool = False
     journal: bool = True
+    logs: bool = False
 
     @property
     def decoding(self) -> DecodeOptions:

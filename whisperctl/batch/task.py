@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
+from whisperctl import timing_log
 from whisperctl.batch import events
 from whisperctl.batch.events import Event
 from whisperctl.batch.job import Job
@@ -59,6 +60,7 @@ def process(job: Job, recording: Recording, opened: Callable[[], Transcriber], e
                 emit(events.Heard(segment))
         else:
             transcript = _transcribe(job, recording, opened, journal, emit)
+            timing_log.log(transcript)
             journal.transcribed(transcript)
         journal.written(_write(job, recording, transcript, emit))
         if journal.problem:
@@ -70,6 +72,7 @@ def process(job: Job, recording: Recording, opened: Callable[[], Transcriber], e
             n_segments=len(transcript.segments),
             language=transcript.language,
             language_probability=transcript.language_probability,
+            timings=transcript.timings,
         )
     )
 

@@ -9,18 +9,20 @@ its work if need be, as whoever started it is gone then or wants no result.
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import BinaryIO
 
 from whisperctl.batch import records, task
-from whisperctl.batch.events import Event, Failed
+from whisperctl.batch.events import Event, Failed, Logged
 from whisperctl.batch.job import Job
 from whisperctl.batch.opening import opened
 from whisperctl.batch.plan import label
@@ -79,6 +81,8 @@ def _serve(requests: BinaryIO, answers: BinaryIO, stack: ExitStack) -> None:
     def emit(event: Event) -> None:
         answers.write(records.line([type(event).__name__, records.plain(event)]))
 
+    if job.logs:
+        _hand_over_logs(emit)
     while (recording := waiting.get()) is not None:
         busy.set()
         try:
@@ -93,6 +97,17 @@ def _serve(requests: BinaryIO, answers: BinaryIO, stack: ExitStack) -> None:
         except Exception as error:
             emit(Failed(f"{label(recording)}: {type(error).__name__}: {error} (unexpected)"))
         busy.clear()
+
+
+def _hand_over_logs(emit: Callable[[Event], None]) -> None:
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            emit(Logged(record.name, record.levelno, record.getMessage()))
+
+    root = logging.getLogger("whisperctl")
+    root.addHandler(Handler())
+    root.setLevel(logging.DEBUG)
+    root.propagate = False
 
 
 def _fatal(error: BaseException | None) -> bytes:

@@ -29,7 +29,22 @@ _ENVIRONMENT, _FILE = "ENVIRONMENT", "DEFAULT_MAP"
 """click's names of where a value came from."""
 
 
-class Command(TyperCommand):
+class _Helpful:
+    """What commands and groups have in common."""
+
+    def get_help_option(self, ctx: Context) -> TyperOption | None:
+        """``--help``, which is false unless it is typed.
+
+        typer's own is none then, and to see that none is no boolean it loads pydantic, which takes
+        longer than all the rest of showing help.
+        """
+        option: TyperOption | None = super().get_help_option(ctx)  # type: ignore[misc]  # a mixin
+        if option is not None:
+            option.default = False
+        return option
+
+
+class Command(_Helpful, TyperCommand):
     """A command whose help is ours."""
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
@@ -38,7 +53,7 @@ class Command(TyperCommand):
         helping.write_parameters(self.get_params(ctx), formatter)
 
 
-class Group(TyperGroup):
+class Group(_Helpful, TyperGroup):
     """A group of commands whose help is ours."""
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:

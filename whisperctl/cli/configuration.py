@@ -102,7 +102,8 @@ def load(keys: Keys) -> dict[str, dict[str, Setting]]:
     import tomllib
 
     try:
-        document = tomllib.loads(text)
+        # With a line feed at the end, as else the last line is not named when it is wrong.
+        document = tomllib.loads(f"{text}\n")
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{quoted(file)} is no proper TOML: {error}") from error
     return _Reader(file, text, keys).read(document)

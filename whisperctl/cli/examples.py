@@ -16,6 +16,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "whisperctl transcribe film.mkv -f srt --max-line-width 42 --max-line-count 2",
         "whisperctl transcribe talk.mp3 --clip 1:30-2:00 --word-timestamps -f json",
         'whisperctl transcribe call.wav --vad --initial-prompt "Łódź, ACME GmbH"',
+        "whisperctl transcribe --recursive recordings -f srt --resume --jobs 2",
         "ffmpeg -i stream.ts -f wav - | whisperctl transcribe -",
     ),
     "whisperctl compare": (
@@ -27,6 +28,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "whisperctl models pull base tiny.en",
         "whisperctl models quantize base q5_1",
         "whisperctl models list --installed",
+    ),
+    "whisperctl subtitles": (
+        "whisperctl subtitles convert film.srt film.vtt",
+        "whisperctl subtitles lint --profile netflix film.srt",
     ),
     "whisperctl config": (
         "whisperctl config show",

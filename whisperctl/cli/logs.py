@@ -12,13 +12,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from whisperctl.errors import OutputError
 from whisperctl.quoting import quoted
-
-if TYPE_CHECKING:
-    from whisperctl.transcript import Transcript
 
 ROOT = logging.getLogger("whisperctl")
 PRINTED = logging.getLogger("whisperctl.printed")
@@ -61,29 +58,6 @@ def messages(*, verbose: bool, log_file: Path | None) -> Iterator[None]:
 def heard(text: str) -> None:
     """Keep what was printed, if a log file is kept."""
     PRINTED.info("%s", text)
-
-
-def timings(transcript: Transcript) -> None:
-    """Say where the time of a run went, as far as whisper.cpp has not said so itself."""
-    if not ROOT.isEnabledFor(logging.DEBUG):
-        return
-    times = transcript.timings
-    for label, value in (
-        ("audio decode", times.audio_decode_ms),
-        ("module compile", times.module_compile_ms),
-        ("instantiate", times.instantiate_ms),
-        ("wall", times.wall_ms),
-    ):
-        if value is not None:
-            ROOT.debug("time %s: %.1f ms", label, value)
-    if transcript.duration_s > 0:
-        ROOT.debug(
-            "real-time factor: %.3f of %.1f s",
-            times.wall_ms / 1000 / transcript.duration_s,
-            transcript.duration_s,
-        )
-    if times.peak_memory_bytes is not None:
-        ROOT.debug("peak memory: %.0f MiB", times.peak_memory_bytes / 2**20)
 
 
 def colored(wanted: bool, stream: TextIO | None) -> bool:

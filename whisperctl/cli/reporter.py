@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 from whisperctl.batch import events
 from whisperctl.batch.events import Event
 from whisperctl.batch.plan import label
 from whisperctl.batch.sources import Recording
-from whisperctl.cli import console
+from whisperctl.cli import console, logs
 from whisperctl.cli.progress import Bars
-from whisperctl.transcript import Segment
+from whisperctl.transcript import Segment, Transcript
 
 
 class Reporter:
@@ -49,6 +50,8 @@ class Reporter:
                 self._bars.result(text.removesuffix("\n"))
             case events.Noted(text):
                 self._note(text)
+            case events.Logged(logger, level, text):
+                logging.getLogger(logger).log(level, "%s", text)
             case events.Failed(reason):
                 console.error(reason)
                 self.failures.append((recording, reason))
@@ -63,6 +66,7 @@ class Reporter:
         elif event.language_probability is not None:
             name = LANGUAGES.get(event.language, event.language).title()
             self._note(f"detected language: {name} (p = {event.language_probability:.2f})")
+        logs.timings(Transcript((), event.language, event.duration_s, event.timings))
         if event.quality:
             self._note(event.quality)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whisperctl.cli import console
+from whisperctl.cli.command import Command, Group
 from whisperctl.errors import OutputError, SubtitleError, UsageError
 from whisperctl.source import STDIN
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from whisperctl.subtitles.lint import Finding, Limits
 
 app = typer.Typer(
+    cls=Group,
     rich_markup_mode=None,
     no_args_is_help=True,
     help="Turn subtitle files into other formats, and check them.",
@@ -25,7 +27,7 @@ app = typer.Typer(
 _TEXT, _JSON = "text", "json"
 
 
-@app.command("convert")
+@app.command("convert", cls=Command)
 def convert_subtitles(
     source: Annotated[
         str, typer.Argument(metavar="IN", help='A subtitle file; "-" is standard input.')
@@ -121,7 +123,7 @@ def convert_subtitles(
     formats.writer(fmt)(subtitles.transcript(), sys.stdout, options)
 
 
-@app.command("lint")
+@app.command("lint", cls=Command)
 def lint_subtitles(
     files: Annotated[
         list[str],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -13,14 +14,13 @@ import typer
 from whisperctl.cli import completion
 from whisperctl.cli.options import Settings, TranscribeFlags, topics, with_flags
 from whisperctl.errors import UsageError
-from whisperctl.formats import FORMATS
+from whisperctl.formats import ALL, FORMATS
 
 if TYPE_CHECKING:
     from whisperctl.batch.job import Job, Results
     from whisperctl.batch.limits import Limits
     from whisperctl.batch.plan import Planned
 
-_ALL = "all"
 _STDOUT = "-"
 
 
@@ -91,7 +91,7 @@ def transcribe(
             "-f",
             metavar="FORMAT",
             autocompletion=completion.formats,
-            help=f"Write files as well: {', '.join(FORMATS)}, or {_ALL}; several with commas.",
+            help=f"Write files as well: {', '.join(FORMATS)}, or {ALL}; several with commas.",
             rich_help_panel=topics.OUTPUT,
         ),
     ] = None,
@@ -180,6 +180,7 @@ def transcribe(
     from whisperctl import engines
     from whisperctl.batch import plan, sources
     from whisperctl.batch.job import Job
+    from whisperctl.cli import logs
 
     if not files and not files_from:
         raise UsageError(
@@ -201,6 +202,7 @@ def transcribe(
         vad_model=settings.vad_model,
         resume=resume,
         skip_existing=skip_existing,
+        logs=logs.ROOT.isEnabledFor(logging.DEBUG),
     )
     planned = plan.plan(job, recordings)
     if dry_run:
@@ -216,8 +218,7 @@ def _run(
 ) -> bool:
     """Do what is planned; whether anything failed."""
     from whisperctl.batch import plan, runner
-    from whisperctl.cli import console
-    from whisperctl.cli import logs
+    from whisperctl.cli import console, logs
     from whisperctl.cli.progress import Bars
     from whisperctl.cli.reporter import Reporter
     from whisperctl.formats import console as lines
@@ -259,9 +260,10 @@ def _print_plan(job: Job, planned: Sequence[Planned]) -> None:
 
 def _results(output_format: Sequence[str], directory: Path | None, output: str | None) -> Results:
     from whisperctl.batch.job import Results
+    from whisperctl.formats import parse
     from whisperctl.output import TEMPLATE
 
-    formats = _formats(output_format)
+    formats = parse(output_format)
     if output == _STDOUT:
         if len(formats) != 1 or directory is not None:
             raise UsageError(
@@ -293,15 +295,3 @@ def _threads(flags: TranscribeFlags, settings: Settings, jobs: int) -> int:
     from whisperctl.batch.runner import share_of_threads
 
     return share_of_threads(settings.threads, jobs)
-
-
-def _formats(asked: Sequence[str]) -> list[str]:
-    """Names of formats, from options that may each hold several with commas."""
-    from whisperctl import formats
-
-    names = [name.strip().lower() for option in asked for name in option.split(",")]
-    if _ALL in names:
-        return list(FORMATS)
-    for name in names:
-        formats.writer(name)
-    return list(dict.fromkeys(names))

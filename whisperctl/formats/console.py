@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from whisperctl.formats.cues import one_line, timestamp
+from whisperctl.formats.cues import label, one_line, timestamp
 from whisperctl.transcript import Segment
 
 _COLORS = (160, 166, 208, 215, 227, 114, 71)
@@ -15,6 +15,8 @@ _RESET = "\x1b[0m"
 def line(segment: Segment, *, times: bool = True, colors: bool = False) -> str:
     """``[00:00:00.000 --> 00:00:08.000]   text``, with the text as the model wrote it.
 
+    Who speaks, where that is known, stands before the text.
+
     Args:
         segment: what to print.
         times: whether to print when it is said; without, the text is stripped.
@@ -22,16 +24,17 @@ def line(segment: Segment, *, times: bool = True, colors: bool = False) -> str:
             ``--print-colors`` does, for terminals that know ``ESC[38;5;Nm``.
     """
     pieces = [(one_line(text), probability) for text, probability in _pieces(segment, colors)]
-    if not times:
+    speaker = label(segment.speaker)
+    if speaker or not times:
         pieces = _stripped(pieces)
     text = "".join(
         piece if probability is None else f"\x1b[38;5;{_color(probability)}m{piece}{_RESET}"
         for piece, probability in pieces
     )
     if not times:
-        return text
+        return f"{speaker}{text}"
     start, end = timestamp(segment.start_s), timestamp(segment.end_s)
-    return f"[{start} --> {end}]  {text}"
+    return f"[{start} --> {end}]  {f' {speaker}' if speaker else ''}{text}"
 
 
 def _pieces(segment: Segment, colors: bool) -> Iterator[tuple[str, float | None]]:

@@ -1,0 +1,199 @@
+"""The configuration file, the variables, and what comes before what."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import typer.main
+
+from whisperctl.cli import configuration
+from whisperctl.cli.app import app
+from whisperctl.cli.command import configured, keys
+from whisperctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from tests.conftest import Cli
+
+KEYS = keys(typer.main.get_group(app))
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "my config.toml"
+    monkeypatch.setenv("WHISPERCTL_CONFIG", str(path))
+    return path
+
+
+def values(command: str) -> dict[str, object]:
+    return {name: setting.value for name, setting in configuration.load(KEYS)[command].items()}
+
+
+def test_keys_are_read_for_the_commands_that_have_them(file: Path) -> None:
+    file.write_text(
+        '\ufeffmodel = "base"\nbeam_size = 2\ntemperature = 1\nvad = false\r\noffset = "1:30"\n'
+        'backend = "wasi"\n'
+        '[transcribe]\nbeam-size = 3\noutput-format = "srt"\noutput-dir = "~/subs"\n'
+        'clip = ["1-2", "3-4"]\ntask = "translate"\n'
+        '[compare]\nbackend = ["native", "wasi/wasmer"]\njson = true\n',
+        encoding="utf-8",
+    )
+    assert values("transcribe") == {
+        **{"model": "base", "beam_size": 3, "temperature": 1.0, "vad": False, "offset": "1:30"},
+        **{"backend": "wasi", "output_format": ["srt"], "clip": ["1-2", "3-4"]},
+        **{"output_dir": str(Path.home() / "subs"), "task": "translate"},
+    }
+    assert values("compare") == {
+        **{"model": "base", "beam_size": 2, "temperature": 1.0},
+        **{"backend": ["native", "wasi/wasmer"], "as_json": True},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('\nlangage = "de"', r', line 2: "langage" is no option; did you mean "language"\?'),
+        ("xyzzy = 1", r'line 1: "xyzzy" is no option; see "whisperctl config show"'),
+        ('threads = "2"', 'line 1: "threads" must be a whole number'),
+        ("threads = true", "must be a whole number"),
+        ("beam-size = 2.5", "must be a whole number"),
+        ('temperature = "hot"', "must be a number"),
+        ("vad = 1", "must be true or false"),
+        ("model = 5", "must be a text in quotes"),
+        ('task = "sing"', 'must be "transcribe" or "translate"'),
+        ("output-format = [1]", "or a list of them"),
+        ('model = "a"\n\n[transcribe]\nmodle = "b"', r'line 4: "modle".*did you mean "model"\?'),
+        ('[transcribe]\n"offset" = 3', "line 2: .*must be a text in quotes"),
+        ("[transcrib]\nvad = true", r"line 1: the table \[transcrib\] is unknown"),
+        ("json = true", r'line 1: "json" belongs under \[compare\]'),
+        ("transcribe = 3", r'"transcribe" must be a table: write \[transcribe\]'),
+        ("[[transcribe]]\nvad = true", r"must be a table"),
+        ("threads =", r"no proper TOML: .*line 1"),
+        ("vad = true\nvad = false", r"no proper TOML: .*line 2"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_named(file: Path, text: str, message: str) -> None:
+    file.write_text(text)
+    with pytest.raises(UsageError, match=message) as caught:
+        configuration.load(KEYS)
+    assert str(caught.value).startswith(f'"{file}"')
+
+
+def test_files_that_cannot_be_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=r"WHISPERCTL_CONFIG names .* which is not there"):
+        configuration.load(KEYS)
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="no text in UTF-8"):
+        configuration.load(KEYS)
+    monkeypatch.setenv("WHISPERCTL_CONFIG", str(file.parent))
+    with pytest.raises(UsageError, match="Is a directory"):
+        configuration.load(KEYS)
+    monkeypatch.delenv("WHISPERCTL_CONFIG")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(file.parent / "none"))
+    assert values("transcribe") == {}  # none in the usual place is no mistake
+
+
+def test_no_option_has_the_name_of_another_variable() -> None:
+    variables = {key.variable for command in KEYS.values() for key in command.values()}
+    assert variables.isdisjoint(configuration.OTHER_VARIABLES)
+    for command in configured(typer.main.get_group(app)).values():
+        assert {option.name for option in command.options()} == {
+            key.parameter for key in command.keys.values()
+        }
+
+
+def shown(cli: Cli, **env: str) -> dict[str, str]:
+    """Lines of ``config show`` by their keys."""
+    done = cli("config", "show", env=env)
+    assert (done.code, done.err) == (0, "")
+    lines = [line.removeprefix("# ") for line in done.out.splitlines() if " = " in line]
+    return {line.partition(" = ")[0]: line.partition(" = ")[2] for line in lines}
+
+
+def test_the_command_line_comes_before_the_environment_before_the_file(
+    cli: Cli, jfk: Path, tiny_en: Path
+) -> None:
+    file = cli.directory / "c.toml"
+    file.write_text('language = "gremlin"\nthreads = 0\n')
+    env = {"WHISPERCTL_CONFIG": str(file), "WHISPERCTL_MODEL": str(tiny_en)}
+    done = cli("transcribe", jfk, env=env)
+    assert done.code == 2
+    assert done.err == (
+        f'whisperctl: error: threads must be at least 1, not 0 (threads is set in "{file}")\n'
+    )
+    env["WHISPERCTL_THREADS"] = "-1"
+    done = cli("transcribe", jfk, env=env)
+    assert "not -1 (set by the environment variable WHISPERCTL_THREADS)" in done.err
+    done = cli("transcribe", jfk, "--threads", "-2", env=env)
+    assert done.err == "whisperctl: error: threads must be at least 1, not -2\n"
+    done = cli("transcribe", jfk, "--threads", "1", env=env)
+    assert '"gremlin"' in done.err and f'(language is set in "{file}")' in done.err
+    env["WHISPERCTL_LANGUAGE"] = ""  # no variable at all
+    assert cli("transcribe", jfk, "--threads", "1", env=env) == done
+
+
+def test_a_run_is_done_as_configured(cli: Cli, jfk: Path, tiny_en: Path) -> None:
+    (cli.directory / "c.toml").write_text(
+        '[transcribe]\noutput-format = ["srt"]\noutput-dir = "from file"\nbeam-size = 1\n'
+    )
+    env = {"WHISPERCTL_CONFIG": "c.toml", "WHISPERCTL_OUTPUT_FORMAT": "txt vtt"}
+    done = cli("transcribe", jfk, "-m", tiny_en, "--dry-run", env=env)
+    assert done.code == 0
+    assert "from file/jfk.txt" in done.out
+    assert "from file/jfk.vtt" in done.out
+    assert "srt" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("BEAM_SIZE", "many"), ("VAD", "perhaps"), ("TASK", "sing")]
+)
+def test_a_wrong_variable_is_named(cli: Cli, name: str, value: str) -> None:
+    done = cli("transcribe", "a.wav", env={f"WHISPERCTL_{name}": value})
+    assert done.code == 2
+    assert done.err.startswith(
+        f'whisperctl: error: environment variable WHISPERCTL_{name} is "{value}": '
+    )
+    assert done.err.count("\n") == 1
+
+
+def test_show_says_where_each_value_is_from(cli: Cli) -> None:
+    (cli.directory / "c.toml").write_text(
+        'threads = 2\nmodel = "a \\"b\\" \\\\ \\u0001"\n[compare]\nbackend = "native"\n'
+    )
+    lines = shown(cli, WHISPERCTL_CONFIG="c.toml", WHISPERCTL_VAD="1", WHISPERCTL_THREADS="3")
+    assert lines["threads"] == "3  # environment: WHISPERCTL_THREADS"
+    assert lines["vad"] == "true  # environment: WHISPERCTL_VAD"
+    assert lines["model"] == '"a \\"b\\" \\\\ \\u0001"  # file: line 2'
+    assert lines["beam-size"] == "5  # default"
+    assert lines["clip"] == "...  # default"
+    assert lines["backend"] == '["native"]  # file: line 4'
+    assert set(lines) == set(KEYS["transcribe"])
+
+
+def test_what_is_shown_is_a_configuration(cli: Cli) -> None:
+    first = cli("config", "show", env={"WHISPERCTL_CLIP": "1-2 3-4", "WHISPERCTL_MAX_CPS": "17"})
+    assert tomllib.loads(first.out)["clip"] == ["1-2", "3-4"]
+    (cli.directory / "c.toml").write_text(first.out)
+    lines = shown(cli, WHISPERCTL_CONFIG="c.toml")
+    assert lines["clip"].startswith('["1-2", "3-4"]  # file: line ')
+    assert lines["max-cps"].startswith("17.0  # file: line ")
+
+
+def test_a_mistyped_variable_is_pointed_out(cli: Cli) -> None:
+    done = cli("config", "show", env={"WHISPERCTL_MODLE": "base", "WHISPERCTL_DEBUG": "1"})
+    assert done.err == (
+        "whisperctl: warning: the environment variable WHISPERCTL_MODLE is no option; "
+        "did you mean WHISPERCTL_MODEL?\n"
+    )
+
+
+def test_help_and_path_work_whatever_the_file_says(cli: Cli) -> None:
+    (cli.directory / "c.toml").write_text("broken")
+    env = {"WHISPERCTL_CONFIG": "c.toml"}
+    assert cli("config", "path", env=env).out == "c.toml\n"
+    assert cli("transcribe", "--help", env=env).code == 0
+    done = cli("transcribe", "a.wav", env=env)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert '"c.toml" is no proper TOML' in done.err

@@ -1,0 +1,34 @@
+"""The pages that are made from help are those that are in docs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from whisperctl.cli import reference
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize("name", sorted(reference.pages()))
+def test_the_page_is_that_of_today(name: str) -> None:
+    assert (DOCS / name).read_text("utf-8") == reference.pages()[name], "run: make docs"
+
+
+def test_pages_are_made_into_a_folder(tmp_path: Path) -> None:
+    reference.main(tmp_path)
+    assert {path.name: path.read_text("utf-8") for path in tmp_path.iterdir()} == reference.pages()
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="there is no groff here")
+def test_the_man_page_is_proper_troff() -> None:
+    done = subprocess.run(
+        ["groff", "-Kutf8", "-man", "-Tutf8", "-ww", "-P-cbou", str(DOCS / "whisperctl.1")],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert "--[no-]word-timestamps" in done.stdout
+    assert "EXIT STATUS" in done.stdout

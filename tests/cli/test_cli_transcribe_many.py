@@ -1,0 +1,326 @@
+"""Many recordings in one command: here, or in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import shutil
+import signal
+import subprocess
+import time
+import wave
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Cli
+
+FAST = ("--beam-size", "1", "-t", "1")
+
+
+@pytest.fixture
+def talks(cli: Cli, jfk: Path) -> Path:
+    """Two seconds of speech in one folder, three others in one below."""
+    with wave.open(str(jfk)) as sound:
+        parameters, rate = sound.getparams(), sound.getframerate()
+        frames = sound.readframes(sound.getnframes())
+    for name, start_s, end_s in (("x.wav", 0.0, 2.2), ("deeper/x.wav", 7.9, 10.9)):
+        path = cli.directory / "talks" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with wave.open(str(path), "wb") as out:
+            out.setparams(parameters)
+            out.writeframes(frames[int(start_s * rate) * 2 : int(end_s * rate) * 2])
+    return cli.directory / "talks"
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_jobs_change_nothing_but_the_time(cli: Cli, talks: Path, tiny_en: Path) -> None:
+    (talks / "bad.wav").write_text("no recording")
+    command = ("transcribe", "-r", "talks", "-m", tiny_en, *FAST, "-f", "srt,vtt")
+    alone = cli(*command, "-o", "alone")
+    together = cli(*command, "-o", "together", "--jobs", "3")
+
+    assert alone.code == together.code == 1
+    assert (alone.out, alone.err) == (together.out, together.err)
+    assert alone.err.splitlines() == [
+        "==> talks/bad.wav <==",
+        'whisperctl: error: "talks/bad.wav" is not audio or video that can be read: '
+        "check that it is a recording",
+        "==> talks/x.wav <==",
+        "==> talks/deeper/x.wav <==",
+        "whisperctl: error: 1 of 3 recordings failed:",
+        '  "talks/bad.wav" is not audio or video that can be read: check that it is a recording',
+    ]
+    written = tree(cli.directory / "alone")
+    assert list(written) == ["deeper/x.srt", "deeper/x.vtt", "x.srt", "x.vtt"]
+    assert b"country" in written["deeper/x.srt"]
+    assert written == tree(cli.directory / "together")
+
+
+def test_a_recording_that_takes_too_long_is_given_up(
+    cli: Cli, talks: Path, long_talk: Path, tiny_en: Path
+) -> None:
+    command = ("transcribe", long_talk, "talks", "-m", tiny_en, *FAST, "-f", "txt")
+    done = cli(*command, "--timeout", "4")
+
+    assert done.code == 1
+    assert f'  "{long_talk}": stopped, as it took more than 4 s\n' in done.err
+    assert tree(cli.directory).keys() == {"x.txt", "talks/x.wav", "talks/deeper/x.wav"}
+
+
+def test_a_recording_that_takes_too_much_memory_is_given_up(
+    cli: Cli, talks: Path, tiny_en: Path
+) -> None:
+    command = ("transcribe", talks / "x.wav", "-m", tiny_en, *FAST, "-f", "txt")
+    small = cli(*command, "--max-memory", "60M")
+    enough = cli(*command, "--max-memory", "2G")
+
+    assert (small.code, small.out) == (1, "")
+    assert small.err == (
+        f'whisperctl: error: "{talks / "x.wav"}": stopped, as it took more than 60 MiB of memory\n'
+    )
+    assert (enough.code, enough.err) == (0, "")
+
+
+def test_standard_input_reaches_a_process_of_its_own(cli: Cli, talks: Path, tiny_en: Path) -> None:
+    done = cli(
+        *("transcribe", "-", "-m", tiny_en, *FAST, "--timeout", "300"),
+        stdin=(talks / "deeper" / "x.wav").read_bytes(),
+    )
+    assert (done.code, done.err) == (0, "")
+    assert "country" in done.out
+
+
+def workers(process: subprocess.Popen[bytes], n: int) -> list[psutil.Process]:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        found: list[psutil.Process] = psutil.Process(process.pid).children()
+        if len(found) == n:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"not {n} processes")
+
+
+def test_a_process_that_dies_fails_its_recording_alone(
+    cli: Cli, talks: Path, long_talk: Path, tiny_en: Path
+) -> None:
+    process = cli.start(
+        *("transcribe", long_talk, "talks", "-m", tiny_en, *FAST, "-f", "txt", "--timeout", "600")
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    (worker,) = workers(process, 1)
+    worker.send_signal(signal.SIGSEGV)
+    _, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert f'  "{long_talk}": its process was ended by SIGSEGV' in errors.decode()
+    assert (cli.directory / "x.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [(signal.SIGINT, 130, "whisperctl: interrupted\n"), (signal.SIGTERM, 143, "")],
+)
+def test_a_signal_ends_every_process_and_keeps_what_is_written(
+    cli: Cli,
+    talks: Path,
+    long_talk: Path,
+    tiny_en: Path,
+    number: signal.Signals,
+    code: int,
+    said: str,
+) -> None:
+    process = cli.start(
+        *("transcribe", talks / "x.wav", long_talk, "-m", tiny_en, *FAST, "-f", "txt", "-j", "2"),
+        "-q",
+    )
+    assert process.stdout is not None
+    for _ in range(2):  # of both
+        assert process.stdout.readline().startswith(b"[00:")
+    family = workers(process, 2)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+
+    assert (process.returncode, errors.decode()) == (code, said)
+    assert not [child for child in family if child.is_running()]
+    assert [path.name for path in cli.directory.glob("*.txt")] == ["x.txt"]
+    assert not list(cli.directory.glob(".whisperctl*"))
+
+
+def test_processes_end_when_the_command_is_killed(cli: Cli, long_talk: Path, tiny_en: Path) -> None:
+    process = cli.start("transcribe", long_talk, "-m", tiny_en, *FAST, "--timeout", "600")
+    assert process.stdout is not None
+    process.stdout.readline()
+    family = workers(process, 1)
+    process.kill()
+
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert not alive
+
+
+def test_a_reader_that_goes_away_ends_processes_too(
+    cli: Cli, long_talk: Path, tiny_en: Path
+) -> None:
+    process = cli.start("transcribe", long_talk, "-m", tiny_en, *FAST, "--timeout", "600")
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+
+    assert process.wait(timeout=60) == 141
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_a_model_that_no_process_can_load_is_said_once(
+    cli: Cli, talks: Path, tiny_en: Path
+) -> None:
+    done = cli(
+        *("transcribe", "-r", talks, "-m", tiny_en, *FAST, "-b", "wasi", "--runtime", "wasmr"),
+        *("-j", "2", "-q"),
+    )
+    assert done.code == 2
+    assert done.err.count("\n") == 1 and 'did you mean "wasmer"?' in done.err
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(
+    cli: Cli, talks: Path, tiny_en: Path
+) -> None:
+    command = (
+        *("transcribe", "-r", "talks", "-m", tiny_en, "-b", "native", *FAST, "-f", "srt,txt"),
+        *("-o", "out", "--skip-existing", "--output", "{stem}.{lang}.{ext}"),
+    )
+    first = cli(*command, "--dry-run")
+    assert (first.code, first.err) == (0, "")
+    assert first.out.splitlines() == [
+        f'model: "{tiny_en}"',
+        "engine: native, 1 threads",
+        "options: beam size 1",
+        '"talks/x.wav" -> "out/x.en.srt", "out/x.en.txt"',
+        '"talks/deeper/x.wav" -> "out/deeper/x.en.srt", "out/deeper/x.en.txt"',
+    ]
+    assert not (cli.directory / "out").exists()
+
+    place = cli.directory / "out" / "deeper"
+    place.mkdir(parents=True)
+    for kind in ("srt", "txt"):
+        (place / f"x.en.{kind}").touch()
+    assert cli(*command, "--dry-run").out.splitlines()[4] == (
+        '"talks/deeper/x.wav": skipped: its results exist'
+    )
+
+
+def test_existing_results_are_left_alone(cli: Cli, talks: Path, tiny_en: Path) -> None:
+    for name in ("x.srt", "y.srt", "y.txt"):
+        (cli.directory / name).write_text("mine")
+    shutil.copy(talks / "x.wav", talks / "y.wav")
+    done = cli("transcribe", "talks", "-m", tiny_en, *FAST, "-f", "srt,txt", "--skip-existing")
+
+    assert done.code == 0
+    assert done.err == (
+        "whisperctl: 1 of 2 recordings are skipped: their results exist\n==> talks/x.wav <==\n"
+    )
+    assert [(cli.directory / f"{n}").read_text() for n in ("x.srt", "y.srt", "y.txt")] == (
+        ["mine"] * 3
+    )
+    assert (cli.directory / "x.txt").read_text("utf-8").startswith("And so")
+
+
+def test_one_format_goes_to_standard_output_instead_of_segments(
+    cli: Cli, talks: Path, tiny_en: Path
+) -> None:
+    command = ("transcribe", "talks", "-m", tiny_en, *FAST)
+    done = cli(*command, "-f", "srt", "--output", "-")
+    named = cli(*command, "--output", "sub/{name}.srt")
+
+    assert done.out.startswith("1\n00:00:00,000 --> 00:00:02,")
+    assert (cli.directory / "sub" / "x.wav.srt").read_text("utf-8").strip() == done.out.strip()
+    assert named.out.startswith("[00:00:00.000 --> ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "named"),
+    [
+        (("--output", "{title}.srt"), 2, "{stem}, {name}, {lang}, {ext}"),
+        (("--output", "talk"), 2, "--output needs --output-format"),
+        (("-f", "srt,txt", "--output", "-"), 2, "one format"),
+        (("-f", "srt,txt", "--output", "{stem}"), 2, "{ext}"),
+        (("talks/deeper/x.wav", "--output", "same.srt"), 2, "would both be written"),
+        (("--jobs", "0"), 2, "jobs must be at least 1"),
+        (("--timeout", "-1"), 2, "above 0 seconds"),
+        (("--max-memory", "much"), 2, "2G or 500M"),
+        (("--files-from", "missing"), 1, '"missing" cannot be read'),
+        (("nothing/*.mp3",), 1, '"nothing/*.mp3" matches no file'),
+        (("empty",), 1, '"empty" is a folder without recordings'),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_is(
+    cli: Cli, talks: Path, tiny_en: Path, arguments: tuple[str, ...], code: int, named: str
+) -> None:
+    (cli.directory / "empty").mkdir()
+    before = tree(cli.directory)
+    done = cli("transcribe", "talks", "-m", tiny_en, *arguments)
+
+    assert (done.code, done.out) == (code, "")
+    assert done.err.startswith("whisperctl: error: ") and done.err.count("\n") == 1
+    assert named in done.err
+    assert tree(cli.directory) == before
+
+
+def test_a_list_of_names_comes_from_another_command(cli: Cli, talks: Path, tiny_en: Path) -> None:
+    done = cli(
+        *("transcribe", "--files-from", "-", "-0", "-m", tiny_en, "--dry-run", "-f", "srt"),
+        stdin=b"talks/x.wav\0talks/x.wav\0two words.wav\0",
+    )
+    assert [line.partition(" ->")[0] for line in done.out.splitlines()[3:]] == [
+        '"talks/x.wav"',
+        '"two words.wav"',
+    ]
+
+
+def test_bars_show_how_far_all_of_it_is(cli: Cli, talks: Path, tiny_en: Path) -> None:
+    shutil.copy(talks / "x.wav", talks / "y.wav")
+    command = cli.command("transcribe", "talks", "-m", tiny_en, *FAST)
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=terminal,
+        stderr=terminal,
+        cwd=cli.directory,
+        env=cli.environment({"TERM": "xterm", "COLUMNS": "100"}),
+    )
+    os.close(terminal)
+    shown = read_terminal(controller, process)
+
+    assert process.wait() == 0
+    assert "0/2" in shown and "1/2" in shown and "x.wav" in shown
+    assert "ETA 00:00:" in shown
+    assert shown.count("And so") == 2
+
+
+def read_terminal(controller: int, process: subprocess.Popen[bytes]) -> str:
+    """All that is shown until the process ends."""
+    shown = b""
+    while True:
+        ready, _, _ = select.select([controller], [], [], 0.1)
+        if ready:
+            try:
+                shown += os.read(controller, 65536)
+            except OSError:  # the other end is closed
+                break
+        elif process.poll() is not None:
+            break
+    os.close(controller)
+    return shown.decode(errors="replace")
