@@ -14,7 +14,7 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 # CMake. One library with all in it needs no search path of its own, which only a repaired wheel has.
 TUNED  := GGML_NATIVE=ON GGML_LLAMAFILE=ON BUILD_SHARED_LIBS=OFF CMAKE_POSITION_INDEPENDENT_CODE=ON
 
-.PHONY: help demo test test-fast check format bench native profile wasm build lock setup clean distclean
+.PHONY: help demo test test-fast check docs format bench native profile wasm build lock setup clean distclean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -50,6 +50,9 @@ check: setup ## lint, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: setup ## make docs/cli.md and the man page from help
+	$(BIN)/python -m whisperctl.cli.reference docs
 
 format: setup ## format the code
 	$(BIN)/ruff check --fix .

@@ -73,7 +73,11 @@ class Cli:
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         own = {name: value for name, value in os.environ.items() if "WHISPERCTL" not in name}
-        return {**own, **(extra or {})}
+        theirs = {
+            "WHISPERCTL_CONFIG": os.devnull,
+            "WHISPERCTL_STATE": str(self.directory.parent / "state"),
+        }
+        return {**own, **theirs, **(extra or {})}
 
 
 def _model(name: str) -> Path:

@@ -15,7 +15,14 @@ from typing import TextIO
 import pytest
 
 from whisperctl.errors import OutputError, UsageError
-from whisperctl.output import PlannedOutput, output_path, plan_outputs, write_atomic
+from whisperctl.output import (
+    PlannedOutput,
+    has_language,
+    output_path,
+    plan_outputs,
+    remove_leftovers,
+    write_atomic,
+)
 
 
 def writes(text: str) -> Callable[[TextIO], None]:
@@ -68,6 +75,76 @@ def test_a_plan_names_every_file_once(tmp_path: Path) -> None:
         PlannedOutput("-", "srt", tmp_path / "stdin.srt"),
         PlannedOutput("-", "txt", tmp_path / "stdin.txt"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("template", "folder", "language", "expected"),
+    [
+        ("{stem}.{lang}.{ext}", "", "de", "out/a b.de.srt"),
+        ("{stem}.{lang}.{ext}", "", "", "out/a b.{lang}.srt"),
+        ("{name}.{ext}", "x/y", "", "out/x/y/a b.mp4.srt"),
+        ("{stem}/{{{lang}}}.{ext}", "x", "en", "out/x/a b/{en}.srt"),
+        ("fixed.srt", "", "", "out/fixed.srt"),
+        ("/elsewhere/{stem}", "x", "", "/elsewhere/a b"),
+    ],
+)
+def test_a_template_names_the_output(
+    template: str, folder: str, language: str, expected: str
+) -> None:
+    named = output_path(
+        *("t/a b.mp4", Path("out"), "srt"), template=template, folder=folder, language=language
+    )
+
+    assert named == Path(expected)
+    assert has_language(template) == ("lang" in template)
+
+
+def test_a_placeholder_in_a_name_is_left_alone() -> None:
+    assert output_path("{lang}{x}.wav", Path(), "srt", language="de") == Path("{lang}{x}.srt")
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{title}.{ext}", r"holds {title}, which is unknown: there are {stem}, {name}, {lang}"),
+        ("{stem!r}.srt", "holds {stem}"),
+        ("{}.srt", "holds {}"),
+        ("{stem.srt", "lone brace"),
+        ("out/", "names no file"),
+        ("", "names no file"),
+    ],
+)
+def test_a_template_that_cannot_be_filled_in_is_refused(
+    tmp_path: Path, template: str, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        plan_outputs(["a.wav"], tmp_path, ["srt"], template=template)
+
+
+def test_folders_keep_equal_names_apart_and_need_not_exist(tmp_path: Path) -> None:
+    plan = plan_outputs(["t/a/x.mp4", "t/b/x.mp4"], tmp_path, ["srt"], folders=["a", "b"])
+
+    assert [output.path for output in plan] == [tmp_path / "a" / "x.srt", tmp_path / "b" / "x.srt"]
+
+
+def test_two_formats_need_two_names(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"formats txt and srt of .* put {ext} into the output"):
+        plan_outputs(["a.wav"], tmp_path, ["txt", "srt"], template="{stem}")
+
+
+def test_only_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / ".whisperctl-0123456789abcdef.tmp"
+    left.write_text("half")
+    (tmp_path / ".whisperctl-mine").write_text("kept")
+
+    def write(out: TextIO) -> None:
+        remove_leftovers(tmp_path)
+        out.write("whole")
+
+    write_atomic(tmp_path / "a.txt", write)
+
+    assert names_in(tmp_path) == [".whisperctl-mine", "a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "whole"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@
     ├── ModelError      a model is unknown, missing, truncated, or not a ggml file
     ├── BackendError    a backend is unknown or unavailable, or its engine failed
     │   └── GuestError  the program inside the sandbox trapped, aborted, or broke the protocol
+    ├── SubtitleError   a subtitle file is missing, damaged, or something else
     └── OutputError     a result could not be written
 
 A message is one line: what is wrong, with which file, and what to do about it. Lower layers raise;
@@ -39,6 +40,10 @@ class BackendError(WhisperctlError):
 
 class GuestError(BackendError):
     """The program inside the sandbox trapped, aborted, or broke the protocol."""
+
+
+class SubtitleError(WhisperctlError):
+    """A subtitle file is missing, damaged, or something else."""
 
 
 class OutputError(WhisperctlError):

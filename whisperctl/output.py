@@ -10,69 +10,164 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 from typing import TextIO
 
 from whisperctl.errors import OutputError, UsageError
+from whisperctl.formats import extension
 from whisperctl.quoting import quoted
 from whisperctl.source import STDIN
 
 _NOT_ALLOWED = "permission denied; check the permissions of the file and its directory"
 
 
+TEMPLATE = "{stem}.{ext}"
+"""How a result is named for its recording: ``talk.mp4`` gives ``talk.srt``."""
+
+_PLACEHOLDERS = ("stem", "name", "lang", "ext")
+_TEMPORARY = ".whisperctl-{}.tmp"
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedOutput:
-    """One file to write: ``source`` as the person named it, in the format ``format``."""
+    """One file to write: ``source`` as the person named it, in the format ``format``.
+
+    While ``language_open``, ``path`` holds ``{lang}`` where the language will stand.
+    """
 
     source: str
     format: str
     path: Path
+    language_open: bool = False
 
 
-def output_path(source: str | Path, directory: Path | None, fmt: str) -> Path:
-    """Name the file for one source in one format: ``talk.mp4`` gives ``talk.srt``.
+def output_path(
+    source: str | Path,
+    directory: Path | None,
+    extension: str,
+    *,
+    template: str = TEMPLATE,
+    folder: str = "",
+    language: str = "",
+) -> Path:
+    """Name the file for one source in one format.
 
     Args:
         source: a recording, or ``"-"``, whose output is called ``stdin``.
         directory: where to put it; ``None`` is beside the recording, or the current directory
             when the recording is standard input or a pipe.
-        fmt: the format's name, which becomes the extension.
+        extension: the format's file extension.
+        template: the name, with ``{stem}`` and ``{name}`` for the recording's name without and with
+            its extension, ``{lang}`` for the language and ``{ext}`` for ``extension``.
+        folder: a path below ``directory`` that comes before the name.
+        language: what stands for ``{lang}``; empty leaves it as it is.
+
+    Raises:
+        UsageError: the template holds another placeholder, or a lone brace.
     """
     path = Path(source)
-    stem = "stdin" if str(source) == STDIN else path.stem
+    stem, name = (path.stem, path.name) if str(source) != STDIN else ("stdin", "stdin")
     if directory is None:
         directory = Path() if _is_special(path) else path.parent
-    return directory / f"{stem}.{fmt}"
+    values = {"stem": stem, "name": name, "lang": language or "{lang}", "ext": extension}
+    parts = []
+    for text, field in _parsed(template):
+        parts.append(text)
+        if field is not None:
+            parts.append(values[field])
+    return directory / folder / "".join(parts)
+
+
+def has_language(template: str) -> bool:
+    """Whether names made by the template hold the language.
+
+    Raises:
+        UsageError: the template holds an unknown placeholder, or a lone brace.
+    """
+    return any(field == "lang" for _, field in _parsed(template))
+
+
+def _parsed(template: str) -> list[tuple[str, str | None]]:
+    known = ", ".join(f"{{{name}}}" for name in _PLACEHOLDERS)
+    try:
+        fields = list(Formatter().parse(template))
+    except ValueError as error:
+        raise UsageError(
+            f"the output name {quoted(template)} has a lone brace: write {{{{ or }}}} for one, "
+            f"and {known} for what is filled in"
+        ) from error
+    for _, field, spec, conversion in fields:
+        if field is not None and (field not in _PLACEHOLDERS or spec or conversion):
+            raise UsageError(
+                f"the output name {quoted(template)} holds {{{field}}}, which is unknown: "
+                f"there are {known}"
+            )
+    last = Path(template).name
+    if not last or last in (os.curdir, os.pardir) or template.endswith("/"):
+        raise UsageError(f"the output name {quoted(template)} names no file: try {TEMPLATE}")
+    return [(text, field) for text, field, _, _ in fields]
 
 
 def plan_outputs(
-    sources: Sequence[str | Path], directory: Path | None, formats: Sequence[str]
+    sources: Sequence[str | Path],
+    directory: Path | None,
+    formats: Sequence[str],
+    *,
+    template: str = TEMPLATE,
+    folders: Sequence[str] = (),
+    language: str = "",
+    makes_directory: bool = False,
 ) -> list[PlannedOutput]:
     """Name every file that a run will write, before it spends time on anything.
 
-    A format named twice counts once.
+    A format named twice counts once. Folders below ``directory`` need not be there yet.
+
+    Args:
+        sources: the recordings.
+        directory: where to write, as for ``output_path``.
+        formats: names of formats.
+        template: how to name the files, as for ``output_path``.
+        folders: for each source the path below ``directory``; none at all is none for any.
+        language: of all recordings, if it is known before they are transcribed.
+        makes_directory: ``directory`` need not be there yet either.
 
     Raises:
-        UsageError: two files would get one name, or one would replace a recording to be read.
+        UsageError: two files would get one name, one would replace a recording to be read, or the
+            template cannot be filled in.
         OutputError: a directory to write to is missing, or a file's name is a directory's.
     """
+    language_open = not language and has_language(template)
     inputs = {_identity(Path(s)): str(s) for s in sources if str(s) != STDIN}
     planned: dict[object, PlannedOutput] = {}
-    for source in map(str, sources):
+    for source, folder in zip(map(str, sources), folders or [""] * len(sources), strict=True):
         for fmt in dict.fromkeys(formats):
-            output = PlannedOutput(source, fmt, output_path(source, directory, fmt))
-            key = _identity(output.path)
+            path = output_path(
+                source,
+                directory,
+                extension(fmt),
+                template=template,
+                folder=folder,
+                language=language,
+            )
+            output = PlannedOutput(source, fmt, path, language_open)
+            key = _identity(path)
             if key in inputs:
                 raise UsageError(
-                    f"{quoted(output.path)} would replace the input {quoted(inputs[key])}: "
+                    f"{quoted(path)} would replace the input {quoted(inputs[key])}: "
                     "choose another output directory or format"
                 )
             other = planned.setdefault(key, output)
-            if other is not output:
+            if other is not output and (other.source != source or other.format == fmt):
                 raise UsageError(
                     f"{quoted(other.source)} and {quoted(source)} would both be written to "
-                    f"{quoted(output.path)}: rename one, or give them different output directories"
+                    f"{quoted(path)}: rename one, or give them different output directories"
                 )
-            _check_place(output.path)
+            if other is not output:
+                raise UsageError(
+                    f"formats {other.format} and {fmt} of {quoted(source)} would both be written "
+                    f"to {quoted(path)}: put {{ext}} into the output name"
+                )
+            _check_place(path, None if makes_directory else directory)
     return list(planned.values())
 
 
@@ -106,19 +201,46 @@ def _replace(real: Path, write: Callable[[TextIO], None]) -> None:
         if not _writable(real):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     # Not the tempfile module: its files are for their owner alone, these follow the umask.
-    temporary = real.with_name(f".whisperctl-{secrets.token_hex(8)}.tmp")
+    temporary = real.with_name(_TEMPORARY.format(secrets.token_hex(8)))
     try:
         with temporary.open("x", encoding="utf-8", newline="\n") as out:
+            with suppress(OSError):  # some file systems have no locks
+                _lock(out.fileno())
             write(out)
             out.flush()
             if mode is not None:
                 os.fchmod(out.fileno(), mode)
             os.fsync(out.fileno())
-        temporary.replace(real)
+            temporary.replace(real)
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of runs that were killed while they wrote into ``folder``.
+
+    Those of runs that are still under way stay: they hold a lock, which ends with its process.
+    """
+    with suppress(OSError):
+        for path in folder.glob(_TEMPORARY.format("*")):
+            with suppress(OSError), path.open("rb") as file:
+                _lock(file.fileno())
+                path.unlink()
+
+
+def _lock(descriptor: int) -> None:
+    """Take a file's lock at once.
+
+    Raises:
+        OSError: another process has it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # no POSIX system
+        return
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _is_special(path: Path) -> bool:
@@ -153,12 +275,16 @@ def _identity(path: Path) -> object:
     return os.path.realpath(path) if status is None else (status.st_dev, status.st_ino)
 
 
-def _check_place(path: Path) -> None:
+def _check_place(path: Path, directory: Path | None) -> None:
     if _is_directory(path):
         raise _cannot(path, "it is a directory; choose another output directory")
-    if not _is_directory(path.parent):
-        raise _cannot(path, _no_directory(path))
-    if not _writable(path.parent):
+    place = path.parent
+    if place != directory:
+        while _status(place) is None and place != place.parent:
+            place = place.parent
+    if not _is_directory(place):
+        raise _cannot(path, _no_directory(place))
+    if not _writable(place):
         raise _cannot(path, _NOT_ALLOWED)
 
 
@@ -166,8 +292,10 @@ def _cannot(path: Path, reason: str) -> OutputError:
     return OutputError(f"{quoted(path)} cannot be written: {reason}")
 
 
-def _no_directory(path: Path) -> str:
-    return f"there is no directory {quoted(path.parent)}; create it or choose another"
+def _no_directory(place: Path) -> str:
+    if _status(place) is not None:
+        return f"{quoted(place)} is not a directory; choose another"
+    return f"there is no directory {quoted(place)}; create it or choose another"
 
 
 def _reason(path: Path, error: OSError | ValueError) -> str:
@@ -176,7 +304,7 @@ def _reason(path: Path, error: OSError | ValueError) -> str:
     if isinstance(error, PermissionError):
         return _NOT_ALLOWED
     if not _is_directory(path.parent):
-        return _no_directory(path)
+        return _no_directory(path.parent)
     if isinstance(error, IsADirectoryError):
         return "it is a directory; choose another name"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -86,7 +86,7 @@ def test_a_mistyped_model(cli: Cli, jfk: Path) -> None:
 def test_an_output_directory_that_cannot_be_made(cli: Cli, jfk: Path, tiny_en: Path) -> None:
     (cli.directory / "file").touch()
     done = cli("transcribe", jfk, "-m", tiny_en, "-f", "srt", "-o", "file/within")
-    assert_refused(done, cli, 1, '"file/within"')
+    assert_refused(done, cli, 1, '"file/within/jfk.srt"', '"file" is not a directory')
 
 
 def test_an_output_that_is_a_directory(cli: Cli, jfk: Path, tiny_en: Path) -> None:

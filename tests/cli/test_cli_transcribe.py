@@ -130,8 +130,9 @@ def test_one_bad_recording_does_not_stop_the_others(cli: Cli, jfk: Path, tiny_en
     assert lines[1] == f"==> {bad} <=="
     assert lines[2].startswith(f'whisperctl: error: "{bad}" ')
     assert lines[3] == f"==> {second} <=="
-    assert lines[4] == f'whisperctl: error: 1 of 3 recordings failed: "{bad}"'
-    assert len(lines) == 5
+    assert lines[4] == "whisperctl: error: 1 of 3 recordings failed:"
+    assert lines[5].startswith(f'  "{bad}" is not audio or video')
+    assert len(lines) == 6
 
 
 def test_quiet_leaves_only_segments_and_errors(cli: Cli, jfk: Path, tiny_en: Path) -> None:

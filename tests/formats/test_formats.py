@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import math
+import zlib
 from collections.abc import Iterator
 from html import unescape
+from pathlib import Path
 
+import lemony_lrc_parser
 import pysubs2
 import pytest
 import webvtt
 
 from whisperctl.errors import UsageError
-from whisperctl.formats import FORMATS, writer
+from whisperctl.formats import FORMATS, extension, parse, writer
 from whisperctl.formats.console import line
 from whisperctl.formats.cues import timestamp
-from whisperctl.transcript import Segment, Token, Transcript
+from whisperctl.transcript import Segment, Token, Transcript, Word
 
 
 def transcript(*segments: Segment) -> Transcript:
@@ -73,47 +77,305 @@ def test_srt_is_as_openai_whisper_writes_it() -> None:
     )
 
 
-def test_vtt_is_as_whisper_cli_writes_it() -> None:
+def test_vtt_is_as_openai_whisper_writes_it() -> None:
     assert written("vtt", PLAIN) == (
         "WEBVTT\n\n"
-        "00:00:00.000 --> 00:00:07.960\nAnd so, my fellow Americans,\n\n"
-        "00:00:07.960 --> 00:00:11.000\nask not.\n\n"
+        "00:00.000 --> 00:07.960\nAnd so, my fellow Americans,\n\n"
+        "00:07.960 --> 00:11.000\nask not.\n\n"
     )
+    late = transcript(Segment(3599.5, 3601, " an hour"), Segment(360_000, 360_001, " a hundred"))
+    assert written("vtt", late) == (
+        "WEBVTT\n\n"
+        "59:59.500 --> 01:00:01.000\nan hour\n\n"
+        "100:00:00.000 --> 100:00:01.000\na hundred\n\n"
+    )
+
+
+def test_tsv_is_as_openai_whisper_writes_it() -> None:
+    result = transcript(Segment(0.0, 7.96, " a\tb"), Segment(7.96, 11.0, ' "ask" not.'))
+
+    assert written("tsv", result) == ('start\tend\ttext\n0\t7960\ta b\n7960\t11000\t"ask" not.\n')
+
+
+def whisper_cli_csv(result: Transcript) -> str:
+    """The C++ of output_csv, in its own units: hundredths."""
+    text = "start,end,text\n"
+    for segment in result.segments:
+        t0, t1 = round(segment.start_s * 100), round(segment.end_s * 100)
+        text += f"{10 * t0},{10 * t1},"
+        text += '"' + segment.text.replace('"', '""') + '"' + "\n"
+    return text
+
+
+def whisper_cli_lrc(result: Transcript) -> str:
+    """The C++ of output_lrc, in its own units: hundredths."""
+    text = "[by:whisper.cpp]\n"
+    for segment in result.segments:
+        ms = round(segment.start_s * 100) * 10
+        minutes, ms = ms // 60_000, ms % 60_000
+        text += f"[{minutes:02d}:{ms // 1000:02d}.{ms % 1000 // 10:02d}]{segment.text}\n"
+    return text
+
+
+LATER = transcript(
+    Segment(0.0, 7.96, " And so, my fellow Americans,"),
+    Segment(7.96, 59.99, ' he said: "ask, not".'),
+    Segment(61.07, 62.0, "没有"),
+    Segment(6001.5, 6002.0, " [Music]"),
+)
+
+
+def test_csv_is_as_whisper_cli_writes_it() -> None:
+    assert written("csv", LATER) == whisper_cli_csv(LATER)
+    assert '7960,59990," he said: ""ask, not""."\n' in written("csv", LATER)
+
+
+def test_lrc_is_as_whisper_cli_writes_it() -> None:
+    assert written("lrc", LATER) == whisper_cli_lrc(LATER)
+    assert "[01:01.07]没有\n[100:01.50] [Music]\n" in written("lrc", LATER)
 
 
 def test_json_is_in_openai_whispers_schema() -> None:
     tokens = (Token(50363, b"[_BEG_]", 0.5), Token(843, b" And", 0.25))
-    result = transcript(Segment(0.1 + 0.2, 7.96, " And “so”", tokens), Segment(7.96, 11.0, " on"))
+    words = (Word(0.3, 1.0, " And", 0.25),)
+    first = Segment(
+        *(0.1 + 0.2, 7.96, " And “so”", tokens, words),
+        no_speech_probability=0.125,
+        temperature=0.2,
+    )
+    result = transcript(first, Segment(7.96, 11.0, " on", speaker="Speaker 1"))
 
     text = written("json", result)
 
+    # json.dump(result, file), as openai-whisper calls it: one line, ASCII, no line feed at the end.
     assert text == (
-        "{\n"
-        '"text": "And “so” on",\n'
-        '"segments": [\n'
-        '{"id": 0, "start": 0.3, "end": 7.96, "text": " And “so”", "tokens": [50363, 843], '
-        f'"avg_logprob": {(math.log(0.5) + math.log(0.25)) / 2}}},\n'
-        '{"id": 1, "start": 7.96, "end": 11.0, "text": " on"}\n'
-        "],\n"
-        '"language": "en"\n'
-        "}\n"
+        '{"text": " And \\u201cso\\u201d on", "segments": ['
+        '{"id": 0, "seek": 30, "start": 0.3, "end": 7.96, "text": " And \\u201cso\\u201d", '
+        '"tokens": [50363, 843], "temperature": 0.2, '
+        f'"avg_logprob": {(math.log(0.5) + math.log(0.25)) / 2}, '
+        f'"compression_ratio": {13 / len(zlib.compress(" And “so”".encode()))}, '
+        '"no_speech_prob": 0.125, '
+        '"words": [{"word": " And", "start": 0.3, "end": 1.0, "probability": 0.25}]}, '
+        '{"id": 1, "seek": 796, "start": 7.96, "end": 11.0, "text": " on", "tokens": [], '
+        '"temperature": null, "avg_logprob": null, '
+        f'"compression_ratio": {3 / len(zlib.compress(b" on"))}, "no_speech_prob": null, '
+        '"speaker": "Speaker 1"}], "language": "en"}'
     )
 
 
 @pytest.mark.parametrize("probability", [0.0, math.nan, 1.5])
-def test_json_leaves_out_a_logprob_it_cannot_know(probability: float) -> None:
+def test_json_has_no_logprob_that_it_cannot_know(probability: float) -> None:
     result = transcript(Segment(0, 1, " a", (Token(1, b" a", probability),)))
 
-    segment = json.loads(written("json", result))["segments"][0]
-
-    assert segment == {"id": 0, "start": 0, "end": 1, "text": " a", "tokens": [1]}
+    assert json.loads(written("json", result))["segments"][0]["avg_logprob"] is None
 
 
 def test_json_keeps_every_text_as_it_is() -> None:
     parsed = json.loads(written("json", awkward(AWKWARD)))
 
     assert [segment["text"] for segment in parsed["segments"]] == AWKWARD
-    assert parsed["text"] == "".join(AWKWARD).strip()
+    assert parsed["text"] == "".join(AWKWARD)
+
+
+def test_json_full_is_as_whisper_cli_writes_it(tiny_en: Path) -> None:
+    tokens = (
+        Token(50363, b"[_BEG_]", 0.9876543, 0.0, 0.0),
+        Token(366, b' "\xe6\xb2', 1e-05, 0.1, 0.2),
+        Token(367, b"\xa1", 0.5, 0.2, 0.35),
+        Token(13, b"\\", 1.0),
+    )
+    segments = (Segment(0.0, 61.5, ' "没\\', tokens), Segment(61.5, 62.0, " on", speaker="1"))
+    result = Transcript(segments, "en", 62.0, system_info="CPU : AVX = 1", model=tiny_en)
+
+    assert written("json-full", result) == (
+        """{
+	"systeminfo": "CPU : AVX = 1",
+	"model": {
+		"type": "tiny",
+		"multilingual": false,
+		"vocab": 51864,
+		"audio": {
+			"ctx": 1500,
+			"state": 384,
+			"head": 6,
+			"layer": 4
+		},
+		"text": {
+			"ctx": 448,
+			"state": 384,
+			"head": 6,
+			"layer": 4
+		},
+		"mels": 80,
+		"ftype": 1
+	},
+	"params": {
+		"model": """
+        + f'"{tiny_en}"'
+        + """,
+		"language": "en",
+		"translate": false
+	},
+	"result": {
+		"language": "en"
+	},
+	"transcription": [
+		{
+			"timestamps": {
+				"from": "00:00:00,000",
+				"to": "00:01:01,500"
+			},
+			"offsets": {
+				"from": 0,
+				"to": 61500
+			},
+			"text": " \\"没\\\\",
+			"tokens": [
+				{
+					"text": "[_BEG_]",
+					"timestamps": {
+						"from": "00:00:00,000",
+						"to": "00:00:00,000"
+					},
+					"offsets": {
+						"from": 0,
+						"to": 0
+					},
+					"id": 50363,
+					"p": 0.987654,
+					"t_dtw": -1
+				},
+				{
+					"text": " \\"没",
+					"timestamps": {
+						"from": "00:00:00,100",
+						"to": "00:00:00,350"
+					},
+					"offsets": {
+						"from": 100,
+						"to": 350
+					},
+					"id": 366,
+					"p": 1e-05,
+					"t_dtw": -1
+				},
+				{
+					"text": "\\\\",
+					"id": 13,
+					"p": 1,
+					"t_dtw": -1
+				}
+			]
+		},
+		{
+			"timestamps": {
+				"from": "00:01:01,500",
+				"to": "00:01:02,000"
+			},
+			"offsets": {
+				"from": 61500,
+				"to": 62000
+			},
+			"text": " on",
+			"tokens": [
+			],
+			"speaker": "1"
+		}
+	]
+}
+"""
+    )
+
+
+def test_json_full_leaves_out_a_model_that_is_not_there(tmp_path: Path) -> None:
+    gone = Transcript((), "en", 1.0, model=tmp_path / "gone.bin")
+    (tmp_path / "other.bin").write_bytes(b"something else that is long enough for a header......")
+    other = Transcript((), "en", 1.0, model=tmp_path / "other.bin")
+
+    for result in (gone, other, transcript()):
+        assert "model" not in json.loads(written("json-full", result))
+
+
+def test_json_full_keeps_every_text_as_it_is() -> None:
+    parsed = json.loads(written("json-full", awkward(AWKWARD)))
+
+    assert [segment["text"] for segment in parsed["transcription"]] == AWKWARD
+
+
+def test_who_speaks_shows_in_every_format() -> None:
+    result = transcript(
+        Segment(0, 1, " Hello.", speaker="Speaker 1"), Segment(1, 2, " Hi.", speaker="A, <b>")
+    )
+
+    assert written("srt", result).split("\n")[2] == "Speaker 1: Hello."
+    assert "\n<v Speaker 1>Hello.\n" in written("vtt", result)
+    assert "\n<v A, &lt;b&gt;>Hi.\n" in written("vtt", result)
+    assert "Default,Speaker 1,0,0,0,,Speaker 1: Hello.\n" in written("ass", result)
+    assert "Default,A  <b>,0,0,0,,A, <b>: Hi.\n" in written("ass", result)
+    assert "[00:00.00] Speaker 1: Hello.\n" in written("lrc", result)
+    assert written("txt", result) == "Speaker 1: Hello.\nA, <b>: Hi.\n"
+    assert "\n0\t1000\tSpeaker 1: Hello.\n" in written("tsv", result)
+    rows = list(csv.DictReader(io.StringIO(written("csv", result)), strict=True))
+    assert [(row["speaker"], row["text"]) for row in rows] == [
+        ("Speaker 1", " Hello."),
+        ("A, <b>", " Hi."),
+    ]
+
+
+def test_csv_can_be_read_back() -> None:
+    texts = [*AWKWARD, ' "quoted", with commas\r\nand "" more']
+
+    rows = list(csv.reader(io.StringIO(written("csv", awkward(texts)), newline=""), strict=True))
+
+    assert rows[0] == ["start", "end", "text"]
+    assert rows[1:] == [[str(n * 1000), str(n * 1000 + 500), t] for n, t in enumerate(texts)]
+
+
+def test_tsv_can_be_read_back() -> None:
+    text = written("tsv", awkward([*AWKWARD, " a\tb"]))
+
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE, strict=True
+    )
+    rows = list(reader)
+
+    assert all(len(row) == 3 for row in rows)
+    assert [row[2].split() for row in rows[1:]] == [t.split() for t in shown([*AWKWARD, "a b"])]
+
+
+def test_lrc_can_be_read_back() -> None:
+    tags = [" [00:12.00] not a time", " <01:02.50> nor this", " [1:2] or [00:01:02.5]"]
+
+    lyrics = lemony_lrc_parser.loads(written("lrc", awkward([*AWKWARD, *tags])))
+
+    assert [line.start for line in lyrics] == [
+        number * 1000 for number in range(len(AWKWARD) + len(tags))
+    ]
+    texts = [" ".join(line.text.split()) for line in lyrics]
+    assert texts[: len(AWKWARD)] == list(shown(AWKWARD))
+    assert texts[len(AWKWARD) :] == [
+        "(00:12.00) not a time",
+        "(01:02.50) nor this",
+        "(1:2) or (00:01:02.5)",
+    ]
+
+
+def test_ass_can_be_read_back() -> None:
+    texts = [*AWKWARD, r" C:\new\hidden\N{\b1}", " a, b,, c"]
+
+    subtitles = pysubs2.SSAFile.from_string(written("ass", awkward(texts)), format_="ass")
+
+    assert [(event.start, event.end) for event in subtitles] == [
+        (number * 1000, number * 1000 + 500) for number in range(len(texts))
+    ]
+    seen = [" ".join(event.plaintext.replace("\u2060", "").split()) for event in subtitles]
+    assert seen == [text.replace("{", "(").replace("}", ")") for text in shown(texts)]
+
+
+def test_ass_goes_past_ten_hours() -> None:
+    assert "Dialogue: 0,11:06:40.00,11:06:41.25," in written(
+        "ass", transcript(Segment(40_000, 40_001.25, " late"))
+    )
 
 
 def test_srt_can_be_read_back() -> None:
@@ -155,7 +417,10 @@ def test_vtt_can_be_read_back() -> None:
         ("txt", ""),
         ("srt", ""),
         ("vtt", "WEBVTT\n\n"),
-        ("json", '{\n"text": "",\n"segments": [\n],\n"language": "en"\n}\n'),
+        ("lrc", "[by:whisper.cpp]\n"),
+        ("tsv", "start\tend\ttext\n"),
+        ("csv", "start,end,text\n"),
+        ("json", '{"text": "", "segments": [], "language": "en"}'),
     ],
 )
 def test_silence_gives_a_valid_empty_document(name: str, empty: str) -> None:
@@ -166,7 +431,7 @@ def test_segments_without_text_make_no_cues() -> None:
     result = transcript(Segment(0, 1, " "), Segment(1, 2, " a"), Segment(2, 3, ""))
 
     assert written("srt", result) == "1\n00:00:01,000 --> 00:00:02,000\na\n\n"
-    assert written("vtt", result) == "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\na\n\n"
+    assert written("vtt", result) == "WEBVTT\n\n00:01.000 --> 00:02.000\na\n\n"
     assert written("txt", result) == "a\n"
 
 
@@ -210,10 +475,30 @@ def test_every_format_can_be_had_by_name() -> None:
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("strt", 'did you mean "srt"?'), ("docx", "choose from txt, srt, vtt, json")],
+    [
+        ("strt", 'did you mean "srt"?'),
+        ("docx", "choose from txt, srt, vtt, ass, lrc, tsv, csv, json, json-full"),
+    ],
 )
 def test_an_unknown_format_says_what_there_is(name: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
         writer(name)
 
     assert str(caught.value) == f'format "{name}" is unknown; {hint}'
+
+
+def test_no_two_formats_share_a_file() -> None:
+    assert extension("srt") == "srt"
+    assert extension("json-full") == "full.json"
+    assert len({extension(name) for name in FORMATS}) == len(FORMATS)
+    with pytest.raises(UsageError):
+        extension("docx")
+
+
+def test_formats_are_named_in_any_way() -> None:
+    assert parse(["srt, VTT", "json-full", "srt"]) == ["srt", "vtt", "json-full"]
+    assert parse(["json", "all"]) == ["json", *(name for name in FORMATS if name != "json")]
+    assert parse([]) == []
+    for wrong in ("srt,", "alll"):
+        with pytest.raises(UsageError, match="is unknown"):
+            parse([wrong])

@@ -21,6 +21,8 @@ PIPE_CLOSED = 141
 TERMINATED = 143
 
 DEBUG_VARIABLE = "WHISPERCTL_DEBUG"
+COMPLETION_VARIABLE = "_WHISPERCTL_COMPLETE"
+"""Holds what a shell asks while somebody types."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
@@ -65,7 +67,11 @@ def _run(arguments: list[str]) -> int:
 
     from whisperctl.cli.app import app
 
-    command = typer.main.get_command(app)
+    command = typer.main.get_group(app)
+    if asked := os.environ.get(COMPLETION_VARIABLE):
+        from whisperctl.cli import completion
+
+        return completion.answer(command, asked)
     try:
         # Not command.main(), which has ways of its own to end on Ctrl-C and closed pipes.
         with command.make_context("whisperctl", arguments) as context:

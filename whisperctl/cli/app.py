@@ -7,9 +7,20 @@ from typing import Annotated
 import typer
 
 from whisperctl import __version__
-from whisperctl.cli import backends, compare, doctor, models, transcribe
+from whisperctl.cli import (
+    backends,
+    compare,
+    completion,
+    config,
+    doctor,
+    models,
+    subtitles,
+    transcribe,
+)
+from whisperctl.cli.command import Command, Group, TranscribeCommand
 
 app = typer.Typer(
+    cls=Group,
     # Without rich, which takes longer to start than everything else together.
     rich_markup_mode=None,
     add_completion=False,
@@ -17,6 +28,7 @@ app = typer.Typer(
     # `--output_format`, as OpenAI's whisper spells its options, is `--output-format`.
     context_settings={
         "help_option_names": ["-h", "--help"],
+        "max_content_width": 90,
         "token_normalize_func": lambda token: token.replace("_", "-"),
     },
     help="Speech to text and subtitles, with backends you can compare.",
@@ -45,8 +57,11 @@ def _whisperctl(
     pass
 
 
-app.command("transcribe")(transcribe.transcribe)
-app.command("compare")(compare.compare)
+app.command("transcribe", cls=TranscribeCommand)(transcribe.transcribe)
+app.command("compare", cls=compare.CompareCommand)(compare.compare)
 app.add_typer(models.app, name="models")
-app.command("backends")(backends.backends)
-app.command("doctor")(doctor.doctor)
+app.add_typer(subtitles.app, name="subtitles")
+app.command("backends", cls=Command)(backends.backends)
+app.command("doctor", cls=Command)(doctor.doctor)
+app.add_typer(config.app, name="config")
+app.command("completion", cls=Command)(completion.completion)

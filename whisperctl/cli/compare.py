@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whisperctl.cli import console
-from whisperctl.cli.options import DecodingFlags, with_decoding
+from whisperctl.cli import completion, console
+from whisperctl.cli.command import ConfiguredCommand
+from whisperctl.cli.options import DecodingFlags, topics, with_flags
 from whisperctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
 _WIDE = 10_000
 
 
-@with_decoding
+class CompareCommand(ConfiguredCommand):
+    """``compare``, which compares every engine whatever ``transcribe`` is to use."""
+
+    apart = frozenset({"backend", "json"})
+
+
+@with_flags
 def compare(
     flags: DecodingFlags,
     file: Annotated[
@@ -36,12 +43,19 @@ def compare(
             "--backend",
             "-b",
             metavar="NAME[/RUNTIME]",
+            autocompletion=completion.engines,
             help="An engine to run, such as native or wasi/wasmtime; may be repeated.",
             show_default="all that work here",
+            rich_help_panel=topics.ENGINE,
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON document and nothing else.")
+        bool,
+        typer.Option(
+            "--json",
+            help="Print a JSON document and nothing else.",
+            rich_help_panel=topics.OUTPUT,
+        ),
     ] = False,
 ) -> None:
     """Compare engines on one recording: times and texts.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from whisperctl.errors import OutputError
+
+_MOST_SHOWN = 40
 
 
 def result(text: str) -> None:
@@ -24,6 +25,7 @@ def result(text: str) -> None:
         raise
     except OSError as error:
         raise stdout_error(error) from error
+    heard(text)
 
 
 def stdout_error(error: OSError) -> OutputError:
@@ -33,12 +35,14 @@ def stdout_error(error: OSError) -> OutputError:
 
 def note(text: str) -> None:
     """Tell the person something that is not the result."""
+    heard(text)
     with suppress(OSError):
         print(f"whisperctl: {text}", file=sys.stderr, flush=True)
 
 
 def heading(text: str) -> None:
     """Say which of several recordings comes next."""
+    heard(text)
     with suppress(OSError):
         print(f"==> {text} <==", file=sys.stderr, flush=True)
 
@@ -48,31 +52,23 @@ def error(text: str) -> None:
     note(f"error: {' '.join(text.split())}")
 
 
-@contextmanager
-def progress(label: str, *, wanted: bool) -> Iterator[Callable[[float], None] | None]:
-    """A bar on standard error for a run of which only the end can otherwise be seen.
+def line(text: str) -> None:
+    """A line that belongs to the one before it."""
+    heard(text)
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
-    There is none when standard error is no terminal, or when the segments scroll by on it.
 
-    Yields:
-        A function that takes a fraction from 0 to 1, or ``None``.
-    """
-    if not wanted or not sys.stderr.isatty() or (sys.stdout is not None and sys.stdout.isatty()):
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+def heard(text: str) -> None:
+    """Keep it in the log file too, if there may be one: only then is the module loaded."""
+    logs = sys.modules.get("whisperctl.cli.logs")
+    if logs is not None:
+        logs.heard(text)
 
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
-    with bar:
-        task = bar.add_task(label, total=1.0)
-        yield lambda fraction: bar.update(task, completed=fraction)
+
+def shown(name: str) -> str:
+    """A file's name as a bar has room for it: the end of its path, on one line."""
+    from whisperctl.quoting import quoted
+
+    text = quoted(name.rstrip("/").rpartition("/")[2])[1:-1]
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 1]}…"

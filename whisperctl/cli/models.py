@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whisperctl.cli import completion
+from whisperctl.cli.command import Command, Group
 from whisperctl.models.layout import FTYPE_OF_QUANTIZATION
 
 if TYPE_CHECKING:
     from whisperctl.models.progress import OnProgress
 
 app = typer.Typer(
+    cls=Group,
     rich_markup_mode=None,
     no_args_is_help=True,
     help="Get, shrink, keep and check the models that speech is transcribed with.",
 )
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_models(
     installed: Annotated[
         bool, typer.Option("--installed", help="Only the models that are here.")
@@ -57,9 +60,14 @@ def list_models(
     _print_table(("NAME", "SIZE", "LANGUAGES", "STATE"), rows)
 
 
-@app.command("pull")
+@app.command("pull", cls=Command)
 def pull_models(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Published models.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...", help="Published models.", autocompletion=completion.published_models
+        ),
+    ],
 ) -> None:
     """Download published models and check their hashes.
 
@@ -95,7 +103,7 @@ def _pull_detector() -> None:
     print(f"{result.name}: installed, {result.path} (detects speech)")
 
 
-@app.command("import")
+@app.command("import", cls=Command)
 def import_model(
     path: Annotated[
         Path, typer.Argument(help="A ggml file, or a faster-whisper (CTranslate2) directory.")
@@ -114,13 +122,23 @@ def import_model(
     print(f"{result.name}: installed, {result.path}{note}")
 
 
-@app.command("quantize")
+@app.command("quantize", cls=Command)
 def quantize_model(
     model: Annotated[
-        str, typer.Argument(metavar="NAME|PATH", help="A float16 or float32 model that is here.")
+        str,
+        typer.Argument(
+            metavar="NAME|PATH",
+            help="A float16 or float32 model that is here.",
+            autocompletion=completion.installed_models,
+        ),
     ],
     type_name: Annotated[
-        str, typer.Argument(metavar="TYPE", help=f"One of {', '.join(FTYPE_OF_QUANTIZATION)}.")
+        str,
+        typer.Argument(
+            metavar="TYPE",
+            help=f"One of {', '.join(FTYPE_OF_QUANTIZATION)}.",
+            autocompletion=completion.quantizations,
+        ),
     ],
     name: Annotated[
         str | None, typer.Option(help="What to call it.", show_default="the model's name and TYPE")
@@ -132,6 +150,7 @@ def quantize_model(
             "--backend",
             "-b",
             metavar="NAME[/RUNTIME]",
+            autocompletion=completion.engines,
             help="Backend to compute with.",
             show_default="wasi, or the first that works",
         ),
@@ -163,10 +182,13 @@ def quantize_model(
     print(f"{result.name}: installed, {result.path}{note}")
 
 
-@app.command("verify")
+@app.command("verify", cls=Command)
 def verify_models(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="All by default.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...", help="All by default.", autocompletion=completion.installed_models
+        ),
     ] = None,
 ) -> None:
     """Compare models with their published hashes.
@@ -187,8 +209,13 @@ def verify_models(
         raise typer.Exit(1)
 
 
-@app.command("path")
-def print_path(name: Annotated[str, typer.Argument(help="A model that is here.")]) -> None:
+@app.command("path", cls=Command)
+def print_path(
+    name: Annotated[
+        str,
+        typer.Argument(help="A model that is here.", autocompletion=completion.installed_models),
+    ],
+) -> None:
     """Print where a model's file is."""
     from whisperctl.models import kinds
     from whisperctl.models.store import Store
@@ -198,9 +225,16 @@ def print_path(name: Annotated[str, typer.Argument(help="A model that is here.")
     print(path)
 
 
-@app.command("rm")
+@app.command("rm", cls=Command)
 def remove_models(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Models that are here.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...",
+            help="Models that are here.",
+            autocompletion=completion.installed_models,
+        ),
+    ],
 ) -> None:
     """Delete models."""
     from whisperctl.models.store import Store

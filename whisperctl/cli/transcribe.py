@@ -2,41 +2,67 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whisperctl.cli import console
-from whisperctl.cli.options import DecodingFlags, Settings, with_decoding
-from whisperctl.errors import AudioError, BackendError, OutputError, UsageError
+from whisperctl.cli import completion
+from whisperctl.cli.options import Settings, TranscribeFlags, topics, with_flags
+from whisperctl.errors import UsageError
 from whisperctl.formats import FORMATS
-from whisperctl.quoting import quoted
 
 if TYPE_CHECKING:
-    from whisperctl.audio import Audio
-    from whisperctl.backend import Session
-    from whisperctl.engines import Engine
-    from whisperctl.output import PlannedOutput
-    from whisperctl.transcript import Segment, Transcript
+    from whisperctl.batch.job import Job, Results
+    from whisperctl.batch.limits import Limits
+    from whisperctl.batch.plan import Planned
 
 _ALL = "all"
+_STDOUT = "-"
 
 
-@with_decoding
+@with_flags
 def transcribe(
-    flags: DecodingFlags,
+    flags: TranscribeFlags,
     files: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="FILE",
-            help='Audio or video files; "-" is standard input.',
+            help='Audio or video files, folders of them, or quoted patterns such as "**/*.mp4"; '
+            '"-" is standard input.',
             show_default=False,
         ),
     ] = None,
+    recursive: Annotated[
+        bool,
+        typer.Option(
+            "--recursive",
+            "-r",
+            help="Look for recordings in the folders within folders too.",
+            rich_help_panel=topics.MANY,
+        ),
+    ] = False,
+    files_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--files-from",
+            metavar="LIST",
+            help='Take names from a file, one a line; "-" is standard input.',
+            rich_help_panel=topics.MANY,
+        ),
+    ] = None,
+    null: Annotated[
+        bool,
+        typer.Option(
+            "--null",
+            "-0",
+            help="Names in lists end with NUL, as of find -print0.",
+            rich_help_panel=topics.MANY,
+        ),
+    ] = False,
     backend: Annotated[
         str | None,
         typer.Option(
@@ -44,12 +70,19 @@ def transcribe(
             "-b",
             metavar="NAME[/RUNTIME]",
             help="Backend to use.",
+            autocompletion=completion.engines,
             show_default="native, or the first that works",
+            rich_help_panel=topics.ENGINE,
         ),
     ] = None,
     runtime: Annotated[
         str | None,
-        typer.Option(help="The backend's runtime.", show_default="the first that works"),
+        typer.Option(
+            help="The backend's runtime.",
+            autocompletion=completion.runtimes,
+            show_default="the first that works",
+            rich_help_panel=topics.ENGINE,
+        ),
     ] = None,
     output_format: Annotated[
         list[str] | None,
@@ -57,7 +90,9 @@ def transcribe(
             "--output-format",
             "-f",
             metavar="FORMAT",
+            autocompletion=completion.formats,
             help=f"Write files as well: {', '.join(FORMATS)}, or {_ALL}; several with commas.",
+            rich_help_panel=topics.OUTPUT,
         ),
     ] = None,
     output_dir: Annotated[
@@ -68,10 +103,71 @@ def transcribe(
             metavar="DIRECTORY",
             help="Where the files go; made if it is missing.",
             show_default="the current directory",
+            rich_help_panel=topics.OUTPUT,
         ),
     ] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print segments and errors only.")
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            metavar="NAME",
+            help="How files are named, with {stem}, {name}, {lang} and {ext} filled in; "
+            '"-" writes one format to standard output, without the segments.',
+            show_default="{stem}.{ext}",
+            rich_help_panel=topics.OUTPUT,
+        ),
+    ] = None,
+    skip_existing: Annotated[
+        bool,
+        typer.Option(
+            "--skip-existing",
+            help="Leave result files alone that are there, and recordings that have all of theirs.",
+            rich_help_panel=topics.MANY,
+        ),
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on where a run that was stopped left off, in the middle of a recording too.",
+            rich_help_panel=topics.MANY,
+        ),
+    ] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs",
+            "-j",
+            metavar="N",
+            help="Recordings to work on at once, each in a process with the model loaded.",
+            rich_help_panel=topics.MANY,
+        ),
+    ] = 1,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout",
+            metavar="SECONDS",
+            help="Give a recording up that takes longer.",
+            rich_help_panel=topics.MANY,
+        ),
+    ] = None,
+    max_memory: Annotated[
+        str | None,
+        typer.Option(
+            "--max-memory",
+            metavar="SIZE",
+            help="Give a recording up that takes more memory, such as 2G or 500M.",
+            rich_help_panel=topics.MANY,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print what would be read and written, and do nothing.",
+            rich_help_panel=topics.MANY,
+        ),
     ] = False,
 ) -> None:
     """Print what is said in recordings, and write subtitles.
@@ -81,119 +177,122 @@ def transcribe(
     --output-format asks for it; then talk.mp4 gives talk.srt, in the current directory or the one
     of --output-dir. A recording that fails does not stop the others.
     """
-    sources = files or []
-    if not sources:
+    from whisperctl import engines
+    from whisperctl.batch import plan, sources
+    from whisperctl.batch.job import Job
+
+    if not files and not files_from:
         raise UsageError(
             'no recording is named: give files to transcribe, or "-" for standard input; '
             "see: whisperctl transcribe --help"
         )
-    if sources.count("-") > 1:
-        raise UsageError('standard input can be read once: give "-" once')
-    formats = _formats(output_format or [])
-    if output_dir is not None and not formats:
-        raise UsageError("--output-dir needs --output-format, which says what files to write")
-
-    from whisperctl import engines
-
+    results = _results(output_format or [], output_dir, output)
+    limits = _limits(jobs, timeout, max_memory)
+    lists = [sources.FileList(name, null_separated=null) for name in files_from or []]
+    recordings = sources.find(files or [], lists, recursive=recursive)
     settings = flags.resolve()
     engine = engines.choose(backend, runtime)
-    outputs = _prepare_outputs(sources, output_dir or Path(), formats)
-    with ExitStack() as stack:
-        run = _Run(engine, settings, outputs, stack, quiet=quiet)
-        failed = [source for source in sources if not run.one(source, several=len(sources) > 1)]
-    if failed and len(sources) > 1:
-        names = ", ".join(quoted(source) for source in failed)
-        console.error(f"{len(failed)} of {len(sources)} recordings failed: {names}")
+    job = Job(
+        engine,
+        settings.model,
+        _threads(flags, settings, min(jobs, len(recordings))),
+        settings.transcription,
+        plan.with_language(results, settings.model, settings.decoding, settings.subtitles),
+        vad_model=settings.vad_model,
+        resume=resume,
+        skip_existing=skip_existing,
+    )
+    planned = plan.plan(job, recordings)
+    if dry_run:
+        _print_plan(job, planned)
+        return
+    failed = _run(job, planned, flags, jobs, limits)
     if failed:
         raise typer.Exit(1)
 
 
-class _Run:
-    """One command: a model that is loaded once, and recordings one after the other."""
+def _run(
+    job: Job, planned: Sequence[Planned], flags: TranscribeFlags, jobs: int, limits: Limits
+) -> bool:
+    """Do what is planned; whether anything failed."""
+    from whisperctl.batch import plan, runner
+    from whisperctl.cli import console
+    from whisperctl.cli import logs
+    from whisperctl.cli.progress import Bars
+    from whisperctl.cli.reporter import Reporter
+    from whisperctl.formats import console as lines
 
-    def __init__(
-        self,
-        engine: Engine,
-        settings: Settings,
-        outputs: Sequence[PlannedOutput],
-        stack: ExitStack,
-        *,
-        quiet: bool,
-    ) -> None:
-        self._engine = engine
-        self._settings = settings
-        self._outputs = outputs
-        self._stack = stack
-        self._quiet = quiet
-        self._session: Session | None = None
+    messages = flags.messages
+    quiet = messages.quiet
+    colors = logs.colored(messages.print_colors, sys.stdout)
+    plan.prepare(job, planned)
+    due = [item.recording for item in planned if not item.skip]
+    n_finished = sum(item.skip == "finished" for item in planned)
+    n_existing = sum(item.skip == "exists" for item in planned)
+    if n_finished and not quiet:
+        console.note(f"{n_finished} of {len(planned)} recordings were finished before")
+    if n_existing and not quiet:
+        console.note(f"{n_existing} of {len(planned)} recordings are skipped: their results exist")
+    if not due:
+        return False
+    with Bars(due, wanted=not (quiet or messages.verbose)) as bars:
+        reporter = Reporter(
+            due,
+            bars,
+            partial(lines.line, times=messages.timestamps, colors=colors),
+            several=len(planned) > 1,
+            quiet=quiet,
+            shows_segments=not job.results.to_stdout,
+        )
+        runner.run(job, due, reporter.event, jobs=min(jobs, len(due)), limits=limits)
+    reporter.summarize(len(planned))
+    return bool(reporter.failures)
 
-    def one(self, source: str, *, several: bool) -> bool:
-        """Transcribe one recording; whether that went well."""
-        from whisperctl import audio
 
-        if several and not self._quiet:
-            console.heading(source)
-        try:
-            recording = audio.load(source)
-        except AudioError as error:
-            console.error(str(error))
-            return False
-        if not self._quiet:
-            for warning in recording.warnings:
-                console.note(f"warning: {warning}")
-        session = self._opened()  # what fails here fails for every recording
-        try:
-            transcript = self._transcribe(session, recording)
-        except BackendError as error:
-            console.error(f"{quoted(recording.source)}: {error}")
-            return False
-        try:
-            self._write(source, transcript)
-        except OutputError as error:
-            console.error(str(error))
-            return False
-        return True
+def _print_plan(job: Job, planned: Sequence[Planned]) -> None:
+    from whisperctl.batch.describe import describe
+    from whisperctl.cli import console
 
-    def _opened(self) -> Session:
-        # Only when there is something to transcribe, so that a mistyped name shows at once.
-        if self._session is None:
-            from whisperctl import engines
+    for line in describe(job, planned):
+        console.result(line)
 
-            settings = self._settings
-            session = engines.open_session(self._engine, settings.model, threads=settings.threads)
-            self._session = self._stack.enter_context(session)
-        return self._session
 
-    def _transcribe(self, session: Session, recording: Audio) -> Transcript:
-        from whisperctl.formats import console as lines
+def _results(output_format: Sequence[str], directory: Path | None, output: str | None) -> Results:
+    from whisperctl.batch.job import Results
+    from whisperctl.output import TEMPLATE
 
-        def on_segment(segment: Segment) -> None:
-            console.result(lines.line(segment))
-
-        with console.progress(recording.source, wanted=not self._quiet) as on_progress:
-            transcript = session.transcribe(
-                recording, self._settings.decoding, on_segment=on_segment, on_progress=on_progress
+    formats = _formats(output_format)
+    if output == _STDOUT:
+        if len(formats) != 1 or directory is not None:
+            raise UsageError(
+                '--output "-" writes one format to standard output: give one --output-format, '
+                "and no --output-dir"
             )
-        if not self._quiet:
-            self._report(recording, transcript)
-        return transcript
+        return Results(tuple(formats), to_stdout=True)
+    suffix = Path(output or "").suffix[1:]
+    if not formats and suffix in FORMATS:
+        formats = [suffix]  # as its name says
+    if not formats and (directory is not None or output is not None):
+        option = "--output" if directory is None else "--output-dir"
+        raise UsageError(f"{option} needs --output-format, which says what files to write")
+    return Results(tuple(formats), directory or Path(), output or TEMPLATE)
 
-    def _report(self, recording: Audio, transcript: Transcript) -> None:
-        from whisperctl.languages import LANGUAGES
 
-        if not transcript.segments:
-            console.note(f"no speech found in {quoted(recording.source)}")
-        elif transcript.language_probability is not None:
-            name = LANGUAGES.get(transcript.language, transcript.language).title()
-            console.note(f"detected language: {name} (p = {transcript.language_probability:.2f})")
+def _limits(jobs: int, timeout: float | None, max_memory: str | None) -> Limits:
+    from whisperctl.batch.limits import Limits, size_bytes
 
-    def _write(self, source: str, transcript: Transcript) -> None:
-        from whisperctl.output import write_atomic
+    if jobs < 1:
+        raise UsageError(f"jobs must be at least 1, not {jobs}")
+    return Limits(timeout, None if max_memory is None else size_bytes(max_memory))
 
-        for output in self._outputs:
-            if output.source == source:
-                writer = FORMATS[output.format]
-                write_atomic(output.path, partial(writer, transcript))
+
+def _threads(flags: TranscribeFlags, settings: Settings, jobs: int) -> int:
+    """Threads for each recording: those asked for, else a share of the processors."""
+    if flags.decoding.threads is not None or jobs < 2:
+        return settings.threads
+    from whisperctl.batch.runner import share_of_threads
+
+    return share_of_threads(settings.threads, jobs)
 
 
 def _formats(asked: Sequence[str]) -> list[str]:
@@ -206,20 +305,3 @@ def _formats(asked: Sequence[str]) -> list[str]:
     for name in names:
         formats.writer(name)
     return list(dict.fromkeys(names))
-
-
-def _prepare_outputs(
-    sources: Sequence[str], directory: Path, formats: Sequence[str]
-) -> list[PlannedOutput]:
-    from whisperctl.output import plan_outputs
-
-    if not formats:
-        return []
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{quoted(directory)} cannot be made a directory for the results "
-            f"({error.strerror or error}): choose another with --output-dir"
-        ) from error
-    return plan_outputs(sources, directory, formats)

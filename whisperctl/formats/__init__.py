@@ -1,32 +1,54 @@
 """The file formats a transcript can be written in, one module each.
 
-A writer takes a transcript and a text stream, UTF-8 with line feeds. To add a format, write such a
-function in a module of its own and name it in ``FORMATS``; the name is also the file extension.
-Everything here imports only the standard library.
+A writer takes a transcript, a text stream (UTF-8 with line feeds) and the limits that subtitles are
+to keep to. To add a format, write such a function in a module of its own and name it in
+``FORMATS``. Everything here imports only the standard library.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from whisperctl.errors import UsageError
+from whisperctl.formats.ass import write_ass
+from whisperctl.formats.comma_separated import write_csv
+from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions
+from whisperctl.formats.lrc import write_lrc
 from whisperctl.formats.openai_json import write_json
 from whisperctl.formats.srt import write_srt
+from whisperctl.formats.tsv import write_tsv
 from whisperctl.formats.txt import write_txt
 from whisperctl.formats.vtt import write_vtt
+from whisperctl.formats.whisper_cpp_json import write_json_full
 from whisperctl.transcript import Transcript
 
-Writer = Callable[[Transcript, TextIO], None]
+
+class Writer(Protocol):
+    """What writes one format."""
+
+    def __call__(
+        self, transcript: Transcript, out: TextIO, options: SubtitleOptions = NO_LIMITS
+    ) -> None:
+        """Write ``transcript`` to ``out``, which takes text and is left open."""
+
 
 FORMATS: dict[str, Writer] = {
     "txt": write_txt,
     "srt": write_srt,
     "vtt": write_vtt,
+    "ass": write_ass,
+    "lrc": write_lrc,
+    "tsv": write_tsv,
+    "csv": write_csv,
     "json": write_json,
+    "json-full": write_json_full,
 }
 """Every writer, by the name a person gives it."""
+
+ALL = "all"
+"""The name that stands for every format."""
 
 
 def writer(name: str) -> Writer:
@@ -40,3 +62,33 @@ def writer(name: str) -> Writer:
     close = get_close_matches(name, FORMATS, n=1)
     hint = f'did you mean "{close[0]}"?' if close else f"choose from {', '.join(FORMATS)}"
     raise UsageError(f'format "{name}" is unknown; {hint}')
+
+
+def extension(name: str) -> str:
+    """What the name of a file in this format ends in, without the dot.
+
+    It is the format's name, but ``full.json`` for json-full, so that no two formats share a file.
+
+    Raises:
+        UsageError: there is no such format.
+    """
+    writer(name)
+    return "full.json" if name == "json-full" else name
+
+
+def parse(asked: Iterable[str]) -> list[str]:
+    """Names of formats, each once, from options that may each hold several with commas.
+
+    ``all`` is every one of them.
+
+    Raises:
+        UsageError: a format is unknown, or a name is empty.
+    """
+    names: list[str] = []
+    for name in (name.strip().lower() for option in asked for name in option.split(",")):
+        if name == ALL:
+            names += FORMATS
+        else:
+            writer(name)
+            names.append(name)
+    return list(dict.fromkeys(names))

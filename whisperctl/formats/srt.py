@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from whisperctl.formats.cues import cues, timestamp
+from whisperctl.formats.cues import clock, label
+from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions, highlighted, layout
+from whisperctl.formats.markup import HTML_TAGS
 from whisperctl.transcript import Transcript
 
 
-def write_srt(transcript: Transcript, out: TextIO) -> None:
+def write_srt(transcript: Transcript, out: TextIO, options: SubtitleOptions = NO_LIMITS) -> None:
     """Write numbered cues, as openai-whisper does.
 
     SubRip has no escapes. ``-->`` in the text would be read as a timing line, so it becomes ``->``.
     """
-    for number, (segment, text) in enumerate(cues(transcript), start=1):
-        start, end = timestamp(segment.start_s, ","), timestamp(segment.end_s, ",")
-        out.write(f"{number}\n{start} --> {end}\n{text.replace('-->', '->')}\n\n")
+    number = 0
+    for cue in layout(transcript, options):
+        for shown in highlighted(cue) if options.highlight_words else (cue,):
+            number += 1
+            start, end = clock(shown.start_ms, ","), clock(shown.end_ms, ",")
+            text = (label(shown.speaker) + shown.text).replace("-->", "->").translate(HTML_TAGS)
+            out.write(f"{number}\n{start} --> {end}\n{text}\n\n")

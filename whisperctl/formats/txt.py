@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from whisperctl.formats.cues import cues
+from whisperctl.formats.cues import spoken
+from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions
 from whisperctl.transcript import Transcript
 
 
-def write_txt(transcript: Transcript, out: TextIO) -> None:
-    """Write each segment's text on a line, as openai-whisper does."""
-    for _, text in cues(transcript):
+def write_txt(transcript: Transcript, out: TextIO, options: SubtitleOptions = NO_LIMITS) -> None:
+    """Write each segment's text on a line, as openai-whisper does; no option applies."""
+    for _, text in spoken(transcript):
         out.write(f"{text}\n")

@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from whisperctl.backend import Detector, OnSegment, Session
 from whisperctl.transcript import Transcript
 from whisperctl.transcription.checkpoint import Checkpoint, OnCheckpoint
 from whisperctl.transcription.options import TranscriptionOptions
+from whisperctl.transcription.pieces import PIECE_S
+from whisperctl.transcription.run import Callbacks, OnNote, OnProgress, Progress, Run
 
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run is, in seconds of audio; ``total_s`` is ``None`` when nobody knows."""
-
-    done_s: float
-    total_s: float | None
-
-
-OnProgress = Callable[[Progress], None]
-OnNote = Callable[[str], None]
+__all__ = ["OnNote", "OnProgress", "Progress", "Transcriber"]
 
 
 class Transcriber:
     """A session, and a detector where there is one; neither is closed here."""
 
     def __init__(
-        self, session: Session, *, model: Path | None = None, detector: Detector | None = None
+        self,
+        session: Session,
+        *,
+        model: Path | None = None,
+        detector: Detector | None = None,
+        piece_s: float = PIECE_S,
     ) -> None:
+        """Get ready; nothing is read yet.
+
+        Args:
+            session: the open model.
+            model: its file, for the transcript to name.
+            detector: finds speech; without one, noise is told from speech less well.
+            piece_s: how long the pieces of a long recording are at most; what is up to twice as
+                long is one piece.
+        """
         self._session = session
         self._model = model
         self._detector = detector
+        self._piece_s = piece_s
 
     def transcribe(
         self,
@@ -67,4 +72,8 @@ class Transcriber:
             BackendError: the engine failed.
             UsageError: an option fits neither the model nor the recording.
         """
-        raise NotImplementedError
+        callbacks = Callbacks(on_segment, on_progress, on_note, on_checkpoint)
+        run = Run(
+            self._session, self._detector, options, callbacks, resume_from, piece_s=self._piece_s
+        )
+        return run.over(source, self._model)

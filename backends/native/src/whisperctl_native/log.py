@@ -8,6 +8,7 @@ it would be on standard error.
 from __future__ import annotations
 
 import atexit
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field
 
 import _pywhispercpp as pw
 from whisperctl.whisper_log import message
+
+_LOGGER = logging.getLogger("whisperctl.engine")
 
 # enum ggml_log_level
 _ERROR = 4
@@ -38,6 +41,7 @@ class Log:
         for line in whole:
             if line.strip():
                 self.lines.append(line)
+                _LOGGER.debug("%s", line)
                 if self._level == _ERROR:
                     self.errors.append(line)
 

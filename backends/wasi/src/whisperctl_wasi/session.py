@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from whisperctl.audio import Audio
     from whisperctl.decoding import DecodeOptions
 
+_LOGGER = logging.getLogger("whisperctl.engine")
 _CHUNK_BYTES = 1 << 20
 _POLL_S = 0.1
 _HELLO_TIMEOUT_S = 60.0
@@ -198,6 +200,7 @@ class WasiSession(Closing):
             if event["event"] != "log":
                 return event
             self._log.append(str(event["text"]))
+            _LOGGER.debug("%s", event["text"])
 
     def _cancel(self, asked: bool) -> None:
         """Stop the run, and the guest with it unless it answers soon."""

@@ -1,0 +1,162 @@
+"""``whisperctl subtitles`` as a person runs it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pysubs2
+
+from whisperctl.formats import FORMATS, extension
+from whisperctl.subtitles.reading import READABLE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Cli
+
+SRT = (
+    "1\n00:00:01,000 --> 00:00:02,000\nHello, wörld\n\n2\n00:00:02,000 --> 00:00:03,000\nagain\n\n"
+)
+BROKEN = "1\n00:01:02,000 --> 00:01:02,000\nx\n\n2\n00:01:01,000 --> 00:01:03,000\ny\n\n"
+
+
+def test_convert_by_the_names_of_files(cli: Cli) -> None:
+    (cli.directory / "a talk.srt").write_text(SRT, encoding="utf-8")
+    done = cli("subtitles", "convert", "a talk.srt", "a talk.ass")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    events = pysubs2.load(str(cli.directory / "a talk.ass")).events
+    assert [(e.start, e.end, e.plaintext) for e in events] == [
+        (1000, 2000, "Hello, wörld"),
+        (2000, 3000, "again"),
+    ]
+    done = cli("subtitles", "convert", "a talk.ass", "b.full.json")
+    assert done.code == 0
+    document = json.loads((cli.directory / "b.full.json").read_text("utf-8"))
+    assert document["transcription"][0]["offsets"] == {"from": 1000, "to": 2000}
+
+
+def test_convert_through_pipes_with_other_lines(cli: Cli) -> None:
+    done = cli(
+        *("subtitles", "convert", "-", "-", "--to", "vtt", "--max-line-width", "8"),
+        stdin=SRT.encode(),
+        env={"LC_ALL": "C"},
+    )
+    assert (done.code, done.err) == (0, "")
+    assert done.out == (
+        "WEBVTT\n\n00:01.000 --> 00:02.000\nHello,\nwörld\n\n00:02.000 --> 00:03.000\nagain\n\n"
+    )
+
+
+def test_convert_refuses_what_it_cannot_do(cli: Cli) -> None:
+    source = cli.directory / "a.srt"
+    source.write_text(SRT, encoding="utf-8")
+    (cli.directory / "link.vtt").symlink_to(source)
+    for arguments, code, reason in (
+        (("a.srt", "./a.srt"), 2, "is the input itself"),
+        (("a.srt", "link.vtt"), 2, "is the input itself"),
+        (("a.srt", "-"), 2, "say which with --to"),
+        (("a.srt", "a.docx"), 2, "extension of no format"),
+        (("a.srt", "b.vtt", "--to", "vtx"), 2, 'did you mean "vtt"?'),
+        (("a.srt", "b.vtt", "--to", "all"), 2, "one format"),
+        (("a.srt", "b.vtt", "--from", "doc"), 2, 'cannot be read as "doc"'),
+        (("a.srt", "b.vtt", "--from", "vtt"), 1, "is not vtt"),
+        (("a.srt", "none/b.vtt"), 1, "no directory"),
+        (("none.srt", "b.vtt"), 1, "does not exist"),
+        (("a.srt", "b.vtt", "--max-line-width", "0"), 2, "at least 1"),
+    ):
+        done = cli("subtitles", "convert", *arguments)
+        assert (done.code, done.out) == (code, "")
+        assert reason in done.err
+        assert done.err.count("\n") == 1
+    assert sorted(path.name for path in cli.directory.iterdir()) == ["a.srt", "link.vtt"]
+    assert source.read_text("utf-8") == SRT
+
+
+def test_a_failed_conversion_leaves_the_old_result(cli: Cli) -> None:
+    (cli.directory / "bad.srt").write_text("nothing of it\n")
+    (cli.directory / "old.vtt").write_text("WEBVTT\n\n")
+    done = cli("subtitles", "convert", "bad.srt", "old.vtt")
+    assert done.code == 1
+    assert (cli.directory / "old.vtt").read_text() == "WEBVTT\n\n"
+
+
+def test_latin_1_is_read_with_a_note(cli: Cli) -> None:
+    (cli.directory / "a.srt").write_bytes(SRT.encode("latin-1"))
+    done = cli("subtitles", "convert", "a.srt", "b.srt")
+    assert done.code == 0
+    assert 'whisperctl: "a.srt" is not UTF-8' in done.err
+    assert (cli.directory / "b.srt").read_text("utf-8") == SRT
+
+
+def test_lint_has_a_line_for_each_finding(cli: Cli) -> None:
+    (cli.directory / "good.srt").write_text(SRT, encoding="utf-8")
+    (cli.directory / "bad one.srt").write_text(BROKEN, encoding="utf-8")
+    done = cli("subtitles", "lint", "good.srt")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    done = cli("subtitles", "lint", "good.srt", "bad one.srt")
+    assert (done.code, done.err) == (1, "")
+    assert done.out == (
+        "bad one.srt:cue 1 (00:01:02,000): takes no time\n"
+        "bad one.srt:cue 2 (00:01:01,000): begins before the cue before it\n"
+        "bad one.srt:cue 2 (00:01:01,000): begins 1 s before cue 1 ends\n"
+    )
+
+
+def test_lint_checks_limits_that_are_given(cli: Cli) -> None:
+    (cli.directory / "a.srt").write_text(SRT, encoding="utf-8")
+    done = cli("subtitles", "lint", "a.srt", "--max-line-width", "8", "--duration", "00:00:02.5")
+    assert (done.code, done.out) == (
+        1,
+        "a.srt:cue 1 (00:00:01,000): line of 12 characters > 8\n"
+        "a.srt:cue 2 (00:00:02,000): ends 0.5 s after the recording\n",
+    )
+    netflix = cli("subtitles", "lint", "-", "--profile", "netflix", stdin=SRT.encode())
+    assert (netflix.code, netflix.out) == (
+        1,
+        "-:cue 2 (00:00:02,000): 0 s after cue 1 < 0.0833 s\n",
+    )
+
+
+def test_lint_writes_json(cli: Cli) -> None:
+    (cli.directory / "bad.srt").write_text(BROKEN, encoding="utf-8")
+    done = cli("subtitles", "lint", "bad.srt", "--format", "json")
+    [report] = json.loads(done.out)
+    assert done.code == 1
+    assert (report["file"], report["format"], report["cues"]) == ("bad.srt", "srt", 2)
+    assert [finding["check"] for finding in report["findings"]] == ["zero", "order", "overlap"]
+
+
+def test_lint_goes_on_after_a_file_it_cannot_read(cli: Cli) -> None:
+    (cli.directory / "good.srt").write_text(SRT, encoding="utf-8")
+    done = cli("subtitles", "lint", "none.srt", "good.srt")
+    assert done.code == 1
+    assert done.err == 'whisperctl: error: "none.srt" does not exist: check the name\n'
+
+
+def test_lint_refuses_wrong_options(cli: Cli) -> None:
+    for arguments, reason in (
+        (("--profile", "hbo"), "choose from netflix"),
+        (("--format", "xml"), '"text" or "json"'),
+        (("--duration", "soon"), "write seconds"),
+        (("--max-cps", "0"), "must be above 0"),
+    ):
+        done = cli("subtitles", "lint", "a.srt", *arguments)
+        assert (done.code, done.out) == (2, "")
+        assert reason in done.err
+
+
+def test_help_names_every_format(cli: Cli) -> None:
+    text = " ".join(cli("subtitles", "convert", "--help").out.split())
+    assert all(name in text for name in (*FORMATS, *READABLE))
+
+
+def test_what_is_transcribed_is_clean_in_every_format(cli: Cli, jfk: Path, tiny_en: Path) -> None:
+    done = cli("transcribe", jfk, "-m", tiny_en, "--beam-size", "1", "-b", "native", "-f", "all")
+    assert done.code == 0
+    for name in ("srt", "vtt", "ass", "lrc", "tsv", "csv", "json", "json-full"):
+        # The name in its own right where the writer of files does not know of extensions yet.
+        files = [cli.directory / f"jfk.{ending}" for ending in (extension(name), name)]
+        [path] = [file for file in dict.fromkeys(files) if file.exists()]
+        done = cli("subtitles", "lint", path, "--duration", "11", "--from", name)
+        assert (done.code, done.out) == (0, "")

@@ -1,0 +1,131 @@
+"""What lint finds, and what it leaves alone."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from whisperctl.errors import UsageError
+from whisperctl.formats import FORMATS
+from whisperctl.formats.layout import SubtitleOptions
+from whisperctl.subtitles.lint import PROFILES, Limits, lint
+from whisperctl.subtitles.reading import parse
+from whisperctl.transcript import Segment, Transcript
+
+
+def checks(*segments: Segment, limits: Limits | None = None) -> list[tuple[int, str]]:
+    return [(finding.cue, finding.check) for finding in lint(segments, limits)]
+
+
+CLEAN = (Segment(0, 1, " a"), Segment(1, 2, " b"))
+
+
+@pytest.mark.parametrize(
+    ("segment", "check"),
+    [
+        (Segment(2, 2, " c"), "zero"),
+        (Segment(3, 2.5, " c"), "negative"),
+        (Segment(1.5, 3, " c"), "overlap"),
+        (Segment(2, 3, "  "), "empty"),
+        (Segment(2, 3, " c\ufdd000:00:03,000 --> 00:00:04,000"), "damaged"),
+    ],
+)
+def test_what_no_player_can_show_is_always_found(segment: Segment, check: str) -> None:
+    assert checks(*CLEAN) == []
+    assert checks(*CLEAN, segment) == [(3, check)]
+
+
+def test_cues_out_of_order_are_found() -> None:
+    assert checks(Segment(5, 6, " a"), Segment(1, 2, " b")) == [(2, "order"), (2, "overlap")]
+
+
+def test_an_overlap_with_any_earlier_cue_is_found() -> None:
+    assert checks(Segment(0, 9, " a"), Segment(9, 9.5, " b"), Segment(9.2, 10, " c")) == [
+        (3, "overlap")
+    ]
+    assert checks(Segment(0, 9, " a"), Segment(1, 2, " b"), Segment(8, 10, " c")) == [
+        (2, "overlap"),
+        (3, "overlap"),
+    ]
+
+
+def test_two_speakers_may_overlap() -> None:
+    assert checks(Segment(0, 2, " a", speaker="1"), Segment(1, 3, " b", speaker="2")) == []
+    assert checks(Segment(0, 2, " Speaker 1: a"), Segment(1, 3, " Speaker 2: b")) == []
+    assert checks(Segment(0, 2, " a", speaker="1"), Segment(1, 3, " b")) == [(2, "overlap")]
+
+
+@pytest.mark.parametrize(
+    ("limits", "segment", "check"),
+    [
+        (Limits(max_line_width=10), Segment(3, 4, " " + "x" * 11), "width"),
+        (Limits(max_line_count=1), Segment(3, 4, " a\ufdd0b"), "lines"),
+        (Limits(max_cps=10), Segment(3, 4, " " + "x" * 11), "speed"),
+        (Limits(min_gap_s=0.1), Segment(2.05, 4, " x"), "gap"),
+        (Limits(min_duration_s=0.5), Segment(3, 3.4, " x"), "short"),
+        (Limits(max_duration_s=1.0), Segment(3, 5, " x"), "long"),
+        (Limits(ends_by_s=4.0), Segment(3, 4.01, " x"), "beyond"),
+    ],
+)
+def test_limits_are_checked_when_they_are_asked_for(
+    limits: Limits, segment: Segment, check: str
+) -> None:
+    before = (Segment(0, 1, " a"), Segment(1.2, 2, " b"))
+    kept = Segment(3, 4, " " + "x" * 10)
+    assert checks(*before, segment) == []
+    assert checks(*before, kept, limits=limits) == []
+    assert checks(*before, segment, limits=limits) == [(3, check)]
+
+
+def test_styles_and_line_breaks_are_not_characters() -> None:
+    styled = Segment(0, 1, " \ufdd1" + "x" * 10 + "\ufdd2\ufdd0" + "y" * 10)
+    assert checks(styled, limits=Limits(max_line_width=10, max_cps=20)) == []
+
+
+def test_messages_name_the_value_and_the_limit() -> None:
+    [finding] = lint([Segment(62, 63, " " + "x" * 31)], Limits(max_cps=21))
+    assert (finding.start_ms, finding.message) == (62_000, "reading speed 31.0 > 21 cps")
+
+
+def test_limits_must_be_above_zero() -> None:
+    for wrong in (0.0, -1.0, float("nan")):
+        with pytest.raises(UsageError, match="must be above 0"):
+            Limits(max_cps=wrong)
+
+
+@pytest.mark.parametrize("name", ["srt", "vtt", "ass"])
+def test_an_hour_of_speech_laid_out_is_clean(name: str) -> None:
+    # What tiny.en says of the eleven seconds of samples/jfk.wav, again and again.
+    sentences = (
+        (0.0, 8.0, " And so my fellow Americans ask not what your country can do for you,"),
+        (8.0, 11.0, " ask what you can do for your country."),
+    )
+    hour = Transcript(
+        tuple(
+            Segment(11 * turn + start, 11 * turn + end, text)
+            for turn in range(327)
+            for start, end, text in sentences
+        ),
+        "en",
+        3600.0,
+    )
+    limits = PROFILES["netflix"]
+    for options, checked in (
+        (SubtitleOptions(), Limits(ends_by_s=3600)),
+        (
+            SubtitleOptions(max_line_width=42, max_line_count=2, max_cps=20, min_cue_gap_s=0.1),
+            Limits(
+                limits.max_line_width,
+                limits.max_line_count,
+                limits.max_cps,
+                limits.min_gap_s,
+                ends_by_s=3600,
+            ),
+        ),
+    ):
+        out = io.StringIO()
+        FORMATS[name](hour, out, options)
+        subtitles = parse(out.getvalue().encode(), name)
+        assert len(subtitles.segments) >= 327
+        assert lint(subtitles.segments, checked) == []

@@ -1,0 +1,79 @@
+"""What a recording may take: time and memory."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from whisperctl.errors import UsageError
+
+_POWERS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``timeout_s`` seconds a recording, ``memory_bytes`` resident a process; ``None`` is no limit.
+
+    Raises:
+        UsageError: a limit is not above zero.
+    """
+
+    timeout_s: float | None = None
+    memory_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.timeout_s is not None and not 0 < self.timeout_s < 1e9:
+            raise UsageError(f"a time limit must be above 0 seconds, not {self.timeout_s:g}")
+        if self.memory_bytes is not None and self.memory_bytes <= 0:
+            raise UsageError("a memory limit must be above 0")
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a limit."""
+        return self.timeout_s is not None or self.memory_bytes is not None
+
+
+def size_bytes(text: str) -> int:
+    """Read a size such as ``2G``, ``1.5GB``, ``500M`` or ``500MiB``; units are powers of 1024.
+
+    Raises:
+        UsageError: it is no size.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", text.lower())
+    if not match:
+        raise UsageError(f'"{text}" is no size: write one such as 2G or 500M')
+    return int(float(match[1]) * 2 ** _POWERS[match[2]])
+
+
+def size_text(n_bytes: int) -> str:
+    """A size as people write it."""
+    for unit, power in (("G", 30), ("M", 20), ("K", 10)):
+        if n_bytes >= 1 << power:
+            return f"{n_bytes / (1 << power):.3g} {unit}iB"
+    return f"{n_bytes} bytes"
+
+
+def resident_bytes(pid: int) -> int | None:
+    """The memory a process holds resident; ``None`` if it is gone or nobody can tell."""
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+        return None
+    except (OSError, ValueError, IndexError):
+        pass
+    if Path("/proc/self/status").exists():
+        return None
+    try:
+        done = subprocess.run(  # noqa: S603 - a number is all that varies
+            ["/bin/ps", "-o", "rss=", "-p", str(pid)],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+        return int(done.stdout) * 1024
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,145 @@
+"""One recording from beginning to end: transcribed or taken up again, then written."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+from whisperctl.batch import events
+from whisperctl.batch.events import Event
+from whisperctl.batch.job import Job
+from whisperctl.batch.journal import Journal
+from whisperctl.batch.plan import is_there, label
+from whisperctl.batch.sources import Recording
+from whisperctl.errors import OutputError
+from whisperctl.formats import extension, writer
+from whisperctl.formats.cues import timestamp
+from whisperctl.output import PlannedOutput, output_path, write_atomic
+from whisperctl.quoting import quoted
+from whisperctl.source import STDIN, open_source
+from whisperctl.transcript import Transcript
+from whisperctl.transcription.checkpoint import Checkpoint
+from whisperctl.transcription.transcriber import Progress, Transcriber
+
+Emit = Callable[[Event], None]
+
+
+def process(job: Job, recording: Recording, opened: Callable[[], Transcriber], emit: Emit) -> None:
+    """Transcribe a recording and write its results; the last event is ``Finished``.
+
+    Args:
+        job: what to do.
+        recording: what to do it with.
+        opened: gives the transcriber; called when there is something to transcribe.
+        emit: gets what there is to say; an exception raised in it stops the work and propagates.
+
+    Raises:
+        AudioError: the recording cannot be read.
+        BackendError: the engine failed.
+        OutputError: a result cannot be written.
+        UsageError: an option does not fit the recording.
+    """
+    with Journal(job, recording) as journal:
+        if journal.finished:
+            emit(events.Noted(f"{label(recording)} was finished by another run meanwhile"))
+            emit(events.Finished(0.0, 0.0, 0, ""))
+            return
+        before = journal.checkpoint
+        start_s = 0.0 if before is None else before.position_s
+        if journal.transcript is not None:
+            transcript = journal.transcript
+            start_s = transcript.duration_s
+            emit(
+                events.Noted(f"{label(recording)} was transcribed before: its results are written")
+            )
+            for segment in transcript.segments:
+                emit(events.Heard(segment))
+        else:
+            transcript = _transcribe(job, recording, opened, journal, emit)
+            journal.transcribed(transcript)
+        journal.written(_write(job, recording, transcript, emit))
+        if journal.problem:
+            emit(events.Noted(f"warning: {journal.problem}"))
+    emit(
+        events.Finished(
+            duration_s=transcript.duration_s,
+            computed_s=max(0.0, transcript.duration_s - start_s),
+            n_segments=len(transcript.segments),
+            language=transcript.language,
+            language_probability=transcript.language_probability,
+        )
+    )
+
+
+def _transcribe(
+    job: Job,
+    recording: Recording,
+    opened: Callable[[], Transcriber],
+    journal: Journal,
+    emit: Emit,
+) -> Transcript:
+    # A mistyped name shows before a model is loaded. What can be read but once is left alone.
+    if recording.name != STDIN and Path(recording.name).is_file():
+        open_source(recording.name).file.close()
+    transcriber = opened()
+    emit(events.Opened())
+    before = journal.checkpoint
+    if before is not None:
+        emit(events.Noted(f"{label(recording)} goes on at {timestamp(before.position_s)}"))
+        for segment in before.segments:
+            emit(events.Heard(segment))
+
+    def on_progress(progress: Progress) -> None:
+        emit(events.Advanced(progress.done_s, progress.total_s))
+
+    def on_checkpoint(checkpoint: Checkpoint) -> None:
+        journal.add(checkpoint)
+
+    return transcriber.transcribe(
+        recording.name,
+        job.options,
+        on_segment=lambda segment: emit(events.Heard(segment)),
+        on_progress=on_progress,
+        on_note=lambda text: emit(events.Noted(f"warning: {text}")),
+        on_checkpoint=on_checkpoint,
+        resume_from=before,
+    )
+
+
+def _write(job: Job, recording: Recording, transcript: Transcript, emit: Emit) -> list[Path]:
+    results = job.results
+    # What is said in a translation is English, whatever was spoken.
+    language = "en" if transcript.task == "translate" else transcript.language
+    paths = []
+    for name in results.formats:
+        write = writer(name)
+        if results.to_stdout:
+            text = io.StringIO()
+            write(transcript, text)
+            emit(events.Written(text.getvalue()))
+            continue
+        path = output_path(
+            recording.name,
+            results.directory,
+            extension(name),
+            template=results.template,
+            folder=recording.folder,
+            language=results.language or language or "und",
+        )
+        paths.append(path)
+        if job.skip_existing and is_there(results, recording, PlannedOutput("", name, path)):
+            continue
+        _make_folder(path)
+        write_atomic(path, lambda out, write=write: write(transcript, out))  # type: ignore[misc]  # mypy does not see a default as a type
+    return paths
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{quoted(path)} cannot be written: its directory cannot be made "
+            f"({error.strerror or error}); choose another"
+        ) from error

@@ -1,0 +1,155 @@
+"""``whisperctl completion``: what shells need to complete our command lines.
+
+The protocol between shell and program is typer's: a variable in the environment makes the program
+print what may come next. Nothing here may fail aloud, as it would be in the middle of what a person
+is typing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from whisperctl.cli import COMPLETION_VARIABLE
+
+if TYPE_CHECKING:
+    from typer.core import TyperGroup
+
+_PROGRAM = "whisperctl"
+
+
+class Shell(StrEnum):
+    """Shells that lines can be completed in."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
+def completion(
+    shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="Your shell.")],
+) -> None:
+    """Print a script that teaches a shell to complete our options, models and formats."""
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]  # used there
+
+    from whisperctl.cli import console
+
+    script = get_completion_script(
+        prog_name=_PROGRAM, complete_var=COMPLETION_VARIABLE, shell=shell.value
+    )
+    console.result(script)
+
+
+def answer(command: TyperGroup, instruction: str) -> int:
+    """Print what may come next on the line that the environment holds; the exit code."""
+    import contextlib
+    import io
+
+    from typer import completion as typers
+
+    printed = io.StringIO()
+    code = 1
+    try:
+        typers.completion_init()  # type: ignore[attr-defined]  # as add_completion=True does
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
+            code = typers.shell_complete(command, {}, _PROGRAM, COMPLETION_VARIABLE, instruction)
+    except SystemExit as exit_:  # fish is answered by the exit code alone
+        code = exit_.code if isinstance(exit_.code, int) else 1
+    except Exception:  # nothing to complete is all that a shell can be told
+        return 1
+    with contextlib.suppress(OSError):
+        print(printed.getvalue(), end="")
+    return code
+
+
+def models(incomplete: str) -> Iterator[tuple[str, str]]:
+    """Names of models, those that are here before those that may be pulled."""
+    from whisperctl.models import catalog
+
+    here = _installed()
+    yield from _starting(incomplete, dict.fromkeys(here, "installed"))
+    others = {name: "to be pulled" for name in catalog.MODELS if name not in here}
+    yield from _starting(incomplete, others)
+
+
+def installed_models(incomplete: str) -> Iterator[tuple[str, str]]:
+    """Names of models that are here."""
+    yield from _starting(incomplete, dict.fromkeys(_installed(), "installed"))
+
+
+def published_models(incomplete: str) -> Iterator[tuple[str, str]]:
+    """Names of models that may be pulled."""
+    from whisperctl.models import catalog
+
+    yield from _starting(incomplete, dict.fromkeys(catalog.MODELS, "published"))
+
+
+def engines(incomplete: str) -> Iterator[tuple[str, str]]:
+    """Backends that are installed, ours with their runtimes; none of them is loaded."""
+    from whisperctl import backend
+
+    names = {}
+    for name, runtimes in _runtimes(backend.installed()).items():
+        names[name] = "backend"
+        if len(runtimes) > 1:
+            names |= {f"{name}/{runtime}": "backend and runtime" for runtime in runtimes}
+    yield from _starting(incomplete, names)
+
+
+def runtimes(incomplete: str) -> Iterator[tuple[str, str]]:
+    """Runtimes of our own backends."""
+    from whisperctl import backend
+
+    names = [name for some in _runtimes(backend.installed()).values() for name in some]
+    yield from _starting(incomplete, dict.fromkeys(names, "runtime"))
+
+
+def formats(incomplete: str) -> Iterator[tuple[str, str]]:
+    """Names of formats, also after a comma."""
+    from whisperctl.formats import FORMATS
+
+    before, comma, last = incomplete.rpartition(",")
+    given = before.split(",")
+    for name in [*FORMATS, "all"]:
+        if name.startswith(last) and name not in given:
+            yield f"{before}{comma}{name}", "format"
+
+
+def languages(incomplete: str) -> Iterator[tuple[str, str]]:
+    """Codes of languages; also names, once a name is being typed."""
+    from whisperctl.languages import LANGUAGES
+
+    yield from _starting(incomplete, {"auto": "detect it"})
+    yield from _starting(incomplete, {code: name.title() for code, name in LANGUAGES.items()})
+    if len(incomplete) > 1:
+        yield from _starting(incomplete, {name: code for code, name in LANGUAGES.items()})
+
+
+def quantizations(incomplete: str) -> Iterator[tuple[str, str]]:
+    """Types that models can be quantized to."""
+    from whisperctl.models.layout import FTYPE_OF_QUANTIZATION
+
+    yield from _starting(incomplete, dict.fromkeys(FTYPE_OF_QUANTIZATION, "type"))
+
+
+def _starting(incomplete: str, names: dict[str, str]) -> Iterator[tuple[str, str]]:
+    return ((name, about) for name, about in names.items() if name.startswith(incomplete))
+
+
+def _installed() -> list[str]:
+    from whisperctl.errors import ModelError
+    from whisperctl.models.store import Store
+
+    try:
+        return Store().installed()
+    except ModelError:  # the folder cannot be read; names of published models still help
+        return []
+
+
+def _runtimes(installed: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    # Asking a backend for its runtimes would load it, which takes too long while a person types.
+    known = {"native": ("native",), "wasi": ("wasmer", "wasmtime")}
+    return {name: known.get(name, ()) for name in installed}

@@ -1,0 +1,115 @@
+"""``whisperctl config``: where the configuration is, and what the options come to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import typer
+
+from whisperctl.cli import console
+from whisperctl.cli.command import Command, Group
+
+if TYPE_CHECKING:
+    from typer._click import Context
+
+    from whisperctl.cli.command import ConfiguredCommand
+    from whisperctl.cli.configuration import Setting
+
+app = typer.Typer(
+    cls=Group,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Show the configuration file's place, and every option's value.",
+)
+
+
+@app.command("path", cls=Command)
+def print_path() -> None:
+    """Print where the configuration file is, or would be."""
+    from whisperctl.cli import configuration
+
+    console.result(str(configuration.path()))
+
+
+@app.command("show", cls=Command)
+def show() -> None:
+    """Print every option, its value and where that is from.
+
+    Options are those of transcribe, and those of compare that are set for it alone. What is printed
+    can be used as a configuration file.
+    """
+    import typer.main
+
+    from whisperctl.cli.app import app as root
+    from whisperctl.cli.command import configured, keys
+
+    group = typer.main.get_group(root)
+    from whisperctl.cli import configuration
+
+    file = configuration.path()
+    settings = configuration.load(keys(group))
+    state = "" if file.exists() else " (not there)"
+    console.result(f"# file: {file}{state}")
+    with group.make_context("whisperctl", ["config"], resilient_parsing=True) as parent:
+        for name, command in configured(group).items():
+            lines = list(_lines(command, parent, settings[name], whole=name == "transcribe"))
+            if name != "transcribe" and lines:
+                console.result(f"\n[{name}]")
+            for line in lines:
+                console.result(line)
+    for variable in sorted(os.environ):
+        _warn_of(variable, configured(group)["transcribe"])
+
+
+def _lines(
+    command: ConfiguredCommand, parent: Context, settings: dict[str, Setting], *, whole: bool
+) -> Iterator[str]:
+    with command.make_context(command.name, [], parent=parent) as context:
+        for key in command.keys.values():
+            value = context.params[key.parameter]
+            source = context.get_parameter_source(key.parameter)
+            kind = source.name if source is not None else ""
+            if kind == "ENVIRONMENT":
+                where = f"environment: {key.variable}"
+            elif kind == "DEFAULT_MAP":
+                where = f"file: line {settings[key.parameter].line}"
+            else:
+                where = "default"
+            if whole:
+                text = _toml(value)
+                unset = "# " if text is None else ""
+                yield f"{unset}{key.name} = {text or '...'}  # {where}"
+            elif kind == "DEFAULT_MAP" and not key.shared:
+                yield f"{key.name} = {_toml(value)}  # {where}"
+
+
+def _toml(value: object) -> str | None:
+    """The value in TOML, ``None`` for one that is not set."""
+    if value is None or value == ():
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(str(_toml(one)) for one in value)}]"
+    escaped = "".join(
+        f"\\u{ord(c):04x}" if c < " " or c == "\x7f" else {"\\": "\\\\", '"': '\\"'}.get(c, c)
+        for c in str(value)
+    )
+    return f'"{escaped}"'
+
+
+def _warn_of(variable: str, command: ConfiguredCommand) -> None:
+    from difflib import get_close_matches
+
+    from whisperctl.cli.configuration import OTHER_VARIABLES, PREFIX
+
+    known = {*OTHER_VARIABLES, *(key.variable for key in command.keys.values() if key.shared)}
+    if not variable.startswith(PREFIX) or variable in known:
+        return
+    close = get_close_matches(variable, known, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    console.note(f"warning: the environment variable {variable} is no option{hint}")

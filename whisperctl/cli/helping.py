@@ -1,0 +1,108 @@
+"""Help as plain text: options by topic, each with its default, and examples.
+
+Also what help says of one option, from which the pages in ``docs`` are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from typer.core import TyperArgument, TyperOption
+
+from whisperctl.cli.examples import EXAMPLES
+from whisperctl.cli.options import topics
+
+if TYPE_CHECKING:
+    from typer._click import HelpFormatter
+
+_NAMES_WIDTH = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What help says of an option or argument; ``default`` is empty where there is none."""
+
+    names: str
+    value: str
+    text: str
+    default: str
+
+    @property
+    def heading(self) -> str:
+        """Its names and what its value is called."""
+        return f"{self.names} {self.value}".rstrip()
+
+    @property
+    def explanation(self) -> str:
+        """What it does, and its default."""
+        return f"{self.text} [default: {self.default}]" if self.default else self.text
+
+
+def entry(param: Any) -> Entry:
+    """What help says of an option or argument of a command."""
+    text = " ".join((param.help or "").split())
+    if isinstance(param, TyperArgument):
+        several = param.nargs == -1
+        name = str(param.metavar or param.name.upper()).replace("...", "").strip("[]")
+        return Entry(f"{name}{'...' if several else ''}", "", text, "")
+    short = [opt for opt in param.opts if not opt.startswith("--")]
+    long = [opt for opt in param.opts if opt.startswith("--")]
+    if param.secondary_opts == [f"--no-{opt[2:]}" for opt in long]:
+        long = [f"--[no-]{opt[2:]}" for opt in long]
+    else:
+        long += param.secondary_opts
+    value = "" if param.is_flag else str(param.metavar or param.name.upper())
+    return Entry(", ".join([*short, *long]), value, text, _default(param))
+
+
+def long_name(option: TyperOption) -> str:
+    """``beam-size`` of ``--beam-size``, the first if it has several."""
+    return next(opt[2:] for opt in option.opts if opt.startswith("--"))
+
+
+def by_topic(params: Iterable[Any]) -> dict[str, list[Entry]]:
+    """Visible options by their topics, both in the order of help."""
+    found: dict[str, list[Entry]] = {}
+    for param in params:
+        if isinstance(param, TyperArgument) or param.hidden:
+            continue
+        found.setdefault(param.rich_help_panel or topics.OTHER, []).append(entry(param))
+    if set(found) <= {topics.OTHER}:
+        return {"Options": found.get(topics.OTHER, [])}
+    order = [*topics.ORDER[:-1], *(set(found) - set(topics.ORDER)), topics.OTHER]
+    return {topic: found[topic] for topic in order if topic in found}
+
+
+def write_parameters(params: Sequence[Any], formatter: HelpFormatter) -> None:
+    """Write arguments, then options by topic."""
+    arguments = [entry(param) for param in params if isinstance(param, TyperArgument)]
+    sections = {"Arguments": arguments, **by_topic(params)}
+    for title, entries in sections.items():
+        if entries:
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(one.heading, one.explanation) for one in entries], col_max=_NAMES_WIDTH
+                )
+
+
+def write_examples(path: str, formatter: HelpFormatter) -> None:
+    """Write the examples of the command called ``path``, if it has any."""
+    # `command_path` holds metavars of arguments in between, if a group ever takes any.
+    lines = EXAMPLES.get(path, ())
+    if lines:
+        with formatter.section("Examples"):
+            for line in lines:
+                formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+def _default(option: TyperOption) -> str:
+    if isinstance(option.show_default, str):
+        return option.show_default
+    value = option.default
+    if not option.show_default or value is None or value is False or value == "":
+        return ""
+    if value is True:
+        return "on"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,140 @@
+"""What ``--verbose`` shows and ``--log-file`` keeps, through Python's own logging.
+
+Engines log to ``whisperctl.engine`` what whisper.cpp says, other modules to loggers below
+``whisperctl``. What is printed besides is handed to ``heard``, so that a log file has everything.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from whisperctl.errors import OutputError
+from whisperctl.quoting import quoted
+
+if TYPE_CHECKING:
+    from whisperctl.transcript import Transcript
+
+ROOT = logging.getLogger("whisperctl")
+PRINTED = logging.getLogger("whisperctl.printed")
+"""What a person was shown anyway, which ``--verbose`` need not show again."""
+
+
+@contextmanager
+def messages(*, verbose: bool, log_file: Path | None) -> Iterator[None]:
+    """Show and keep messages inside the ``with``; an error that leaves it is kept too.
+
+    Raises:
+        OutputError: the file cannot be opened.
+    """
+    handlers: list[logging.Handler] = []
+    if verbose and sys.stderr is not None:
+        shown = _Shown()
+        shown.addFilter(lambda record: not record.name.startswith(PRINTED.name))
+        handlers.append(shown)
+    if log_file is not None:
+        handlers.append(_Kept(log_file))
+    before = ROOT.level, ROOT.propagate
+    ROOT.propagate = False
+    ROOT.setLevel(logging.DEBUG if handlers else logging.WARNING)
+    for handler in handlers or [logging.NullHandler()]:
+        ROOT.addHandler(handler)
+    try:
+        yield
+    except BaseException as error:
+        # An exit follows errors that were told of.
+        if log_file is not None and type(error).__name__ != "Exit":
+            PRINTED.error("ended by %s: %s", type(error).__name__, error)
+        raise
+    finally:
+        for handler in list(ROOT.handlers):
+            ROOT.removeHandler(handler)
+            handler.close()
+        ROOT.level, ROOT.propagate = before
+
+
+def heard(text: str) -> None:
+    """Keep what was printed, if a log file is kept."""
+    PRINTED.info("%s", text)
+
+
+def timings(transcript: Transcript) -> None:
+    """Say where the time of a run went, as far as whisper.cpp has not said so itself."""
+    if not ROOT.isEnabledFor(logging.DEBUG):
+        return
+    times = transcript.timings
+    for label, value in (
+        ("audio decode", times.audio_decode_ms),
+        ("module compile", times.module_compile_ms),
+        ("instantiate", times.instantiate_ms),
+        ("wall", times.wall_ms),
+    ):
+        if value is not None:
+            ROOT.debug("time %s: %.1f ms", label, value)
+    if transcript.duration_s > 0:
+        ROOT.debug(
+            "real-time factor: %.3f of %.1f s",
+            times.wall_ms / 1000 / transcript.duration_s,
+            transcript.duration_s,
+        )
+    if times.peak_memory_bytes is not None:
+        ROOT.debug("peak memory: %.0f MiB", times.peak_memory_bytes / 2**20)
+
+
+def colored(wanted: bool, stream: TextIO | None) -> bool:
+    """Whether to colour what goes to ``stream``, for a person who ``wanted`` that or not.
+
+    ``NO_COLOR`` forbids it (https://no-color.org), and only on a terminal is it done, unless
+    ``FORCE_COLOR`` is set.
+    """
+    if not wanted or stream is None or os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+class _Shown(logging.Handler):
+    """Writes to standard error, as long as somebody reads it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError, ValueError):
+            print(f"whisperctl: {record.getMessage()}", file=sys.stderr, flush=True)
+
+
+class _Kept(logging.FileHandler):
+    """Appends to a file; says once when that fails, and does without it then."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            super().__init__(path, encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            raise OutputError(
+                f"{quoted(path)} cannot be written as a log: {error.strerror or error}"
+            ) from error
+        self._path = path
+        self._broken = False
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not self._broken:
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
+        self._broken = True
+        with suppress(OSError, ValueError):
+            print(
+                f"whisperctl: warning: the log {quoted(self._path)} cannot be written any more: "
+                f"{sys.exc_info()[1]}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def close(self) -> None:
+        with suppress(OSError):  # a full disk was told of before
+            super().close()

@@ -1,0 +1,155 @@
+"""The pages that are made from help: ``docs/cli.md``, and the man page ``docs/whisperctl.1``.
+
+``python -m whisperctl.cli.reference docs`` writes both; ``make docs`` does that.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer.main
+from typer.core import TyperArgument, TyperGroup
+
+from whisperctl.cli import helping
+from whisperctl.cli.app import app
+from whisperctl.cli.examples import EXAMPLES
+from whisperctl.cli.helping import Entry
+
+_VARIABLES = (
+    ("WHISPERCTL_CONFIG", "Another configuration file."),
+    ("WHISPERCTL_MODELS", "Where models are kept."),
+    ("WHISPERCTL_CACHE", "Where compiled modules are kept."),
+    ("WHISPERCTL_WASI_VARIANT", "whisper for the portable module: one thread, SIMD128 only."),
+    ("WHISPERCTL_DEBUG", "1 shows the traceback of an error."),
+    ("NO_COLOR, FORCE_COLOR", "No colours at all; colours also where there is no terminal."),
+)
+
+
+def pages() -> dict[str, str]:
+    """Each page's text by its file name."""
+    return {"cli.md": "".join(_markdown()), "whisperctl.1": "".join(_man())}
+
+
+def _commands(group: TyperGroup, path: str) -> Iterator[tuple[str, Any]]:
+    """Each command with what is typed for it, groups before their commands."""
+    yield path, group
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from _commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def _all() -> Iterator[tuple[str, Any]]:
+    return _commands(typer.main.get_group(app), "whisperctl")
+
+
+def _usage(path: str, command: Any) -> str:
+    arguments = [helping.entry(p).names for p in command.params if isinstance(p, TyperArgument)]
+    if isinstance(command, TyperGroup):
+        arguments.append("COMMAND")
+    return " ".join([path, "[OPTIONS]", *arguments])
+
+
+def _paragraphs(text: str | None) -> list[str]:
+    return [" ".join(part.split()) for part in re.split(r"\n\s*\n", text or "")]
+
+
+def _markdown() -> Iterator[str]:
+    yield "# Command line\n\n"
+    yield (
+        "This page is made from `--help` by `make docs`. [options.md](options.md) says what the "
+        "options are called\nelsewhere, [configuration.md](configuration.md) how to set them once "
+        "and for all.\n"
+    )
+    for path, command in _all():
+        yield f"\n## {path}\n\n```\n{_usage(path, command)}\n```\n"
+        for text in _paragraphs(command.help):
+            yield f"\n{_escaped(text)}\n"
+        if path in EXAMPLES:
+            lines = "\n".join(f"$ {line}" for line in EXAMPLES[path])
+            yield f"\n```console\n{lines}\n```\n"
+        if isinstance(command, TyperGroup):
+            yield "\n"
+            for name, inner in command.commands.items():
+                anchor = f"{path} {name}".replace(" ", "-")
+                yield f"- [`{name}`](#{anchor}): {_escaped(_paragraphs(inner.help)[0])}\n"
+        yield from _markdown_options(command)
+        if command.epilog:
+            yield f"\n{_escaped(' '.join(command.epilog.split()))}\n"
+
+
+def _markdown_options(command: Any) -> Iterator[str]:
+    arguments = [helping.entry(p) for p in command.params if isinstance(p, TyperArgument)]
+    topics = helping.by_topic(command.params)
+    several = len(topics) > 1
+    for title, entries in {"": arguments, **topics}.items():
+        if not entries:
+            continue
+        yield f"\n### {title}\n\n" if title and several else "\n"
+        for one in entries:
+            default = f" Default: {_escaped(one.default)}." if one.default else ""
+            yield f"- `{one.heading}`: {_escaped(one.text)}{default}\n"
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([<>*_\[\]])", r"\\\1", text)
+
+
+def _man() -> Iterator[str]:
+    yield '.\\" Made from --help by "make docs".\n.TH WHISPERCTL 1 "" whisperctl "User Commands"\n'
+    root = typer.main.get_group(app)
+    summary = (root.help or "").rstrip(".")
+    yield f".SH NAME\nwhisperctl \\- {_troff(summary[:1].lower() + summary[1:])}\n.SH SYNOPSIS\n"
+    for path, command in _all():
+        if not isinstance(command, TyperGroup):
+            yield f".B {_troff(path)}\n{_troff(_usage(path, command)[len(path) + 1 :])}\n.br\n"
+    yield ".SH COMMANDS\n"
+    for path, command in _all():
+        if path == "whisperctl":
+            continue
+        yield f".SS {_troff(path)}\n"
+        for number, text in enumerate(_paragraphs(command.help)):
+            yield f"{'.PP' if number else ''}\n{_troff(text)}\n".lstrip("\n")
+        for entry in (helping.entry(p) for p in command.params if isinstance(p, TyperArgument)):
+            yield _tagged(entry)
+        for title, entries in helping.by_topic(command.params).items():
+            if entries:
+                yield f".PP\n.I {_troff(title)}\n"
+            for entry in entries:
+                yield _tagged(entry)
+        if path in EXAMPLES:
+            lines = "\n".join(_troff(line) for line in EXAMPLES[path])
+            yield f".PP\n.I Examples\n.PP\n.nf\n.RS\n{lines}\n.RE\n.fi\n"
+    yield f".SH EXIT STATUS\n{_troff(' '.join(str(root.epilog).split()))}\n.SH ENVIRONMENT\n"
+    yield (
+        "Every option of transcribe may be given by a variable: WHISPERCTL_ and its name, in "
+        "capitals and with underscores.\n"
+    )
+    for name, text in _VARIABLES:
+        yield f".TP\n.B {name}\n{_troff(text)}\n"
+
+
+def _tagged(entry: Entry) -> str:
+    value = f" \\fI{_troff(entry.value)}\\fR" if entry.value else ""
+    return f".TP\n\\fB{_troff(entry.names)}\\fR{value}\n{_troff(entry.explanation)}\n"
+
+
+def _troff(text: str) -> str:
+    escaped = text.replace("\\", "\\e").replace("-", "\\-")
+    # A dot or quote at the start of a line would be a request.
+    return f"\\&{escaped}" if escaped[:1] in (".", "'") else escaped
+
+
+def main(directory: Path) -> None:
+    """Write every page into ``directory``."""
+    for name, text in pages().items():
+        (directory / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,81 @@
+"""Tells a person what a run over recordings says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from whisperctl.batch import events
+from whisperctl.batch.events import Event
+from whisperctl.batch.plan import label
+from whisperctl.batch.sources import Recording
+from whisperctl.cli import console
+from whisperctl.cli.progress import Bars
+from whisperctl.transcript import Segment
+
+
+class Reporter:
+    """Prints segments, remarks and errors as they come; ``failures`` grows by each that failed."""
+
+    def __init__(
+        self,
+        recordings: Sequence[Recording],
+        bars: Bars,
+        line: Callable[[Segment], str],
+        *,
+        several: bool,
+        quiet: bool,
+        shows_segments: bool,
+    ) -> None:
+        self.failures: list[tuple[Recording, str]] = []
+        self._recordings = recordings
+        self._bars = bars
+        self._line = line
+        self._several = several
+        self._quiet = quiet
+        self._shows_segments = shows_segments
+
+    def event(self, index: int, event: Event) -> None:
+        """Print what an event says."""
+        self._bars.event(index, event)
+        recording = self._recordings[index]
+        match event:
+            case events.Started():
+                if self._several and not self._quiet:
+                    console.heading(recording.name)
+            case events.Heard(segment):
+                if self._shows_segments:
+                    self._bars.result(self._line(segment))
+            case events.Written(text):
+                self._bars.result(text.removesuffix("\n"))
+            case events.Noted(text):
+                self._note(text)
+            case events.Failed(reason):
+                console.error(reason)
+                self.failures.append((recording, reason))
+            case events.Finished():
+                self._finished(recording, event)
+
+    def _finished(self, recording: Recording, event: events.Finished) -> None:
+        from whisperctl.languages import LANGUAGES
+
+        if event.n_segments == 0 and event.duration_s:
+            self._note(f"no speech found in {label(recording)}")
+        elif event.language_probability is not None:
+            name = LANGUAGES.get(event.language, event.language).title()
+            self._note(f"detected language: {name} (p = {event.language_probability:.2f})")
+        if event.quality:
+            self._note(event.quality)
+
+    def _note(self, text: str) -> None:
+        if not self._quiet:
+            console.note(text)
+
+    def summarize(self, n_recordings: int) -> None:
+        """List what failed, once all is over."""
+        if not self.failures or n_recordings < 2:
+            return
+        console.error(f"{len(self.failures)} of {n_recordings} recordings failed:")
+        for recording, reason in self.failures:
+            name = label(recording)
+            text = " ".join(reason.split())
+            console.line(f"  {text}" if text.startswith(name) else f"  {name}: {text}")

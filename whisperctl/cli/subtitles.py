@@ -1,0 +1,267 @@
+"""``whisperctl subtitles``: convert, lint."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from whisperctl.cli import console
+from whisperctl.errors import OutputError, SubtitleError, UsageError
+from whisperctl.source import STDIN
+
+if TYPE_CHECKING:
+    from whisperctl.subtitles.document import Subtitles
+    from whisperctl.subtitles.lint import Finding, Limits
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Turn subtitle files into other formats, and check them.",
+)
+
+_TEXT, _JSON = "text", "json"
+
+
+@app.command("convert")
+def convert_subtitles(
+    source: Annotated[
+        str, typer.Argument(metavar="IN", help='A subtitle file; "-" is standard input.')
+    ],
+    target: Annotated[
+        str, typer.Argument(metavar="OUT", help='The file to write; "-" is standard output.')
+    ],
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FORMAT",
+            help="What IN is: srt, vtt, ass, ssa, lrc, tsv, csv or json.",
+            show_default="by its name, else by what is in it",
+        ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help="What to write: txt, srt, vtt, ass, lrc, tsv, csv, json or json-full.",
+            show_default="by the name of OUT",
+        ),
+    ] = None,
+    max_line_width: Annotated[
+        int | None, typer.Option(help="Characters a line.", show_default="lines as they are")
+    ] = None,
+    max_line_count: Annotated[
+        int | None,
+        typer.Option(help="Lines a cue; needs --max-line-width.", show_default="no limit"),
+    ] = None,
+    max_words_per_line: Annotated[
+        int | None, typer.Option(help="Words a cue.", show_default="no limit")
+    ] = None,
+    max_cps: Annotated[
+        float | None,
+        typer.Option(
+            help="Characters a second: cues stay longer where silence follows.",
+            show_default="no limit",
+        ),
+    ] = None,
+    min_cue_gap: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Time to keep free between cues.")
+    ] = 0.0,
+    split_sentences: Annotated[
+        bool, typer.Option("--split-sentences", help="Begin a cue with each sentence.")
+    ] = False,
+    highlight_words: Annotated[
+        bool,
+        typer.Option(
+            "--highlight-words", help="Mark each word as it is spoken, where IN has their times."
+        ),
+    ] = False,
+) -> None:
+    """Write a subtitle file in another format, or with other lines.
+
+    Italics, bold and underline are kept where both formats have them, as are who speaks and times
+    of words. Positions, colours and fonts are not.
+    """
+    from whisperctl import formats
+    from whisperctl.formats.layout import SubtitleOptions
+    from whisperctl.subtitles import convert
+    from whisperctl.subtitles.reading import read
+
+    options = SubtitleOptions(
+        max_line_width=max_line_width,
+        max_line_count=max_line_count,
+        max_words_per_line=max_words_per_line,
+        max_cps=max_cps,
+        min_cue_gap_s=min_cue_gap,
+        highlight_words=highlight_words,
+        split_sentences=split_sentences,
+    )
+    if to is not None:
+        [fmt] = formats.parse([to]) if "," not in to and to != formats.ALL else [""]
+        if not fmt:
+            raise UsageError("--to takes one format")
+    elif target == STDIN:
+        raise UsageError("standard output has no name to show its format: say which with --to")
+    else:
+        fmt = convert.output_format(target)
+    convert.check_target(source, target)
+    subtitles = read(source, from_)
+    _show_notes(subtitles)
+    if target != STDIN:
+        convert.write_file(subtitles, Path(target), fmt, options)
+        return
+    if sys.stdout is None:
+        raise OutputError("standard output is closed: leave it open, or name a file")
+    # As in a file: UTF-8 with line feeds, whatever the terminal's encoding.
+    sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]  # a real one
+    formats.writer(fmt)(subtitles.transcript(), sys.stdout, options)
+
+
+@app.command("lint")
+def lint_subtitles(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help='Subtitle files; "-" is standard input.'),
+    ],
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            help="Limits that others have set: netflix (42 characters, 2 lines, 20 cps, a gap of "
+            "2 frames, 5/6 to 7 s). Options below change single ones."
+        ),
+    ] = None,
+    max_line_width: Annotated[int | None, typer.Option(help="Characters a line.")] = None,
+    max_line_count: Annotated[int | None, typer.Option(help="Lines a cue.")] = None,
+    max_cps: Annotated[float | None, typer.Option(help="Characters a second.")] = None,
+    min_cue_gap: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Time between cues.")
+    ] = None,
+    min_duration: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Time a cue takes at least.")
+    ] = None,
+    max_duration: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Time a cue takes at most.")
+    ] = None,
+    duration: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="How long the recording is: seconds or HH:MM:SS.mmm; none ends later.",
+        ),
+    ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FORMAT",
+            help="What the files are: srt, vtt, ass, ssa, lrc, tsv, csv or json.",
+            show_default="by their names, else by what is in them",
+        ),
+    ] = None,
+    output: Annotated[
+        str, typer.Option("--format", metavar="text|json", help="How to show what is found.")
+    ] = _TEXT,
+) -> None:
+    """Check subtitle files, a line for each thing that is wrong.
+
+    Always looked for: cues that overlap, take no time or end before they begin, are out of order or
+    empty, or hold a timing line. Line length, number of lines, reading speed, gaps and durations
+    are checked when their option or a profile asks for it.
+    Exits with 1 if anything is found.
+    """
+    from whisperctl.subtitles.lint import lint
+    from whisperctl.subtitles.reading import read
+
+    if output not in (_TEXT, _JSON):
+        raise UsageError(f'--format must be "{_TEXT}" or "{_JSON}", not "{output}"')
+    if files.count(STDIN) > 1:
+        raise UsageError('standard input can be read once: give "-" once')
+    limits = _limits(
+        profile,
+        max_line_width=max_line_width,
+        max_line_count=max_line_count,
+        max_cps=max_cps,
+        min_gap_s=min_cue_gap,
+        min_duration_s=min_duration,
+        max_duration_s=max_duration,
+        ends_by_s=_duration(duration),
+    )
+    reports: list[dict[str, object]] = []
+    wrong = 0
+    for name in files:
+        try:
+            subtitles = read(name, from_)
+        except SubtitleError as error:
+            console.error(str(error))
+            wrong += 1
+            continue
+        _show_notes(subtitles)
+        findings = lint(subtitles.segments, limits)
+        wrong += bool(findings)
+        if output == _TEXT:
+            for finding in findings:
+                console.result(_line(name, finding))
+        reports.append(_report(name, subtitles, findings))
+    if output == _JSON:
+        import json
+
+        console.result(json.dumps(reports, ensure_ascii=False, indent=2))
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _limits(profile: str | None, **single: float | None) -> Limits:
+    from dataclasses import replace
+
+    from whisperctl.subtitles.lint import PROFILES, Limits
+
+    if profile is not None and profile.lower() not in PROFILES:
+        raise UsageError(f'profile "{profile}" is unknown: choose from {", ".join(PROFILES)}')
+    base = Limits() if profile is None else PROFILES[profile.lower()]
+    given = {name: value for name, value in single.items() if value is not None}
+    return replace(base, **given)  # type: ignore[arg-type]  # typer saw to which are whole numbers
+
+
+def _duration(text: str | None) -> float | None:
+    from whisperctl.subtitles.times import seconds
+
+    if text is None:
+        return None
+    try:
+        return seconds(text)
+    except ValueError as error:
+        raise UsageError(f"--duration {error}: write seconds or HH:MM:SS.mmm") from error
+
+
+def _line(name: str, finding: Finding) -> str:
+    from whisperctl.formats.cues import clock
+
+    shown = name if name.isprintable() else name.encode("unicode_escape").decode()
+    start = clock(max(0, finding.start_ms), ",")
+    return f"{shown}:cue {finding.cue} ({start}): {finding.message}"
+
+
+def _report(name: str, subtitles: Subtitles, findings: list[Finding]) -> dict[str, object]:
+    return {
+        "file": name,
+        "format": subtitles.format,
+        "cues": len(subtitles.segments),
+        "findings": [
+            {
+                "cue": finding.cue,
+                "start_ms": finding.start_ms,
+                "check": finding.check,
+                "message": finding.message,
+            }
+            for finding in findings
+        ],
+    }
+
+
+def _show_notes(subtitles: Subtitles) -> None:
+    for note in subtitles.notes:
+        console.note(note)

@@ -1,0 +1,59 @@
+"""One subtitle format into another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from whisperctl.errors import UsageError
+from whisperctl.formats import FORMATS, extension, writer
+from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions
+from whisperctl.output import write_atomic
+from whisperctl.quoting import quoted
+from whisperctl.source import STDIN
+from whisperctl.subtitles.document import Subtitles
+
+
+def output_format(target: str | Path) -> str:
+    """The format that a file's name asks for.
+
+    Raises:
+        UsageError: its extension is that of no format that can be written.
+    """
+    name = Path(target).name.lower()
+    for fmt in sorted(FORMATS, key=lambda fmt: -len(extension(fmt))):
+        if name.endswith(f".{extension(fmt)}"):
+            return fmt
+    raise UsageError(
+        f"{quoted(target)} has the extension of no format that can be written: say which with "
+        f"--to ({', '.join(FORMATS)})"
+    )
+
+
+def check_target(source: str | Path, target: str | Path) -> None:
+    """Refuse to write a file over the one that is read.
+
+    Raises:
+        UsageError: they are the same file, by whatever name.
+    """
+    if STDIN in (str(source), str(target)):
+        return
+    try:
+        same = Path(source).samefile(target)
+    except (OSError, ValueError):
+        same = False
+    if same:
+        raise UsageError(f"{quoted(target)} is the input itself: give the result another name")
+
+
+def write_file(
+    subtitles: Subtitles, target: Path, fmt: str, options: SubtitleOptions = NO_LIMITS
+) -> None:
+    """Write ``subtitles`` whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+        UsageError: there is no such format.
+    """
+    write = writer(fmt)
+    transcript = subtitles.transcript()
+    write_atomic(target, lambda out: write(transcript, out, options))

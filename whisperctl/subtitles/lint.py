@@ -1,0 +1,162 @@
+"""What is wrong with subtitles: times that no player can show, and lines nobody can read."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from whisperctl.errors import UsageError
+from whisperctl.formats import markup
+from whisperctl.transcript import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What cues are to keep to; ``None`` is not checked.
+
+    Seconds, characters a line, lines a cue, characters a second. ``ends_by_s`` is how long the
+    recording is.
+
+    Raises:
+        UsageError: a limit is not above zero.
+    """
+
+    max_line_width: int | None = None
+    max_line_count: int | None = None
+    max_cps: float | None = None
+    min_gap_s: float | None = None
+    min_duration_s: float | None = None
+    max_duration_s: float | None = None
+    ends_by_s: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("max line width", self.max_line_width),
+            ("max line count", self.max_line_count),
+            ("max cps", self.max_cps),
+            ("min gap", self.min_gap_s),
+            ("min duration", self.min_duration_s),
+            ("max duration", self.max_duration_s),
+            ("duration", self.ends_by_s),
+        ):
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise UsageError(f"{name} must be above 0, not {value:g}")
+
+
+PROFILES = {
+    # Netflix's Timed Text Style Guide: two lines of 42 characters, 20 characters a second for
+    # adults, five sixths of a second to seven seconds, two frames between cues (at 24 a second).
+    "netflix": Limits(42, 2, 20.0, 2 / 24, 5 / 6, 7.0),
+}
+"""Limits that others have set, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong with one cue, counted from 1; ``check`` is a short name for it."""
+
+    cue: int
+    start_ms: int
+    check: str
+    message: str
+
+
+def lint(segments: Sequence[Segment], limits: Limits | None = None) -> list[Finding]:
+    """Check cues, in the order they stand in.
+
+    Always: no time at all, ended before it began, begun before the one before it, overlap, no text,
+    a timing line among the text. Two cues overlap only if they are not known to be of two speakers.
+    The rest is what ``limits`` ask for.
+    """
+    limits = limits or Limits()
+    findings: list[Finding] = []
+    last_of: dict[str | None, int] = {}  # where the cue that ends last is, by speaker
+    before_ms = 0
+    for number, segment in enumerate(segments, start=1):
+        start_ms, end_ms = _ms(segment.start_s), _ms(segment.end_s)
+        found = [*_length(start_ms, end_ms, limits)]
+        if start_ms < before_ms:
+            found.append(("order", "begins before the cue before it"))
+        before_ms = start_ms
+        lines = _lines(segment)
+        speaker = _speaker(segment)
+        for who, place in last_of.items():
+            if speaker is not None and who is not None and who != speaker:
+                continue
+            found += _distance(_ms(segments[place].end_s), start_ms, place + 1, limits)
+        last = last_of.get(speaker)
+        if last is None or _ms(segments[last].end_s) <= end_ms:
+            last_of[speaker] = number - 1
+        found += _text(segment, lines, end_ms - start_ms, limits)
+        findings += [Finding(number, start_ms, check, message) for check, message in found]
+    return findings
+
+
+_Found = tuple[str, str]
+
+
+def _length(start_ms: int, end_ms: int, limits: Limits) -> Iterator[_Found]:
+    length_s = (end_ms - start_ms) / 1000
+    if end_ms < start_ms:
+        yield "negative", f"ends {-length_s:g} s before it begins"
+    elif end_ms == start_ms:
+        yield "zero", "takes no time"
+    else:
+        if limits.min_duration_s is not None and length_s < limits.min_duration_s - 0.0005:
+            yield "short", f"takes {length_s:g} s < {limits.min_duration_s:.3g} s"
+        if limits.max_duration_s is not None and length_s > limits.max_duration_s + 0.0005:
+            yield "long", f"takes {length_s:g} s > {limits.max_duration_s:.3g} s"
+    if limits.ends_by_s is not None and end_ms > _ms(limits.ends_by_s):
+        over_s = (end_ms - _ms(limits.ends_by_s)) / 1000
+        yield "beyond", f"ends {over_s:g} s after the recording"
+
+
+def _distance(ended_ms: int, start_ms: int, number: int, limits: Limits) -> Iterator[_Found]:
+    gap_s = (start_ms - ended_ms) / 1000
+    if gap_s < 0:
+        yield "overlap", f"begins {-gap_s:g} s before cue {number} ends"
+    # A millisecond less is the rounding of times.
+    elif limits.min_gap_s is not None and gap_s < limits.min_gap_s - 0.001:
+        yield "gap", f"{gap_s:g} s after cue {number} < {limits.min_gap_s:.3g} s"
+
+
+def _text(
+    segment: Segment, lines: Sequence[str], length_ms: int, limits: Limits
+) -> Iterator[_Found]:
+    if not lines:
+        yield "empty", "has no text"
+    if any(re.search(r"\d\s*-->\s*\d", line) for line in lines):
+        yield "damaged", "has a timing line in its text"
+    if limits.max_line_count is not None and len(lines) > limits.max_line_count:
+        yield "lines", f"{len(lines)} lines > {limits.max_line_count}"
+    if limits.max_line_width is not None:
+        widest = max(map(len, lines), default=0)
+        if widest > limits.max_line_width:
+            yield "width", f"line of {widest} characters > {limits.max_line_width}"
+    if limits.max_cps is not None and length_ms > 0:
+        cps = sum(map(len, lines)) * 1000 / length_ms
+        if cps > limits.max_cps + 0.05:
+            yield "speed", f"reading speed {cps:.1f} > {limits.max_cps:g} cps"
+
+
+def _lines(segment: Segment) -> list[str]:
+    text = markup.unstyled(segment.text).replace("\n", markup.BREAK)
+    lines = [line.strip() for line in text.split(markup.BREAK)]
+    return [line for line in lines if line]
+
+
+_LABEL = re.compile(r"\s*(Speaker [^\s:]{1,20}): ")
+
+
+def _speaker(segment: Segment) -> str | None:
+    """Who speaks; in formats without a place for that it is what we write before the text."""
+    if segment.speaker is not None:
+        return segment.speaker
+    match = _LABEL.match(markup.unstyled(segment.text))
+    return match[1] if match else None
+
+
+def _ms(time_s: float) -> int:
+    return round(time_s * 1000)

@@ -1,0 +1,300 @@
+"""One piece of audio through the engine, with another try where the text repeats itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from whisperctl.audio import SAMPLE_RATE, Audio
+from whisperctl.backend import OnSegment, Session
+from whisperctl.decoding import DecodeOptions
+from whisperctl.transcript import Segment, Timings
+from whisperctl.transcription.loops import Loop, LoopGuard, once
+from whisperctl.transcription.prompts import tail
+from whisperctl.transcription.timings import TimingsSum
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Samples = NDArray[np.float32]
+
+_WINDOW_S = 30.0
+"""What a Whisper model hears at once."""
+
+_MARGIN_S = 0.2
+"""What is heard before and after a copy that is decoded by itself."""
+
+_STEP_S = 1.0
+"""A further try begins at least this much later, so that there is an end to trying."""
+
+OnShare = Callable[[float], None]
+OnLoop = Callable[["Resolved"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What became of a loop; times are seconds from the piece's first sample.
+
+    ``given_up`` says that it repeated itself at every temperature, and one copy is left.
+    """
+
+    start_s: float
+    end_s: float
+    text: str
+    given_up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PieceOptions:
+    """How to decode a piece: ``first`` to begin with, ``bare`` without the text before it."""
+
+    first: DecodeOptions
+    bare: DecodeOptions
+    compression_ratio_threshold: float
+
+
+class _LoopedError(Exception):
+    """Stops an engine that repeats itself; never leaves this module."""
+
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+
+
+class PieceDecoder:
+    """Decodes pieces one after the other; what they took is counted in ``timings``.
+
+    ``language`` and ``language_probability`` are those of the last piece's first run; empty and
+    ``None`` before any. ``system_info`` is the engine's.
+    """
+
+    def __init__(self, session: Session, source: str) -> None:
+        self.timings = TimingsSum()
+        self.language = ""
+        self.language_probability: float | None = None
+        self.system_info = ""
+        self._session = session
+        self._source = source
+        self._sure = False
+
+    def decode(
+        self,
+        samples: Samples,
+        options: PieceOptions,
+        *,
+        on_segment: OnSegment,
+        on_progress: OnShare,
+        on_loop: OnLoop,
+    ) -> None:
+        """Decode one piece.
+
+        Args:
+            samples: float32, shape (n_samples,), [-1, 1], 16 kHz mono.
+            options: how to, for this piece.
+            on_segment: gets segments once they are certain, in seconds from the first sample.
+            on_progress: gets the share of the samples that is done; it may fall back.
+            on_loop: gets what repeated itself and was decoded again.
+        """
+        self.language = ""
+        self._sure = False
+        _Pass(self, samples, options, on_segment, on_progress, on_loop).go()
+
+    def run(
+        self,
+        samples: Samples,
+        options: DecodeOptions,
+        on_segment: OnSegment,
+        on_progress: OnShare | None,
+        *,
+        main: bool,
+    ) -> None:
+        """Give samples to the engine as they are.
+
+        Args:
+            samples: as for ``decode``.
+            options: exactly how to, but for a language known by now.
+            on_segment: gets segments, in seconds from the first of these samples.
+            on_progress: gets the share of these samples that is done.
+            main: whether these are the piece's samples to its end. The language of a short stretch
+                is a guess, which counts until it is known better.
+        """
+        if self._sure:
+            options = replace(options, language=self.language)
+        started = perf_counter()
+        try:
+            transcript = self._session.transcribe(
+                Audio(samples, self._source),
+                options,
+                on_segment=on_segment,
+                on_progress=on_progress,
+            )
+        except _LoopedError:
+            self.timings.add(Timings(wall_ms=(perf_counter() - started) * 1000))
+            raise
+        self.timings.add(transcript.timings)
+        self.system_info = transcript.system_info
+        if not self.language or (main and not self._sure):
+            self.language = transcript.language
+            self.language_probability = transcript.language_probability
+            self._sure = main
+
+
+class _Pass:
+    """One piece on its way."""
+
+    def __init__(
+        self,
+        decoder: PieceDecoder,
+        samples: Samples,
+        options: PieceOptions,
+        on_segment: OnSegment,
+        on_progress: OnShare,
+        on_loop: OnLoop,
+    ) -> None:
+        self._decoder = decoder
+        self._samples = samples
+        self._options = options
+        self._on_segment = on_segment
+        self._on_progress = on_progress
+        self._on_loop = on_loop
+        self._said: list[Segment] = []
+        self._guard = LoopGuard(options.compression_ratio_threshold)
+        self._length_s = len(samples) / SAMPLE_RATE
+
+    def go(self) -> None:
+        """Decode to the end."""
+        at_s = 0.0
+        decoding = self._options.first
+        while True:
+            try:
+                self._run(at_s, self._length_s, decoding, self._guarded, self._on_progress)
+            except _LoopedError as stop:
+                loop = stop.loop
+            else:
+                break
+            least_s = at_s + _STEP_S
+            if not loop.certain and loop.confirmed_by(self._alone(loop)):
+                self._guard.trust(loop)
+                self._give(list(loop.copies))
+                at_s, decoding = loop.end_s, self._continued()
+            else:
+                self._guard.forget()
+                at_s, decoding = self._again(loop), self._options.bare
+            at_s = max(at_s, least_s)
+            if at_s >= self._length_s:
+                break
+        self._give(self._guard.flush())
+
+    def _guarded(self, segment: Segment) -> None:
+        ready, loop = self._guard.add(segment)
+        self._give(ready)
+        if loop is not None:
+            raise _LoopedError(loop)
+
+    def _give(self, segments: list[Segment]) -> None:
+        for segment in segments:
+            self._said.append(segment)
+            self._on_segment(segment)
+
+    def _continued(self) -> DecodeOptions:
+        bare = self._options.bare
+        if not bare.condition_on_previous_text or bare.carry_initial_prompt:
+            return bare
+        return replace(bare, initial_prompt=tail(self._said))
+
+    def _alone(self, loop: Loop) -> str:
+        """What a part of a loop says by itself."""
+        texts: list[str] = []
+        start_s = max(0.0, loop.proof_s[0] - _MARGIN_S)
+        end_s = min(self._length_s, loop.proof_s[1] + _MARGIN_S)
+        self._run(start_s, end_s, self._options.bare, lambda s: texts.append(s.text), None)
+        return "".join(texts)
+
+    def _again(self, loop: Loop) -> float:
+        """Decode a loop's window anew, hotter each time; gives where to go on from."""
+        start_s = loop.start_s
+        end_s = min(start_s + _WINDOW_S, self._length_s)
+        for temperature in _temperatures(self._options.bare):
+            found = self._try(start_s, end_s, temperature)
+            if found is None:
+                continue
+            if end_s < self._length_s and len(found) > 1:
+                found.pop()  # the window's end may have cut it
+                end_s = found[-1].end_s
+            self._give(found)
+            self._on_loop(Resolved(start_s, end_s, loop.text))
+            return end_s
+        if not loop.within:  # the first copy was given out when it came
+            self._on_loop(Resolved(start_s, end_s, loop.text, given_up=True))
+            return end_s
+        segment = loop.copies[0]
+        self._give([once(segment)])
+        self._on_loop(Resolved(start_s, segment.end_s, loop.text, given_up=True))
+        return segment.end_s
+
+    def _try(self, start_s: float, end_s: float, temperature: float) -> list[Segment] | None:
+        """A window's segments at a temperature; ``None`` when it repeats itself again."""
+        guard = LoopGuard(self._options.compression_ratio_threshold)
+        found: list[Segment] = []
+
+        def on_segment(segment: Segment) -> None:
+            ready, loop = guard.add(segment)
+            found.extend(ready)
+            if loop is not None:
+                raise _LoopedError(loop)
+
+        try:
+            decoding = replace(self._options.bare, temperature=temperature)
+            self._run(start_s, end_s, decoding, on_segment, None)
+        except _LoopedError:
+            return None
+        return found + guard.flush()
+
+    def _run(
+        self,
+        start_s: float,
+        end_s: float,
+        decoding: DecodeOptions,
+        on_segment: OnSegment,
+        on_progress: OnShare | None,
+    ) -> None:
+        start = round(start_s * SAMPLE_RATE)
+        samples = self._samples[start : round(end_s * SAMPLE_RATE)]
+        offset_s = start / SAMPLE_RATE
+
+        def shifted(segment: Segment) -> None:
+            on_segment(_later(segment, offset_s) if offset_s else segment)
+
+        def progressed(share: float) -> None:
+            if on_progress is not None and self._length_s:
+                on_progress((offset_s + share * len(samples) / SAMPLE_RATE) / self._length_s)
+
+        main = on_progress is not None
+        self._decoder.run(samples, decoding, shifted, progressed, main=main)
+
+
+def _temperatures(options: DecodeOptions) -> Iterator[float]:
+    """The temperatures of further tries; without any step it is the one there is."""
+    if not options.temperature_increment:
+        yield options.temperature
+        return
+    step = 1
+    while (hot := options.temperature + step * options.temperature_increment) < 1 + 1e-6:
+        yield min(1.0, hot)
+        step += 1
+
+
+def _later(segment: Segment, offset_s: float) -> Segment:
+    tokens = []
+    for token in segment.tokens:
+        if token.start_s is not None and token.end_s is not None:
+            token = replace(token, start_s=token.start_s + offset_s, end_s=token.end_s + offset_s)
+        tokens.append(token)
+    return replace(
+        segment,
+        start_s=segment.start_s + offset_s,
+        end_s=segment.end_s + offset_s,
+        tokens=tuple(tokens),
+    )

@@ -1,0 +1,252 @@
+"""One run over one recording: what is kept from piece to piece."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from whisperctl import audio, languages
+from whisperctl.audio import SAMPLE_RATE
+from whisperctl.backend import Detector, OnSegment, Session
+from whisperctl.errors import BackendError
+from whisperctl.quoting import quoted
+from whisperctl.speech import VadOptions
+from whisperctl.transcript import Segment, Transcript
+from whisperctl.transcription.checkpoint import Checkpoint, OnCheckpoint
+from whisperctl.transcription.hearing import Hearing
+from whisperctl.transcription.notes import Tally, loop_line
+from whisperctl.transcription.options import TranscriptionOptions
+from whisperctl.transcription.piece_decoder import PieceDecoder, PieceOptions, Resolved
+from whisperctl.transcription.pieces import Piece, Pieces
+from whisperctl.transcription.prompts import tail
+from whisperctl.transcription.tidy import Tidier
+from whisperctl.transcription.timeline import Stretch, Timeline, joined, stretches
+from whisperctl.words import CharacterMender, words_of
+
+if TYPE_CHECKING:
+    from whisperctl.audio import BlockStream
+
+_BLOCK_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is, in seconds of audio; ``total_s`` is ``None`` when nobody knows."""
+
+    done_s: float
+    total_s: float | None
+
+
+OnProgress = Callable[[Progress], None]
+OnNote = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """Whom to tell what."""
+
+    on_segment: OnSegment | None = None
+    on_progress: OnProgress | None = None
+    on_note: OnNote | None = None
+    on_checkpoint: OnCheckpoint | None = None
+
+    def segment(self, segment: Segment) -> None:
+        """Give out a segment."""
+        if self.on_segment is not None:
+            self.on_segment(segment)
+
+    def progress(self, done_s: float, total_s: float | None) -> None:
+        """Say how far the run is."""
+        if self.on_progress is not None:
+            self.on_progress(Progress(done_s, total_s))
+
+    def note(self, text: str) -> None:
+        """Remark on something."""
+        if self.on_note is not None:
+            self.on_note(text)
+
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Say where to go on from."""
+        if self.on_checkpoint is not None:
+            self.on_checkpoint(checkpoint)
+
+
+class Run:
+    """One run; see ``Transcriber.transcribe``."""
+
+    def __init__(
+        self,
+        session: Session,
+        detector: Detector | None,
+        options: TranscriptionOptions,
+        callbacks: Callbacks,
+        resume_from: Checkpoint | None,
+        *,
+        piece_s: float,
+    ) -> None:
+        self._session = session
+        self._detector = detector
+        self._options = options
+        self._callbacks = callbacks
+        self._piece_s = piece_s
+        self._segments: list[Segment] = []
+        self._n_saved = 0
+        self._language = ""
+        self._language_probability: float | None = None
+        self._previous_text = ""
+        self._position = 0
+        self._shown_s = 0.0
+        self._n_warnings = 0
+        self._tally = Tally()
+        if options.vad is not None and detector is None:
+            raise BackendError("speech cannot be found here: no voice activity detector is open")
+        if resume_from is not None:
+            self._segments += resume_from.segments
+            self._n_saved = len(self._segments)
+            self._language = resume_from.language
+            self._language_probability = resume_from.language_probability
+            self._previous_text = resume_from.previous_text
+            self._position = round(resume_from.position_s * SAMPLE_RATE)
+
+    def over(self, source: str | Path, model: Path | None) -> Transcript:
+        """Transcribe a recording."""
+        with audio.stream(source, block_s=_BLOCK_S) as blocks:
+            decoder = PieceDecoder(self._session, blocks.source)
+            pieces = Pieces(
+                blocks, self._options.clips, start=self._position, piece_s=self._piece_s
+            )
+            for piece in pieces:
+                self._warn(blocks)
+                self._transcribe(piece, pieces, decoder)
+                self._position = piece.end
+                self._save()
+            duration_s = pieces.duration_s()
+            self._warn(blocks)
+            for line in self._tally.lines(quoted(blocks.source), len(self._segments)):
+                self._callbacks.note(line)
+        self._callbacks.progress(pieces.done_s(self._position), pieces.done_s(self._position))
+        self._save(done=True)
+        return Transcript(
+            segments=tuple(self._segments),
+            language=self._language or self._asked_language(),
+            duration_s=duration_s,
+            timings=decoder.timings.total(pieces.decode_ms),
+            language_probability=self._language_probability,
+            system_info=decoder.system_info,
+            task=self._options.decoding.task,
+            model=model,
+        )
+
+    def _transcribe(self, piece: Piece, pieces: Pieces, decoder: PieceDecoder) -> None:
+        n_before = len(self._segments)
+        heard = self._listen(piece)
+        if heard is None:
+            self._progress(pieces, piece.end)
+            return
+        hearing, parts = heard
+        timeline = Timeline([Stretch(piece.start + p.start, piece.start + p.end) for p in parts])
+        after_s = self._segments[-1].end_s if self._segments else 0.0
+        tidier = Tidier(after_s, piece.end / SAMPLE_RATE)
+        mender = CharacterMender()
+
+        def give(segments: Sequence[Segment]) -> None:
+            for segment in segments:
+                self._segments.append(segment)
+                self._callbacks.segment(segment)
+
+        def on_segment(segment: Segment) -> None:
+            segment = mender.add(segment)
+            if self._options.decoding.word_timestamps:
+                language = self._language or decoder.language or self._asked_language()
+                segment = replace(segment, words=words_of(segment, language))
+            segment = timeline.segment(segment)
+            if not segment.text.strip():
+                return
+            if self._options.speech_check and not hearing.supports(segment):
+                self._tally.n_dropped += 1
+                return
+            give(tidier.add(segment))
+
+        def on_progress(share: float) -> None:
+            heard_s = share * timeline.heard_s
+            self._progress(pieces, round(timeline.end_s(heard_s) * SAMPLE_RATE))
+
+        def on_loop(loop: Resolved) -> None:
+            self._callbacks.note(loop_line(loop, timeline.start_s(loop.start_s)))
+
+        decoder.decode(
+            joined(piece.samples, parts),
+            self._decoding(),
+            on_segment=on_segment,
+            on_progress=on_progress,
+            on_loop=on_loop,
+        )
+        give(tidier.flush())
+        if len(self._segments) > n_before:
+            if not self._language:
+                self._language = decoder.language
+                self._language_probability = decoder.language_probability
+            self._previous_text = tail(self._segments)
+
+    def _listen(self, piece: Piece) -> tuple[Hearing, list[Stretch]] | None:
+        """What is heard in a piece, and which parts of it to decode; ``None`` is none of it."""
+        whole = [Stretch(0, len(piece.samples))]
+        vad = self._options.vad
+        detection = None
+        if self._detector is not None and (vad is not None or self._options.speech_check):
+            detection = self._detector.detect(piece.samples, vad or VadOptions())
+        hearing = Hearing(piece.start, piece.samples, detection)
+        if vad is not None and detection is not None:
+            parts = stretches(detection.spans, len(piece.samples))
+            return (hearing, parts) if parts else None
+        if self._options.speech_check and not hearing.anything():
+            return None
+        return hearing, whole
+
+    def _decoding(self) -> PieceOptions:
+        """The options for the next piece, given what was said before it."""
+        first = self._options.decoding
+        if self._language:
+            first = replace(first, language=self._language)
+        bare = first if first.carry_initial_prompt else replace(first, initial_prompt="")
+        # The engine has the person's own prompt in front of every window if it is to be carried,
+        # and would carry along any text that came with it.
+        if self._segments and not first.carry_initial_prompt:
+            conditioned = first.condition_on_previous_text
+            first = replace(first, initial_prompt=self._previous_text if conditioned else "")
+        return PieceOptions(first, bare, self._options.compression_ratio_threshold)
+
+    def _asked_language(self) -> str:
+        """The language asked for, if one was."""
+        asked = self._options.decoding.language
+        return "" if asked == languages.AUTO else languages.resolve(asked, True, "transcribe")
+
+    def _progress(self, pieces: Pieces, position: int) -> None:
+        # What is decoded once more does not count backwards.
+        self._shown_s = max(self._shown_s, pieces.done_s(position))
+        total_s = pieces.total_s
+        self._callbacks.progress(
+            self._shown_s, None if total_s is None else max(total_s, self._shown_s)
+        )
+
+    def _save(self, *, done: bool = False) -> None:
+        new = tuple(self._segments[self._n_saved :])
+        self._n_saved = len(self._segments)
+        self._callbacks.checkpoint(
+            Checkpoint(
+                position_s=self._position / SAMPLE_RATE,
+                segments=new,
+                language=self._language,
+                language_probability=self._language_probability,
+                previous_text=self._previous_text,
+                done=done,
+            )
+        )
+
+    def _warn(self, blocks: BlockStream) -> None:
+        warnings = blocks.warnings
+        for warning in warnings[self._n_warnings :]:
+            self._callbacks.note(warning)
+        self._n_warnings = len(warnings)
