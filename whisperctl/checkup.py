@@ -92,6 +92,21 @@ def _models() -> Iterator[Finding]:
             )
             continue
         yield Finding(f"model {name}", "ok", f"{info.size_bytes / 2**20:.0f} MiB, {info.ftype}")
+    yield _detector()
+
+
+def _detector() -> Finding:
+    """The model that detects speech, without which there is transcription all the same."""
+    from whisperctl.models import vad
+
+    try:
+        path = vad.find()
+    except WhisperctlError as error:
+        return Finding("speech detection", "fail", f"{error}; run: whisperctl models pull silero")
+    if path is None:
+        missing = "no model for it is here; run: whisperctl models pull silero"
+        return Finding("speech detection", "warn", missing)
+    return Finding("speech detection", "ok", f"by Silero {vad.inspect(path).version}")
 
 
 def _import(module: str, attribute: str, library: str, remedy: str) -> Finding:

@@ -56,6 +56,10 @@ class Builder:
         tokens = multilingual_tokens() if n_vocab > 51864 else english_tokens()
         return ggml_bytes(ct2_arrays(n_vocab, n_mels, dtype, seed), tokens, filters)
 
+    def silero(self, version: tuple[int, int, int] = (6, 2, 0), seed: int = 1) -> bytes:
+        """A ggml file that detects speech, with random weights."""
+        return silero_bytes(version, seed)
+
 
 @pytest.fixture(scope="session")
 def build() -> Builder:
@@ -66,6 +70,12 @@ def build() -> Builder:
 def small_ggml(build: Builder) -> bytes:
     """The bytes of a whole ggml model: English, one layer a side."""
     return build.ggml()
+
+
+@pytest.fixture(scope="session")
+def silero(build: Builder) -> bytes:
+    """The bytes of a whole Silero model."""
+    return build.silero()
 
 
 @pytest.fixture
@@ -218,4 +228,32 @@ def ggml_bytes(arrays: Arrays, tokens: list[bytes], filters: bytes | None = None
         put(f"encoder.{conv}.bias", arrays[f"encoder/{conv}/bias"].reshape(-1, 1), half=False)
     block("encoder")
     norm("encoder.ln_post", "encoder/layer_norm")
+    return bytes(out)
+
+
+def silero_bytes(version: tuple[int, int, int], seed: int) -> bytes:
+    """What whisper.cpp's convert-silero-vad-to-ggml.py writes, in its order."""
+    out = bytearray(b"lmgg" + struct.pack("<i", 10) + b"silero-16k" + struct.pack("<3i", *version))
+    layers = [(129, 128, 3), (128, 64, 3), (64, 64, 3), (64, 128, 3)]
+    out += struct.pack("<3i", 512, 64, 4)
+    for layer in layers:
+        out += struct.pack("<3i", *layer)
+    out += struct.pack("<4i", 128, 128, 128, 1)
+    random = np.random.default_rng(seed)
+
+    def put(name: str, *shape: int, half: bool = False) -> None:
+        out.extend(struct.pack("<3i", len(shape), len(name), int(half)))
+        out.extend(struct.pack(f"<{len(shape)}i", *shape[::-1]) + name.encode())
+        out.extend(random.normal(size=shape).astype("<f2" if half else "<f4").tobytes())
+
+    for i, (n_in, n_out, width) in enumerate(layers):
+        put(f"_model.encoder.{i}.reparam_conv.weight", n_out, n_in, width, half=True)
+        put(f"_model.encoder.{i}.reparam_conv.bias", n_out)
+    put("_model.decoder.rnn.weight_ih", 512, 128)
+    put("_model.decoder.rnn.weight_hh", 512, 128)
+    put("_model.decoder.rnn.bias_ih", 512)
+    put("_model.decoder.rnn.bias_hh", 512)
+    put("_model.decoder.decoder.2.weight", 128, half=True)
+    put("_model.decoder.decoder.2.bias")
+    put("_model.stft.forward_basis_buffer", 258, 1, 256, half=True)
     return bytes(out)

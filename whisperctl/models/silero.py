@@ -29,16 +29,7 @@ _MAX_NAME_BYTES = 256
 _ENCODER = ((129, 128, 3), (128, 64, 3), (64, 64, 3), (64, 128, 3))
 # What follows the version: samples of a window and of the context before it, the encoder's layers,
 # the LSTM's input and hidden size, and the last convolution's channels in and out.
-_ARCHITECTURE = (
-    512,
-    64,
-    len(_ENCODER),
-    *(n for layer in _ENCODER for n in layer),
-    128,
-    128,
-    128,
-    1,
-)
+_ARCHITECTURE = (512, 64, len(_ENCODER), *sum(_ENCODER, ()), 128, 128, 128, 1)
 
 
 def _tensors() -> dict[str, tuple[TensorType, tuple[int, ...]]]:
