@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from whisperctl.errors import ModelError
-from whisperctl.models import store
+from whisperctl.models import store, vad
 
 ROOT = Path(__file__).parents[1]
 
@@ -95,6 +95,15 @@ def tiny_en() -> Path:
 @pytest.fixture(scope="session")
 def base() -> Path:
     return _model("base")
+
+
+@pytest.fixture(scope="session")
+def silero() -> Path:
+    """The model that finds speech."""
+    path = vad.find()
+    if path is None:
+        pytest.fail("no Silero model is here: run: whisperctl models pull silero")
+    return path.absolute()
 
 
 @pytest.fixture(scope="session")

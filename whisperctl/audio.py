@@ -61,8 +61,9 @@ class BlockStream:
     complete when the last block was read.
     """
 
-    def __init__(self, source: str | Path, block_s: float | None) -> None:
-        self._media = Media(source)
+    def __init__(self, source: str | Path, block_s: float | None, *, split: bool = False) -> None:
+        self._media = Media(source, split=split)
+        self._split = split
         self._pieces = self._converted()
         if block_s is not None:
             self._pieces = _equal_blocks(self._pieces, max(1, round(block_s * SAMPLE_RATE)))
@@ -71,6 +72,11 @@ class BlockStream:
     def source(self) -> str:
         """The file's path, or "standard input"."""
         return self._media.source.name
+
+    @property
+    def n_channels(self) -> int | None:
+        """How many channels the recording has, once the first block was read."""
+        return self._media.n_channels
 
     @property
     def stated_s(self) -> float | None:
@@ -96,7 +102,10 @@ class BlockStream:
         self._media.close()
 
     def _converted(self) -> Iterator[NDArray[np.float32]]:
-        """Resample, clean and clip: float32 blocks of any length, [-1, 1], at ``SAMPLE_RATE``."""
+        """Resample, clean and clip: float32 blocks of any length, [-1, 1], at ``SAMPLE_RATE``.
+
+        Their shape is (n_samples,), or (n_samples, n_channels) if channels are kept apart.
+        """
         import numpy as np
 
         resampler: soxr.ResampleStream | None = None
@@ -109,7 +118,9 @@ class BlockStream:
             if rate != current_rate:
                 if resampler is not None:
                     ready.append(resampler.resample_chunk(nothing, last=True))
-                resampler = self._resampler(rate)
+                n_channels = block.shape[1] if self._split else 1
+                resampler = self._resampler(rate, n_channels)
+                nothing = np.empty((0, n_channels) if self._split else 0, np.float32)
                 current_rate = rate
             valid = np.isfinite(block)
             if not valid.all():
@@ -132,7 +143,7 @@ class BlockStream:
                 "scale its samples to between -1 and 1"
             )
 
-    def _resampler(self, rate: int) -> soxr.ResampleStream | None:
+    def _resampler(self, rate: int, n_channels: int) -> soxr.ResampleStream | None:
         import numpy as np
         import soxr
 
@@ -144,23 +155,25 @@ class BlockStream:
             )
         if rate == SAMPLE_RATE:
             return None
-        return soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype=np.float32)
+        return soxr.ResampleStream(rate, SAMPLE_RATE, n_channels, dtype=np.float32)
 
 
-def stream(source: str | Path, block_s: float = 30.0) -> BlockStream:
+def stream(source: str | Path, block_s: float = 30.0, *, split: bool = False) -> BlockStream:
     """Decode a recording of any length in little memory.
 
     Args:
         source: a media file, or ``"-"`` for standard input.
         block_s: seconds in each block, but for the last, which may be shorter.
+        split: keep the channels apart instead of averaging them.
 
     Returns:
-        An iterable of float32 arrays, shape (n_samples,), [-1, 1], mono at ``SAMPLE_RATE``.
+        An iterable of float32 arrays, [-1, 1], at ``SAMPLE_RATE``: shape (n_samples,), mono; or
+        (n_samples, n_channels) with ``split``, also for a recording of one channel.
 
     Raises:
         AudioError: here, or while iterating, as ``load``.
     """
-    return BlockStream(source, block_s)
+    return BlockStream(source, block_s, split=split)
 
 
 def load(source: str | Path) -> Audio:
@@ -203,17 +216,18 @@ def _equal_blocks(
 ) -> Iterator[NDArray[np.float32]]:
     import numpy as np
 
-    block = np.empty(n_samples, np.float32)
+    block = np.empty(0, np.float32)
     filled = 0
     for piece in pieces:
         while len(piece):
+            if not filled:
+                block = np.empty((n_samples, *piece.shape[1:]), np.float32)
             part = piece[: n_samples - filled]
             block[filled : filled + len(part)] = part
             filled += len(part)
             piece = piece[len(part) :]
             if filled == n_samples:
                 yield block
-                block = np.empty(n_samples, np.float32)
                 filled = 0
     if filled:
         yield block[:filled]

@@ -11,7 +11,15 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from whisperctl import backend as backends
-from whisperctl.backend import BackendInfo, Quantizer, QuantizingBackend, RuntimeInfo, Session
+from whisperctl.backend import (
+    BackendInfo,
+    DetectingBackend,
+    Detector,
+    Quantizer,
+    QuantizingBackend,
+    RuntimeInfo,
+    Session,
+)
 from whisperctl.errors import BackendError, UsageError
 
 FIRST_PARTY = {"native": "whisperctl-native", "wasi": "whisperctl-wasi"}
@@ -208,6 +216,40 @@ def open_quantizer(engine: Engine | None = None) -> Quantizer:
         except BackendError as error:
             problems.append(str(error))
     raise BackendError(f"no backend can quantize here ({'; '.join(problems)})")
+
+
+def open_detector(engine: Engine | None, model: Path, *, threads: int = 1) -> Detector:
+    """Load a Silero model into ``engine`` if it can detect speech, else into the first that can.
+
+    One thread is best: what it computes at a time is tiny.
+
+    Raises:
+        UsageError: the backend has no such runtime, or cannot use so many threads.
+        BackendError: no installed backend can detect speech, or the engine failed to start.
+        ModelError: the engine refused the model.
+    """
+    if engine is not None:
+        backend = backends.load(engine.backend)
+        if isinstance(backend, DetectingBackend):
+            try:
+                return backend.open_detector(model, threads=threads, runtime=engine.runtime)
+            except BackendError:
+                _check_runtime(engine, backend.describe().runtimes)
+                raise
+    installed = backends.installed()
+    problems = []
+    for name in dict.fromkeys([*FIRST_PARTY, *installed]):
+        if name not in installed:
+            problems.append(_not_installed(name))
+            continue
+        try:
+            backend = backends.load(name)
+            if isinstance(backend, DetectingBackend):
+                return backend.open_detector(model, threads=threads)
+        except BackendError as error:
+            problems.append(str(error))
+    reasons = f" ({'; '.join(problems)})" if problems else ""
+    raise BackendError(f"no backend can find speech here{reasons}")
 
 
 def _check_runtime(engine: Engine, runtimes: Iterable[RuntimeInfo]) -> None:

@@ -1,4 +1,4 @@
-"""Decodes recordings to mono, at whatever sample rate they have.
+"""Decodes recordings, at whatever sample rate they have, to mono or channel by channel.
 
 libsndfile reads what it is good at (wav, flac, ogg); FFmpeg's libraries, through PyAV, read the
 rest and take over where libsndfile gives up. What a file is shows in its content, never its name.
@@ -54,18 +54,25 @@ _CONTAINERS = (
 class Media:
     """One open recording; a context manager that holds a file descriptor.
 
+    ``n_channels`` is how many channels it has, once the first block was read.
     ``stated_s`` is the duration in seconds its header states, once the first block was read and if
     it states one. ``warnings`` are one-line notes, complete when ``blocks`` is exhausted.
     """
 
-    def __init__(self, source: str | Path) -> None:
-        """Open ``source``, a path, or ``"-"`` for standard input.
+    def __init__(self, source: str | Path, *, split: bool = False) -> None:
+        """Open a recording.
+
+        Args:
+            source: a path, or ``"-"`` for standard input.
+            split: keep the channels apart instead of averaging them.
 
         Raises:
             AudioError: it is missing, may not be read, is not a file or pipe, or is empty.
         """
         self.source = open_source(source)
+        self.n_channels: int | None = None
         self.stated_s: float | None = None
+        self._split = split
         self.warnings: list[str] = []
 
     def close(self) -> None:
@@ -81,7 +88,8 @@ class Media:
 
         Yields:
             The sample rate in Hz, which can change within a file, and some samples: float32, shape
-            (n_samples,), mono, the average of all channels.
+            (n_samples,), mono, the average of all channels; or (n_samples, n_channels) if they are
+            kept apart.
 
         Raises:
             AudioError: it is not media, holds no audio, or is damaged from the start.
@@ -117,6 +125,21 @@ class Media:
                 "copy or record it again"
             )
 
+    def _mixed(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As many channels as are wanted, of float32 of shape (n_samples, n_channels)."""
+        import numpy as np
+
+        n_channels = block.shape[1]
+        if self.n_channels is None:
+            self.n_channels = n_channels
+        if self._split and n_channels == self.n_channels:
+            return np.ascontiguousarray(block)
+        mono: NDArray[np.float32] = block[:, 0] if n_channels == 1 else block.mean(axis=1)
+        if not self._split:
+            return mono
+        # The number of channels changed within the file: all of them hear everything.
+        return np.repeat(mono[:, np.newaxis], self.n_channels, axis=1)
+
     def _blocks_by_soundfile(self) -> Iterator[Block]:
         import soundfile
 
@@ -133,7 +156,7 @@ class Media:
                 if not len(block):
                     break
                 n_decoded += len(block)
-                yield rate, block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+                yield rate, self._mixed(block)
             if n_decoded:
                 self._warn_if_short(n_decoded / rate)
 
@@ -217,12 +240,13 @@ class Media:
                     gaps_s += gap_s if n_frames else 0.0
                     end_s += gap_s
                     for n_samples in _portions(round(gap_s * frame.sample_rate)):
-                        yield frame.sample_rate, np.zeros(n_samples, np.float32)
+                        silence = np.zeros((n_samples, frame.layout.nb_channels), np.float32)
+                        yield frame.sample_rate, self._mixed(silence)
                 elif abs(gap_s) > _GAP_S:
                     origin_s += gap_s  # the clock jumped
                 n_frames += 1
                 end_s += frame.samples / frame.sample_rate
-                yield frame.sample_rate, _mono(frame)
+                yield frame.sample_rate, self._mixed(_channels(frame).T)
         short = n_frames > 0 and self._warn_if_short(end_s)
         if not short and (n_damaged or gaps_s > _LOST_S):
             self.warn(
@@ -294,8 +318,8 @@ def _portions(n_samples: int) -> Iterator[int]:
         n_samples -= _BLOCK_SAMPLES
 
 
-def _mono(frame: AudioFrame) -> NDArray[np.float32]:
-    """Average a frame's channels: float32, shape (n_samples,).
+def _channels(frame: AudioFrame) -> NDArray[np.float32]:
+    """A frame's samples: float32, shape (n_channels, n_samples), [-1, 1].
 
     FFmpeg's own mixing to mono is not used: in float it makes stereo louder by sqrt(2).
     """
@@ -304,7 +328,7 @@ def _mono(frame: AudioFrame) -> NDArray[np.float32]:
 
     if frame.format.is_planar and frame.layout.nb_channels > _SAFE_PLANES:
         packer = av.AudioResampler(frame.format.packed, frame.layout, frame.sample_rate)
-        return np.concatenate([_mono(packed) for packed in packer.resample(frame)])
+        return np.concatenate([_channels(packed) for packed in packer.resample(frame)], axis=1)
     # Planar formats give (n_channels, n_samples), packed ones (1, n_samples * n_channels).
     samples: NDArray[Any] = frame.to_ndarray()
     if not frame.format.is_planar:
@@ -315,5 +339,4 @@ def _mono(frame: AudioFrame) -> NDArray[np.float32]:
         scaled /= 128
     elif samples.dtype.kind == "i":
         scaled /= 2 ** (8 * samples.dtype.itemsize - 1)
-    mono: NDArray[np.float32] = scaled.mean(axis=0)
-    return mono
+    return scaled

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from whisperctl.decoding import DecodeOptions
+from whisperctl.speech import VadOptions
 
 WHISPER_MAX_TEXT_CTX = 16384
 """whisper.cpp's own default for ``n_max_text_ctx``: no limit but the model's."""
@@ -26,6 +27,11 @@ class WhisperParams(TypedDict):
     translate: bool
     language: str
     initial_prompt: str
+    carry_initial_prompt: bool
+    suppress_nst: bool
+    suppress_regex: str
+    token_timestamps: bool
+    forget_text: bool
 
 
 def whisper_params(options: DecodeOptions, language: str) -> WhisperParams:
@@ -52,4 +58,34 @@ def whisper_params(options: DecodeOptions, language: str) -> WhisperParams:
         translate=options.task == "translate",
         language=language,
         initial_prompt=options.initial_prompt,
+        carry_initial_prompt=options.carry_initial_prompt,
+        suppress_nst=options.suppress_nst,
+        suppress_regex=options.suppress_regex,
+        token_timestamps=False,
+        forget_text=False,
+    )
+
+
+_UNLIMITED_S = 1e6
+"""whisper.cpp takes every length above 100 000 s for none; a number, as JSON has no infinity."""
+
+
+class VadParams(TypedDict):
+    """Fields of ``whisper_vad_params``, by their names in whisper.h."""
+
+    threshold: float
+    min_speech_duration_ms: int
+    min_silence_duration_ms: int
+    max_speech_duration_s: float
+    speech_pad_ms: int
+
+
+def vad_params(options: VadOptions) -> VadParams:
+    """Every parameter of a search for speech."""
+    return VadParams(
+        threshold=options.threshold,
+        min_speech_duration_ms=options.min_speech_duration_ms,
+        min_silence_duration_ms=options.min_silence_duration_ms,
+        max_speech_duration_s=min(options.max_speech_duration_s, _UNLIMITED_S),
+        speech_pad_ms=options.speech_pad_ms,
     )

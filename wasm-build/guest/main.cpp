@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
@@ -14,6 +15,7 @@
 #include <poll.h>
 #include <string>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #define JSON_NOEXCEPTION
@@ -25,6 +27,8 @@
 
 extern "C" size_t whisperctl_memory_bytes(void);
 extern "C" void whisperctl_forget_random_numbers(whisper_context * context);
+extern "C" void whisperctl_forget_text(whisper_context * context);
+extern "C" int whisperctl_fallbacks(whisper_context * context);
 #ifdef WHISPERCTL_THREADS
 extern "C" void whisperctl_threads_exit(void);
 constexpr int kMaxThreads = 64;
@@ -37,12 +41,13 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-constexpr int kProtocol = 1;
+constexpr int kProtocol = 2;
 constexpr int kPollMs = 1; // Wasmer takes a timeout of nothing for one without end.
 constexpr size_t kMaxRequestLine = 1 << 20;
 constexpr size_t kMinSamples = WHISPER_N_FFT;
 constexpr int64_t kMaxSamples = int64_t(WHISPER_SAMPLE_RATE) * 60 * 60 * 12;
 constexpr int64_t kMaxQuantizedValues = 1 << 21;
+constexpr int kShortestTimestamp = 8; // in the 20 ms of a timestamp token
 
 [[noreturn]] void die(const char * format, ...) {
     va_list args;
@@ -227,6 +232,9 @@ void emit_error(const std::string & message) {
 struct Run {
     bool active = false;
     bool cancelled = false;
+    // Off while a graph computes that whisper.cpp takes for granted: one of its alignment, where it
+    // aborts the process when a graph was cut short.
+    bool may_stop_graphs = true;
     int64_t looked_us = 0;
 };
 
@@ -235,10 +243,7 @@ Run run;
 // Looking takes a millisecond or two (see kPollMs), so it is done rarely enough not to be felt.
 constexpr int64_t kLookEveryUs = 100'000;
 
-} // namespace
-
-// Asked by ggml between the operations of a graph (see ../patches), on its first thread.
-extern "C" bool whisperctl_stop_requested(void) {
+bool cancelled() {
     if (run.active && !run.cancelled) {
         int64_t now = ggml_time_us();
         if (now - run.looked_us >= kLookEveryUs) {
@@ -249,7 +254,24 @@ extern "C" bool whisperctl_stop_requested(void) {
     return run.cancelled;
 }
 
+} // namespace
+
+// Asked by ggml between the operations of a graph (see ../patches), on its first thread.
+extern "C" bool whisperctl_stop_requested(void) {
+    return run.may_stop_graphs && cancelled();
+}
+
 namespace {
+
+// Whether the run was cancelled, which then has been said.
+bool end_run() {
+    const bool was_cancelled = run.cancelled;
+    run = {};
+    if (was_cancelled) {
+        emit({{"event", "cancelled"}});
+    }
+    return was_cancelled;
+}
 
 // --------------------------------------------------------------------------------------- requests
 
@@ -321,20 +343,8 @@ struct Payload {
     bool past_end;
 };
 
-void load(const Json & request, whisper_context *& context) {
-    Fields fields(request);
-    fields.string("op");
-    size_t size = size_t(fields.integer("bytes", 1, INT64_C(0xffffffff)));
-    bool flash_attn = fields.flag("flash_attn");
-    if (!fields.problem().empty()) {
-        die("protocol: load: %s", fields.problem().c_str());
-    }
-    if (context) {
-        die("protocol: load: a model is loaded already");
-    }
-
-    // whisper.cpp reads tensor after tensor into place, so the file is never in memory twice.
-    Payload payload{size, false};
+// whisper.cpp reads tensor after tensor into place, so a model is never in memory twice.
+whisper_model_loader loader_of(Payload & payload) {
     whisper_model_loader loader = {};
     loader.context = &payload;
     loader.read = [](void * ctx, void * out, size_t n) {
@@ -347,10 +357,60 @@ void load(const Json & request, whisper_context *& context) {
     };
     loader.eof = [](void * ctx) { return static_cast<Payload *>(ctx)->past_end; };
     loader.close = [](void *) {};
+    return loader;
+}
 
+// Models whose alignment heads whisper.cpp knows.
+constexpr std::pair<const char *, whisper_alignment_heads_preset> kAlignment[] = {
+    {"", WHISPER_AHEADS_NONE},
+    {"tiny.en", WHISPER_AHEADS_TINY_EN},
+    {"tiny", WHISPER_AHEADS_TINY},
+    {"base.en", WHISPER_AHEADS_BASE_EN},
+    {"base", WHISPER_AHEADS_BASE},
+    {"small.en", WHISPER_AHEADS_SMALL_EN},
+    {"small", WHISPER_AHEADS_SMALL},
+    {"medium.en", WHISPER_AHEADS_MEDIUM_EN},
+    {"medium", WHISPER_AHEADS_MEDIUM},
+    {"large-v1", WHISPER_AHEADS_LARGE_V1},
+    {"large-v2", WHISPER_AHEADS_LARGE_V2},
+    {"large-v3", WHISPER_AHEADS_LARGE_V3},
+    {"large-v3-turbo", WHISPER_AHEADS_LARGE_V3_TURBO},
+};
+
+// Whether the loaded model aligns tokens with what is heard.
+bool aligning = false;
+
+void load(const Json & request, whisper_context *& context) {
+    Fields fields(request);
+    fields.string("op");
+    size_t size = size_t(fields.integer("bytes", 1, INT64_C(0xffffffff)));
+    bool flash_attn = fields.flag("flash_attn");
+    const std::string heads = fields.string("dtw_aheads_preset");
+    size_t dtw_mem_size = size_t(fields.integer("dtw_mem_size", 0, INT64_C(0x7fffffff)));
+    const auto * alignment = std::find_if(std::begin(kAlignment), std::end(kAlignment),
+                                          [&](const auto & known) { return heads == known.first; });
+    std::string problem = fields.problem();
+    if (problem.empty() && alignment == std::end(kAlignment)) {
+        problem = "field \"dtw_aheads_preset\" must be a model's name or empty";
+    }
+    if (problem.empty() && flash_attn && !heads.empty()) {
+        problem = "flash_attn gives no attention to align by";
+    }
+    if (!problem.empty()) {
+        die("protocol: load: %s", problem.c_str());
+    }
+    if (context) {
+        die("protocol: load: a model is loaded already");
+    }
+
+    Payload payload{size, false};
+    whisper_model_loader loader = loader_of(payload);
     whisper_context_params params = whisper_context_default_params();
     params.use_gpu = false;
     params.flash_attn = flash_attn;
+    params.dtw_token_timestamps = aligning = !heads.empty();
+    params.dtw_aheads_preset = alignment->second;
+    params.dtw_mem_size = dtw_mem_size;
     context = whisper_init_with_params(&loader, params);
     input.bytes(nullptr, payload.left);
     if (!context) {
@@ -365,21 +425,54 @@ void load(const Json & request, whisper_context *& context) {
           {"memory_bytes", whisperctl_memory_bytes()}});
 }
 
-void emit_segments(whisper_context * context, int from, int to) {
+// What of a run its callbacks need.
+struct Transcription {
+    bool token_times = false;
+    bool forget_text = false;
+    float temperature = 0.0f;
+    float temperature_inc = 0.0f;
+    int windows = 0;
+    int emitted = 0;
+    int fallbacks = 0; // of all windows before the present one
+
+    // whisper.cpp tries one temperature after the other, up to 1.
+    float temperature_of_window(whisper_context * context) const {
+        float now = temperature;
+        for (int left = whisperctl_fallbacks(context) - fallbacks; left > 0; left--) {
+            if (!(now + temperature_inc < 1.0f + 1e-6f)) {
+                break;
+            }
+            now += temperature_inc;
+        }
+        return now;
+    }
+};
+
+// Segments that were not emitted yet, all of one window.
+void emit_segments(whisper_context * context, Transcription & transcription) {
     const whisper_token eot = whisper_token_eot(context);
-    for (int i = from; i < to; i++) {
+    const int n = whisper_full_n_segments(context);
+    for (int & i = transcription.emitted; i < n; i++) {
         Json tokens = Json::array();
         for (int j = 0; j < whisper_full_n_tokens(context, i); j++) {
             whisper_token_data token = whisper_full_get_token_data(context, i, j);
             if (token.id < eot) {
                 const char * bytes = whisper_token_to_str(context, token.id);
-                tokens.push_back({token.id, token.p, base64(bytes, std::strlen(bytes))});
+                Json fields = {token.id, token.p, base64(bytes, std::strlen(bytes))};
+                if (transcription.token_times) {
+                    fields.push_back(token.t0);
+                    fields.push_back(token.t1);
+                    fields.push_back(token.t_dtw);
+                }
+                tokens.push_back(std::move(fields));
             }
         }
         emit({{"event", "segment"},
               {"t0", whisper_full_get_segment_t0(context, i)},
               {"t1", whisper_full_get_segment_t1(context, i)},
               {"text", whisper_full_get_segment_text(context, i)},
+              {"no_speech", whisper_full_get_segment_no_speech_prob(context, i)},
+              {"temperature", transcription.temperature_of_window(context)},
               {"tokens", std::move(tokens)}});
     }
 }
@@ -401,11 +494,21 @@ void transcribe(const Json & request, whisper_context * context) {
     params.no_speech_thold = float(fields.number("no_speech_thold"));
     params.n_max_text_ctx = int(fields.integer("n_max_text_ctx", 0, 16384));
     params.no_context = fields.flag("no_context");
+    params.carry_initial_prompt = fields.flag("carry_initial_prompt");
+    params.suppress_nst = fields.flag("suppress_nst");
+    params.token_timestamps = fields.flag("token_timestamps");
     params.translate = fields.flag("translate");
     const std::string language = fields.string("language");
     const std::string prompt = fields.string("initial_prompt");
+    const std::string suppressed = fields.string("suppress_regex");
+    Transcription transcription;
+    transcription.forget_text = fields.flag("forget_text");
+    transcription.token_times = params.token_timestamps || aligning;
+    transcription.temperature = params.temperature;
+    transcription.temperature_inc = params.temperature_inc;
     params.language = language.c_str();
     params.initial_prompt = prompt.empty() ? nullptr : prompt.c_str();
+    params.suppress_regex = suppressed.empty() ? nullptr : suppressed.c_str();
 
     std::string problem = fields.problem();
     if (problem.empty() && strategy != "greedy" && strategy != "beam_search") {
@@ -430,23 +533,56 @@ void transcribe(const Json & request, whisper_context * context) {
         return;
     }
 
-    params.new_segment_callback = [](whisper_context * ctx, whisper_state *, int n_new, void *) {
-        int n = whisper_full_n_segments(ctx);
-        emit_segments(ctx, n - n_new, n);
-    };
-    params.progress_callback = [](whisper_context *, whisper_state *, int percent, void *) {
+    // While it aligns, whisper.cpp gives wrong counts of new segments, and gives them before they have
+    // their times: there they go out with the window's end, which is where progress is reported.
+    if (!aligning) {
+        params.new_segment_callback = [](whisper_context * ctx, whisper_state *, int, void * data) {
+            emit_segments(ctx, *static_cast<Transcription *>(data));
+        };
+        params.new_segment_callback_user_data = &transcription;
+    }
+    params.progress_callback = [](whisper_context * ctx, whisper_state *, int percent, void * data) {
+        auto & t = *static_cast<Transcription *>(data);
+        emit_segments(ctx, t);
+        t.fallbacks = whisperctl_fallbacks(ctx);
         emit({{"event", "progress"}, {"percent", percent}});
+    };
+    params.progress_callback_user_data = &transcription;
+    params.encoder_begin_callback = [](whisper_context * ctx, whisper_state *, void * data) {
+        auto & t = *static_cast<Transcription *>(data);
+        if (t.windows++ > 0 && t.forget_text) {
+            whisperctl_forget_text(ctx);
+        }
+        run.may_stop_graphs = true;
+        return true;
+    };
+    params.encoder_begin_callback_user_data = &transcription;
+    // The next window begins where the last timestamp says, and whisper.cpp cannot align what lies before it
+    // when that is next to nothing. So a segment may not end within 0.14 s of its window's start.
+    if (aligning) {
+        params.logits_filter_callback = [](whisper_context * ctx, whisper_state *,
+                                           const whisper_token_data *, int n_tokens, float * logits,
+                                           void *) {
+            if (n_tokens > 0) {
+                float * first = logits + whisper_token_beg(ctx) + 1;
+                std::fill(first, first + kShortestTimestamp - 1, -INFINITY);
+            }
+        };
+    }
+    // Asked after a pass of the encoder and after each of the decoder, the last of which the alignment
+    // follows.
+    params.abort_callback = [](void *) {
+        run.may_stop_graphs = !aligning;
+        return cancelled();
     };
 
     first_error.clear();
     whisperctl_forget_random_numbers(context);
     whisper_reset_timings(context);
-    run = {true, false, ggml_time_us()};
+    transcription.fallbacks = whisperctl_fallbacks(context);
+    run = {true, false, true, ggml_time_us()};
     int status = whisper_full(context, params, samples.data(), int(samples.size()));
-    run.active = false;
-    if (run.cancelled) {
-        run.cancelled = false;
-        emit({{"event", "cancelled"}});
+    if (end_run()) {
         return;
     }
     if (status != 0) {
@@ -458,6 +594,78 @@ void transcribe(const Json & request, whisper_context * context) {
     emit({{"event", "result"},
           {"segments", whisper_full_n_segments(context)},
           {"language", whisper_lang_str(whisper_full_lang_id(context))},
+          {"memory_bytes", whisperctl_memory_bytes()}});
+}
+
+void load_vad(const Json & request, whisper_vad_context *& detector) {
+    Fields fields(request);
+    fields.string("op");
+    size_t size = size_t(fields.integer("bytes", 1, INT64_C(0xffffffff)));
+    whisper_vad_context_params params = whisper_vad_default_context_params();
+    params.n_threads = int(fields.integer("threads", 1, kMaxThreads));
+    params.use_gpu = false;
+    if (!fields.problem().empty()) {
+        die("protocol: load_vad: %s", fields.problem().c_str());
+    }
+    if (detector) {
+        die("protocol: load_vad: a model is loaded already");
+    }
+    Payload payload{size, false};
+    whisper_model_loader loader = loader_of(payload);
+    detector = whisper_vad_init_with_params(&loader, params);
+    input.bytes(nullptr, payload.left);
+    if (!detector) {
+        emit_error("whisper.cpp refused the model");
+        return;
+    }
+    emit({{"event", "ready"}, {"memory_bytes", whisperctl_memory_bytes()}});
+}
+
+void detect(const Json & request, whisper_vad_context * detector) {
+    Fields fields(request);
+    fields.string("op");
+    const int64_t n_samples = fields.integer("samples", 1, kMaxSamples);
+    whisper_vad_params params = whisper_vad_default_params();
+    params.threshold = float(fields.number("threshold"));
+    params.min_speech_duration_ms = int(fields.integer("min_speech_duration_ms", 0, 60'000));
+    params.min_silence_duration_ms = int(fields.integer("min_silence_duration_ms", 0, 60'000));
+    params.max_speech_duration_s = float(fields.number("max_speech_duration_s"));
+    params.speech_pad_ms = int(fields.integer("speech_pad_ms", 0, 60'000));
+    if (!fields.problem().empty()) {
+        die("protocol: detect: %s", fields.problem().c_str());
+    }
+    std::vector<float> samples(static_cast<size_t>(n_samples));
+    input.bytes(samples.data(), samples.size() * sizeof(float));
+    if (!detector) {
+        emit_error("no detector is loaded");
+        return;
+    }
+    first_error.clear();
+    run = {true, false, true, ggml_time_us()};
+    const bool done = whisper_vad_detect_speech(detector, samples.data(), int(n_samples));
+    if (end_run()) {
+        return;
+    }
+    // A graph that failed ends it early, and only the log says so.
+    if (!done || !first_error.empty()) {
+        emit_error("whisper_vad_detect_speech failed");
+        return;
+    }
+    whisper_vad_segments * segments = whisper_vad_segments_from_probs(detector, params);
+    if (!segments) {
+        emit_error("whisper_vad_segments_from_probs failed");
+        return;
+    }
+    Json spans = Json::array();
+    for (int i = 0; i < whisper_vad_segments_n_segments(segments); i++) {
+        spans.push_back({whisper_vad_segments_get_segment_t0(segments, i),
+                         whisper_vad_segments_get_segment_t1(segments, i)});
+    }
+    whisper_vad_free_segments(segments);
+    emit({{"event", "detected"},
+          {"spans", std::move(spans)},
+          {"probabilities", base64(whisper_vad_probs(detector),
+                                   size_t(whisper_vad_n_probs(detector)) * sizeof(float))},
           {"memory_bytes", whisperctl_memory_bytes()}});
 }
 
@@ -508,6 +716,7 @@ int main() {
 
     std::string line;
     whisper_context * context = nullptr;
+    whisper_vad_context * detector = nullptr;
     while (input.line(line)) {
         if (line.empty()) {
             continue;
@@ -521,6 +730,10 @@ int main() {
             load(request, context);
         } else if (op == "transcribe") {
             transcribe(request, context);
+        } else if (op == "load_vad") {
+            load_vad(request, detector);
+        } else if (op == "detect") {
+            detect(request, detector);
         } else if (op == "quantize") {
             quantize(request);
         } else if (op == "cancel") {
@@ -532,6 +745,7 @@ int main() {
         }
     }
     whisper_free(context);
+    whisper_vad_free(detector);
     whisperctl_threads_exit();
     return 0;
 }

@@ -1,4 +1,4 @@
-// whisper.cpp itself, with the one thing it has no function for.
+// whisper.cpp itself, with the few things it has no function for.
 
 #include "../src/whisper.cpp"
 
@@ -7,4 +7,14 @@
 // a temperature of zero: the same recording would give another text the second time.
 extern "C" void whisperctl_forget_random_numbers(whisper_context * context) {
     context->state->decoders[0].rng = std::mt19937(0);
+}
+
+// What the decoder was conditioned on beside the initial prompt that is carried.
+extern "C" void whisperctl_forget_text(whisper_context * context) {
+    context->state->prompt_past1.clear();
+}
+
+// How often decoding failed at a temperature, since the model was loaded.
+extern "C" int whisperctl_fallbacks(whisper_context * context) {
+    return context->state->n_fail_p;
 }

@@ -21,7 +21,7 @@ app = typer.Typer(
     cls=Group,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Get, shrink, keep and check the models that speech is transcribed with.",
+    help="Get, shrink, keep and check the models that speech is found and transcribed with.",
 )
 
 
@@ -33,7 +33,7 @@ def list_models(
 ) -> None:
     """List published models and those that are here."""
     from whisperctl.errors import ModelError
-    from whisperctl.models import catalog, ggml
+    from whisperctl.models import catalog, kinds
     from whisperctl.models.store import Store
 
     store = Store()
@@ -48,7 +48,8 @@ def list_models(
             path = store.path_of(name)
             size_bytes = path.stat().st_size
             try:
-                n_languages = ggml.inspect(path).n_languages
+                info = kinds.check(path)
+                n_languages = info.n_languages if info else 0
                 state = "installed"
             except ModelError:
                 state = "damaged"
@@ -65,17 +66,30 @@ def pull_models(
         ),
     ],
 ) -> None:
-    """Download published models and check their hashes."""
+    """Download published models and check their hashes.
+
+    The small model that finds speech (silero) comes along with the first.
+    """
+    from whisperctl.errors import ModelError
     from whisperctl.models import catalog
     from whisperctl.models.pull import pull
+    from whisperctl.models.store import Store
 
-    for name in names:  # before any work, so that a slip of the pen shows at once
-        catalog.find(name)
-    for name in dict.fromkeys(names):
+    # Before any work, so that a slip of the pen shows at once.
+    published = [catalog.find(name).name for name in names]
+    for name in dict.fromkeys(published):
         with _progress() as on_progress:
             result = pull(name, on_progress=on_progress)
         state = "installed" if result.new else "already here"
         print(f"{name}: {state}, {result.path}")
+    if catalog.VAD in published or Store().path_of(catalog.VAD).exists():
+        return
+    try:
+        with _progress() as on_progress:
+            result = pull(catalog.VAD, on_progress=on_progress)
+        print(f"{result.name}: installed, {result.path} (finds speech, for --vad)")
+    except ModelError as error:
+        print(f"note: without the model that finds speech: {error}", file=sys.stderr)
 
 
 @app.command("import", cls=Command)
@@ -192,9 +206,9 @@ def print_path(
     ],
 ) -> None:
     """Print where a model's file is."""
-    from whisperctl.models import store
+    from whisperctl.models.store import Store
 
-    print(store.resolve(name))
+    print(Store().locate(name))
 
 
 @app.command("rm", cls=Command)

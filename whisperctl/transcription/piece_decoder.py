@@ -13,6 +13,7 @@ from whisperctl.decoding import DecodeOptions
 from whisperctl.transcript import Segment, Timings
 from whisperctl.transcription.loops import Loop, LoopGuard, once
 from whisperctl.transcription.prompts import tail
+from whisperctl.transcription.sounds import alike
 from whisperctl.transcription.timings import TimingsSum
 
 if TYPE_CHECKING:
@@ -58,9 +59,6 @@ class PieceOptions:
 
 class _LoopedError(Exception):
     """Stops an engine that repeats itself; never leaves this module."""
-
-    def __init__(self, loop: Loop) -> None:
-        self.loop = loop
 
 
 class PieceDecoder:
@@ -162,6 +160,8 @@ class _Pass:
         self._said: list[Segment] = []
         self._guard = LoopGuard(options.compression_ratio_threshold)
         self._length_s = len(samples) / SAMPLE_RATE
+        self._loop: Loop | None = None
+        self._after: list[Segment] = []
 
     def go(self) -> None:
         """Decode to the end."""
@@ -169,17 +169,20 @@ class _Pass:
         decoding = self._options.first
         while True:
             try:
-                self._run(at_s, self._length_s, decoding, self._guarded, self._on_progress)
-            except _LoopedError as stop:
-                loop = stop.loop
-            else:
+                self._run(at_s, self._length_s, decoding, self._guarded, self._progressed)
+                ended = True
+            except _LoopedError:
+                ended = False
+            if self._loop is None:
                 break
             least_s = at_s + _STEP_S
-            if not loop.certain and loop.confirmed_by(self._alone(loop)):
-                self._guard.trust(loop)
-                self._give(list(loop.copies))
-                at_s, decoding = loop.end_s, self._continued()
+            loop, real_s = self._while_real(self._loop)
+            if loop is None:
+                if ended:
+                    break
+                at_s, decoding = real_s, self._continued()
             else:
+                self._after.clear()
                 self._guard.forget()
                 at_s, decoding = self._again(loop), self._options.bare
             at_s = max(at_s, least_s)
@@ -188,10 +191,50 @@ class _Pass:
         self._give(self._guard.flush())
 
     def _guarded(self, segment: Segment) -> None:
+        if self._loop is not None:
+            self._after.append(segment)
+            return
         ready, loop = self._guard.add(segment)
         self._give(ready)
-        if loop is not None:
-            raise _LoopedError(loop)
+        if loop is not None and self._sounds_alike(loop):
+            self._guard.trust(loop)
+            self._give(list(loop.copies))
+            return
+        self._loop = loop
+        if loop is not None and loop.certain:
+            raise _LoopedError
+
+    def _sounds_alike(self, loop: Loop) -> bool:
+        """Whether the last two copies are one sound, so that the repetition is the recording's."""
+        if loop.certain or loop.earlier_s is None:
+            return False
+        start_s, end_s = loop.proof_s
+        return alike(self._samples, loop.earlier_s, start_s, end_s - start_s)
+
+    def _progressed(self, share: float) -> None:
+        # An engine says how far it is between two windows, where stopping it loses nothing.
+        if self._loop is not None:
+            raise _LoopedError
+        self._on_progress(share)
+
+    def _while_real(self, loop: Loop | None) -> tuple[Loop | None, float]:
+        """Give what is no loop of all that is held; where that ends, and the loop after it."""
+        self._loop = None
+        end_s = 0.0
+        while loop is not None and not loop.certain and loop.confirmed_by(self._alone(loop)):
+            self._guard.trust(loop)
+            self._give(list(loop.copies))
+            end_s = loop.end_s
+            loop = None
+            after, self._after = self._after, []
+            for segment in after:
+                if loop is not None:
+                    self._after.append(segment)
+                    continue
+                end_s = max(end_s, segment.end_s)
+                ready, loop = self._guard.add(segment)
+                self._give(ready)
+        return loop, end_s
 
     def _give(self, segments: list[Segment]) -> None:
         for segment in segments:
@@ -243,7 +286,7 @@ class _Pass:
             ready, loop = guard.add(segment)
             found.extend(ready)
             if loop is not None:
-                raise _LoopedError(loop)
+                raise _LoopedError
 
         try:
             decoding = replace(self._options.bare, temperature=temperature)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from whisperctl import audio, languages
 from whisperctl.audio import SAMPLE_RATE
 from whisperctl.backend import Detector, OnSegment, Session
-from whisperctl.errors import BackendError
+from whisperctl.errors import BackendError, UsageError
 from whisperctl.quoting import quoted
 from whisperctl.speech import VadOptions
 from whisperctl.transcript import Segment, Transcript
@@ -112,14 +112,19 @@ class Run:
 
     def over(self, source: str | Path, model: Path | None) -> Transcript:
         """Transcribe a recording."""
-        with audio.stream(source, block_s=_BLOCK_S) as blocks:
+        split = self._options.speakers_from_channels
+        with audio.stream(source, block_s=_BLOCK_S, split=split) as blocks:
             decoder = PieceDecoder(self._session, blocks.source)
             pieces = Pieces(
                 blocks, self._options.clips, start=self._position, piece_s=self._piece_s
             )
             for piece in pieces:
                 self._warn(blocks)
-                self._transcribe(piece, pieces, decoder)
+                if split:
+                    self._transcribe_channels(piece, pieces, decoder, quoted(blocks.source))
+                else:
+                    self._transcribe(piece, pieces, decoder, self._give)
+                    self._previous_text = tail(self._segments)
                 self._position = piece.end
                 self._save()
             duration_s = pieces.duration_s()
@@ -139,22 +144,58 @@ class Run:
             model=model,
         )
 
-    def _transcribe(self, piece: Piece, pieces: Pieces, decoder: PieceDecoder) -> None:
-        n_before = len(self._segments)
+    def _transcribe_channels(
+        self, piece: Piece, pieces: Pieces, decoder: PieceDecoder, source: str
+    ) -> None:
+        """Transcribe each channel by itself, and put their segments in the order of time."""
+        import numpy as np
+
+        n_channels = piece.samples.shape[1]
+        if n_channels < 2:
+            raise UsageError(
+                f"{source} has a single channel, which does not tell speakers apart: "
+                "leave out the option for speakers from channels"
+            )
+        found: list[Segment] = []
+
+        for channel in range(n_channels):
+            samples = np.ascontiguousarray(piece.samples[:, channel])
+            self._transcribe(
+                Piece(piece.start, samples),
+                pieces,
+                decoder,
+                found.extend,
+                f"Speaker {channel + 1}",
+                (channel, n_channels),
+            )
+        self._give(sorted(found, key=lambda segment: (segment.start_s, segment.speaker)))
+
+    def _transcribe(
+        self,
+        piece: Piece,
+        pieces: Pieces,
+        decoder: PieceDecoder,
+        give: Callable[[list[Segment]], None],
+        speaker: str | None = None,
+        turn: tuple[int, int] = (0, 1),
+    ) -> None:
+        """Transcribe one piece of mono, the channel ``turn[0]`` of ``turn[1]``."""
         heard = self._listen(piece)
         if heard is None:
-            self._progress(pieces, piece.end)
+            self._progress(pieces, piece, 1.0, turn)
             return
         hearing, parts = heard
         timeline = Timeline([Stretch(piece.start + p.start, piece.start + p.end) for p in parts])
-        after_s = self._segments[-1].end_s if self._segments else 0.0
+        before = [segment for segment in self._segments if segment.speaker == speaker]
+        after_s = max(before[-1].end_s if before else 0.0, piece.start / SAMPLE_RATE)
         tidier = Tidier(after_s, piece.end / SAMPLE_RATE)
         mender = CharacterMender()
+        n_given = 0
 
-        def give(segments: Sequence[Segment]) -> None:
-            for segment in segments:
-                self._segments.append(segment)
-                self._callbacks.segment(segment)
+        def give_tidy(segments: list[Segment]) -> None:
+            nonlocal n_given
+            n_given += len(segments)
+            give([replace(segment, speaker=speaker) for segment in segments])
 
         def on_segment(segment: Segment) -> None:
             segment = mender.add(segment)
@@ -167,28 +208,31 @@ class Run:
             if self._options.speech_check and not hearing.supports(segment):
                 self._tally.n_dropped += 1
                 return
-            give(tidier.add(segment))
+            give_tidy(tidier.add(segment))
 
         def on_progress(share: float) -> None:
-            heard_s = share * timeline.heard_s
-            self._progress(pieces, round(timeline.end_s(heard_s) * SAMPLE_RATE))
+            at = round(timeline.end_s(share * timeline.heard_s) * SAMPLE_RATE)
+            self._progress(pieces, piece, (at - piece.start) / len(piece.samples), turn)
 
         def on_loop(loop: Resolved) -> None:
             self._callbacks.note(loop_line(loop, timeline.start_s(loop.start_s)))
 
         decoder.decode(
             joined(piece.samples, parts),
-            self._decoding(),
+            self._decoding(before, self._previous_text if speaker is None else tail(before)),
             on_segment=on_segment,
             on_progress=on_progress,
             on_loop=on_loop,
         )
-        give(tidier.flush())
-        if len(self._segments) > n_before:
-            if not self._language:
-                self._language = decoder.language
-                self._language_probability = decoder.language_probability
-            self._previous_text = tail(self._segments)
+        give_tidy(tidier.flush())
+        if n_given and not self._language:
+            self._language = decoder.language
+            self._language_probability = decoder.language_probability
+
+    def _give(self, segments: list[Segment]) -> None:
+        for segment in segments:
+            self._segments.append(segment)
+            self._callbacks.segment(segment)
 
     def _listen(self, piece: Piece) -> tuple[Hearing, list[Stretch]] | None:
         """What is heard in a piece, and which parts of it to decode; ``None`` is none of it."""
@@ -205,7 +249,7 @@ class Run:
             return None
         return hearing, whole
 
-    def _decoding(self) -> PieceOptions:
+    def _decoding(self, before: Sequence[Segment], previous_text: str) -> PieceOptions:
         """The options for the next piece, given what was said before it."""
         first = self._options.decoding
         if self._language:
@@ -213,9 +257,9 @@ class Run:
         bare = first if first.carry_initial_prompt else replace(first, initial_prompt="")
         # The engine has the person's own prompt in front of every window if it is to be carried,
         # and would carry along any text that came with it.
-        if self._segments and not first.carry_initial_prompt:
+        if before and not first.carry_initial_prompt:
             conditioned = first.condition_on_previous_text
-            first = replace(first, initial_prompt=self._previous_text if conditioned else "")
+            first = replace(first, initial_prompt=previous_text if conditioned else "")
         return PieceOptions(first, bare, self._options.compression_ratio_threshold)
 
     def _asked_language(self) -> str:
@@ -223,7 +267,10 @@ class Run:
         asked = self._options.decoding.language
         return "" if asked == languages.AUTO else languages.resolve(asked, True, "transcribe")
 
-    def _progress(self, pieces: Pieces, position: int) -> None:
+    def _progress(self, pieces: Pieces, piece: Piece, share: float, turn: tuple[int, int]) -> None:
+        channel, n_channels = turn
+        share = (channel + share) / n_channels
+        position = piece.start + round(share * len(piece.samples))
         # What is decoded once more does not count backwards.
         self._shown_s = max(self._shown_s, pieces.done_s(position))
         total_s = pieces.total_s

@@ -32,6 +32,8 @@ def test_a_character_split_over_two_tokens_is_whole_in_the_text() -> None:
         "event": "segment",
         "t0": 12,
         "t1": 150,
+        "no_speech": 0.125,
+        "temperature": 0.2,
         "tokens": [
             [7, 0.5, base64.b64encode(first).decode()],
             [8, 0.25, base64.b64encode(second).decode()],
@@ -40,5 +42,6 @@ def test_a_character_split_over_two_tokens_is_whole_in_the_text() -> None:
     segment = protocol.segment(event)
     assert segment.text == "é"
     assert (segment.start_s, segment.end_s) == (0.12, 1.5)
+    assert (segment.no_speech_probability, segment.temperature) == (0.125, 0.2)
     assert [token.data for token in segment.tokens] == [first, second]
     assert [token.probability for token in segment.tokens] == [0.5, 0.25]

@@ -10,6 +10,7 @@ from whisperctl.backend import BackendInfo, RuntimeInfo
 from whisperctl.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
+    from whisperctl_native.detector import NativeDetector
     from whisperctl_native.quantizer import NativeQuantizer
     from whisperctl_native.session import NativeSession
 
@@ -45,12 +46,22 @@ class NativeBackend:
     def open(self, model: Path, *, threads: int, runtime: str | None = None) -> NativeSession:
         """Load ``model``; see ``whisperctl.backend.Backend.open``."""
         _check_runtime(runtime)
-        if not 1 <= threads <= _MAX_THREADS:
-            raise UsageError(f"threads must be from 1 to {_MAX_THREADS}, not {threads}")
+        _check_threads(threads)
         _check_works()
         from whisperctl_native.session import NativeSession
 
         return NativeSession(model, threads=threads)
+
+    def open_detector(
+        self, model: Path, *, threads: int, runtime: str | None = None
+    ) -> NativeDetector:
+        """Load a Silero model; see ``whisperctl.backend.DetectingBackend``."""
+        _check_runtime(runtime)
+        _check_threads(threads)
+        _check_works()
+        from whisperctl_native.detector import NativeDetector
+
+        return NativeDetector(model, threads=threads)
 
     def open_quantizer(self, *, runtime: str | None = None) -> NativeQuantizer:
         """Find ggml's function; see ``whisperctl.backend.QuantizingBackend``."""
@@ -66,6 +77,11 @@ def _check_runtime(runtime: str | None) -> None:
         raise BackendError(
             f'the native backend has no runtime "{runtime}"; it has "{_RUNTIME}" only'
         )
+
+
+def _check_threads(threads: int) -> None:
+    if not 1 <= threads <= _MAX_THREADS:
+        raise UsageError(f"threads must be from 1 to {_MAX_THREADS}, not {threads}")
 
 
 def _check_works() -> None:

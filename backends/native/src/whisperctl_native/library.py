@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import _pywhispercpp as pw
 from whisperctl_native import log
@@ -131,6 +132,16 @@ def quantize_chunk(
         ctypes.c_void_p,
     )
     return int(function(type_id, source, target, 0, n_rows, n_columns, None))
+
+
+def function(name: str) -> Any:
+    """A function of whisper.cpp or ggml, of the library that the bindings use.
+
+    Raises:
+        AttributeError: this build does not show the function.
+        OSError: the library cannot be opened by its name.
+    """
+    return getattr(_library(), name)
 
 
 @cache

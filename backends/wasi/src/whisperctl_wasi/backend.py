@@ -12,6 +12,7 @@ from whisperctl.errors import BackendError, WhisperctlError
 from whisperctl_wasi import modules
 
 if TYPE_CHECKING:
+    from whisperctl_wasi.detector import WasiDetector
     from whisperctl_wasi.guest import Guest
     from whisperctl_wasi.quantizer import WasiQuantizer
     from whisperctl_wasi.session import WasiSession
@@ -110,6 +111,16 @@ class WasiBackend:
         from whisperctl_wasi.session import WasiSession
 
         return WasiSession(
+            guest_class(runtime or _first_available()), modules.find(), model, threads=threads
+        )
+
+    def open_detector(
+        self, model: Path, *, threads: int, runtime: str | None = None
+    ) -> WasiDetector:
+        """Start a sandbox for a Silero model; see ``whisperctl.backend.DetectingBackend``."""
+        from whisperctl_wasi.detector import WasiDetector
+
+        return WasiDetector(
             guest_class(runtime or _first_available()), modules.find(), model, threads=threads
         )
 

@@ -9,7 +9,7 @@ from typing import Any
 from whisperctl.errors import GuestError
 from whisperctl.transcript import Segment, Token
 
-VERSION = 1
+VERSION = 2
 
 CANCEL = b'{"op": "cancel"}\n'
 """The one request whose bytes are fixed: the guest looks for them in the middle of its work."""
@@ -44,7 +44,13 @@ def segment(event: Event) -> Segment:
     """The segment of a ``segment`` event; its times come in hundredths of a second."""
     tokens = tuple(
         Token(id=int(id_), data=base64.b64decode(data), probability=float(probability))
-        for id_, probability, data in event["tokens"]
+        for id_, probability, data, *_ in event["tokens"]
     )
-    text = b"".join(token.data for token in tokens).decode("utf-8", errors="replace")
-    return Segment(event["t0"] / 100, event["t1"] / 100, text, tokens)
+    return Segment(
+        start_s=event["t0"] / 100,
+        end_s=event["t1"] / 100,
+        text=b"".join(token.data for token in tokens).decode("utf-8", errors="replace"),
+        tokens=tokens,
+        no_speech_probability=float(event["no_speech"]),
+        temperature=round(float(event["temperature"]), 6),
+    )

@@ -171,7 +171,11 @@ class WasiSession(Closing):
         try:
             with self._model.open("rb") as file:
                 size = self._model.stat().st_size
-                guest.send(protocol.request("load", bytes=size, flash_attn=True))
+                guest.send(
+                    protocol.request(
+                        "load", bytes=size, flash_attn=True, dtw_aheads_preset="", dtw_mem_size=0
+                    )
+                )
                 while chunk := file.read(_CHUNK_BYTES):
                     guest.send(chunk)
         except OSError as error:

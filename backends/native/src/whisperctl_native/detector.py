@@ -1,0 +1,98 @@
+"""whisper.cpp's voice activity detection in this process."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from whisperctl import engine_thread
+from whisperctl.backend import Closing
+from whisperctl.errors import BackendError, ModelError
+from whisperctl.models import silero
+from whisperctl.quoting import quoted
+from whisperctl.speech import Detection, VadOptions, detection
+from whisperctl.whisper_params import vad_params
+from whisperctl_native import library, log, vad_library
+
+
+class NativeDetector(Closing):
+    """One loaded Silero model; see ``whisperctl.backend.Detector``.
+
+    Raises:
+        ModelError: the model is damaged, or whisper.cpp refused it.
+    """
+
+    def __init__(self, model: Path, *, threads: int) -> None:
+        silero.inspect(model)  # whisper.cpp reads beyond the end of damaged ones
+        self._stop = library.StopFlag()
+        self._busy = threading.Lock()
+        self._closed = False
+        self._context: int | None = self._load(model, threads)
+
+    def detect(self, samples: npt.NDArray[np.float32], options: VadOptions) -> Detection:
+        """See ``whisperctl.backend.Detector.detect``."""
+        if not self._busy.acquire(blocking=False):
+            raise BackendError("the detector is busy with another recording: open one for each")
+        try:
+            if self._closed or self._context is None:
+                raise BackendError("the detector is already closed")
+            return self._detect(self._context, samples, options)
+        finally:
+            if self._closed:
+                self._free()
+            self._busy.release()
+
+    def close(self) -> None:
+        """Free the model; safe to call again. A run still under way in another thread fails."""
+        self._closed = True
+        self._stop.set()
+        if self._busy.acquire(blocking=False):
+            self._free()
+            self._busy.release()
+
+    def _detect(
+        self, context: int, samples: npt.NDArray[np.float32], options: VadOptions
+    ) -> Detection:
+        samples = np.ascontiguousarray(samples, dtype=np.float32)
+        if len(samples) == 0:
+            return detection([], np.empty(0, np.float32), 0, options)
+
+        def work(_: Callable[[None], None]) -> tuple[bool, log.Log]:
+            with log.capture() as said:
+                return vad_library.detect_speech(context, samples), said
+
+        self._stop.clear()
+        done, said = engine_thread.run(work, on_event=lambda _: None, cancel=self._stop.set)
+        if self._stop.is_set():
+            raise BackendError("the run was stopped because its detector was closed")
+        if not done or said.errors:  # of a graph that failed only the log says so
+            raise BackendError(f"whisper.cpp could not look for speech: {said.reason()}")
+        with log.capture():
+            spans = vad_library.spans(context, vad_params(options))
+        if spans is None:
+            raise BackendError("whisper.cpp could not look for speech: out of memory")
+        return detection(spans, vad_library.probabilities(context), len(samples), options)
+
+    def _load(self, model: Path, threads: int) -> int:
+        path = os.fsencode(model)
+        try:
+            path.decode()
+        except UnicodeDecodeError as error:  # whisper.cpp logs the path, and the bindings decode it
+            raise ModelError(
+                f"{quoted(model)}: whisper.cpp takes only paths in UTF-8; rename it"
+            ) from error
+        with log.capture() as said, library.stoppable(self._stop):
+            context = vad_library.load(path, threads)
+        if context is None:
+            raise ModelError(f"{quoted(model)}: whisper.cpp refused it: {said.reason()}")
+        return context
+
+    def _free(self) -> None:
+        context, self._context = self._context, None
+        if context is not None:
+            vad_library.free(context)
