@@ -13,8 +13,9 @@ import webvtt
 
 from whisperctl.errors import UsageError
 from whisperctl.formats import FORMATS
+from whisperctl.formats.cue_layout import layout, n_characters
 from whisperctl.formats.cues import Cue
-from whisperctl.formats.layout import SubtitleOptions, layout, n_characters
+from whisperctl.formats.layout import SubtitleOptions
 from whisperctl.transcript import Segment, Transcript, Word
 
 Timed = tuple[float, float, str]

@@ -129,3 +129,10 @@ def test_an_hour_of_speech_laid_out_is_clean(name: str) -> None:
         subtitles = parse(out.getvalue().encode(), name)
         assert len(subtitles.segments) >= 327
         assert lint(subtitles.segments, checked) == []
+
+
+def test_the_end_of_the_last_lyric_is_a_guess() -> None:
+    segments = parse(b"[00:01.00] a\n[00:09.50] b\n", "lrc").segments
+    for ends_by_s, expected in ((10.0, []), (9.0, ["beyond", "beyond"])):
+        found = lint(segments, Limits(ends_by_s=ends_by_s), last_end_guessed=True)
+        assert [finding.check for finding in found] == expected

@@ -202,7 +202,8 @@ def lint_subtitles(
             wrong += 1
             continue
         _show_notes(subtitles)
-        findings = lint(subtitles.segments, limits)
+        lyrics = subtitles.format == "lrc"
+        findings = lint(subtitles.segments, limits, last_end_guessed=lyrics)
         wrong += bool(findings)
         if output == _TEXT:
             for finding in findings:

@@ -8,21 +8,15 @@ to keep to. To add a format, write such a function in a module of its own and na
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
-from typing import Protocol, TextIO
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from whisperctl.errors import UsageError
-from whisperctl.formats.ass import write_ass
-from whisperctl.formats.comma_separated import write_csv
 from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions
-from whisperctl.formats.lrc import write_lrc
-from whisperctl.formats.openai_json import write_json
-from whisperctl.formats.srt import write_srt
-from whisperctl.formats.tsv import write_tsv
-from whisperctl.formats.txt import write_txt
-from whisperctl.formats.vtt import write_vtt
-from whisperctl.formats.whisper_cpp_json import write_json_full
-from whisperctl.transcript import Transcript
+
+if TYPE_CHECKING:
+    from whisperctl.transcript import Transcript
 
 
 class Writer(Protocol):
@@ -34,16 +28,30 @@ class Writer(Protocol):
         """Write ``transcript`` to ``out``, which takes text and is left open."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Lazy:
+    """A writer whose module is imported when it first writes: help names formats, no more."""
+
+    module: str
+    function: str
+
+    def __call__(
+        self, transcript: Transcript, out: TextIO, options: SubtitleOptions = NO_LIMITS
+    ) -> None:
+        write: Writer = getattr(import_module(f"whisperctl.formats.{self.module}"), self.function)
+        write(transcript, out, options)
+
+
 FORMATS: dict[str, Writer] = {
-    "txt": write_txt,
-    "srt": write_srt,
-    "vtt": write_vtt,
-    "ass": write_ass,
-    "lrc": write_lrc,
-    "tsv": write_tsv,
-    "csv": write_csv,
-    "json": write_json,
-    "json-full": write_json_full,
+    "txt": _Lazy("txt", "write_txt"),
+    "srt": _Lazy("srt", "write_srt"),
+    "vtt": _Lazy("vtt", "write_vtt"),
+    "ass": _Lazy("ass", "write_ass"),
+    "lrc": _Lazy("lrc", "write_lrc"),
+    "tsv": _Lazy("tsv", "write_tsv"),
+    "csv": _Lazy("comma_separated", "write_csv"),
+    "json": _Lazy("openai_json", "write_json"),
+    "json-full": _Lazy("whisper_cpp_json", "write_json_full"),
 }
 """Every writer, by the name a person gives it."""
 
@@ -59,6 +67,8 @@ def writer(name: str) -> Writer:
     """
     if name in FORMATS:
         return FORMATS[name]
+    from difflib import get_close_matches
+
     close = get_close_matches(name, FORMATS, n=1)
     hint = f'did you mean "{close[0]}"?' if close else f"choose from {', '.join(FORMATS)}"
     raise UsageError(f'format "{name}" is unknown; {hint}')

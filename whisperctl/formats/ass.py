@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TextIO
 
+from whisperctl.formats.cue_layout import layout, word_times
 from whisperctl.formats.cues import Cue, label, one_line
-from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions, layout, word_times
+from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions
 from whisperctl.formats.markup import (
     BOLD,
     BOLD_END,

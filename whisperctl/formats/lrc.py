@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TextIO
 
 from whisperctl.formats import markup
+from whisperctl.formats.cue_layout import layout, word_times
 from whisperctl.formats.cues import Cue, label, milliseconds, one_line, spoken
-from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions, layout, word_times
+from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions
 from whisperctl.transcript import Transcript
 
 _TIME_TAG = re.compile(r"[\[<]\s*(\d+:\d+(?:[.:]\d+)*)\s*[\]>]")

@@ -63,12 +63,15 @@ class Finding:
     message: str
 
 
-def lint(segments: Sequence[Segment], limits: Limits | None = None) -> list[Finding]:
+def lint(
+    segments: Sequence[Segment], limits: Limits | None = None, *, last_end_guessed: bool = False
+) -> list[Finding]:
     """Check cues, in the order they stand in.
 
     Always: no time at all, ended before it began, begun before the one before it, overlap, no text,
     a timing line among the text. Two cues overlap only if they are not known to be of two speakers.
-    The rest is what ``limits`` ask for.
+    The rest is what ``limits`` ask for. ``last_end_guessed`` is for lyrics, whose last line says
+    only when it begins.
     """
     limits = limits or Limits()
     findings: list[Finding] = []
@@ -76,6 +79,8 @@ def lint(segments: Sequence[Segment], limits: Limits | None = None) -> list[Find
     before_ms = 0
     for number, segment in enumerate(segments, start=1):
         start_ms, end_ms = _ms(segment.start_s), _ms(segment.end_s)
+        if last_end_guessed and number == len(segments) and limits.ends_by_s is not None:
+            end_ms = min(end_ms, max(start_ms + 1, _ms(limits.ends_by_s)))
         found = [*_length(start_ms, end_ms, limits)]
         if start_ms < before_ms:
             found.append(("order", "begins before the cue before it"))
