@@ -94,7 +94,7 @@ def test_kill_at_any_moment_and_resume_until_done(cli: Cli, tiny_en: Path, cut: 
         process = cli.start(*arguments)
         errors = killed(process, after=chance.choice((0, 1, 1, 2)), wait_s=chance.random() / 2)
         again += sorted(finished & set(transcribed(errors)))
-        names = set(os.listdir(out))
+        names = {path.name for path in out.iterdir()}
         finished |= {
             stem for index in range(N_RECORDINGS) if is_whole(names, stem := f"talk {index}")
         }
