@@ -234,8 +234,6 @@ class DecodingFlags(Flags):
         if "\0" in str(options["initial_prompt"]) + self.suppress_regex:
             raise UsageError("a prompt or regular expression cannot hold a null character")
         decoding = DecodeOptions(**options, word_timestamps=word_timestamps)  # type: ignore[arg-type]  # typer saw to it
-        if decoding.carry_initial_prompt and not decoding.initial_prompt:
-            raise UsageError("--carry-initial-prompt needs --initial-prompt")
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"threads must be at least 1, not {self.threads}")
         return decoding
