@@ -10,7 +10,7 @@ from whisperctl import engines
 from whisperctl.backend import Detector
 from whisperctl.batch.job import Job
 from whisperctl.errors import BackendError, ModelError
-from whisperctl.models import catalog, silero, store, vad
+from whisperctl.models import vad
 from whisperctl.transcription.options import TranscriptionOptions
 from whisperctl.transcription.transcriber import Transcriber
 
@@ -22,15 +22,13 @@ def vad_model(options: TranscriptionOptions, asked: str | None) -> Path | None:
         ModelError: it is damaged, or not here and needed.
     """
     if asked is not None:
-        path = store.resolve(asked)
-        silero.inspect(path)
-        return path
+        return vad.find(asked)
     if options.vad is None and not options.speech_check:
         return None
     found = vad.find()
     if found is None and options.vad is not None:
         raise ModelError(
-            f'no voice activity model is here: run "whisperctl models pull {catalog.VAD}" first'
+            'no voice activity model is here: run "whisperctl models pull silero" first'
         )
     return found
 
