@@ -68,7 +68,7 @@ def test_kill_at_any_moment_and_resume_until_done(cli: Cli, tiny_en: Path, cut: 
     chance = random.Random(20)
     for number, (start_s, end_s) in enumerate(PIECES):
         cut(cli.directory / "pieces" / f"{number}.wav", start_s, end_s)
-    options = ("-m", tiny_en, "--beam-size", "1", "-t", "1", "-f", "srt,txt")
+    options = ("-m", str(tiny_en), "--beam-size", "1", "-t", "1", "-f", "srt,txt")
     assert cli("transcribe", "pieces", *options, "-o", "whole").code == 0
     expected = {}
     for index in range(N_RECORDINGS):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from whisperctl.transcript import Segment, Timings
+from whisperctl.transcript import Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,6 @@ class Finished:
     language: str
     language_probability: float | None = None
     quality: str = ""
-    timings: Timings = field(default_factory=Timings)
 
 
 @dataclass(frozen=True, slots=True)

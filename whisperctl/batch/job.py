@@ -33,7 +33,7 @@ class Results:
 class Job:
     """How to transcribe each recording, and what to do with what comes out.
 
-    ``vad_model`` is the name or path of a voice activity model; ``None`` is the usual one.
+    ``vad_model`` is the file of a voice activity model, if there is one.
     ``resume`` goes on where an earlier run stopped, ``skip_existing`` leaves results alone that are
     there. ``journal`` keeps what a later run needs to go on. With ``logs`` other processes
     hand over what they log.
@@ -44,7 +44,7 @@ class Job:
     threads: int
     options: TranscriptionOptions
     results: Results
-    vad_model: str | None = None
+    vad_model: Path | None = None
     resume: bool = False
     skip_existing: bool = False
     journal: bool = True

@@ -223,7 +223,7 @@ def _path(job: Job, recording: Recording) -> Path | None:
     if identity is None or model is None:
         return None
     engine = [job.engine.backend, job.engine.runtime]
-    parts = [__version__, identity, model, engine, records.plain(job.options), job.vad_model]
+    parts = [__version__, identity, model, engine, records.plain(job.options), str(job.vad_model)]
     return directory() / f"{_hash(parts)}.jsonl"
 
 

@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 from whisperctl import engines
+from whisperctl.backend import Detector
 from whisperctl.batch.job import Job
+from whisperctl.errors import BackendError, ModelError
+from whisperctl.models import catalog, silero, store, vad
+from whisperctl.transcription.options import TranscriptionOptions
 from whisperctl.transcription.transcriber import Transcriber
+
+
+def vad_model(options: TranscriptionOptions, asked: str | None) -> Path | None:
+    """The voice activity model for a run: the one asked for, else the usual one if it is here.
+
+    Raises:
+        ModelError: it is damaged, or not here and needed.
+    """
+    if asked is not None:
+        path = store.resolve(asked)
+        silero.inspect(path)
+        return path
+    if options.vad is None and not options.speech_check:
+        return None
+    found = vad.find()
+    if found is None and options.vad is not None:
+        raise ModelError(
+            f'no voice activity model is here: run "whisperctl models pull {catalog.VAD}" first'
+        )
+    return found
 
 
 @contextmanager
@@ -23,4 +48,18 @@ def opened(job: Job) -> Iterator[Transcriber]:
         session = stack.enter_context(
             engines.open_session(job.engine, job.model, threads=job.threads)
         )
-        yield Transcriber(session, model=job.model)
+        detector = _detector(job)
+        if detector is not None:
+            stack.enter_context(detector)
+        yield Transcriber(session, model=job.model, detector=detector)
+
+
+def _detector(job: Job) -> Detector | None:
+    if job.vad_model is None:
+        return None
+    if job.options.vad is not None:
+        return engines.open_detector(job.engine, job.vad_model)
+    # The check for speech is a help: a backend that cannot do it transcribes all the same.
+    with suppress(BackendError):
+        return engines.open_detector(job.engine, job.vad_model)
+    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
@@ -22,7 +23,10 @@ from whisperctl.quoting import quoted
 from whisperctl.source import STDIN, open_source
 from whisperctl.transcript import Transcript
 from whisperctl.transcription.checkpoint import Checkpoint
+from whisperctl.transcription.quality import assess
 from whisperctl.transcription.transcriber import Progress, Transcriber
+
+_LOG = logging.getLogger(__name__)
 
 Emit = Callable[[Event], None]
 
@@ -60,6 +64,7 @@ def process(job: Job, recording: Recording, opened: Callable[[], Transcriber], e
         else:
             transcript = _transcribe(job, recording, opened, journal, emit)
             journal.transcribed(transcript)
+            _log_timings(transcript, transcript.duration_s - start_s)
         journal.written(_write(job, recording, transcript, emit))
         if journal.problem:
             emit(events.Noted(f"warning: {journal.problem}"))
@@ -70,7 +75,7 @@ def process(job: Job, recording: Recording, opened: Callable[[], Transcriber], e
             n_segments=len(transcript.segments),
             language=transcript.language,
             language_probability=transcript.language_probability,
-            timings=transcript.timings,
+            quality=assess(transcript, job.options.clips).remark() or "",
         )
     )
 
@@ -108,6 +113,24 @@ def _transcribe(
         on_checkpoint=on_checkpoint,
         resume_from=before,
     )
+
+
+def _log_timings(transcript: Transcript, computed_s: float) -> None:
+    """Say where the time went, as far as whisper.cpp has not said so itself."""
+    times = transcript.timings
+    for name, value in (
+        ("audio decode", times.audio_decode_ms),
+        ("module compile", times.module_compile_ms),
+        ("instantiate", times.instantiate_ms),
+        ("wall", times.wall_ms),
+    ):
+        if value is not None:
+            _LOG.debug("time %s: %.1f ms", name, value)
+    if computed_s > 0:
+        factor = times.wall_ms / 1000 / computed_s
+        _LOG.debug("real-time factor: %.3f of %.1f s", factor, computed_s)
+    if times.peak_memory_bytes is not None:
+        _LOG.debug("peak memory: %.0f MiB", times.peak_memory_bytes / 2**20)
 
 
 def _write(job: Job, recording: Recording, transcript: Transcript, emit: Emit) -> list[Path]:

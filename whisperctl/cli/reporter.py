@@ -9,9 +9,9 @@ from whisperctl.batch import events
 from whisperctl.batch.events import Event
 from whisperctl.batch.plan import label
 from whisperctl.batch.sources import Recording
-from whisperctl.cli import console, logs
+from whisperctl.cli import console
 from whisperctl.cli.progress import Bars
-from whisperctl.transcript import Segment, Transcript
+from whisperctl.transcript import Segment
 
 
 class Reporter:
@@ -66,7 +66,6 @@ class Reporter:
         elif event.language_probability is not None:
             name = LANGUAGES.get(event.language, event.language).title()
             self._note(f"detected language: {name} (p = {event.language_probability:.2f})")
-        logs.timings(Transcript((), event.language, event.duration_s, event.timings))
         if event.quality:
             self._note(event.quality)
 

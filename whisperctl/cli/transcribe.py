@@ -178,7 +178,7 @@ def transcribe(
     of --output-dir. A recording that fails does not stop the others.
     """
     from whisperctl import engines
-    from whisperctl.batch import plan, sources
+    from whisperctl.batch import opening, plan, sources
     from whisperctl.batch.job import Job
     from whisperctl.cli import logs
 
@@ -199,7 +199,7 @@ def transcribe(
         _threads(flags, settings, min(jobs, len(recordings))),
         settings.transcription,
         plan.with_language(results, settings.model, settings.decoding, settings.subtitles),
-        vad_model=settings.vad_model,
+        vad_model=opening.vad_model(settings.transcription, settings.vad_model),
         resume=resume,
         skip_existing=skip_existing,
         logs=logs.ROOT.isEnabledFor(logging.DEBUG),
