@@ -87,6 +87,7 @@ class ConfiguredCommand(Command):
             key = by_parameter.get(option.name)
             if key is not None and key.shared:
                 option.envvar = key.variable
+                option.show_envvar = False  # which an error about what was typed need not name
 
     def options(self) -> list[TyperOption]:
         """Its options, without ``--help``."""

@@ -275,9 +275,12 @@ def _read_prompt(path: Path) -> str:
 
 
 def _default_model() -> str:
+    from whisperctl.models import silero
     from whisperctl.models.store import Store
 
-    here = Store().installed()
+    store = Store()
+    # A model that finds speech cannot write it.
+    here = [name for name in store.installed() if not silero.is_silero(store.path_of(name))]
     for name in _MODELS:
         if name in here:
             return name
