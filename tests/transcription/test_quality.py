@@ -27,13 +27,13 @@ def test_little_text_and_long_gaps_are_remarked_on() -> None:
     quality = assess(transcript((0, 10), (3700, 3710), duration_s=3720))
 
     assert quality.remark() == (
-        "check the result: text covers 1% of the audio; no text for 3690 s from 0:10 on"
+        "check the result: text covers 1% of the audio; the longest gap is 3690 s, from 0:10 on"
     )
 
 
 def test_a_gap_at_the_end_counts() -> None:
     assert assess(transcript((0, 100), duration_s=170)).remark() == (
-        "check the result: no text for 70 s from 1:40 on"
+        "check the result: the longest gap is 70 s, from 1:40 on"
     )
 
 
@@ -53,7 +53,7 @@ def test_doubtful_segments_are_remarked_on() -> None:
 
     quality = assess(Transcript(doubtful, "en", 10.0))
 
-    assert quality.remark() == "check the result: 3 of 10 segments are doubtful"
+    assert quality.remark() == "check the result: the model was not sure of 3 of 10 segments"
 
 
 def test_what_was_not_asked_for_is_no_gap() -> None:
