@@ -283,7 +283,9 @@ def _check_place(path: Path, directory: Path | None) -> None:
         while _status(place) is None and place != place.parent:
             place = place.parent
     if not _is_directory(place):
-        raise _cannot(path, _no_directory(place))
+        there = _status(place) is not None
+        reason = f"{quoted(place)} is not a directory; choose another"
+        raise _cannot(path, reason if there else _no_directory(place))
     if not _writable(place):
         raise _cannot(path, _NOT_ALLOWED)
 
@@ -293,8 +295,6 @@ def _cannot(path: Path, reason: str) -> OutputError:
 
 
 def _no_directory(place: Path) -> str:
-    if _status(place) is not None:
-        return f"{quoted(place)} is not a directory; choose another"
     return f"there is no directory {quoted(place)}; create it or choose another"
 
 
