@@ -52,9 +52,9 @@ def test_models_that_are_here_come_before_those_to_be_pulled(
 ) -> None:
     every = completed(cli, "whisperctl transcribe talk.wav --model ", models)
     assert every[:2] == ["tiny.en", "my-own"]
-    assert set(every) == {*catalog.MODELS, "my-own"} - {catalog.VAD}
+    assert set(every) == {*catalog.MODELS, "my-own"}
     vad = completed(cli, "whisperctl transcribe talk.wav --vad-model ", models)
-    assert vad == ["hearing", catalog.VAD]
+    assert vad == ["hearing", *catalog.DETECTORS]
     assert completed(cli, "whisperctl transcribe -m m", models)[0] == "my-own"
     assert completed(cli, "whisperctl models rm ", models) == [*("tiny.en", "hearing", "my-own")]
     assert "large-v3" in completed(cli, "whisperctl models pull l", models)

@@ -47,8 +47,8 @@ def test_anything_becomes_times_that_go_forward(seed: int) -> None:
     limit_s = after_s + float(chance.choice([0.3, 2.0, 60.0]))
     n = int(chance.integers(1, 12))
     wild = [
-        segment(*(float(t) for t in chance.uniform(after_s - 3, limit_s + 3, 2)), n_words=i % 4)
-        for i in range(n)
+        segment(float(start_s), float(end_s), n_words=i % 4)
+        for i, (start_s, end_s) in enumerate(chance.uniform(after_s - 3, limit_s + 3, (n, 2)))
     ]
 
     found = tidied(wild, after_s, limit_s)

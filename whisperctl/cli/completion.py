@@ -7,7 +7,7 @@ is typing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -140,22 +140,26 @@ def _starting(incomplete: str, names: dict[str, str]) -> Iterator[tuple[str, str
 
 
 def _models(incomplete: str, *, vad: bool) -> Iterator[tuple[str, str]]:
-    from whisperctl.models import catalog, silero
+    from whisperctl.models import catalog
     from whisperctl.models.store import Store
 
-    here = _installed()
-    wanted = [name for name in here if silero.is_silero(Store().path_of(name)) == vad]
-    yield from _starting(incomplete, dict.fromkeys(wanted, "installed"))
-    others = [name for name, model in catalog.MODELS.items() if (model.kind == "vad") == vad]
+    here = _listed(Store().detectors if vad else Store().installed)
+    yield from _starting(incomplete, dict.fromkeys(here, "installed"))
+    others = catalog.DETECTORS if vad else catalog.MODELS
     yield from _starting(incomplete, {name: "to be pulled" for name in others if name not in here})
 
 
 def _installed() -> list[str]:
-    from whisperctl.errors import ModelError
     from whisperctl.models.store import Store
 
+    return _listed(Store().all_installed)
+
+
+def _listed(names: Callable[[], list[str]]) -> list[str]:
+    from whisperctl.errors import ModelError
+
     try:
-        return Store().installed()
+        return names()
     except ModelError:  # the folder cannot be read; names of published models still help
         return []
 

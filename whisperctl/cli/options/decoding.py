@@ -275,12 +275,9 @@ def _read_prompt(path: Path) -> str:
 
 
 def _default_model() -> str:
-    from whisperctl.models import silero
     from whisperctl.models.store import Store
 
-    store = Store()
-    # A model that finds speech cannot write it.
-    here = [name for name in store.installed() if not silero.is_silero(store.path_of(name))]
+    here = Store().installed()
     for name in _MODELS:
         if name in here:
             return name
