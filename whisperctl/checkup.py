@@ -69,7 +69,7 @@ def _backends() -> Iterator[Finding]:
 
 
 def _models() -> Iterator[Finding]:
-    from whisperctl.models import ggml
+    from whisperctl.models import kinds
     from whisperctl.models.store import VARIABLE, Store
 
     store = Store()
@@ -83,7 +83,7 @@ def _models() -> Iterator[Finding]:
         yield Finding("models", "fail", "none is here yet; run: whisperctl models pull base")
     for name in names:
         try:
-            info = ggml.inspect(store.path_of(name))
+            info = kinds.check(store.path_of(name))
         except WhisperctlError as error:
             yield Finding(
                 f"model {name}",
@@ -91,7 +91,10 @@ def _models() -> Iterator[Finding]:
                 f"{error}; run: whisperctl models rm {name}, and pull it again",
             )
             continue
-        yield Finding(f"model {name}", "ok", f"{info.size_bytes / 2**20:.0f} MiB, {info.ftype}")
+        about = (
+            "finds speech" if info is None else f"{info.size_bytes / 2**20:.0f} MiB, {info.ftype}"
+        )
+        yield Finding(f"model {name}", "ok", about)
 
 
 def _import(module: str, attribute: str, library: str, remedy: str) -> Finding:

@@ -172,7 +172,9 @@ def settle(engine: Engine) -> Engine:
     return Engine(engine.backend, works)
 
 
-def open_session(engine: Engine, model: Path, *, threads: int) -> Session:
+def open_session(
+    engine: Engine, model: Path, *, threads: int, word_timestamps: bool = False
+) -> Session:
     """Load ``model``; see ``whisperctl.backend.Backend.open``.
 
     Raises:
@@ -181,8 +183,10 @@ def open_session(engine: Engine, model: Path, *, threads: int) -> Session:
         ModelError: the engine refused the model.
     """
     backend = backends.load(engine.backend)
+    # Said only where it is asked for, so that a backend that cannot do it serves all else.
+    extra = {"word_timestamps": True} if word_timestamps else {}
     try:
-        return backend.open(model, threads=threads, runtime=engine.runtime)
+        return backend.open(model, threads=threads, runtime=engine.runtime, **extra)
     except BackendError:
         # Not before: some backends take a while to describe themselves.
         _check_runtime(engine, backend.describe().runtimes)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from whisperctl import suppress_regex
 from whisperctl.decoding import DecodeOptions
+from whisperctl.errors import UsageError
 from whisperctl.speech import VadOptions
 
 WHISPER_MAX_TEXT_CTX = 16384
@@ -12,7 +14,11 @@ WHISPER_MAX_TEXT_CTX = 16384
 
 
 class WhisperParams(TypedDict):
-    """Fields of ``whisper_full_params``, by their names in whisper.h."""
+    """Fields of ``whisper_full_params``, by their names in whisper.h, and one of our own.
+
+    ``forget_text`` asks that before every window but the first the text decoded so far be
+    forgotten, and that of an initial prompt with it unless that is carried.
+    """
 
     strategy: str
     best_of: int
@@ -34,16 +40,37 @@ class WhisperParams(TypedDict):
     forget_text: bool
 
 
-def whisper_params(options: DecodeOptions, language: str) -> WhisperParams:
+def whisper_params(
+    options: DecodeOptions, language: str, *, aligning: bool = False
+) -> WhisperParams:
     """Every parameter of a run.
 
     Args:
         options: what the user asked for.
         language: the resolved code, or ``"auto"``.
+        aligning: whether the session was opened to align tokens with the sound; without, their
+            times come from whisper.cpp's ``token_timestamps`` where they are asked for.
+
+    Raises:
+        UsageError: the regular expression is wrong, or the initial prompt is not text.
     """
+    prompt = options.initial_prompt
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError("the initial prompt is not text in UTF-8") from error
+    if options.suppress_regex:
+        suppress_regex.check(options.suppress_regex)
     # `no_context` only forgets the text of the recording before, which must never reach the next
     # one's prompt; within a recording, the limit on the context is what conditions on earlier text.
+    # A prompt needs room in that limit, so then it is the text that is forgotten.
     limit = WHISPER_MAX_TEXT_CTX if options.max_context is None else options.max_context
+    if not options.condition_on_previous_text and not prompt:
+        limit = 0
+    # One token is the mark before the text. To carry a prompt whisper.cpp takes at least one more,
+    # and with room for none it reads beyond the end of the text.
+    if options.carry_initial_prompt and limit == 1:
+        limit = 0
     return WhisperParams(
         strategy="beam_search" if options.beam_size > 1 else "greedy",
         best_of=options.best_of,
@@ -53,17 +80,24 @@ def whisper_params(options: DecodeOptions, language: str) -> WhisperParams:
         entropy_thold=options.entropy_threshold,
         logprob_thold=options.logprob_threshold,
         no_speech_thold=options.no_speech_threshold,
-        n_max_text_ctx=limit if options.condition_on_previous_text else 0,
+        n_max_text_ctx=min(limit, WHISPER_MAX_TEXT_CTX),
         no_context=True,
         translate=options.task == "translate",
         language=language,
-        initial_prompt=options.initial_prompt,
+        initial_prompt=prompt,
         carry_initial_prompt=options.carry_initial_prompt,
         suppress_nst=options.suppress_nst,
         suppress_regex=options.suppress_regex,
-        token_timestamps=False,
-        forget_text=False,
+        token_timestamps=options.word_timestamps and not aligning,
+        forget_text=bool(prompt) and not options.condition_on_previous_text,
     )
+
+
+def refused_regex(options: DecodeOptions, reason: str) -> UsageError | None:
+    """The error for a run that ended with this reason, if it is about its regular expression."""
+    if options.suppress_regex and ("regex" in reason or "regular expression" in reason):
+        return UsageError(f'suppress regex "{options.suppress_regex}" was refused: {reason}')
+    return None
 
 
 _UNLIMITED_S = 1e6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,9 @@ def models(tmp_path: Path) -> dict[str, str]:
     directory.mkdir()
     for name in ("tiny.en", "my-own"):
         (directory / f"ggml-{name}.bin").touch()
+    (directory / "ggml-hearing.bin").write_bytes(
+        struct.pack("<II10s", 0x67676D6C, 10, b"silero-16k")
+    )
     return {"WHISPERCTL_MODELS": str(directory)}
 
 
@@ -48,9 +52,11 @@ def test_models_that_are_here_come_before_those_to_be_pulled(
 ) -> None:
     every = completed(cli, "whisperctl transcribe talk.wav --model ", models)
     assert every[:2] == ["tiny.en", "my-own"]
-    assert set(every) == {*catalog.MODELS, "my-own"}
+    assert set(every) == {*catalog.MODELS, "my-own"} - {catalog.VAD}
+    vad = completed(cli, "whisperctl transcribe talk.wav --vad-model ", models)
+    assert vad == ["hearing", catalog.VAD]
     assert completed(cli, "whisperctl transcribe -m m", models)[0] == "my-own"
-    assert completed(cli, "whisperctl models rm ", models) == ["tiny.en", "my-own"]
+    assert completed(cli, "whisperctl models rm ", models) == [*("tiny.en", "hearing", "my-own")]
     assert "large-v3" in completed(cli, "whisperctl models pull l", models)
 
 

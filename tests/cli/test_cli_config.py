@@ -197,3 +197,20 @@ def test_help_and_path_work_whatever_the_file_says(cli: Cli) -> None:
     done = cli("transcribe", "a.wav", env=env)
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert '"c.toml" is no proper TOML' in done.err
+
+
+def test_what_is_typed_comes_before_a_configured_opposite(
+    cli: Cli, jfk: Path, tiny_en: Path
+) -> None:
+    (cli.directory / "c.toml").write_text(
+        'verbose = true\nclip = "1-2"\ninitial-prompt-file = "none.txt"\n'
+    )
+    env = {"WHISPERCTL_CONFIG": "c.toml"}
+    arguments = ("transcribe", jfk, "-m", tiny_en, "--dry-run", "--initial-prompt", "Names")
+    typed = cli(*arguments, "-q", "--offset", "3", env=env)
+    assert (typed.code, typed.err) == (0, "")
+    both = cli(*arguments, "-q", "--offset", "3", "--clip", "4-5", env=env)
+    assert (both.code, both.err.count("\n")) == (2, 1)
+    assert "not both" in both.err
+    variable = cli(*arguments, env={**env, "WHISPERCTL_OFFSET": "3", "WHISPERCTL_QUIET": "1"})
+    assert (variable.code, variable.err) == (0, "")

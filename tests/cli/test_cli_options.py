@@ -203,11 +203,6 @@ def test_a_prompt_comes_from_a_file(tmp_path: Path) -> None:
         DecodingFlags(initial_prompt_file=file).options()
 
 
-def test_a_prompt_that_is_carried_must_be_given() -> None:
-    with pytest.raises(UsageError, match="needs --initial-prompt"):
-        DecodingFlags(carry_initial_prompt=True).options()
-
-
 def test_quiet_and_verbose_contradict_each_other() -> None:
     with pytest.raises(UsageError, match="contradict"):
         MessageFlags(quiet=True, verbose=True)

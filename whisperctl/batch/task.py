@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-from whisperctl import timing_log
 from whisperctl.batch import events
 from whisperctl.batch.events import Event
 from whisperctl.batch.job import Job
@@ -64,7 +63,6 @@ def process(job: Job, recording: Recording, opened: Callable[[], Transcriber], e
                 emit(events.Heard(segment))
         else:
             transcript = _transcribe(job, recording, opened, journal, emit)
-            timing_log.log(transcript)
             journal.transcribed(transcript)
             _log_timings(transcript, transcript.duration_s - start_s)
         journal.written(_write(job, recording, transcript, emit))

@@ -28,6 +28,16 @@ if TYPE_CHECKING:
 _ENVIRONMENT, _FILE = "ENVIRONMENT", "DEFAULT_MAP"
 """click's names of where a value came from."""
 
+_ORDER = ("COMMANDLINE", _ENVIRONMENT, _FILE, "DEFAULT")
+
+_EXCLUSIVE = (
+    ("quiet", "verbose"),
+    ("initial_prompt", "initial_prompt_file"),
+    ("clip", "offset"),
+    ("clip", "duration"),
+)
+"""Options that cannot both be given, by the names of their parameters."""
+
 
 class _Helpful:
     """What commands and groups have in common."""
@@ -77,6 +87,7 @@ class ConfiguredCommand(Command):
             key = by_parameter.get(option.name)
             if key is not None and key.shared:
                 option.envvar = key.variable
+                option.show_envvar = False  # which an error about what was typed need not name
 
     def options(self) -> list[TyperOption]:
         """Its options, without ``--help``."""
@@ -93,7 +104,9 @@ class ConfiguredCommand(Command):
             settings = _load(ctx).get(str(self.name), {})
         ctx.default_map = {name: setting.value for name, setting in settings.items()}
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
+            self._yield_to_typed(ctx)
+            return rest
         except typer.BadParameter as error:
             option = error.param
             if isinstance(option, TyperOption) and _source(ctx, option) == _ENVIRONMENT:
@@ -113,6 +126,19 @@ class ConfiguredCommand(Command):
             if where:
                 error.args = (f"{error} ({where})",)
             raise
+
+    def _yield_to_typed(self, ctx: Context) -> None:
+        """Of two options that exclude each other, drop that from further away.
+
+        What is configured must not keep a person from typing the opposite.
+        """
+        options = {option.name: option for option in self.options()}
+        for pair in _EXCLUSIVE:
+            if not all(name in options and ctx.params[name] for name in pair):
+                continue
+            near, far = sorted(pair, key=lambda name: _ORDER.index(_source(ctx, options[name])))
+            if _source(ctx, options[near]) != _source(ctx, options[far]):
+                ctx.params[far] = options[far].default
 
     def _where(self, ctx: Context, message: str) -> str:
         for name in sorted(self.keys, key=len, reverse=True):

@@ -66,13 +66,13 @@ def answer(command: TyperGroup, instruction: str) -> int:
 
 
 def models(incomplete: str) -> Iterator[tuple[str, str]]:
-    """Names of models, those that are here before those that may be pulled."""
-    from whisperctl.models import catalog
+    """Names of models that transcribe, those that are here before those that may be pulled."""
+    yield from _models(incomplete, vad=False)
 
-    here = _installed()
-    yield from _starting(incomplete, dict.fromkeys(here, "installed"))
-    others = {name: "to be pulled" for name in catalog.MODELS if name not in here}
-    yield from _starting(incomplete, others)
+
+def vad_models(incomplete: str) -> Iterator[tuple[str, str]]:
+    """Names of models that find speech, those that are here before those that may be pulled."""
+    yield from _models(incomplete, vad=True)
 
 
 def installed_models(incomplete: str) -> Iterator[tuple[str, str]]:
@@ -137,6 +137,17 @@ def quantizations(incomplete: str) -> Iterator[tuple[str, str]]:
 
 def _starting(incomplete: str, names: dict[str, str]) -> Iterator[tuple[str, str]]:
     return ((name, about) for name, about in names.items() if name.startswith(incomplete))
+
+
+def _models(incomplete: str, *, vad: bool) -> Iterator[tuple[str, str]]:
+    from whisperctl.models import catalog, silero
+    from whisperctl.models.store import Store
+
+    here = _installed()
+    wanted = [name for name in here if silero.is_silero(Store().path_of(name)) == vad]
+    yield from _starting(incomplete, dict.fromkeys(wanted, "installed"))
+    others = [name for name, model in catalog.MODELS.items() if (model.kind == "vad") == vad]
+    yield from _starting(incomplete, {name: "to be pulled" for name in others if name not in here})
 
 
 def _installed() -> list[str]:

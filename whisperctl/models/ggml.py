@@ -55,6 +55,7 @@ class ModelInfo:
     n_state: int
     n_audio_layers: int
     n_text_layers: int
+    n_text_heads: int
     size_bytes: int
 
 
@@ -233,6 +234,7 @@ def _info(p: Hyperparameters, size_bytes: int) -> ModelInfo:
         n_state=p.n_audio_state,
         n_audio_layers=p.n_audio_layer,
         n_text_layers=p.n_text_layer,
+        n_text_heads=p.n_text_head,
         size_bytes=size_bytes,
     )
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ALIKE = 0.65
-"""Correlation from which two stretches are one sound: copies have 0.95 and more, 0.75 in noise as loud
-as they are; different words up to 0.3, other noise up to 0.15."""
+"""Correlation from which two stretches are one sound: copies have 0.95 and more, or 0.75 in
+noise as loud as they are; different words up to 0.3, noise up to 0.15."""
 
 _STEP = SAMPLE_RATE // 50
 _SHIFT_S = 2.0

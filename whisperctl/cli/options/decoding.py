@@ -234,8 +234,6 @@ class DecodingFlags(Flags):
         if "\0" in str(options["initial_prompt"]) + self.suppress_regex:
             raise UsageError("a prompt or regular expression cannot hold a null character")
         decoding = DecodeOptions(**options, word_timestamps=word_timestamps)  # type: ignore[arg-type]  # typer saw to it
-        if decoding.carry_initial_prompt and not decoding.initial_prompt:
-            raise UsageError("--carry-initial-prompt needs --initial-prompt")
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"threads must be at least 1, not {self.threads}")
         return decoding
@@ -277,9 +275,12 @@ def _read_prompt(path: Path) -> str:
 
 
 def _default_model() -> str:
+    from whisperctl.models import silero
     from whisperctl.models.store import Store
 
-    here = Store().installed()
+    store = Store()
+    # A model that finds speech cannot write it.
+    here = [name for name in store.installed() if not silero.is_silero(store.path_of(name))]
     for name in _MODELS:
         if name in here:
             return name

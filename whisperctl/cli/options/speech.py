@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from whisperctl.cli import completion
 from whisperctl.cli.options import topics
 from whisperctl.cli.options.flags import Flags
 from whisperctl.speech import VadOptions
@@ -84,6 +85,7 @@ class SpeechFlags(Flags):
             metavar="NAME|PATH",
             help="Silero model that hears speech, for --vad and --speech-check.",
             show_default="the one of whisper.cpp",
+            autocompletion=completion.vad_models,
             rich_help_panel=topics.SILENCE,
         ),
     ] = None

@@ -43,14 +43,21 @@ class NativeBackend:
             system_info=system_info,
         )
 
-    def open(self, model: Path, *, threads: int, runtime: str | None = None) -> NativeSession:
+    def open(
+        self,
+        model: Path,
+        *,
+        threads: int,
+        runtime: str | None = None,
+        word_timestamps: bool = False,
+    ) -> NativeSession:
         """Load ``model``; see ``whisperctl.backend.Backend.open``."""
         _check_runtime(runtime)
         _check_threads(threads)
         _check_works()
         from whisperctl_native.session import NativeSession
 
-        return NativeSession(model, threads=threads)
+        return NativeSession(model, threads=threads, word_timestamps=word_timestamps)
 
     def open_detector(
         self, model: Path, *, threads: int, runtime: str | None = None

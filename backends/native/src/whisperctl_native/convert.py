@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import _pywhispercpp as pw
-from whisperctl.errors import UsageError
+from whisperctl.token_times import RawTimes, TokenTimes
 from whisperctl.transcript import Segment, Token
 from whisperctl.whisper_params import WhisperParams
 
 
 def full_params(wanted: WhisperParams, threads: int) -> pw.whisper_full_params:
-    """``whisper_full_params``, made anew and set as whisper-cli sets them.
-
-    Raises:
-        UsageError: the initial prompt is not text.
-    """
+    """``whisper_full_params``, made anew and set as whisper-cli sets them."""
     params = pw.whisper_full_default_params(
         pw.WHISPER_SAMPLING_BEAM_SEARCH
         if wanted["strategy"] == "beam_search"
@@ -31,30 +27,62 @@ def full_params(wanted: WhisperParams, threads: int) -> pw.whisper_full_params:
     params.no_context = wanted["no_context"]
     params.translate = wanted["translate"]
     params.language = wanted["language"]  # the bindings make of "auto" what detects it
-    prompt = wanted["initial_prompt"]
-    try:
-        prompt.encode()
-    except UnicodeEncodeError as error:
-        raise UsageError("the initial prompt is not text in UTF-8") from error
-    if prompt:
-        params.initial_prompt = prompt
+    if wanted["initial_prompt"]:
+        params.initial_prompt = wanted["initial_prompt"]
+    params.carry_initial_prompt = wanted["carry_initial_prompt"]
+    params.suppress_nst = wanted["suppress_nst"]
+    if wanted["suppress_regex"]:
+        params.suppress_regex = wanted["suppress_regex"]
+    params.token_timestamps = wanted["token_timestamps"]
     params.print_special = False
     params.print_realtime = False
     params.print_timestamps = False
     return params
 
 
-def segment(context: pw.whisper_context, i: int) -> Segment:
+def forgetting_params(wanted: WhisperParams, language: str) -> pw.whisper_full_params:
+    """What makes ``whisper_full`` of no samples do one thing: begin without the text before.
+
+    Args:
+        wanted: the parameters of the run that is under way.
+        language: a code; with ``"auto"`` whisper.cpp would listen.
+    """
+    params = pw.whisper_full_default_params(pw.WHISPER_SAMPLING_GREEDY)
+    params.greedy = {"best_of": 1}
+    params.language = language
+    params.no_context = True
+    params.duration_ms = 100  # with less it returns before it forgets, with more it computes
+    params.n_max_text_ctx = wanted["n_max_text_ctx"]
+    params.carry_initial_prompt = wanted["carry_initial_prompt"]
+    if wanted["carry_initial_prompt"]:
+        params.initial_prompt = wanted["initial_prompt"]
+    params.print_progress = False
+    return params
+
+
+def segment(
+    context: pw.whisper_context,
+    i: int,
+    *,
+    no_speech_probability: float | None = None,
+    temperature: float | None = None,
+    times: TokenTimes | None = None,
+) -> Segment:
     """Segment ``i`` of the run, with what of its tokens is text."""
     end_of_text = pw.whisper_token_eot(context)
     tokens = []
+    raw = []
     for j in range(pw.whisper_full_n_tokens(context, i)):
         data = pw.whisper_full_get_token_data(context, i, j)
         if data.id < end_of_text:  # the others are marks, such as timestamps
             tokens.append(Token(data.id, pw.whisper_token_to_bytes(context, data.id), data.p))
-    return Segment(
+            raw.append(RawTimes(data.t0, data.t1, data.t_dtw))
+    found = Segment(
         start_s=pw.whisper_full_get_segment_t0(context, i) / 100,
         end_s=pw.whisper_full_get_segment_t1(context, i) / 100,
         text=b"".join(token.data for token in tokens).decode("utf-8", errors="replace"),
         tokens=tuple(tokens),
+        no_speech_probability=no_speech_probability,
+        temperature=temperature,
     )
+    return found if times is None else times.timed(found, raw)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -79,6 +79,16 @@ def system_info() -> str:
         return " ".join(pw.whisper_print_system_info().split())
 
 
+class _Choice(threading.local):
+    flag: Callable[[], StopFlag | None] | None = None
+
+
+_choice = _Choice()
+_users = 0
+_original = 0
+_stand_in: object = None
+
+
 @contextmanager
 def stoppable(flag: StopFlag) -> Iterator[None]:
     """Models loaded inside the ``with`` stop in mid-computation when ``flag`` is set.
@@ -86,31 +96,57 @@ def stoppable(flag: StopFlag) -> Iterator[None]:
     The flag must live as long as the model. In a build that is not as we know it nothing is done,
     and only whisper.cpp's own abort callback stops a computation, at the end of a graph.
     """
+    with backends_with(lambda: flag):
+        yield
+
+
+@contextmanager
+def backends_with(flag: Callable[[], StopFlag | None]) -> Iterator[None]:
+    """Backends that ggml makes in this thread inside the ``with`` stop by the flag that is given.
+
+    Args:
+        flag: called for each backend, in the middle of whatever makes it; ``None`` is no flag. A
+            flag must live as long as the backend.
+    """
+    global _original, _stand_in, _users
     with _loading:
         device = _device()
-        if device is None:
-            yield
-            return
-        ggml = _library()
-        slots = _slots(device)
-        original = slots[_INIT_BACKEND]
-        make = _InitBackend(original)
-        strlen = ctypes.cast(ctypes.CDLL(None).strlen, ctypes.c_void_p)
+        if device is not None:
+            if _users == 0:
+                slots = _slots(device)
+                _original = slots[_INIT_BACKEND]
+                _stand_in = _InitBackend(_init_backend)  # named, because it must outlive its use
+                slots[_INIT_BACKEND] = _address(_stand_in)
+            _users += 1
+    before, _choice.flag = _choice.flag, flag
+    try:
+        yield
+    finally:
+        _choice.flag = before
+        if device is not None:
+            with _loading:
+                _users -= 1
+                if _users == 0:
+                    _slots(device)[_INIT_BACKEND] = _original
 
-        def init_backend(device: int, params: bytes | None) -> int | None:
-            backend: int | None = make(device, params)
-            if backend:
-                ggml.ggml_backend_cpu_set_abort_callback(
-                    ctypes.c_void_p(backend), strlen, ctypes.c_void_p(flag.address)
-                )
-            return backend
 
-        stand_in = _InitBackend(init_backend)  # named, because it must outlive its use
-        slots[_INIT_BACKEND] = _address(stand_in)
-        try:
-            yield
-        finally:
-            slots[_INIT_BACKEND] = original
+def _init_backend(device: int, params: bytes | None) -> int | None:
+    """What stands in for the CPU device's own function."""
+    backend: int | None = _InitBackend(_original)(device, params)
+    flag = _choice.flag() if _choice.flag is not None else None
+    if backend and flag is not None:
+        _library().ggml_backend_cpu_set_abort_callback(
+            ctypes.c_void_p(backend),
+            ctypes.cast(ctypes.CDLL(None).strlen, ctypes.c_void_p),
+            ctypes.c_void_p(flag.address),
+        )
+    return backend
+
+
+def can_stop() -> bool:
+    """Whether this build is as we know it, so that ``stoppable`` and ``backends_with`` work."""
+    with _loading:
+        return _device() is not None
 
 
 def quantize_chunk(

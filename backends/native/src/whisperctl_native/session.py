@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +16,15 @@ from whisperctl import engine_thread, languages
 from whisperctl.backend import Closing, OnProgress, OnSegment
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.memory import peak_memory_bytes
+from whisperctl.models import alignment
 from whisperctl.quoting import quoted
+from whisperctl.token_times import TokenTimes
 from whisperctl.transcript import Segment, Timings, Transcript
 from whisperctl.whisper_log import parse_fallbacks, parse_language, parse_timings
-from whisperctl.whisper_params import whisper_params
-from whisperctl_native import library, log
-from whisperctl_native.convert import full_params, segment
+from whisperctl.whisper_params import refused_regex, whisper_params
+from whisperctl_native import library, log, objects
+from whisperctl_native.run import Run, StateFreedError
+from whisperctl_native.stop import Stop
 
 if TYPE_CHECKING:
     from whisperctl.audio import Audio
@@ -37,9 +40,6 @@ _MIN_SAMPLES = 400
 """Below one window of its Fourier transform whisper.cpp reads beyond the samples it was given, and
 without any sample it transcribes the recording before once more."""
 
-_STATE_FREED = -7
-"""whisper_full failed and freed its state, which whisper_free would then free again."""
-
 
 class NativeSession(Closing):
     """One loaded model; see ``whisperctl.backend.Session``.
@@ -48,10 +48,11 @@ class NativeSession(Closing):
         ModelError: whisper.cpp refused the model.
     """
 
-    def __init__(self, model: Path, *, threads: int) -> None:
+    def __init__(self, model: Path, *, threads: int, word_timestamps: bool = False) -> None:
         self._model = model
         self._threads = threads
-        self._stop = library.StopFlag()
+        self._alignment = _alignment(model) if word_timestamps else None
+        self._stop = Stop(aligning=self._alignment is not None)
         self._busy = threading.Lock()
         self._closed = False
         self._context: pw.whisper_context | None = None
@@ -84,7 +85,7 @@ class NativeSession(Closing):
     def close(self) -> None:
         """Free the model; safe to call again. A run still under way in another thread fails."""
         self._closed = True
-        self._stop.set()
+        self._stop.request()
         if self._busy.acquire(blocking=False):
             self._free()
             self._busy.release()
@@ -103,10 +104,12 @@ class NativeSession(Closing):
             options.task,
             cantonese=pw.whisper_model_n_vocab(context) >= languages.CANTONESE_VOCABULARY,
         )
-        params = full_params(whisper_params(options, language), self._threads)
+        aligning = self._alignment is not None
+        params = whisper_params(options, language, aligning=aligning)
         samples = np.ascontiguousarray(audio.samples, dtype=np.float32)
         if len(samples) < _MIN_SAMPLES:
             samples = np.pad(samples, (0, _MIN_SAMPLES - len(samples)))
+        times = TokenTimes(samples, aligned=aligning) if options.word_timestamps else None
         segments: list[Segment] = []
         progress = 0.0
 
@@ -122,13 +125,29 @@ class NativeSession(Closing):
                     on_progress(event)
 
         def work(emit: Callable[[Segment | float], None]) -> log.Log:
-            return self._run(context, params, samples, emit)
+            return Run(
+                context,
+                params,
+                threads=self._threads,
+                stop=self._stop,
+                emit=emit,
+                times=times,
+                aligning=aligning,
+            ).run(samples)
 
         # Until it is known that nothing was drawn; a run that is cut short may have drawn.
         self._used = True
         self._stop.clear()
         started = time.perf_counter()
-        said = engine_thread.run(work, on_event=on_event, cancel=self._stop.set)
+        try:
+            said = engine_thread.run(work, on_event=on_event, cancel=self._stop.request)
+        except StateFreedError:
+            self._context = None
+            raise
+        except BackendError as error:
+            if refused := refused_regex(options, str(error)):
+                raise refused from error
+            raise
         wall_ms = (time.perf_counter() - started) * 1000
         self._used = (
             options.beam_size > 1 or options.temperature > 0 or parse_fallbacks(said.lines) != 0
@@ -142,6 +161,8 @@ class NativeSession(Closing):
             language=detected[0] if detected else language,
             duration_s=audio.duration_s,
             language_probability=detected[1] if detected else None,
+            task=options.task,
+            model=self._model,
             system_info=library.system_info(),
             timings=Timings(
                 phases=parse_timings(said.lines),
@@ -150,58 +171,6 @@ class NativeSession(Closing):
                 peak_memory_bytes=peak_memory_bytes(),
             ),
         )
-
-    def _run(
-        self,
-        context: pw.whisper_context,
-        params: pw.whisper_full_params,
-        samples: np.ndarray[tuple[int], np.dtype[np.float32]],
-        emit: Callable[[Segment | float], None],
-    ) -> log.Log:
-        """One whisper_full, in the engine's thread.
-
-        Raises:
-            BackendError: it failed, or was told to stop.
-        """
-        failures: list[Exception] = []
-
-        def give(events: Callable[[], Iterable[Segment | float]]) -> None:
-            # An exception must not travel through whisper.cpp.
-            try:
-                for event in events():
-                    emit(event)
-            except Exception as error:
-                failures.append(error)
-                self._stop.set()
-
-        def on_new_segments(_: pw.whisper_context, n_new: int) -> None:
-            n = pw.whisper_full_n_segments(context)
-            give(lambda: [segment(context, i) for i in range(n - n_new, n)])
-
-        def on_percent(percent: int) -> None:
-            give(lambda: [min(1.0, percent / 100)])
-
-        params.set_new_segment_callback(on_new_segments)
-        params.print_progress = True  # or the bindings keep the callback from being called
-        params.set_progress_callback(on_percent)
-        params.set_abort_callback(self._stop.is_set)
-        with log.capture() as said:
-            pw.whisper_reset_timings(context)
-            try:
-                status = pw.whisper_full(context, params, samples, len(samples))
-            except Exception as error:  # a C++ exception, such as bad_alloc
-                raise BackendError(f"whisper.cpp failed: {_described(error)}") from error
-            if status == 0:
-                pw.whisper_print_timings(context)
-        if status == _STATE_FREED:
-            self._context = None
-        if failures:
-            raise failures[0]
-        if self._stop.is_set():
-            raise BackendError("the run was stopped because its session was closed")
-        if status != 0:
-            raise BackendError(f"whisper.cpp failed (status {status}): {said.reason()}")
-        return said
 
     def _fresh_context(self) -> pw.whisper_context:
         """A context in which nothing lingers from the recording before.
@@ -225,7 +194,15 @@ class NativeSession(Closing):
             ) from error
         params = pw.whisper_context_default_params()
         params.use_gpu = False  # both backends compute with the CPU, or they could not be compared
-        with log.capture() as said, library.stoppable(self._stop):
+        if self._alignment is not None:
+            name = self._alignment.preset.upper().replace(".", "_").replace("-", "_")
+            params.flash_attn = False  # which keeps nothing of what the heads say
+            params.dtw_token_timestamps = True
+            params.dtw_aheads_preset = getattr(
+                pw.whisper_alignment_heads_preset, f"WHISPER_AHEADS_{name}"
+            )
+            params.dtw_mem_size = self._alignment.memory_bytes
+        with log.capture() as said, library.stoppable(self._stop.flag):
             try:
                 context = pw.whisper_init_from_file_with_params(path, params)
             except MemoryError as error:
@@ -250,5 +227,8 @@ class NativeSession(Closing):
             pw.whisper_free(context)
 
 
-def _described(error: Exception) -> str:
-    return "out of memory" if isinstance(error, MemoryError) else str(error) or type(error).__name__
+def _alignment(model: Path) -> alignment.Alignment | None:
+    """How to align, where whisper.cpp can be kept from aborting the process over short windows."""
+    if not library.can_stop() or objects.filter_slot() is None:
+        return None
+    return alignment.find(model)

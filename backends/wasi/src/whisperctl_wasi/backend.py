@@ -106,12 +106,23 @@ class WasiBackend:
                     continue
         return ""
 
-    def open(self, model: Path, *, threads: int, runtime: str | None = None) -> WasiSession:
+    def open(
+        self,
+        model: Path,
+        *,
+        threads: int,
+        runtime: str | None = None,
+        word_timestamps: bool = False,
+    ) -> WasiSession:
         """Start the sandbox and load ``model`` into it; see ``whisperctl.backend.Backend.open``."""
         from whisperctl_wasi.session import WasiSession
 
         return WasiSession(
-            guest_class(runtime or _first_available()), modules.find(), model, threads=threads
+            guest_class(runtime or _first_available()),
+            modules.find(),
+            model,
+            threads=threads,
+            word_timestamps=word_timestamps,
         )
 
     def open_detector(

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from whisperctl.errors import GuestError
+from whisperctl.token_times import RawTimes, TokenTimes
 from whisperctl.transcript import Segment, Token
 
 VERSION = 2
@@ -40,13 +41,18 @@ def parse_event(line: bytes) -> Event:
     return event
 
 
-def segment(event: Event) -> Segment:
-    """The segment of a ``segment`` event; its times come in hundredths of a second."""
+def segment(event: Event, times: TokenTimes | None = None) -> Segment:
+    """The segment of a ``segment`` event; its times come in hundredths of a second.
+
+    Args:
+        event: the event.
+        times: what gives the tokens their times, if they are to have any.
+    """
     tokens = tuple(
         Token(id=int(id_), data=base64.b64decode(data), probability=float(probability))
         for id_, probability, data, *_ in event["tokens"]
     )
-    return Segment(
+    found = Segment(
         start_s=event["t0"] / 100,
         end_s=event["t1"] / 100,
         text=b"".join(token.data for token in tokens).decode("utf-8", errors="replace"),
@@ -54,3 +60,6 @@ def segment(event: Event) -> Segment:
         no_speech_probability=float(event["no_speech"]),
         temperature=round(float(event["temperature"]), 6),
     )
+    if times is None:
+        return found
+    return times.timed(found, [RawTimes(*token[3:6]) for token in event["tokens"]])

@@ -13,9 +13,11 @@ from whisperctl import languages
 from whisperctl.backend import Closing, OnProgress, OnSegment
 from whisperctl.errors import BackendError, GuestError, ModelError, UsageError
 from whisperctl.memory import peak_memory_bytes
+from whisperctl.models import alignment
+from whisperctl.token_times import TokenTimes
 from whisperctl.transcript import Segment, Timings, Transcript
 from whisperctl.whisper_log import parse_language, parse_timings
-from whisperctl.whisper_params import whisper_params
+from whisperctl.whisper_params import refused_regex, whisper_params
 from whisperctl_wasi import protocol
 from whisperctl_wasi.guest import Guest
 from whisperctl_wasi.modules import Module
@@ -59,8 +61,15 @@ class WasiSession(Closing):
     """
 
     def __init__(
-        self, guest_class: type[Guest], module: Module, model: Path, *, threads: int
+        self,
+        guest_class: type[Guest],
+        module: Module,
+        model: Path,
+        *,
+        threads: int,
+        word_timestamps: bool = False,
     ) -> None:
+        self._alignment = alignment.find(model) if word_timestamps else None
         self._guest_class = guest_class
         self._module = module
         self._model = model
@@ -94,7 +103,11 @@ class WasiSession(Closing):
         language = languages.resolve(
             options.language, self._multilingual, options.task, cantonese=self._cantonese
         )
-        params = whisper_params(options, language)
+        aligning = self._alignment is not None
+        params = whisper_params(options, language, aligning=aligning)
+        times = None
+        if options.word_timestamps:
+            times = TokenTimes(np.asarray(audio.samples, np.float32), aligned=aligning)
         started = time.perf_counter()
         self._log.clear()
         segments: list[Segment] = []
@@ -115,7 +128,7 @@ class WasiSession(Closing):
             while True:
                 event = self._next_event(self._guest)
                 if event["event"] == "segment":
-                    segments.append(protocol.segment(event))
+                    segments.append(protocol.segment(event, times))
                     if on_segment is not None:
                         on_segment(segments[-1])
                 elif event["event"] == "progress":
@@ -124,8 +137,10 @@ class WasiSession(Closing):
                         on_progress(progress)
                 elif event["event"] in _RUN_ENDS:
                     break
-        except BaseException:
+        except BaseException as error:
             self._cancel(asked)
+            if isinstance(error, GuestError) and (refused := refused_regex(options, str(error))):
+                raise refused from error
             raise
         if event["event"] == "error":
             raise BackendError(f"whisper.cpp in the sandbox failed: {event['message']}")
@@ -137,6 +152,8 @@ class WasiSession(Closing):
             language=detected[0] if detected else language,
             duration_s=audio.duration_s,
             language_probability=detected[1] if detected else None,
+            task=options.task,
+            model=self._model,
             system_info=self._system_info,
             timings=Timings(
                 phases=parse_timings(self._log),
@@ -171,9 +188,15 @@ class WasiSession(Closing):
         try:
             with self._model.open("rb") as file:
                 size = self._model.stat().st_size
+                # Flash attention keeps nothing of what the heads say.
+                aligned = self._alignment
                 guest.send(
                     protocol.request(
-                        "load", bytes=size, flash_attn=True, dtw_aheads_preset="", dtw_mem_size=0
+                        "load",
+                        bytes=size,
+                        flash_attn=aligned is None,
+                        dtw_aheads_preset=aligned.preset if aligned else "",
+                        dtw_mem_size=aligned.memory_bytes if aligned else 0,
                     )
                 )
                 while chunk := file.read(_CHUNK_BYTES):

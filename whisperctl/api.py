@@ -1,0 +1,125 @@
+"""The library: ``whisperctl.transcribe``, one call from a recording to a transcript.
+
+It loads the model anew at each call. To transcribe many recordings with one model, open a session
+with ``whisperctl.engines`` and give it to ``whisperctl.transcription.transcriber.Transcriber``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from whisperctl import engines
+from whisperctl.backend import OnSegment
+from whisperctl.decoding import DecodeOptions, Task
+from whisperctl.errors import BackendError
+from whisperctl.models import store
+from whisperctl.models import vad as vad_models
+from whisperctl.speech import VadOptions
+from whisperctl.transcript import Transcript
+from whisperctl.transcription.options import Clip, TranscriptionOptions
+from whisperctl.transcription.transcriber import OnNote, OnProgress, Transcriber
+
+_MOST_THREADS = 4
+"""More make whisper.cpp little faster on most machines; whisper-cli's default as well."""
+
+
+def transcribe(
+    path: str | os.PathLike[str],
+    model: str | os.PathLike[str] = "tiny.en",
+    backend: str | None = None,
+    *,
+    language: str = "auto",
+    task: Task = "transcribe",
+    word_timestamps: bool = False,
+    vad: bool | VadOptions = False,
+    speech_check: bool = True,
+    clips: Sequence[tuple[float, float | None]] = (),
+    speakers_from_channels: bool = False,
+    initial_prompt: str = "",
+    condition_on_previous_text: bool = True,
+    beam_size: int = 5,
+    best_of: int = 5,
+    temperature: float = 0.0,
+    temperature_increment: float = 0.2,
+    decoding: DecodeOptions | None = None,
+    threads: int | None = None,
+    on_segment: OnSegment | None = None,
+    on_progress: OnProgress | None = None,
+    on_note: OnNote | None = None,
+) -> Transcript:
+    """Transcribe a recording of any length.
+
+    Callbacks run in the caller's thread while the engine works; an exception raised in one, or
+    KeyboardInterrupt, stops it and propagates.
+
+    Args:
+        path: an audio or video file, or ``"-"`` for standard input.
+        model: the name of an installed model, or a ggml file.
+        backend: ``"native"``, ``"wasi"``, ``"wasi/wasmtime"``, or the name of another one that is
+            installed; ``None`` is the first that works here, native before all others.
+        language: a code such as ``"de"``, an English name such as ``"German"``, or ``"auto"``.
+        task: ``"translate"`` gives English text.
+        word_timestamps: fill ``Segment.words``.
+        vad: decode speech only: ``True``, or how to find it. Needs the model ``silero``.
+        speech_check: drop text where nobody speaks; needs nothing, and is better with the model
+            ``silero``.
+        clips: start and end in seconds of what to transcribe, in order; an end of ``None`` is the
+            recording's. None of them is the whole recording.
+        speakers_from_channels: transcribe each channel by itself, and fill ``Segment.speaker``.
+        initial_prompt: text that the first window is conditioned on, such as names to expect.
+        condition_on_previous_text: condition each window on the text before it.
+        beam_size: 1 is greedy decoding.
+        best_of: candidates when the temperature is above zero.
+        temperature: of the first try.
+        temperature_increment: what it rises by when a try fails; zero is no further try.
+        decoding: every decoding parameter there is, in place of those above that it has too.
+        threads: how many to compute with; ``None`` is up to four.
+        on_segment: gets each segment once it is certain.
+        on_progress: gets how far the run is.
+        on_note: gets one-line remarks about the recording and what was done about it.
+
+    Raises:
+        UsageError: an option is wrong, or does not fit the model or the recording.
+        AudioError: the recording cannot be read.
+        ModelError: the model is missing or damaged.
+        BackendError: the backend is not available, or its engine failed.
+    """
+    if decoding is None:
+        decoding = DecodeOptions(
+            language=language,
+            task=task,
+            beam_size=beam_size,
+            best_of=best_of,
+            temperature=temperature,
+            temperature_increment=temperature_increment,
+            initial_prompt=initial_prompt,
+            condition_on_previous_text=condition_on_previous_text,
+            word_timestamps=word_timestamps,
+        )
+    options = TranscriptionOptions(
+        decoding=decoding,
+        clips=tuple(Clip(start_s, end_s) for start_s, end_s in clips),
+        vad=(VadOptions() if vad else None) if isinstance(vad, bool) else vad,
+        speech_check=speech_check,
+        speakers_from_channels=speakers_from_channels,
+    )
+    engine = engines.choose(backend, None)
+    file = store.resolve(model)
+    detecting = vad_models.find() if options.vad is not None or speech_check else None
+    if options.vad is not None and detecting is None:
+        raise BackendError("finding speech needs a model: run: whisperctl models pull silero")
+    if threads is None:
+        threads = max(1, min(_MOST_THREADS, os.cpu_count() or 1))
+    with ExitStack() as stack:
+        session = stack.enter_context(engines.open_session(engine, file, threads=threads))
+        detector = None
+        if detecting is not None:
+            detector = stack.enter_context(engines.open_detector(engine, detecting))
+        transcriber = Transcriber(session, model=file, detector=detector)
+        source = path if isinstance(path, str) else Path(path)
+        return transcriber.transcribe(
+            source, options, on_segment=on_segment, on_progress=on_progress, on_note=on_note
+        )
