@@ -238,6 +238,9 @@ class Run:
         """What is heard in a piece, and which parts of it to decode; ``None`` is none of it."""
         whole = [Stretch(0, len(piece.samples))]
         vad = self._options.vad
+        if vad is None and self._options.speakers_from_channels and self._detector is not None:
+            # Whisper's times are bad around long silence, and each is silent while others speak.
+            vad = VadOptions()
         detection = None
         if self._detector is not None and (vad is not None or self._options.speech_check):
             detection = self._detector.detect(piece.samples, vad or VadOptions())

@@ -5,7 +5,6 @@ whisper.cpp's segments may end after the recording, overlap by rounding, or last
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -37,7 +36,8 @@ class Tidier:
             limit_s: where the audio ends; no segment ends later.
         """
         self._after_s = after_s
-        self._limit_s = math.floor(limit_s * 1000 + 1e-6) / 1000
+        nearest_s = round(limit_s, 3)
+        self._limit_s = nearest_s if nearest_s <= limit_s else round(nearest_s - 0.001, 3)
         self._waiting: list[Segment] = []
 
     def add(self, segment: Segment) -> list[Segment]:

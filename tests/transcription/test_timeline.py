@@ -1,0 +1,90 @@
+"""Times of what was cut together, back in the recording's time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from whisperctl.speech import SpeechSpan
+from whisperctl.transcript import Segment, Token, Word
+from whisperctl.transcription.timeline import GAP, Stretch, Timeline, joined, stretches
+
+# Heard: 0 to 1 s, 0.1 s of silence, 1.1 to 3.1 s, silence, 3.2 to 3.7 s.
+PARTS = [Stretch(16_000, 32_000), Stretch(80_000, 112_000), Stretch(160_000, 168_000)]
+TIMELINE = Timeline(PARTS)
+
+
+def test_speech_is_joined_with_a_tenth_of_a_second_of_silence() -> None:
+    samples = np.arange(1, 200_001, dtype=np.float32)
+
+    heard = joined(samples, PARTS)
+
+    assert len(heard) == TIMELINE.heard_s * 16_000
+    np.testing.assert_array_equal(heard[:16_000], samples[16_000:32_000])
+    assert not heard[16_000 : 16_000 + GAP].any()
+    np.testing.assert_array_equal(heard[17_600:49_600], samples[80_000:112_000])
+
+
+@pytest.mark.parametrize(
+    ("heard_s", "start_s", "end_s"),
+    [
+        (-0.5, 1.0, 1.0),
+        (0.0, 1.0, 1.0),
+        (0.5, 1.5, 1.5),
+        (1.0, 5.0, 2.0),  # what begins at a stretch's end begins with the next
+        (1.05, 5.0, 2.0),
+        (1.1, 5.0, 2.0),
+        (1.6, 5.5, 5.5),
+        (3.15, 10.0, 7.0),
+        (3.7, 10.5, 10.5),
+        (9.9, 10.5, 10.5),
+    ],
+)
+def test_a_time_maps_to_where_it_is_from(heard_s: float, start_s: float, end_s: float) -> None:
+    assert TIMELINE.start_s(heard_s) == pytest.approx(start_s)
+    assert TIMELINE.end_s(heard_s) == pytest.approx(end_s)
+
+
+def test_every_sample_maps_back_to_itself() -> None:
+    for heard, part in zip((0, 17_600, 51_200), PARTS, strict=True):
+        for offset in range(1, part.end - part.start, 501):
+            assert TIMELINE.start_s((heard + offset) / 16_000) == (part.start + offset) / 16_000
+            assert TIMELINE.end_s((heard + offset) / 16_000) == (part.start + offset) / 16_000
+
+
+def test_what_only_touches_a_stretch_lies_in_the_other() -> None:
+    assert TIMELINE.span(0.9, 2.0) == pytest.approx((5.0, 5.9))
+    assert TIMELINE.span(0.2, 1.2) == pytest.approx((1.2, 2.0))
+    assert TIMELINE.span(0.2, 2.0) == pytest.approx((1.2, 5.9))
+
+
+def test_no_time_is_ever_in_a_removed_silence() -> None:
+    chance = np.random.default_rng(1)
+    for start_s, length_s in zip(
+        chance.uniform(0, 4, 2000), chance.uniform(0, 2, 2000), strict=True
+    ):
+        for mapped in TIMELINE.span(start_s, start_s + length_s):
+            at = mapped * 16_000
+            assert any(part.start - 1 <= at <= part.end + 1 for part in PARTS)
+
+
+def test_words_and_tokens_are_mapped_too() -> None:
+    heard = Segment(
+        0.2,
+        2.0,
+        " a b",
+        (Token(1, b" a", 1.0, 0.2, 0.8), Token(2, b" b", 1.0, 1.2, 2.0), Token(3, b"", 1.0)),
+        (Word(0.2, 0.8, " a", 1.0), Word(1.2, 2.0, " b", 1.0)),
+    )
+
+    mapped = TIMELINE.segment(heard)
+
+    times = [(word.start_s, word.end_s) for word in mapped.words]
+    assert times == [pytest.approx((1.2, 1.8)), pytest.approx((5.1, 5.9))]
+    assert [(t.start_s, t.end_s) for t in mapped.tokens] == [*times, (None, None)]
+
+
+def test_spans_become_stretches_in_order_and_apart() -> None:
+    spans = [SpeechSpan(-1, 0.5), SpeechSpan(0.5, 1.0), SpeechSpan(2.0, 9.0), SpeechSpan(9.5, 9.9)]
+
+    assert stretches(spans, 5 * 16_000) == [Stretch(0, 16_000), Stretch(32_000, 80_000)]

@@ -1,0 +1,286 @@
+"""Whole recordings through a real engine, with a real detector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.transcription.conftest import (
+    GREEDY,
+    Heard,
+    MakeRecording,
+    Samples,
+    hum,
+    music,
+    pink_noise,
+    run,
+    silence,
+    white_noise,
+)
+from whisperctl import engines
+from whisperctl.backend import Detector, Session
+from whisperctl.errors import UsageError
+from whisperctl.speech import VadOptions
+from whisperctl.transcript import Segment, Transcript
+from whisperctl.transcription.checkpoint import Checkpoint
+from whisperctl.transcription.options import Clip, TranscriptionOptions
+from whisperctl.transcription.transcriber import Transcriber
+
+OPTIONS = TranscriptionOptions(GREEDY)
+SENTENCE = "ask not what your country can do for you"
+
+
+def words(text: str) -> list[str]:
+    return "".join(c for c in text.lower() if c.isalnum() or c == " ").split()
+
+
+@pytest.fixture(scope="module")
+def whole(
+    session: Session, detector: Detector, speech: Samples, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Transcript, Heard]:
+    """Two speeches in four pieces or so, and what became of them."""
+    import soundfile
+
+    path = tmp_path_factory.mktemp("talk") / "talk.wav"
+    soundfile.write(path, np.concatenate([speech, speech]), 16_000)
+    transcriber = Transcriber(session, detector=detector, piece_s=6.0)
+    return path, *run(transcriber, path, OPTIONS)
+
+
+def test_a_short_recording_is_exactly_what_the_engine_gives(
+    session: Session, detector: Detector, jfk: Path
+) -> None:
+    from whisperctl import audio
+
+    raw = session.transcribe(audio.load(jfk), GREEDY)
+
+    transcript, heard = run(Transcriber(session, detector=detector, model=jfk), jfk, OPTIONS)
+
+    assert transcript.segments == raw.segments == tuple(heard.segments)
+    assert transcript.text == raw.text
+    assert (transcript.language, transcript.duration_s) == ("en", 11.0)
+    assert transcript.model == jfk
+    assert transcript.system_info == raw.system_info
+    assert heard.notes == []
+
+
+def test_pieces_make_one_transcript(whole: tuple[Path, Transcript, Heard]) -> None:
+    _, transcript, heard = whole
+
+    assert len(heard.checkpoints) >= 4
+    assert tuple(heard.segments) == transcript.segments
+    spoken = words(transcript.text)
+    assert spoken.count("americans") + spoken.count("american") == 2
+    assert spoken.count("country") == 4
+    for before, after in pairwise(transcript.segments):
+        assert before.start_s < before.end_s <= after.start_s
+    assert transcript.segments[-1].end_s <= transcript.duration_s == 22.0
+    assert transcript.timings.phases["encode"].runs >= 3
+    assert transcript.timings.phases["load"].runs <= transcript.timings.phases["mel"].runs
+    assert transcript.timings.wall_ms > 0
+    assert transcript.timings.audio_decode_ms is not None
+
+
+def test_progress_goes_forward_to_the_end(whole: tuple[Path, Transcript, Heard]) -> None:
+    progress = whole[2].progress
+
+    assert all(p.total_s == 22.0 for p in progress)
+    assert [p.done_s for p in progress] == sorted(p.done_s for p in progress)
+    assert progress[-1].done_s == 22.0
+
+
+def test_a_run_goes_on_from_any_checkpoint_as_if_never_stopped(
+    session: Session, detector: Detector, whole: tuple[Path, Transcript, Heard]
+) -> None:
+    path, transcript, heard = whole
+    transcriber = Transcriber(session, detector=detector, piece_s=6.0)
+    assert [c.done for c in heard.checkpoints] == [False] * (len(heard.checkpoints) - 1) + [True]
+    done = heard.checkpoints[0].segments
+    for i, checkpoint in enumerate(heard.checkpoints[1:-1], 1):  # the first is nearly all again
+        done += checkpoint.segments
+
+        resumed, later = run(transcriber, path, OPTIONS, replace(checkpoint, segments=done))
+
+        assert resumed.segments == transcript.segments
+        assert resumed.language == transcript.language
+        assert resumed.duration_s == transcript.duration_s
+        assert tuple(later.segments) == transcript.segments[len(done) :]
+        assert later.checkpoints == heard.checkpoints[i + 1 :]
+
+
+def test_clips_have_the_recording_s_times(session: Session, detector: Detector, jfk: Path) -> None:
+    options = replace(OPTIONS, clips=(Clip(7.9, 11.0),))
+
+    transcript, heard = run(Transcriber(session, detector=detector), jfk, options)
+
+    assert transcript.text.lower().startswith("ask what you can do")
+    assert transcript.segments[0].start_s >= 7.9
+    assert transcript.segments[-1].end_s <= 11.0
+    assert transcript.duration_s == 11.0
+    assert transcript.timings.phases["encode"].runs == 1
+    assert heard.progress[-1].done_s == pytest.approx(3.1)
+
+
+def test_a_clip_beyond_the_end_is_one_clear_error(session: Session, jfk: Path) -> None:
+    options = replace(OPTIONS, clips=(Clip(0, 1), Clip(60, 70)))
+
+    with pytest.raises(UsageError, match=r'from 60 s on .*jfk\.wav", which is 11\.0 s long'):
+        run(Transcriber(session), jfk, options)
+
+
+def test_vad_maps_times_back(
+    session: Session, detector: Detector, recording: MakeRecording, speech: Samples, jfk: Path
+) -> None:
+    options = replace(OPTIONS, vad=VadOptions())
+    transcriber = Transcriber(session, detector=detector)
+    plain, _ = run(transcriber, jfk, options)
+    padded = recording(np.concatenate([silence(7.3), speech, silence(7.3), speech]))
+
+    transcript, _ = run(transcriber, padded, options)
+
+    assert transcript.text.lower().count(SENTENCE) == 2
+    for begin_s, end_s in ((7.3, 18.3), (25.6, 36.6)):
+        inside = [s for s in transcript.segments if begin_s - 0.2 <= s.start_s < end_s]
+        assert inside[0].start_s - begin_s == pytest.approx(plain.segments[0].start_s, abs=0.15)
+        assert inside[-1].end_s - begin_s == pytest.approx(plain.segments[-1].end_s, abs=0.15)
+
+
+def test_vad_without_a_detector_says_so(session: Session, jfk: Path) -> None:
+    from whisperctl.errors import BackendError
+
+    with pytest.raises(BackendError, match="no voice activity detector"):
+        run(Transcriber(session), jfk, replace(OPTIONS, vad=VadOptions()))
+
+
+NOISES: dict[str, Callable[[float], Samples]] = {
+    "silence": silence,
+    "white noise": white_noise,
+    "pink noise": pink_noise,
+    "hum": hum,
+    "music": music,
+}
+
+
+@pytest.mark.parametrize("kind", NOISES)
+def test_no_speech_is_no_text_and_one_note(
+    session: Session, detector: Detector, recording: MakeRecording, kind: str
+) -> None:
+    path = recording(NOISES[kind](20.0))
+
+    transcript, heard = run(Transcriber(session, detector=detector), path, OPTIONS)
+
+    assert transcript.segments == ()
+    assert heard.notes == [f'"{path}" holds no speech']
+    assert transcript.timings.phases == {}  # nothing was decoded
+
+
+@pytest.mark.parametrize("kind", ["silence", "hum", "music"])
+def test_no_speech_is_no_text_without_a_detector(
+    session: Session, recording: MakeRecording, kind: str
+) -> None:
+    path = recording(NOISES[kind](10.0))
+
+    transcript, heard = run(Transcriber(session), path, OPTIONS)
+
+    assert transcript.segments == ()
+    assert heard.notes == [f'"{path}" holds no speech']
+
+
+@pytest.mark.parametrize("kind", ["quiet", "over noise", "over music", "with pauses"])
+def test_real_speech_keeps_its_text(
+    session: Session, detector: Detector, recording: MakeRecording, speech: Samples, kind: str
+) -> None:
+    n = len(speech)
+    made = {
+        "quiet": speech * 10 ** (-30 / 20),
+        "over noise": speech + white_noise(11, 0.03)[:n],
+        "over music": speech + 0.15 * music(11)[:n],
+        "with pauses": np.concatenate([speech[: n * 3 // 10], silence(5), speech[n * 3 // 10 :]]),
+    }[kind]
+
+    transcript, heard = run(
+        Transcriber(session, detector=detector), recording(made.astype(np.float32)), OPTIONS
+    )
+
+    assert "country can do for you" in transcript.text
+    assert heard.notes == []
+
+
+def test_a_real_loop_is_detected_and_one_copy_is_kept(
+    session: Session, recording: MakeRecording, speech: Samples
+) -> None:
+    # Half a second of speech twenty times over makes tiny.en write "S-S-S-S-…" up to its limit.
+    path = recording(np.tile(speech[:8000], 20))
+    options = replace(OPTIONS, decoding=replace(GREEDY, temperature_increment=0.0))
+
+    transcript, heard = run(Transcriber(session), path, options)
+
+    assert len(transcript.text) < 20
+    assert any("a repetition loop at 0:00" in note for note in heard.notes)
+
+
+def test_a_repeated_recording_is_no_loop(
+    session: Session, detector: Detector, recording: MakeRecording, speech: Samples
+) -> None:
+    from whisperctl import audio
+
+    path = recording(np.tile(speech, 4))
+    raw = session.transcribe(audio.load(path), GREEDY)
+    assert len({segment.text for segment in raw.segments}) < len(raw.segments) / 2
+
+    transcript, heard = run(Transcriber(session, detector=detector), path, OPTIONS)
+
+    assert transcript.text == raw.text
+    assert heard.notes == []
+
+
+def test_each_channel_is_a_speaker(
+    session: Session, detector: Detector, recording: MakeRecording, speech: Samples
+) -> None:
+    left = np.concatenate([speech, silence(11.5)])
+    right = np.concatenate([silence(11.5), speech])
+    path = recording(np.stack([left, right], axis=1))
+    options = replace(OPTIONS, speakers_from_channels=True)
+
+    transcript, heard = run(Transcriber(session, detector=detector), path, options)
+
+    by_speaker = {
+        name: [s for s in transcript.segments if s.speaker == name]
+        for name in ("Speaker 1", "Speaker 2")
+    }
+    assert sum(map(len, by_speaker.values())) == len(transcript.segments)
+    for segments in by_speaker.values():
+        assert SENTENCE in "".join(s.text for s in segments)
+    assert by_speaker["Speaker 1"][-1].end_s <= 12.0
+    assert by_speaker["Speaker 2"][-1].start_s >= 11.5
+    assert [s.start_s for s in heard.segments] == sorted(s.start_s for s in heard.segments)
+    assert [p.done_s for p in heard.progress] == sorted(p.done_s for p in heard.progress)
+
+
+def test_a_single_channel_tells_no_speakers_apart(session: Session, jfk: Path) -> None:
+    with pytest.raises(UsageError, match=r'jfk\.wav" has a single channel'):
+        run(Transcriber(session), jfk, replace(OPTIONS, speakers_from_channels=True))
+
+
+def test_what_a_callback_raises_comes_out(session: Session, jfk: Path) -> None:
+    def stop(segment: Segment) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        Transcriber(session).transcribe(jfk, OPTIONS, on_segment=stop)
+
+
+def test_pieces_go_through_every_engine(engine: str, tiny_en: Path, jfk: Path) -> None:
+    checkpoints: list[Checkpoint] = []
+    with engines.open_session(engines.parse(engine), tiny_en, threads=2) as session:
+        transcript = Transcriber(session, piece_s=5.0).transcribe(
+            jfk, OPTIONS, on_checkpoint=checkpoints.append
+        )
+
+    assert len(checkpoints) == 3
+    assert words(transcript.text).count("country") == 2
