@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from whisperctl.decoding import DecodeOptions
 from whisperctl.engines import Engine
 from whisperctl.formats.layout import SubtitleOptions
 from whisperctl.output import TEMPLATE
@@ -49,8 +48,3 @@ class Job:
     skip_existing: bool = False
     journal: bool = True
     logs: bool = False
-
-    @property
-    def decoding(self) -> DecodeOptions:
-        """How a piece of audio is decoded."""
-        return self.options.decoding

@@ -23,7 +23,8 @@ def vad_model(options: TranscriptionOptions, asked: str | None) -> Path | None:
     """
     if asked is not None:
         return vad.find(asked)
-    if options.vad is None and not options.speech_check:
+    helps = options.speech_check or options.speakers_from_channels
+    if options.vad is None and not helps:
         return None
     found = vad.find()
     if found is None and options.vad is not None:
@@ -44,7 +45,12 @@ def opened(job: Job) -> Iterator[Transcriber]:
     """
     with ExitStack() as stack:
         session = stack.enter_context(
-            engines.open_session(job.engine, job.model, threads=job.threads)
+            engines.open_session(
+                job.engine,
+                job.model,
+                threads=job.threads,
+                word_timestamps=job.options.decoding.word_timestamps,
+            )
         )
         detector = _detector(job)
         if detector is not None:

@@ -1,8 +1,9 @@
 """Whether somebody speaks where text was decoded.
 
 A Whisper model makes text of anything: "Thank you." of silence, lyrics of a chord. A voice activity
-detector is asked first where there is one. Without one, what is digitally silent is no speech, and
-neither is text that the model itself does not believe in.
+detector is asked where there is one. Without one, what is digitally silent is no speech, and neither
+is text that the model itself does not believe in. What the model itself calls a sound, "[Music]",
+never is.
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ class Hearing:
 
     def supports(self, segment: Segment) -> bool:
         """Whether a segment of the piece can be something that was said."""
+        if _ASIDE.fullmatch(segment.text):
+            return False
         start_s = segment.start_s - _MARGIN_S - self._start / SAMPLE_RATE
         end_s = segment.end_s + _MARGIN_S - self._start / SAMPLE_RATE
         if self._detection is not None:
@@ -78,8 +81,6 @@ class Hearing:
             return not len(frames) or _speech_in(frames)  # without frames, nobody knows
         first = max(0, math.floor(start_s * SAMPLE_RATE))
         if self._loudest(first, max(first, math.ceil(end_s * SAMPLE_RATE))) <= _SILENT:
-            return False
-        if _ASIDE.fullmatch(segment.text):
             return False
         unheard = (segment.no_speech_probability or 0.0) > _UNHEARD
         return not (unheard and _log_probability(segment) < _DOUBTFUL)
