@@ -1,9 +1,9 @@
 """Whether somebody speaks where text was decoded.
 
 A Whisper model makes text of anything: "Thank you." of silence, lyrics of a chord. A voice activity
-detector is asked where there is one. Without one, what is digitally silent is no speech, and neither
-is text that the model itself does not believe in. What the model itself calls a sound, "[Music]",
-never is.
+detector is asked where there is one. Without one, what is digitally silent is no speech, and
+neither is text that the model itself does not believe in. What the model itself calls a sound,
+"[Music]", never is.
 """
 
 from __future__ import annotations
