@@ -88,7 +88,7 @@ def silence(seconds: float) -> Samples:
 
 def white_noise(seconds: float, level: float = 0.05) -> Samples:
     n = round(seconds * SAMPLE_RATE)
-    return (level * np.random.default_rng(1).standard_normal(n)).astype(np.float32)
+    return np.asarray(level * np.random.default_rng(1).standard_normal(n), np.float32)
 
 
 def pink_noise(seconds: float, level: float = 0.3) -> Samples:
@@ -96,13 +96,13 @@ def pink_noise(seconds: float, level: float = 0.3) -> Samples:
     spectrum = np.fft.rfft(np.random.default_rng(2).standard_normal(n))
     spectrum /= np.sqrt(np.maximum(1, np.arange(len(spectrum))))
     noise = np.fft.irfft(spectrum, n)
-    return (level * noise / np.abs(noise).max()).astype(np.float32)
+    return np.asarray(level * noise / np.abs(noise).max(), np.float32)
 
 
 def hum(seconds: float) -> Samples:
     at_s = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     waves = [np.sin(2 * np.pi * 50 * k * at_s) / k for k in (1, 2, 3)]
-    return (0.1 * np.sum(waves, axis=0)).astype(np.float32)
+    return np.asarray(0.1 * np.sum(waves, axis=0), np.float32)
 
 
 def _note(frequency_hz: float, seconds: float) -> npt.NDArray[np.float64]:
@@ -122,4 +122,4 @@ def music(seconds: float) -> Samples:
     beat = np.concatenate([drum, np.zeros(4000)])
     parts = (np.concatenate(slow), np.concatenate(fast), beat)
     mixed = np.sum([np.resize(part / np.abs(part).max(), n) for part in parts], axis=0)
-    return (0.2 * mixed).astype(np.float32)
+    return np.asarray(0.2 * mixed, np.float32)
