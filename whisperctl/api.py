@@ -114,7 +114,11 @@ def transcribe(
     if threads is None:
         threads = max(1, min(_MOST_THREADS, os.cpu_count() or 1))
     with ExitStack() as stack:
-        session = stack.enter_context(engines.open_session(engine, file, threads=threads))
+        session = stack.enter_context(
+            engines.open_session(
+                engine, file, threads=threads, word_timestamps=decoding.word_timestamps
+            )
+        )
         detector = None
         if detecting is not None:
             detector = stack.enter_context(engines.open_detector(engine, detecting))

@@ -46,10 +46,8 @@ def test_anything_becomes_times_that_go_forward(seed: int) -> None:
     after_s = float(round(chance.uniform(0, 5), 3))
     limit_s = after_s + float(chance.choice([0.3, 2.0, 60.0]))
     n = int(chance.integers(1, 12))
-    wild = [
-        segment(float(start_s), float(end_s), n_words=i % 4)
-        for i, (start_s, end_s) in enumerate(chance.uniform(after_s - 3, limit_s + 3, (n, 2)))
-    ]
+    times = chance.uniform(after_s - 3, limit_s + 3, (n, 2))
+    wild = [segment(float(a), float(b), n_words=i % 4) for i, (a, b) in enumerate(times)]
 
     found = tidied(wild, after_s, limit_s)
 

@@ -57,6 +57,7 @@ class NativeSession(Closing):
         self._closed = False
         self._context: pw.whisper_context | None = None
         self._used = False
+        self._decoded = False
         self._load()
 
     def transcribe(
@@ -97,7 +98,7 @@ class NativeSession(Closing):
         on_segment: OnSegment | None,
         on_progress: OnProgress | None,
     ) -> Transcript:
-        context = self._fresh_context()
+        context = self._fresh_context(prompted=bool(options.initial_prompt))
         language = languages.resolve(
             options.language,
             bool(pw.whisper_is_multilingual(context)),
@@ -136,7 +137,7 @@ class NativeSession(Closing):
             ).run(samples)
 
         # Until it is known that nothing was drawn; a run that is cut short may have drawn.
-        self._used = True
+        self._used = self._decoded = True
         self._stop.clear()
         started = time.perf_counter()
         try:
@@ -172,15 +173,20 @@ class NativeSession(Closing):
             ),
         )
 
-    def _fresh_context(self) -> pw.whisper_context:
+    def _fresh_context(self, *, prompted: bool) -> pw.whisper_context:
         """A context in which nothing lingers from the recording before.
 
         ``no_context`` makes whisper.cpp forget the text of the recording before, but the random
         numbers of its first decoder go on where they were, and beam search draws by them as does
         sampling at a temperature above zero. It starts them anew only with a new state, and the
         bindings make one only with a new context.
+
+        Neither does it forget its logits. It takes the probability that nobody speaks from those of
+        the prompt's first token, which it has not computed when the prompt has several.
         """
-        if self._used:
+        context = self._context
+        several = prompted or (context is not None and bool(pw.whisper_is_multilingual(context)))
+        if self._used or (self._decoded and several):
             self._free()
         return self._context or self._load()
 
@@ -219,6 +225,7 @@ class NativeSession(Closing):
             raise ModelError(f"{quoted(self._model)} holds no weights: it is cut short")
         self._context = context
         self._used = False
+        self._decoded = False
         return context
 
     def _free(self) -> None:
