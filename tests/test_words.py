@@ -83,11 +83,7 @@ def test_a_character_in_several_tokens_stays_whole() -> None:
 
 def test_an_emoji_of_several_characters_is_one_word() -> None:
     family, thumb = "👩\u200d👧", "👍🏽"
-<<<<<<< HEAD
-    parts = [*cut("好"), *cut(family, 4, 3), *cut(thumb, 2, 2)]
-=======
     parts: list[str | bytes] = ["好", *cut(family, 4, 3), *cut(thumb, 2, 2)]
->>>>>>> h-pipeline
 
     words = words_of(segment(*parts), "zh")
 
