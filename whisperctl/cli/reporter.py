@@ -56,14 +56,12 @@ class Reporter:
                 console.error(reason)
                 self.failures.append((recording, reason))
             case events.Finished():
-                self._finished(recording, event)
+                self._finished(event)
 
-    def _finished(self, recording: Recording, event: events.Finished) -> None:
+    def _finished(self, event: events.Finished) -> None:
         from whisperctl.languages import LANGUAGES
 
-        if event.n_segments == 0 and event.duration_s:
-            self._note(f"no speech found in {label(recording)}")
-        elif event.language_probability is not None:
+        if event.n_segments and event.language_probability is not None:
             name = LANGUAGES.get(event.language, event.language).title()
             self._note(f"detected language: {name} (p = {event.language_probability:.2f})")
         if event.quality:
