@@ -43,7 +43,7 @@ def test_node_transcribes_real_speech() -> None:
     speech = audio.load(ROOT / "samples/jfk.wav").samples
     params = whisper_params(DecodeOptions(beam_size=1), "en")
     events = run_in_node(
-        protocol.request("load", bytes=model.stat().st_size, flash_attn=True)
+        protocol.load_request(model.stat().st_size)
         + model.read_bytes()
         + protocol.request("transcribe", samples=len(speech), threads=1, **params)
         + np.ascontiguousarray(speech, dtype="<f4").tobytes()

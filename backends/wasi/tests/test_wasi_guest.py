@@ -130,7 +130,8 @@ def test_an_unknown_request_ends_with_its_name(runtime: str) -> None:
 def test_a_misspelt_parameter_is_refused(runtime: str) -> None:
     guest = guest_class(runtime)(modules.find())
     hello(guest)
-    guest.send(protocol.request("load", bytes=1, flash_attn=True, flash_atn=True))
+    fields = {"bytes": 1, "flash_attn": True, "dtw_aheads_preset": "", "dtw_mem_size": 0}
+    guest.send(protocol.request("load", **fields, flash_atn=True))
     assert 'unknown field "flash_atn"' in last_words(guest)
 
 
@@ -141,7 +142,7 @@ def test_a_cpp_exception_becomes_an_error(runtime: str) -> None:
     model = header + filters + struct.pack("<iI", 50257, 0xFFFFFFFF) + bytes(1000)
     guest = guest_class(runtime)(modules.find())
     hello(guest)
-    guest.send(protocol.request("load", bytes=len(model), flash_attn=True) + model)
+    guest.send(protocol.load_request(len(model)) + model)
     message = last_words(guest)
     assert "vector" in message or "length" in message
 
@@ -154,7 +155,7 @@ def test_memory_that_cannot_be_had_becomes_an_error(runtime: str) -> None:
     model = header + filters + struct.pack("<i", 0) + bytes(1000)
     guest = guest_class(runtime)(modules.find())
     hello(guest)
-    guest.send(protocol.request("load", bytes=len(model), flash_attn=True) + model)
+    guest.send(protocol.load_request(len(model)) + model)
     message = ""
     while "memory" not in message:
         try:

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from whisperctl.errors import GuestError
+from whisperctl.models.alignment import Alignment
 from whisperctl.token_times import RawTimes, TokenTimes
 from whisperctl.transcript import Segment, Token
 
@@ -22,6 +23,17 @@ Event = dict[str, Any]
 def request(op: str, **fields: object) -> bytes:
     """One request line."""
     return json.dumps({"op": op, **fields}, ensure_ascii=False).encode() + b"\n"
+
+
+def load_request(n_bytes: int, alignment: Alignment | None = None) -> bytes:
+    """What announces a Whisper model of so many bytes, to align with if an alignment is given."""
+    return request(
+        "load",
+        bytes=n_bytes,
+        flash_attn=alignment is None,  # it keeps nothing of what the heads say
+        dtw_aheads_preset=alignment.preset if alignment else "",
+        dtw_mem_size=alignment.memory_bytes if alignment else 0,
+    )
 
 
 def parse_event(line: bytes) -> Event:

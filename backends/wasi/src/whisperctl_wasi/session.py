@@ -188,17 +188,7 @@ class WasiSession(Closing):
         try:
             with self._model.open("rb") as file:
                 size = self._model.stat().st_size
-                # Flash attention keeps nothing of what the heads say.
-                aligned = self._alignment
-                guest.send(
-                    protocol.request(
-                        "load",
-                        bytes=size,
-                        flash_attn=aligned is None,
-                        dtw_aheads_preset=aligned.preset if aligned else "",
-                        dtw_mem_size=aligned.memory_bytes if aligned else 0,
-                    )
-                )
+                guest.send(protocol.load_request(size, self._alignment))
                 while chunk := file.read(_CHUNK_BYTES):
                     guest.send(chunk)
         except OSError as error:
