@@ -57,7 +57,7 @@ def run(
 
 @pytest.fixture(scope="session")
 def session(tiny_en: Path) -> Iterator[Session]:
-    with engines.open_session(engines.parse("native"), tiny_en, threads=2) as opened:
+    with engines.open_session(engines.parse("native"), tiny_en, threads=1) as opened:
         yield opened
 
 

@@ -277,10 +277,44 @@ def test_what_a_callback_raises_comes_out(session: Session, jfk: Path) -> None:
 
 def test_pieces_go_through_every_engine(engine: str, tiny_en: Path, jfk: Path) -> None:
     checkpoints: list[Checkpoint] = []
-    with engines.open_session(engines.parse(engine), tiny_en, threads=2) as session:
+    with engines.open_session(engines.parse(engine), tiny_en, threads=1) as session:
         transcript = Transcriber(session, piece_s=5.0).transcribe(
             jfk, OPTIONS, on_checkpoint=checkpoints.append
         )
 
     assert len(checkpoints) == 3
     assert words(transcript.text).count("country") == 2
+
+
+def test_words_are_the_text_and_keep_their_times_through_vad(
+    tiny_en: Path, detector: Detector, recording: MakeRecording, speech: Samples, jfk: Path
+) -> None:
+    decoding = replace(GREEDY, word_timestamps=True)
+    options = replace(OPTIONS, decoding=decoding, vad=VadOptions())
+    path = recording(np.concatenate([silence(7.3), speech]))
+    native = engines.parse("native")
+    with engines.open_session(native, tiny_en, threads=1, word_timestamps=True) as session:
+        transcriber = Transcriber(session, detector=detector)
+        plain, _ = run(transcriber, jfk, replace(options, vad=None))
+        padded, _ = run(transcriber, path, options)
+
+    for transcript in (plain, padded):
+        for segment in transcript.segments:
+            assert "".join(word.text for word in segment.words) == segment.text
+            assert segment.start_s <= segment.words[0].start_s
+            assert segment.words[-1].end_s <= segment.end_s
+        spoken = [word for segment in transcript.segments for word in segment.words]
+        assert all(word.start_s < word.end_s for word in spoken)
+        assert all(a.end_s <= b.start_s for a, b in pairwise(spoken))
+    times = [
+        {
+            words(w.text)[0] + str(i % 2): w.start_s
+            for i, s in enumerate(t.segments)
+            for w in s.words
+        }
+        for t in (plain, padded)
+    ]
+    common = times[0].keys() & times[1].keys()
+    assert len(common) >= 10
+    off_s = [abs(times[1][name] - 7.3 - times[0][name]) for name in common]
+    assert float(np.median(off_s)) < 0.2

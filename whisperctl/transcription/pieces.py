@@ -155,7 +155,10 @@ class Pieces:
             if position >= limit:
                 return
             cut = limit if limit <= enough else self._quietest(position)
-            yield Piece(position, self._samples(position, cut))
+            piece = Piece(position, self._samples(position, cut))
+            self._drop_before(cut)  # now, as what takes long and much memory comes next
+            yield piece
+            del piece
             position = cut
 
     def _read(self) -> bool:

@@ -141,6 +141,8 @@ def joined(samples: NDArray[np.float32], parts: Sequence[Stretch]) -> NDArray[np
     """
     import numpy as np
 
+    if len(parts) == 1:  # usually everything, which need not be copied
+        return samples[parts[0].start : parts[0].end]
     silence = np.zeros(GAP, np.float32)
     pieces: list[NDArray[np.float32]] = []
     for part in parts:
