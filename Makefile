@@ -14,6 +14,9 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 # CMake. One library with all in it needs no search path of its own, which only a repaired wheel has.
 TUNED  := GGML_NATIVE=ON GGML_LLAMAFILE=ON BUILD_SHARED_LIBS=OFF CMAKE_POSITION_INDEPENDENT_CODE=ON
 
+# Two files of tests at a time: most tests keep one processor busy.
+PARALLEL := --numprocesses 2 --dist loadfile
+
 .PHONY: help demo test test-fast check docs format bench native profile wasm build lock setup clean distclean
 
 help: ## list these commands
@@ -25,10 +28,10 @@ demo: setup wasm ## transcribe real speech on every backend and compare them
 
 test: setup wasm ## run all tests
 	$(BIN)/whisperctl models pull tiny.en base
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-fast: setup wasm ## run the tests that need only seconds
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 # What cannot be made is left out of the table, which says so.
 bench: setup wasm ## measure every engine, model and format; BENCH="--help" tells the options

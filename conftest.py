@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
+
+# Threads of OpenMP that wait for others spin, and where two tests share a processor they would keep
+# from running the one they wait for. Read when the library is loaded, here and in what tests start.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def pytest_configure() -> None:

@@ -136,7 +136,7 @@ def test_a_damaged_model_is_one_error(
 
 
 def test_a_whisper_model_is_no_detector(tiny_en: Path) -> None:
-    with pytest.raises(ModelError, match="not a ggml Silero VAD model"):
+    with pytest.raises(ModelError, match="not a Silero VAD model"):
         engines.open_detector(None, tiny_en)
 
 

@@ -114,7 +114,12 @@ def _units(tree: Path, variant: Variant) -> list[Unit]:
     return [Unit(path, path.relative_to(HERE).as_posix()) for path in own] + units
 
 
-def _versions(tree: Path) -> dict[str, str]:
+def versions(tree: Path) -> dict[str, str]:
+    """The versions that whisper.cpp's build files state of it and of ggml.
+
+    Raises:
+        BuildError: they do not.
+    """
     whisper = re.search(
         r'project\("whisper\.cpp" VERSION ([\d.]+)\)', (tree / "CMakeLists.txt").read_text("utf-8")
     )
@@ -275,18 +280,18 @@ def build(output: Path, build_dir: Path, jobs: int, *, profile: bool = False) ->
         f"Getting whisper.cpp from pywhispercpp {source.VERSION}'s source distribution", flush=True
     )
     tree = source.patched(source.fetch(build_dir), HERE / "patches", build_dir)
-    versions = _versions(tree)
-    print(f"Building whisper.cpp {versions['whisper']} for WASI (about a minute)", flush=True)
+    numbers = versions(tree)
+    print(f"Building whisper.cpp {numbers['whisper']} for WASI (about a minute)", flush=True)
     modules = {}
     for variant in (dataclasses.replace(variant, profile=profile) for variant in VARIANTS):
-        data = build_variant(variant, tree, build_dir, versions, jobs).read_bytes()
+        data = build_variant(variant, tree, build_dir, numbers, jobs).read_bytes()
         _write_atomic(output / f"{variant.name}.wasm", data)
         modules[variant.name] = {
             "sha256": hashlib.sha256(data).hexdigest(),
             "size_bytes": len(data),
             "features": variant.features.split("+"),
         }
-    record = {"pywhispercpp": source.VERSION, **versions, "modules": modules}
+    record = {"pywhispercpp": source.VERSION, **numbers, "modules": modules}
     _write_atomic(output / "build.json", (json.dumps(record, indent=2) + "\n").encode())
     print(f"Built {', '.join(f'{name}.wasm' for name in modules)} in {output}", flush=True)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -64,14 +65,14 @@ def process(job: Job, recording: Recording, opened: Callable[[], Transcriber], e
         else:
             transcript = _transcribe(job, recording, opened, journal, emit)
             journal.transcribed(transcript)
-            _log_timings(transcript, transcript.duration_s - start_s)
+            _log_timings(transcript, _asked_s(job.options.clips, start_s, transcript.duration_s))
         journal.written(_write(job, recording, transcript, emit))
         if journal.problem:
             emit(events.Noted(f"warning: {journal.problem}"))
     emit(
         events.Finished(
             duration_s=transcript.duration_s,
-            computed_s=max(0.0, transcript.duration_s - start_s),
+            computed_s=_asked_s(job.options.clips, start_s, transcript.duration_s),
             n_segments=len(transcript.segments),
             language=transcript.language,
             language_probability=transcript.language_probability,
@@ -113,6 +114,15 @@ def _transcribe(
         on_checkpoint=on_checkpoint,
         resume_from=before,
     )
+
+
+def _asked_s(clips: Sequence[Clip], start_s: float, duration_s: float) -> float:
+    """Seconds of the recording from ``start_s`` on that were to be transcribed."""
+    parts = (
+        min(duration_s, math.inf if clip.end_s is None else clip.end_s) - max(start_s, clip.start_s)
+        for clip in clips or (Clip(),)
+    )
+    return sum(max(0.0, part) for part in parts)
 
 
 def _log_timings(transcript: Transcript, computed_s: float) -> None:

@@ -12,13 +12,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from whisperctl.errors import OutputError
 from whisperctl.quoting import quoted
-
-if TYPE_CHECKING:
-    from whisperctl.transcript import Transcript
 
 ROOT = logging.getLogger("whisperctl")
 PRINTED = logging.getLogger("whisperctl.printed")
@@ -61,28 +58,6 @@ def messages(*, verbose: bool, log_file: Path | None) -> Iterator[None]:
 def heard(text: str) -> None:
     """Keep what was printed, if a log file is kept."""
     PRINTED.info("%s", text)
-
-
-def timings(transcript: Transcript) -> None:
-    """Say where the time of a run went: whisper.cpp's phases and what the host saw."""
-    if not ROOT.isEnabledFor(logging.DEBUG):
-        return
-    times = transcript.timings
-    for name, phase in times.phases.items():
-        ROOT.debug("time of %s: %.1f ms, runs: %d", name, phase.total_ms, phase.runs)
-    for name, value_ms in (
-        ("reading audio", times.audio_decode_ms),
-        ("module compile", times.module_compile_ms),
-        ("instantiate", times.instantiate_ms),
-        ("engine in all", times.wall_ms),
-    ):
-        if value_ms is not None:
-            ROOT.debug("time of %s: %.1f ms", name, value_ms)
-    if transcript.duration_s > 0:
-        factor = times.wall_ms / 1000 / transcript.duration_s
-        ROOT.debug("real-time factor: %.3f of %.1f s", factor, transcript.duration_s)
-    if times.peak_memory_bytes is not None:
-        ROOT.debug("peak memory: %.0f MiB", times.peak_memory_bytes / 2**20)
 
 
 def colored(wanted: bool, stream: TextIO | None) -> bool:
