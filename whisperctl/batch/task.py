@@ -24,6 +24,7 @@ from whisperctl.quoting import quoted
 from whisperctl.source import STDIN, open_source
 from whisperctl.transcript import Transcript
 from whisperctl.transcription.checkpoint import Checkpoint
+from whisperctl.transcription.options import Clip
 from whisperctl.transcription.quality import assess
 from whisperctl.transcription.transcriber import Progress, Transcriber
 
