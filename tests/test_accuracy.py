@@ -1,0 +1,38 @@
+"""How well the samples are understood: word error rates against what is said in them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import whisperctl
+from whisperctl.compare.score import difference
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+AT_MOST = 0.05
+"""tiny.en makes no mistake in these; a model or an engine that is broken makes many."""
+
+APART = 0.005
+"""How far two engines' rates may be apart: half a point."""
+
+_rates: dict[str, float] = {}
+"""By recording, of the engine that came first."""
+
+
+def words(text: str) -> str:
+    """Words alone: no case, no punctuation, compounds in their parts."""
+    return " ".join(re.sub(r"[^a-z' ]", " ", text.lower().replace("mr.", "mister")).split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["austen.flac", "jfk.wav"])
+def test_every_engine_understands_the_samples_equally_well(
+    name: str, engine: str, tiny_en: Path
+) -> None:
+    said = (SAMPLES / name).with_suffix(".txt").read_text("utf-8")
+    transcript = whisperctl.transcribe(SAMPLES / name, model=str(tiny_en), backend=engine)
+    rate = difference(words(said), words(transcript.text)).word_error_rate
+    assert rate <= AT_MOST
+    assert abs(_rates.setdefault(name, rate) - rate) <= APART
