@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
-from whisperctl import engines
+from whisperctl import engines, processors
 from whisperctl.backend import OnSegment
 from whisperctl.decoding import DecodeOptions, Task
-from whisperctl.errors import BackendError
 from whisperctl.models import store
-from whisperctl.models import vad as vad_models
 from whisperctl.speech import VadOptions
 from whisperctl.transcript import Transcript
+from whisperctl.transcription import opening
 from whisperctl.transcription.options import Clip, TranscriptionOptions
-from whisperctl.transcription.transcriber import OnNote, OnProgress, Transcriber
-
-_MOST_THREADS = 4
-"""More make whisper.cpp little faster on most machines; whisper-cli's default as well."""
+from whisperctl.transcription.transcriber import OnNote, OnProgress
 
 
 def transcribe(
@@ -108,21 +103,14 @@ def transcribe(
     )
     engine = engines.choose(backend, None)
     file = store.resolve(model)
-    detecting = vad_models.find() if options.vad is not None or speech_check else None
-    if options.vad is not None and detecting is None:
-        raise BackendError("finding speech needs a model: run: whisperctl models pull silero")
-    if threads is None:
-        threads = max(1, min(_MOST_THREADS, os.cpu_count() or 1))
-    with ExitStack() as stack:
-        session = stack.enter_context(
-            engines.open_session(
-                engine, file, threads=threads, word_timestamps=decoding.word_timestamps
-            )
-        )
-        detector = None
-        if detecting is not None:
-            detector = stack.enter_context(engines.open_detector(engine, detecting))
-        transcriber = Transcriber(session, model=file, detector=detector)
+    vad_model = opening.vad_model(options)
+    with opening.opened(
+        engine,
+        file,
+        options,
+        threads=processors.default_threads() if threads is None else threads,
+        vad_model=vad_model,
+    ) as transcriber:
         source = path if isinstance(path, str) else Path(path)
         return transcriber.transcribe(
             source, options, on_segment=on_segment, on_progress=on_progress, on_note=on_note

@@ -13,6 +13,7 @@ from pathlib import Path
 from string import Formatter
 from typing import TextIO
 
+from whisperctl import locks
 from whisperctl.errors import OutputError, UsageError
 from whisperctl.formats import extension
 from whisperctl.quoting import quoted
@@ -205,7 +206,7 @@ def _replace(real: Path, write: Callable[[TextIO], None]) -> None:
     try:
         with temporary.open("x", encoding="utf-8", newline="\n") as out:
             with suppress(OSError):  # some file systems have no locks
-                _lock(out.fileno())
+                locks.take(out.fileno())
             write(out)
             out.flush()
             if mode is not None:
@@ -226,21 +227,8 @@ def remove_leftovers(folder: Path) -> None:
     with suppress(OSError):
         for path in folder.glob(_TEMPORARY.format("*")):
             with suppress(OSError), path.open("rb") as file:
-                _lock(file.fileno())
+                locks.take(file.fileno())
                 path.unlink()
-
-
-def _lock(descriptor: int) -> None:
-    """Take a file's lock at once.
-
-    Raises:
-        OSError: another process has it.
-    """
-    try:
-        import fcntl
-    except ImportError:  # no POSIX system
-        return
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _is_special(path: Path) -> bool:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tests.transcription.conftest import Samples, hum, pink_noise, silence, white_noise
+from whisperctl import compression
 from whisperctl.transcript import Segment, Token
 from whisperctl.transcription.loops import (
     Loop,
     LoopGuard,
-    compression_ratio,
     normalized,
     once,
 )
@@ -92,7 +92,7 @@ def test_what_proved_real_is_shown_until_it_goes_on_for_twice_as_long() -> None:
 
 def test_a_text_that_repeats_itself_is_suspicious_by_its_compression() -> None:
     text = " I'm sorry, but I'm sorry," + 12 * " I'm going to be late,"
-    assert compression_ratio(text) > 2.4
+    assert compression.ratio(text) > 2.4
 
     _, loop, _ = watched(LoopGuard(2.4), [Segment(0.0, 30.0, text)])
     _, lenient, _ = watched(LoopGuard(20.0), [Segment(0.0, 30.0, text)])
@@ -109,7 +109,7 @@ def test_a_text_that_repeats_itself_is_suspicious_by_its_compression() -> None:
 def test_twice_the_same_sentence_in_a_segment_is_no_loop() -> None:
     sentence = " And so my fellow Americans ask not what your country can do for you"
     text = 2 * (sentence + " ask what you can do for your country.")
-    assert compression_ratio(text) > 2.3
+    assert compression.ratio(text) > 2.3
 
     assert watched(LoopGuard(1.5), [Segment(0.0, 22.0, text)])[1] is None
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from whisperctl import __version__
+from whisperctl import __version__, locks
 from whisperctl.batch import records
 from whisperctl.batch.job import Job
 from whisperctl.batch.sources import Recording
@@ -279,7 +279,7 @@ def _locked(path: Path) -> BinaryIO:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         file = os.fdopen(descriptor, "r+b", buffering=0)
         try:
-            _lock(descriptor)
+            locks.take(descriptor)
             if _same(path, descriptor):
                 return file
             file.close()  # it was replaced or removed while we waited for its lock
@@ -298,14 +298,6 @@ def _same(path: Path, descriptor: int) -> bool:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:
         return False
-
-
-def _lock(descriptor: int) -> None:
-    try:
-        import fcntl
-    except ImportError:  # no POSIX system
-        return
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _unwritable(path: Path, error: OSError) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,13 +18,13 @@ from whisperctl.batch import records
 from whisperctl.batch.events import KINDS, Event
 from whisperctl.batch.job import Job
 from whisperctl.batch.sources import Recording
+from whisperctl.child import death
 from whisperctl.errors import BackendError, ModelError, UsageError, WhisperctlError
 
 MODULE = "whisperctl.batch.worker"
 """The module that such a process runs."""
 
 _GRACE_S = 1.0
-_LAST_WORDS_BYTES = 4096
 _FATAL: dict[str, type[WhisperctlError]] = {
     kind.__name__: kind for kind in (UsageError, ModelError, BackendError)
 }
@@ -85,15 +84,7 @@ class Process:
 
     def death(self) -> str:
         """How it ended, as the rest of a sentence."""
-        code = self._process.wait()
-        if code < 0:
-            name = signal.Signals(-code).name
-            hint = ", perhaps for want of memory" if name == "SIGKILL" else ""
-            reason = f"was ended by {name}{hint}"
-        else:
-            reason = f"ended with exit code {code}"
-        said = self._last_words()
-        return f"its process {reason}" + (f": {said}" if said else "")
+        return death(self._process.wait(), self._errors)
 
     def _send(self, line: bytes) -> None:
         # A process that died early says why on its standard error.
@@ -108,12 +99,6 @@ class Process:
                     break  # it died in the middle of a word
                 said.put((self, _parsed(json.loads(line))))
         said.put((self, None))
-
-    def _last_words(self) -> str:
-        end = self._errors.seek(0, 2)
-        self._errors.seek(max(0, end - _LAST_WORDS_BYTES))
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return lines[-1].strip() if lines else ""
 
     def end(self, deadline: float) -> None:
         """Wait until ``deadline`` for it to end, then end it; it is gone when this returns."""

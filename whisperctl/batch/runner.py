@@ -6,7 +6,6 @@ certain, and for several at once; else this process does the work, which takes t
 
 from __future__ import annotations
 
-import os
 import queue
 import time
 from collections import deque
@@ -14,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TypeVar
 
+from whisperctl import processors
 from whisperctl.batch import events, task
 from whisperctl.batch.events import Event, OnEvent
 from whisperctl.batch.job import Job
@@ -190,6 +190,4 @@ class _Pool:
 
 def share_of_threads(threads: int, jobs: int) -> int:
     """Threads for each of several recordings at once, if one alone would have ``threads``."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    n_processors = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-    return max(1, min(threads, n_processors // jobs))
+    return max(1, min(threads, processors.available() // jobs))

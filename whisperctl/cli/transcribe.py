@@ -178,9 +178,10 @@ def transcribe(
     of --output-dir. A recording that fails does not stop the others.
     """
     from whisperctl import engines
-    from whisperctl.batch import opening, plan, sources
+    from whisperctl.batch import plan, sources
     from whisperctl.batch.job import Job
     from whisperctl.cli import logs
+    from whisperctl.transcription import opening
 
     if not files and not files_from:
         raise UsageError(

@@ -6,15 +6,16 @@ import os
 import platform
 from pathlib import Path
 
+from whisperctl import processors
+
 
 def describe() -> dict[str, object]:
     """CPU, number of processors, operating system and Python."""
-    affinity = getattr(os, "sched_getaffinity", None)
     return {
         "cpu": cpu_name(),
         "cpu_flags": cpu_flags(),
         "processors": os.cpu_count(),
-        "processors_allowed": len(affinity(0)) if affinity is not None else os.cpu_count(),
+        "processors_allowed": processors.available(),
         "system": platform.platform(),
         "python": platform.python_version(),
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from whisperctl.backend import OnSegment
+from whisperctl.child import death
 from whisperctl.compare import wire
 from whisperctl.compare.spec import Cell, Job
 from whisperctl.engines import Engine
@@ -21,7 +21,6 @@ CELL = "whisperctl.compare.cell"
 """The module of the process that runs one engine."""
 
 _GRACE_S = 0.7
-_LAST_WORDS_BYTES = 4096
 
 
 def command(module: str = CELL, python: str = sys.executable) -> tuple[str, ...]:
@@ -58,7 +57,7 @@ def run(
                 return Cell(engine, wire.transcript(event), event["open_ms"])
             else:
                 return Cell(engine, error=str(event["message"]))
-        return Cell(engine, error=_death(process.wait(), _last_words(errors)))
+        return Cell(engine, error=death(process.wait(), errors))
 
 
 @contextmanager
@@ -84,20 +83,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.kill()
         process.wait()
         process.stdout.close()
-
-
-def _last_words(errors: BinaryIO) -> str:
-    end = errors.seek(0, 2)
-    errors.seek(max(0, end - _LAST_WORDS_BYTES))
-    lines = errors.read().decode(errors="replace").strip().splitlines()
-    return lines[-1].strip() if lines else ""
-
-
-def _death(code: int, said: str) -> str:
-    if code < 0:
-        name = signal.Signals(-code).name
-        hint = ", perhaps for want of memory" if name == "SIGKILL" else ""
-        reason = f"was ended by {name}{hint}"
-    else:
-        reason = f"ended with exit code {code}"
-    return f"its process {reason}" + (f": {said}" if said else "")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import zlib
 from typing import TextIO
 
+from whisperctl import compression
 from whisperctl.formats import markup
 from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions
 from whisperctl.transcript import Segment, Token, Transcript
@@ -42,7 +42,7 @@ def _fields(number: int, segment: Segment) -> dict[str, object]:
         "tokens": [token.id for token in segment.tokens],
         "temperature": segment.temperature,
         "avg_logprob": _mean_logprob(segment.tokens),
-        "compression_ratio": _compression_ratio(text),
+        "compression_ratio": compression.ratio(text),
         "no_speech_prob": segment.no_speech_probability,
     }
     if segment.words:
@@ -62,11 +62,6 @@ def _fields(number: int, segment: Segment) -> dict[str, object]:
 
 def _seconds(time_s: float) -> float:
     return round(float(time_s), 3)
-
-
-def _compression_ratio(text: str) -> float:
-    data = text.encode()
-    return len(data) / len(zlib.compress(data))
 
 
 def _mean_logprob(tokens: tuple[Token, ...]) -> float | None:

@@ -10,11 +10,11 @@ there, it is no loop.
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
+from whisperctl import compression
 from whisperctl.transcript import Segment
 from whisperctl.words import text_of
 
@@ -96,7 +96,7 @@ class LoopGuard:
         """
         self._history.append(segment)
         self._texts.append(normalized(segment.text))
-        if compression_ratio(segment.text) > self._ratio_threshold and _repeated(segment.text):
+        if compression.ratio(segment.text) > self._ratio_threshold and _repeated(segment.text):
             ready, self._held = self._held, []
             return ready, Loop((segment,), (segment,), certain=_too_fast((segment,)), within=True)
         n_repeats, period = self._repeats()
@@ -148,12 +148,6 @@ class LoopGuard:
 
     def _key(self, period: int) -> frozenset[str]:
         return frozenset(self._texts[-period:])
-
-
-def compression_ratio(text: str) -> float:
-    """Length in bytes over length deflated: openai-whisper's ``compression_ratio``."""
-    data = text.encode("utf-8", errors="replace")
-    return len(data) / len(zlib.compress(data))
 
 
 def normalized(text: str) -> str:

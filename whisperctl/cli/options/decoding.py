@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from whisperctl import processors
 from whisperctl.cli import completion
 from whisperctl.cli.options import topics
 from whisperctl.cli.options.flags import Flags
@@ -254,7 +254,7 @@ class DecodingFlags(Flags):
         languages.resolve(
             decoding.language, info.multilingual, decoding.task, cantonese=info.n_languages > 99
         )
-        threads = min(4, _processors()) if self.threads is None else self.threads
+        threads = processors.default_threads() if self.threads is None else self.threads
         return Settings(model, threads, decoding, transcription)
 
 
@@ -286,9 +286,3 @@ def _default_model() -> str:
     if here:
         raise ModelError(f"which model? name one with --model; here are {', '.join(here)}")
     raise ModelError(f'no model is here yet: run "whisperctl models pull {_MODELS[0]}" first')
-
-
-def _processors() -> int:
-    # What this process may use, which in a container or under taskset is less than there is.
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1

@@ -6,6 +6,7 @@ import _pywhispercpp as pw
 from whisperctl.token_times import RawTimes, TokenTimes
 from whisperctl.transcript import Segment, Token
 from whisperctl.whisper_params import WhisperParams
+from whisperctl.words import text_of
 
 
 def full_params(wanted: WhisperParams, threads: int) -> pw.whisper_full_params:
@@ -80,7 +81,7 @@ def segment(
     found = Segment(
         start_s=pw.whisper_full_get_segment_t0(context, i) / 100,
         end_s=pw.whisper_full_get_segment_t1(context, i) / 100,
-        text=b"".join(token.data for token in tokens).decode("utf-8", errors="replace"),
+        text=text_of(tokens),
         tokens=tuple(tokens),
         no_speech_probability=no_speech_probability,
         temperature=temperature,

@@ -10,6 +10,7 @@ from whisperctl.errors import GuestError
 from whisperctl.models.alignment import Alignment
 from whisperctl.token_times import RawTimes, TokenTimes
 from whisperctl.transcript import Segment, Token
+from whisperctl.words import text_of
 
 VERSION = 2
 
@@ -67,7 +68,7 @@ def segment(event: Event, times: TokenTimes | None = None) -> Segment:
     found = Segment(
         start_s=event["t0"] / 100,
         end_s=event["t1"] / 100,
-        text=b"".join(token.data for token in tokens).decode("utf-8", errors="replace"),
+        text=text_of(tokens),
         tokens=tokens,
         no_speech_probability=float(event["no_speech"]),
         temperature=round(float(event["temperature"]), 6),

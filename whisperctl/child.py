@@ -1,0 +1,32 @@
+"""What a child process that died leaves to be said of it."""
+
+from __future__ import annotations
+
+import signal
+from typing import BinaryIO
+
+_LAST_WORDS_BYTES = 4096
+
+
+def death(code: int, errors: BinaryIO) -> str:
+    """How it ended, as the rest of a sentence.
+
+    Args:
+        code: its exit code, negative for a signal as ``subprocess`` has it.
+        errors: a file that its standard error went to.
+    """
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = ", perhaps for want of memory" if name == "SIGKILL" else ""
+        reason = f"was ended by {name}{hint}"
+    else:
+        reason = f"ended with exit code {code}"
+    said = _last_words(errors)
+    return f"its process {reason}" + (f": {said}" if said else "")
+
+
+def _last_words(errors: BinaryIO) -> str:
+    end = errors.seek(0, 2)
+    errors.seek(max(0, end - _LAST_WORDS_BYTES))
+    lines = errors.read().decode(errors="replace").strip().splitlines()
+    return lines[-1].strip() if lines else ""
