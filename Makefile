@@ -67,7 +67,7 @@ $(WASI)/build.json: $(GUEST_SOURCES) $(VENV)/.installed
 	$(BIN)/python wasm-build/build.py
 
 build: setup wasm ## build the wheels of all distributions into dist/
-	for dir in . backends/native backends/wasi; do \
+	for dir in . backends/faster-whisper backends/native backends/wasi; do \
 	    $(BIN)/python -m build --no-isolation --outdir dist $$dir || exit 1; done
 
 native: $(NATIVE)/.installed ## compile pywhispercpp for this machine, in an environment of its own
@@ -90,20 +90,20 @@ $(NATIVE)/.installed: requirements-native.lock wasm-build/source.py | $(VENV)/.i
 
 setup: $(VENV)/.installed ## create the environment
 
-$(VENV)/.installed: requirements.lock pyproject.toml backends/native/pyproject.toml backends/wasi/pyproject.toml
+$(VENV)/.installed: requirements.lock pyproject.toml backends/faster-whisper/pyproject.toml backends/native/pyproject.toml backends/wasi/pyproject.toml
 	@echo "Setting up the environment in $(VENV) (about a minute the first time)"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
-	    -e . -e backends/native -e backends/wasi
+	    -e . -e backends/faster-whisper -e backends/native -e backends/wasi
 	@touch $@
 
 lock: setup ## resolve requirements.lock anew
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock" \
 	    --python-version 3.11 --group dev --output-file requirements.lock \
-	    --no-emit-package whisperctl-asr --no-emit-package whisperctl-native --no-emit-package whisperctl-wasi \
-	    pyproject.toml backends/native/pyproject.toml backends/wasi/pyproject.toml
+	    --no-emit-package whisperctl-asr --no-emit-package whisperctl-native --no-emit-package whisperctl-wasi --no-emit-package whisperctl-faster-whisper \
+	    pyproject.toml backends/faster-whisper/pyproject.toml backends/native/pyproject.toml backends/wasi/pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock" \
 	    --python-version 3.11 --group native --output-file requirements-native.lock \
 	    --no-emit-package whisperctl-asr --no-emit-package whisperctl-native --no-emit-package pywhispercpp \

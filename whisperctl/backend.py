@@ -37,11 +37,16 @@ OnProgress = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class RuntimeInfo:
-    """One way a backend can run: ``problem`` says why it cannot here and what to install."""
+    """One way a backend can run: ``problem`` says why it cannot here and what to install.
+
+    ``files`` are what it runs besides its packages, such as WASI modules, for those who want to
+    know exactly what was measured.
+    """
 
     name: str
     version: str = ""
     problem: str | None = None
+    files: tuple[Path, ...] = ()
 
     @property
     def available(self) -> bool:

@@ -23,7 +23,10 @@ from whisperctl.backend import (
 from whisperctl.errors import BackendError, UsageError
 
 FIRST_PARTY = {"native": "whisperctl-native", "wasi": "whisperctl-wasi"}
-"""Distribution of each backend of our own, the preferred first."""
+"""Distribution of each backend that is expected to be here, the preferred first."""
+
+OPTIONAL = {"faster-whisper": "whisperctl-faster-whisper"}
+"""Those of our own that nobody misses until they ask for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +94,9 @@ def parse(text: str) -> Engine:
     name, slash, runtime = text.partition("/")
     installed = backends.installed()
     if name not in installed:
-        if name in FIRST_PARTY:
+        if name in FIRST_PARTY or name in OPTIONAL:
             raise BackendError(_not_installed(name))
-        raise _unknown("backend", name, [*FIRST_PARTY, *installed])
+        raise _unknown("backend", name, [*FIRST_PARTY, *OPTIONAL, *installed])
     if slash and not runtime:
         raise UsageError(f'"{text}" names no runtime after the slash; leave the slash out')
     return Engine(name, runtime or None)
@@ -263,7 +266,8 @@ def _check_runtime(engine: Engine, runtimes: Iterable[RuntimeInfo]) -> None:
 
 
 def _not_installed(name: str) -> str:
-    return f'backend "{name}" is not installed; try: pip install {FIRST_PARTY[name]}'
+    package = (FIRST_PARTY | OPTIONAL)[name]
+    return f'backend "{name}" is not installed; try: pip install {package}'
 
 
 def _unknown(what: str, name: str, known: Iterable[str], whose: str = "") -> UsageError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,7 +83,7 @@ class WasiBackend:
         except BackendError as error:
             broken = tuple(RuntimeInfo(name, problem=str(error)) for name in _RUNTIMES)
             return BackendInfo(self.name, version("whisperctl-wasi"), "whisper.cpp", broken)
-        runtimes = tuple(_runtime_info(name) for name in _RUNTIMES)
+        runtimes = tuple(replace(_runtime_info(name), files=(module.path,)) for name in _RUNTIMES)
         return BackendInfo(
             self.name,
             version("whisperctl-wasi"),

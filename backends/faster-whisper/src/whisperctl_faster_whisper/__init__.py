@@ -1,0 +1,1 @@
+"""The faster-whisper backend: Whisper on CTranslate2."""

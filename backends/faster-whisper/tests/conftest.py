@@ -1,0 +1,1 @@
+"""What the tests of the faster-whisper backend share."""

@@ -1,0 +1,86 @@
+"""What is compared: recordings, and what varies: engines, models, quantizations and threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from whisperctl.engines import Engine
+
+if TYPE_CHECKING:
+    from whisperctl.audio import Audio
+    from whisperctl.compare.references import Reference
+    from whisperctl.decoding import DecodeOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A model file: ``name`` as people call it (``tiny.en``) and how it is quantized (``q8_0``)."""
+
+    name: str
+    quant: str
+    path: Path
+
+    @property
+    def label(self) -> str:
+        """On one line."""
+        return f"{self.name} {self.quant}"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to transcribe a recording, compared with the others."""
+
+    engine: Engine
+    weights: Weights
+    threads: int
+
+    @property
+    def label(self) -> str:
+        """On one line."""
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        return f"{self.engine.label}, {self.weights.label}, {threads}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """What is transcribed.
+
+    ``label`` tells it from the others of one plan: its file's name, or its path where two names
+    are alike. ``path`` is ``None`` for standard input.
+    """
+
+    label: str
+    path: Path | None
+    audio: Audio
+    reference: Reference | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One recording by one variant: what is measured ``Plan.repeats`` times."""
+
+    recording: Recording
+    variant: Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that is to be measured.
+
+    ``warm_up`` makes every process transcribe the recording's first window before what counts.
+    """
+
+    recordings: tuple[Recording, ...]
+    variants: tuple[Variant, ...]
+    options: DecodeOptions
+    repeats: int = 1
+    warm_up: bool = True
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """The cross product: recording by recording, and in each the variants in order."""
+        return tuple(
+            Cell(recording, variant) for recording in self.recordings for variant in self.variants
+        )
