@@ -27,7 +27,7 @@ class Errors:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Stretches of words that belong together, ``[start, end)`` of the reference's and the text's."""
+    """Words that belong together: ``[start, end)`` of the reference's and of the text's."""
 
     kind: SpanKind
     reference_start: int
