@@ -13,8 +13,10 @@ from whisperctl.cli.options import DecodingFlags, topics, with_flags
 from whisperctl.errors import UsageError
 
 if TYPE_CHECKING:
+    from whisperctl.backend import OnSegment
     from whisperctl.compare.result import Comparison
-    from whisperctl.compare.spec import Cell
+    from whisperctl.compare.spec import Cell, Job
+    from whisperctl.engines import Engine
     from whisperctl.transcript import Segment
 
 _WIDE = 10_000
@@ -69,7 +71,7 @@ def compare(
             "see: whisperctl compare --help"
         )
     from whisperctl import audio
-    from whisperctl.compare import runner, spec
+    from whisperctl.compare import spec
     from whisperctl.compare.result import conclude
 
     settings = flags.resolve()
@@ -85,7 +87,7 @@ def compare(
     for engine in engines:
         if not as_json:
             console.result(f"{engine.label}:")
-        cell = runner.run(engine, job, None if as_json else _print_segment)
+        cell = _run(engine, job, None if as_json else _print_segment)
         _report(cell, as_json=as_json)
         cells.append(cell)
     comparison = conclude(job, cells, left_out)
@@ -95,6 +97,17 @@ def compare(
         _print_report(comparison)
     if comparison.failed:
         raise typer.Exit(1)
+
+
+def _run(engine: Engine, job: Job, on_segment: OnSegment | None) -> Cell:
+    from whisperctl.compare import plan, runner, spec, wire
+
+    variant = plan.Variant(engine, plan.Weights("", "", job.model), job.threads)
+    cell = plan.Cell(plan.Recording(job.audio.source, None, job.audio), variant)
+    outcome = runner.run(cell, job.options, warm_up=False, on_segment=on_segment)
+    if isinstance(outcome, wire.Failure):
+        return spec.Cell(engine, error=outcome.message)
+    return spec.Cell(engine, outcome.transcript, outcome.values["open_ms"])
 
 
 def _print_segment(segment: Segment) -> None:

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from whisperctl import __version__, engines
-from whisperctl.compare import machine, wire
+from whisperctl.batch import records
+from whisperctl.compare import machine
 from whisperctl.compare.result import Comparison
 from whisperctl.compare.score import Difference
 from whisperctl.compare.spec import Cell
@@ -76,8 +77,11 @@ def _engine(
         "language": transcript.language,
         "language_probability": transcript.language_probability,
         "text": transcript.text,
-        "segments": [wire.segment_fields(segment) for segment in transcript.segments],
-        "timings": wire.timings_fields(transcript.timings),
+        "segments": [
+            {"start_s": segment.start_s, "end_s": segment.end_s, "text": segment.text}
+            for segment in transcript.segments
+        ],
+        "timings": records.plain(transcript.timings),
         "open_ms": cell.open_ms,
         "real_time_factor": comparison.real_time_factor(cell),
         "ratios": {name: comparison.ratio(cell, name) for name in _RATIOS},
