@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,10 +15,7 @@ from whisperctl.cli.options.comparison import MatrixFlags, MeasuringFlags
 from whisperctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from whisperctl.compare.comparison import Comparison
-    from whisperctl.compare.conclude import Setting
-    from whisperctl.compare.fail_if import Condition
-    from whisperctl.compare.plan import Plan, Recording
+    pass
 
 
 class CompareCommand(ConfiguredCommand):
@@ -108,7 +104,9 @@ def compare(
 
     started = time.perf_counter()
     wanted = comparing.Wanted.of(
-        "json" if as_json else output_format, output or [], [*(files or []), *([measuring.earlier] if measuring.earlier else [])]
+        "json" if as_json else output_format,
+        output or [],
+        [*(files or []), *([measuring.earlier] if measuring.earlier else [])],
     )
     checks = [conditions.parse(text) for text in fail_if or []]
     repeats = measuring.repeats()

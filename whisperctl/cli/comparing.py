@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from whisperctl import audio, output
+from rich.console import Console
+
+from whisperctl import audio, output, state
 from whisperctl.cli import console
 from whisperctl.compare import archive, conclude, document, drift, fail_if, matrix, repeating
 from whisperctl.compare.comparison import Comparison
 from whisperctl.compare.conclude import Setting
 from whisperctl.compare.fail_if import Condition
 from whisperctl.compare.plan import Plan, Recording, Variant
+from whisperctl.compare.reports import table
 from whisperctl.errors import UsageError
+from whisperctl.formats import console as formatted
 from whisperctl.quoting import quoted
 from whisperctl.source import STDIN
+from whisperctl.transcript import Segment
 
 if TYPE_CHECKING:
     from whisperctl.decoding import DecodeOptions
@@ -39,6 +45,7 @@ _ENDINGS = {ending: name for name, ending in FORMATS.items() if ending} | {
 }
 _WIDTH = 80
 _WIDE = 160
+_MOST_SEGMENTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ class Wanted:
         """
         if chosen is not None and chosen not in FORMATS:
             raise UsageError(f'format "{chosen}" is unknown: choose from {", ".join(FORMATS)}')
-        files = []
+        files: list[tuple[Path, str]] = []
         for path in paths:
             name = _ENDINGS.get(path.suffix.lower(), chosen)
             if name is None:
@@ -166,12 +173,13 @@ def run(
         ModelError: a model cannot be read any more.
         AudioError: a recording cannot be read any more.
     """
-    from whisperctl.batch import journal as journals
     from whisperctl.cli.measuring import Display
     from whisperctl.compare.journal import Journal
     from whisperctl.compare.measure import measure
 
     with Journal.open(plan, resume=resume) as journal, Display(plan) as display:
+        if journal.problem:
+            console.note(f"warning: {journal.problem}")
         try:
             measurements = measure(plan, on_step=display.step, journal=journal)
         except KeyboardInterrupt:
@@ -184,14 +192,10 @@ def run(
             journal.done()
     if earlier is not None:
         comparison = drift.with_drift(earlier, comparison)
-    kept = archive.save(comparison, journals.directory())
+    kept = archive.save(comparison, state.directory())
     if kept is not None and sys.stderr is not None and sys.stderr.isatty():
         console.note(f"to repeat this: whisperctl compare --from {quoted(kept)}")
     return comparison
-
-
-def _tables(comparison: Comparison, *, plain: bool, width: int, phases: bool = False) -> str:
-    return ""
 
 
 def present(comparison: Comparison, plan: Plan, wanted: Wanted) -> None:
@@ -202,16 +206,14 @@ def present(comparison: Comparison, plan: Plan, wanted: Wanted) -> None:
     """
     for path, name in wanted.files:
         text = _text(comparison, plan, name)
-        output.write_atomic(path, lambda file, text=text: _write(file, text))
+        output.write_atomic(path, partial(_write, text))
         console.note(f"{quoted(path)} is written")
     if wanted.printed == "table":
-        _print_tables(comparison)
+        plain = not sys.stdout.isatty()
+        terminal = Console(width=_WIDTH if plain else None, color_system=None if plain else "auto")
+        console.result(_table(comparison, terminal, plain=plain))
     elif wanted.printed:
         console.result(_text(comparison, plan, wanted.printed).rstrip("\n"))
-
-
-def _write(file: TextIO, text: str) -> None:
-    file.write(text)
 
 
 def _text(comparison: Comparison, plan: Plan, name: str) -> str:
@@ -225,7 +227,39 @@ def _text(comparison: Comparison, plan: Plan, name: str) -> str:
         return markdown.text(comparison)
     if name == "html":
         return html.page(comparison, [one.audio.samples for one in plan.recordings])
-    return _tables(comparison, plain=True, width=_WIDE)
+    wide = Console(width=_WIDE, color_system=None, force_terminal=False)
+    return _table(comparison, wide, plain=True) + "\n"
+
+
+def _write(text: str, file: TextIO) -> None:
+    file.write(text)
+
+
+def _table(comparison: Comparison, terminal: Console, *, plain: bool) -> str:
+    """The texts that were heard, then the tables."""
+    lines = list(_heard(comparison))
+    with terminal.capture() as capture:
+        for part in table.tables(comparison, width=terminal.width, plain=plain):
+            terminal.print(part, highlight=False)
+    return "\n".join([*lines, *(line.rstrip() for line in capture.get().splitlines())])
+
+
+def _heard(comparison: Comparison) -> Iterator[str]:
+    """What the first cell of each recording heard, as ``transcribe`` prints it."""
+    for index, recording in enumerate(comparison.recordings):
+        cells = [cell for cell in comparison.cells if cell.recording == index and not cell.error]
+        if not cells:
+            continue
+        cell = next((one for one in cells if one.baseline == one.variant), cells[0])
+        label = comparison.variants[cell.variant].label
+        yield f"{recording.label}, by {label}:"
+        for segment in cell.segments[:_MOST_SEGMENTS]:
+            yield formatted.line(Segment(segment.start_s, segment.end_s, segment.text))
+        if not cell.segments:
+            yield "(no speech)"
+        if len(cell.segments) > _MOST_SEGMENTS:
+            yield f"... and {len(cell.segments) - _MOST_SEGMENTS} segments more"
+        yield ""
 
 
 def judge(comparison: Comparison, conditions: Sequence[Condition]) -> bool:

@@ -207,8 +207,8 @@ def _checked(kind: object, value: object) -> Value:
     if get_origin(kind) is list:
         given = value if isinstance(value, list) else [value]
         # Numbers too, as `threads` is one for the commands that take only one.
-        texts = [str(item) if type(item) is int else item for item in given]
-        if all(isinstance(text, str) for text in texts):
+        texts = [str(item) for item in given if isinstance(item, str) or type(item) is int]
+        if len(texts) == len(given):
             return texts
         raise ValueError('a text in quotes, or a list of them such as ["a", "b"]')
     if isinstance(value, str):

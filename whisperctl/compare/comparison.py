@@ -204,8 +204,8 @@ class CellInfo:
 class CellDrift:
     """What became of a cell since an earlier run; the index is of ``Comparison.cells``.
 
-    ``text`` is ``"same"``, ``"different"``, or ``"none"`` where either run failed. ``difference`` is
-    of the text now from the text then. ``ratios`` are now over then, by the names of
+    ``text`` is ``"same"``, ``"different"``, or ``"none"`` where either run failed. ``difference``
+    is of the text now from the text then. ``ratios`` are now over then, by the names of
     ``values.VALUES``.
     """
 
@@ -238,8 +238,8 @@ class Comparison:
 
     ``date`` is when it began, ISO 8601 with its zone. ``command`` is what was typed. ``packages``
     are the versions of whisperctl and what it stands on. ``parameters`` are all decoding options,
-    resolved. ``baseline`` is what was asked for. ``elapsed_s`` is how long all of it took. ``drift``
-    is from the run that this one repeats, if it does.
+    resolved. ``baseline`` is what was asked for. ``elapsed_s`` is how long all of it took.
+    ``drift`` is from the run that this one repeats, if it does.
     """
 
     schema: int

@@ -33,8 +33,7 @@ def plan(earlier: Comparison, *, repeats: int | None = None) -> Plan:
     return Plan(
         recordings=tuple(map(_recording, earlier.recordings)),
         variants=tuple(
-            Variant(chosen[one.engine], weights[one.model], one.threads)
-            for one in earlier.variants
+            Variant(chosen[one.engine], weights[one.model], one.threads) for one in earlier.variants
         ),
         options=_options(dict(earlier.parameters)),
         repeats=earlier.repeats if repeats is None else repeats,

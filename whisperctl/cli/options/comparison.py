@@ -88,7 +88,7 @@ class MatrixFlags(Flags):
         typer.Option(
             "--baseline",
             metavar="NAME",
-            help='What ratios and texts are against: an engine, model, quantization or number of '
+            help="What ratios and texts are against: an engine, model, quantization or number of "
             'threads, or several with commas, such as "native,f16"; in all else each is compared '
             "with its like.",
             show_default="native, else the first engine",
