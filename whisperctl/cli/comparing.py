@@ -1,4 +1,4 @@
-"""What ``compare`` does: reads what is to be compared, shows how far it is, writes what comes out."""
+"""What ``compare`` does: it reads what is to be compared, measures, and writes what comes out."""
 
 from __future__ import annotations
 

@@ -37,9 +37,9 @@ class Condition:
     The metrics: ``wer``, ``cer``, ``normalized_wer`` and ``normalized_cer``, against the reference
     of the recording or, without one, the baseline's text; ``ratio``, of wall time to that of the
     baseline, and ``ratio.NAME`` for another value; ``token_agreement``; ``time_delta``, the 95th
-    percentile of word starts in seconds; every name of ``values.VALUES``, ``rtf`` and ``memory`` for short; and
-    against an earlier run ``drift``, ``drift.NAME`` and ``drift.wer``. A name of a time may stand
-    without its ``_ms``.
+    percentile of word starts in seconds; every name of ``values.VALUES``, ``rtf`` and ``memory``
+    for short; and against an earlier run ``drift``, ``drift.NAME`` and ``drift.wer``. A name of a
+    time may stand without its ``_ms``.
     """
 
     text: str
