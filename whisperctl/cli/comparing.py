@@ -217,15 +217,19 @@ def present(comparison: Comparison, plan: Plan, wanted: Wanted) -> None:
 
 
 def _text(comparison: Comparison, plan: Plan, name: str) -> str:
-    from whisperctl.compare.reports import csv_report, html, markdown
-
     if name == "json":
         return document.text(comparison)
     if name == "csv":
+        from whisperctl.compare.reports import csv_report
+
         return csv_report.text(comparison)
     if name == "markdown":
+        from whisperctl.compare.reports import markdown
+
         return markdown.text(comparison)
     if name == "html":
+        from whisperctl.compare.reports import html
+
         return html.page(comparison, [one.audio.samples for one in plan.recordings])
     wide = Console(width=_WIDE, color_system=None, force_terminal=False)
     return _table(comparison, wide, plain=True) + "\n"

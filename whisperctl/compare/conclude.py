@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from whisperctl import __version__
-from whisperctl.compare import machine, manifest, statistics, texts, timed_words
+from whisperctl.compare import agreement, machine, manifest, statistics, texts, timed_words
 from whisperctl.compare.comparison import (
     SCHEMA,
     CellInfo,
@@ -165,10 +165,10 @@ def _cell(
         token_ids=tuple(token.id for one in transcript.segments for token in one.tokens),
         agreement=None
         if itself or other is None or other.transcript is None
-        else texts.agreement(other.transcript, transcript),
+        else agreement.agreement(other.transcript, transcript),
         difference=None
         if reference is None
-        else texts.difference(reference.text, text, language=transcript.language),
+        else texts.difference(reference.text, text, language=texts.text_language(transcript)),
     )
 
 

@@ -35,11 +35,11 @@ def _place(comparison: Comparison, cell: CellInfo) -> tuple[object, ...]:
 def _cell(index: int, then: CellInfo, now: CellInfo) -> CellDrift:
     if then.error or now.error:
         return CellDrift(index, "none", None, {})
-    ratios = {
-        name: ratio
-        for name in NAMES
-        if (ratio := statistics.ratio(_numbers(now, name), _numbers(then, name))) is not None
-    }
+    ratios = {}
+    for name in NAMES:
+        new, old = _numbers(now, name), _numbers(then, name)
+        if new and old and (ratio := statistics.ratio(new, old)) is not None:
+            ratios[name] = ratio
     if then.text == now.text:
         return CellDrift(index, "same", None, ratios)
     difference = texts.difference(then.text, now.text, language=now.language)
