@@ -26,6 +26,7 @@ class Step:
     ``n_done`` of ``n_total`` runs are behind us; of a cell that failed all are. ``took_s`` is how
     long this run took, its process and all, 0 while it runs. ``elapsed_s`` is since ``measure``
     was called, ``eta_s`` what is left by estimate, ``None`` while nothing is known.
+    ``measurement`` is all that is known of the cell by now.
     """
 
     cell: Cell
@@ -33,6 +34,7 @@ class Step:
     n_done: int
     n_total: int
     state: State
+    measurement: Measurement
     elapsed_s: float
     eta_s: float | None = None
     took_s: float = 0.0
@@ -178,6 +180,7 @@ class _Measuring:
                 n_done=n_total - sum(left.values()),
                 n_total=n_total,
                 state=state,
+                measurement=self._sofar[cell].measurement(),
                 elapsed_s=time.monotonic() - self._began,
                 eta_s=self._estimate.left_s(left),
                 took_s=took_s,
