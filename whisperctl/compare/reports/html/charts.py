@@ -97,8 +97,8 @@ def charts(comparison: Comparison, cells: Sequence[CellInfo]) -> Iterator[Chart]
             "wall_ms",
             TRANSCRIBING,
             "Where the time goes",
-            "Transcribing the recording, warm, in ms. What is grey is outside whisper.cpp's phases, "
-            f"or of an engine that does not tell them.{spread}",
+            "Transcribing the recording, warm, in ms. Grey is what whisper.cpp's phases leave out, "
+            f"or an engine that does not tell them.{spread}",
         ),
         _stacked(
             comparison,

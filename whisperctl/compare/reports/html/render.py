@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ _TOO_LONG = (
     "The recordings are too long to be in this page "
     f"(more than {sound.LONGEST_S / 60:.0f} minutes); words cannot be played."
 )
+_TOGETHER = re.compile(r"\([^)]*\)|(?:p95 )?[0-9.]+ s\b")
 _NO_SOUND = "The recording is not in this page; words cannot be played."
 
 
@@ -80,6 +82,7 @@ def page(comparison: Comparison, samples: Sequence[npt.NDArray[np.float32] | Non
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["unbroken"] = _unbroken
     environment.filters["label"] = lambda cell: figures.label(comparison, cell)
     html = environment.get_template("page.html").render(
         comparison=comparison,
@@ -92,6 +95,11 @@ def page(comparison: Comparison, samples: Sequence[npt.NDArray[np.float32] | Non
     )
     # Names of files need not be valid text.
     return html.encode("utf-8", errors="replace").decode("utf-8")
+
+
+def _unbroken(text: str) -> str:
+    """A figure that breaks between its parts only, not within brackets or before a unit."""
+    return _TOGETHER.sub(lambda match: match[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
 
 
 def _embedded(comparison: Comparison) -> str:
