@@ -142,7 +142,7 @@ def _cell(
     ratio = Ratio(factor, factor * 0.97, factor * 1.04)
     if repeats == 1:
         ratio = Ratio(factor, None, None)
-    own = {name: replace(ratio, value=factor + n / 100) for n, name in enumerate(stats)}
+    own = {name: replace(ratio, value=factor + n / 1000) for n, name in enumerate(stats)}
     compared = baseline is not None
     return CellInfo(
         recording=recording,
