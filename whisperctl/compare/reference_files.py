@@ -39,7 +39,7 @@ def read(path: Path) -> Reference:
     suffix = path.suffix.lower().removeprefix(".")
     if suffix in reading.READABLE:
         segments = reading.parse(data, suffix, quoted(path)).segments
-        text = " ".join(markup.plain(segment.text) for segment in segments)
+        text = " ".join(markup.plain(segment.text).strip() for segment in segments)
     return of_text(text, path, data, quoted(path))
 
 

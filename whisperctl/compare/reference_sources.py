@@ -147,6 +147,8 @@ class Manifest:
             name = Path(entry.audio).name
             for key in {name, Path(name).stem}:
                 by_name.setdefault(key, []).append(entry)
+        if not by_name:
+            raise UsageError(f"{quoted(path)} is no list of references: it names no recording")
         # A name that several have tells nothing.
         self._by_name = {name: found[0] for name, found in by_name.items() if len(found) == 1}
 
