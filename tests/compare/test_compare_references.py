@@ -74,7 +74,7 @@ def found(
     result = references.find(
         [given] if isinstance(given, Path) else given, list(zip(told, paths, strict=True))
     )
-    return [reference and reference.text for reference in result]
+    return [None if reference is None else reference.text for reference in result]
 
 
 def refused(given: Path | Sequence[Path], here: Path, *names: str) -> str:
