@@ -74,6 +74,18 @@ def test_a_word_is_shown_whole_though_they_part_within_it() -> None:
     assert (found.n_tokens, found.baseline, found.text) == (2, "Americans ask", "America asks")
 
 
+def test_a_word_that_only_one_goes_on_with_is_shown_of_both() -> None:
+    one = transcript([token(" my"), token(" country"), token(".")])
+    two = transcript([token(" my"), token(" country")])
+    three = transcript([token(" my"), token(" country"), token(" is")])
+    assert tokens.divergence(one, two) == Divergence(
+        2, round(10 * 11 / 12, 3), "country.", "country"
+    )
+    found = tokens.divergence(three, one)
+    assert found is not None
+    assert (found.baseline, found.text) == ("country is", "country.")
+
+
 def test_a_character_is_shown_whole_though_they_part_within_it() -> None:
     one = transcript([token(" x"), token(b" \xe6"), token(b"\x88\x91"), token("爱")])
     two = transcript([token(" x"), token(b" \xe6"), token(b"\x88\x90"), token("爱")])
