@@ -254,6 +254,23 @@ def test_what_is_no_reference_is_refused_by_name(here: Path) -> None:
         assert said in message
 
 
+def test_names_that_cannot_be_are_refused(here: Path) -> None:
+    assert "cannot be read" in refused(here / ("x" * 300), here)
+    assert "cannot be read" in refused(here / "x\0.csv", here)
+    with pytest.raises(UsageError, match="an empty name"):
+        references.find([""], [("a", here)])
+
+
+def test_a_name_that_is_too_long_with_another_ending_has_no_reference(here: Path) -> None:
+    put(here / "refs", talk__txt="ASK")
+    assert found(here / "refs", here, "talk.mp3", "x" * 253 + ".a") == ["ASK", None]
+
+
+def test_halves_of_characters_do_not_get_into_results(here: Path) -> None:
+    put(here, m__jsonl='{"audio": "talk.mp3", "text": "ASK \\ud83d"}')
+    assert found(here / "m.jsonl", here) == ["ASK \ufffd\ufffd\ufffd"]
+
+
 def test_subtitles_that_are_damaged_are_refused(here: Path) -> None:
     put(here, said__vtt="Ask not")
     with pytest.raises(SubtitleError, match=r"said\.vtt"):

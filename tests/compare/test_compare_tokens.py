@@ -111,6 +111,13 @@ def test_a_token_that_lies_in_two_segments_counts_once() -> None:
     assert tokens.agreement(one, two) == TokenAgreement(1.0, 3, 3)
 
 
+def test_a_token_that_lost_half_a_character_at_the_end_is_still_that_token() -> None:
+    whole = token(b" x\xe6")
+    one = transcript([whole, token(b"\x88\x91"), token(" y")])
+    two = transcript([whole, token(b"\x88\x91"), Token(whole.id, b" x", 0.9)])
+    assert tokens.agreement(one, two) == TokenAgreement(2 / 3, 2, 3)
+
+
 def test_a_token_that_is_said_twice_counts_twice() -> None:
     assert len(tokens.token_ids(said("no", "no no"))) == 3
 
