@@ -228,9 +228,9 @@ def _text(comparison: Comparison, plan: Plan, name: str) -> str:
 
         return markdown.text(comparison)
     if name == "html":
-        from whisperctl.compare.reports import html
+        from whisperctl.compare.reports.html import page
 
-        return html.page(comparison, [one.audio.samples for one in plan.recordings])
+        return page(comparison, [one.audio.samples for one in plan.recordings])
     wide = Console(width=_WIDE, color_system=None, force_terminal=False)
     return _table(comparison, wide, plain=True) + "\n"
 
