@@ -18,8 +18,8 @@ from whisperctl.audio import Audio
 from whisperctl.compare import machine
 from whisperctl.compare.measurement import Measurement, Run
 from whisperctl.compare.plan import Cell, Plan
-from whisperctl.compare.score import difference
 from whisperctl.compare.statistics import ratio, stat
+from whisperctl.compare.texts import difference
 
 Document = dict[str, Any]
 
@@ -37,8 +37,7 @@ def heading() -> Document:
     return {
         "schema": 1,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "load_average_at_start": machine.load_average(),
-        "machine": machine.describe(),
+        "machine": asdict(machine.describe()),
         "whisperctl": __version__,
         "commit": _commit(),
         "wasm_modules": _modules(),
@@ -132,11 +131,11 @@ def _compare(cell: Document, reference: Document | None) -> None:
         return
     cell["ratio"] = {name: _ratio(cell["samples"], reference["samples"], name) for name in RATIOS}
     cell["same_runs"] = cell["runs"] == reference["runs"]
-    found = difference(reference["text"], cell["text"])
+    found = difference(reference["text"], cell["text"], language=OPTIONS.language)
     cell["difference"] = {
         "identical": found.identical,
-        "word_error_rate": found.word_error_rate,
-        "character_error_rate": found.character_error_rate,
+        "word_error_rate": found.wer.rate,
+        "character_error_rate": found.cer.rate,
     }
 
 

@@ -74,7 +74,7 @@ def test_the_document_has_the_samples_their_medians_and_where_they_are_from(
     document, _, _ = measured
     assert document["complete"] is True
     assert document["machine"]["cpu"] and document["machine"]["cpu_flags"]
-    assert len(document["load_average_at_start"]) == 3
+    assert len(document["machine"]["load_average"]) == 3
     assert document["models"]["ggml-tiny.en.bin"]["published_as"] == "tiny.en"
     sha256 = hashlib.sha256(audio.load(jfk).samples.data).hexdigest()
     assert document["recordings"]["jfk"]["samples_sha256"] == sha256
