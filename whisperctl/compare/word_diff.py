@@ -33,8 +33,8 @@ class _Atom:
 
 
 @dataclass(slots=True)
-class _Change:
-    """Neighbouring spans that are not equal, as one."""
+class Change:
+    """Neighbouring spans that are not equal, as one: ``[start, end)`` of the words of each text."""
 
     reference_start: int
     reference_end: int
@@ -63,8 +63,8 @@ def lines(
         colors: whether what is left out is red and what is added green, besides the marks.
         max_changes: after these it only says how many more there are.
     """
-    changes = _changes(spans)
-    if not changes:
+    found = changes(spans)
+    if not found:
         return
     width = max(width, 20)
     legend = [
@@ -72,33 +72,34 @@ def lines(
         *_marked([labels[1]], "{+", "+}", _INSERTED, spaced_before=True),
     ]
     yield from _wrapped(legend, width, colors=colors, indent="")
-    for group in _grouped(changes[:max_changes]):
+    for group in _grouped(found[:max_changes]):
         yield from _wrapped(
             _hunk(reference_words, text_words, group), width, colors=colors, indent=_INDENT
         )
-    if len(changes) > max_changes:
-        yield Text(f"{_INDENT}and {len(changes) - max_changes} more")
+    if len(found) > max_changes:
+        yield Text(f"{_INDENT}and {len(found) - max_changes} more")
 
 
-def _changes(spans: Sequence[Span]) -> list[_Change]:
-    changes: list[_Change] = []
+def changes(spans: Sequence[Span]) -> list[Change]:
+    """The places where texts differ, in order."""
+    found: list[Change] = []
     for span in spans:
         if span.kind == "equal":
             continue
         ends = span.reference_end, span.text_end
-        if changes and (changes[-1].reference_end, changes[-1].text_end) == (
+        if found and (found[-1].reference_end, found[-1].text_end) == (
             span.reference_start,
             span.text_start,
         ):
-            changes[-1].reference_end, changes[-1].text_end = ends
+            found[-1].reference_end, found[-1].text_end = ends
         else:
-            changes.append(_Change(span.reference_start, ends[0], span.text_start, ends[1]))
-    return changes
+            found.append(Change(span.reference_start, ends[0], span.text_start, ends[1]))
+    return found
 
 
-def _grouped(changes: Sequence[_Change]) -> Iterator[list[_Change]]:
+def _grouped(changes: Sequence[Change]) -> Iterator[list[Change]]:
     """Changes that stand so close that the words around them meet."""
-    group: list[_Change] = []
+    group: list[Change] = []
     for change in changes:
         if group and change.reference_start - group[-1].reference_end > 2 * _CONTEXT_WORDS:
             yield group
@@ -109,7 +110,7 @@ def _grouped(changes: Sequence[_Change]) -> Iterator[list[_Change]]:
 
 
 def _hunk(
-    reference: Sequence[str], text: Sequence[str], changes: Sequence[_Change]
+    reference: Sequence[str], text: Sequence[str], changes: Sequence[Change]
 ) -> Iterator[_Atom]:
     """A group of changes with the words around and between them."""
     begin = max(0, changes[0].reference_start - _CONTEXT_WORDS)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from whisperctl.compare import values
-from whisperctl.compare.comparison import CellInfo, Comparison, Stat
+from whisperctl.compare.comparison import CellInfo, Comparison, Ratio, Stat
 from whisperctl.compare.differences import Difference, Errors, TimeDeltas
 from whisperctl.compare.values import Value, shown
 from whisperctl.transcript import PHASES
@@ -17,6 +17,9 @@ NOTHING = "-"
 FAILED = "failed"
 
 IDENTICAL = "identical"
+
+NO_CHANGE = "machine, versions, models, recordings and parameters are the same"
+"""What is said when an earlier run stood on the same."""
 
 PLUS_MINUS = "±"
 
@@ -126,10 +129,14 @@ def runs_of_phase(cell: CellInfo, value: Value) -> str:
 
 
 def ratio(cell: CellInfo, name: str) -> str:
-    """A ratio and its interval."""
+    """A cell's ratio to its baseline."""
     if is_baseline(cell):
         return "baseline"
-    found = cell.ratios.get(name)
+    return interval(cell.ratios.get(name))
+
+
+def interval(found: Ratio | None) -> str:
+    """A ratio and its interval."""
     if found is None:
         return NOTHING
     text = f"{shown(found.value, 'times')}x"

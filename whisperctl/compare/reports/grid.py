@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from whisperctl.compare import values
-from whisperctl.compare.comparison import CellInfo, Comparison
+from whisperctl.compare.comparison import CellInfo, Comparison, Drift
 from whisperctl.compare.differences import Difference
 from whisperctl.compare.reports import figures
 
@@ -17,6 +17,7 @@ LINE: Row = ()
 """A line between rows."""
 
 _BRIEF = (("wall", "wall_ms"), ("RTF", "real_time_factor"))
+_DRIFT = ("wall_ms", "peak_memory_bytes")
 _NO_TIMES = (figures.NOTHING,) * 3
 
 
@@ -46,7 +47,7 @@ def by_variant(comparison: Comparison, cells: Sequence[CellInfo]) -> Grid:
     if any(cell.difference is not None for cell in cells):
         rows += [LINE, ("WER", *(figures.word_error(cell.difference) for cell in cells))]
     rows.append(("text", *(text_group(cell) for cell in cells)))
-    columns = [figures.label(comparison, cell).replace(", ", "\n") for cell in cells]
+    columns = [figures.label(comparison, cell).replace(" ", "\n") for cell in cells]
     return Grid(("", *columns), tuple(rows))
 
 
@@ -105,6 +106,26 @@ def words(comparison: Comparison, cells: Sequence[CellInfo]) -> Grid:
         "ends",
     )
     return Grid(columns, tuple(rows), 2)
+
+
+def drift(comparison: Comparison, found: Drift) -> Grid:
+    """What became of each cell since an earlier run."""
+    rows = []
+    for one in found.cells:
+        cell = comparison.cells[one.cell]
+        text: str = one.text
+        if one.difference is not None:
+            text = f"WER {values.shown(one.difference.wer.rate, 'share')}"
+        rows.append(
+            (
+                comparison.recordings[cell.recording].label,
+                figures.label(comparison, cell),
+                text if not cell.error else figures.FAILED,
+                *(figures.interval(one.ratios.get(name)) for name in _DRIFT),
+            )
+        )
+    labels = (f"{values.BY_NAME[name].label} now / then" for name in _DRIFT)
+    return Grid(("recording", "variant", "text", *labels), tuple(rows), 2)
 
 
 def divergences(comparison: Comparison, cells: Sequence[CellInfo]) -> Iterator[str]:

@@ -8,15 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from whisperctl.compare import splitting, word_diff
 from whisperctl.compare.comparison import Comparison
 from whisperctl.compare.reports import figures, grid, provenance
-from whisperctl.compare.reports.changes import Change, changes
 from whisperctl.compare.reports.grid import Grid
 
 _COLUMNS = 6
 """Variants beside each other; a page is not wider."""
 
 _MOST_CHANGES = 50
+_CONTEXT_WORDS = 3
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$])")
 
 
@@ -53,6 +54,11 @@ def _lines(comparison: Comparison) -> Iterator[str]:
             yield from _table(made)
         for group in figures.groups(cells):
             yield from _group(comparison, group)
+    if comparison.drift is not None:
+        yield f"### Since the run of {escaped(comparison.drift.date)}"
+        yield ""
+        yield from _list(comparison.drift.changes or (figures.NO_CHANGE,))
+        yield from _table(grid.drift(comparison, comparison.drift))
     failed = figures.failures(comparison)
     if failed:
         yield "### Failed"
@@ -99,25 +105,22 @@ def _group(comparison: Comparison, group: figures.Group) -> Iterator[str]:
     other = figures.against(comparison, cell)
     if other is None or other.difference.identical:
         return
-    found = changes(other.text.split(), cell.text.split(), other.difference)
-    if not found:
-        yield f"Text {group.letter} has the words of {escaped(other.name)}, but other white space."
-        yield ""
-        return
+    old, new = splitting.split(other.text), splitting.split(cell.text)
+    found = word_diff.changes(other.difference.spans)
     yield f"Text {group.letter} against {escaped(other.name)} (~~left out~~, **put in**):"
     yield ""
     for change in found[:_MOST_CHANGES]:
-        yield f"- {_change(change)}"
+        before = new[max(0, change.text_start - _CONTEXT_WORDS) : change.text_start]
+        after = new[change.text_end : change.text_end + _CONTEXT_WORDS]
+        left_out = escaped(splitting.join(old[change.reference_start : change.reference_end]))
+        put_in = escaped(splitting.join(new[change.text_start : change.text_end]))
+        parts = (
+            escaped(splitting.join(before)),
+            f"~~{left_out}~~" if left_out else "",
+            f"**{put_in}**" if put_in else "",
+            escaped(splitting.join(after)),
+        )
+        yield f"- {' '.join(filter(None, parts))}"
     if len(found) > _MOST_CHANGES:
         yield f"- and {len(found) - _MOST_CHANGES} more"
     yield ""
-
-
-def _change(change: Change) -> str:
-    parts = (
-        escaped(" ".join(change.before)),
-        f"~~{escaped(' '.join(change.old))}~~" if change.old else "",
-        f"**{escaped(' '.join(change.new))}**" if change.new else "",
-        escaped(" ".join(change.after)),
-    )
-    return " ".join(filter(None, parts))

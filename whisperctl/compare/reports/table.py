@@ -9,9 +9,13 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from whisperctl.compare import splitting, word_diff
 from whisperctl.compare.comparison import CellInfo, Comparison
-from whisperctl.compare.reports import figures, grid, provenance, word_changes
+from whisperctl.compare.reports import figures, grid, provenance
 from whisperctl.compare.reports.grid import Grid
+
+_ELLIPSES = 3
+"""On a line of a word diff, at most; each is two columns wider in ASCII."""
 
 _MOST_RECORDINGS = 3
 """More than these are shown a line a cell, unless phases are asked for."""
@@ -48,6 +52,7 @@ def tables(
             yield from draw.title(info.label)
             yield draw.table(grid.by_cell(comparison, figures.cells_of(comparison, recording)))
     yield from _words(comparison, draw)
+    yield from _drift(comparison, draw)
     yield from _failures(comparison, draw)
     yield Text()
     yield draw.text(figures.LEGEND, "dim")
@@ -70,7 +75,7 @@ class _Drawing:
     def written(self, text: str) -> str:
         """A text of ours, without what would steer the terminal; in ASCII if plain."""
         if self.plain:
-            text = text.replace(figures.PLUS_MINUS, "+-").replace("→", "->")
+            text = text.replace(figures.PLUS_MINUS, "+-").replace("→", "->").replace("…", "...")
         return "".join(c if c.isprintable() or c == "\n" else " " for c in text)
 
     def title(self, text: str) -> Iterator[RenderableType]:
@@ -165,7 +170,38 @@ def _words(comparison: Comparison, draw: _Drawing) -> Iterator[RenderableType]:
             yield from draw.table_or_lines(made)
         for line in grid.divergences(comparison, cells):
             yield draw.text(line)
-        yield from word_changes.lines(comparison, cells, plain=draw.plain)
+        for group in figures.groups(cells):
+            yield from _word_diff(comparison, group, draw)
+
+
+def _word_diff(
+    comparison: Comparison, group: figures.Group, draw: _Drawing
+) -> Iterator[RenderableType]:
+    """Every place where a text is not what it is compared with."""
+    cell = group.cells[0]
+    other = figures.against(comparison, cell)
+    if other is None or other.difference.identical:
+        return
+    yield Text()
+    for line in word_diff.lines(
+        splitting.split(other.text),
+        splitting.split(cell.text),
+        other.difference.spans,
+        labels=(other.name, f"text {group.letter}"),
+        width=draw.width - 2 * _ELLIPSES if draw.plain else draw.width,
+        colors=not draw.plain,
+    ):
+        yield draw.text(line.plain) if draw.plain else line
+
+
+def _drift(comparison: Comparison, draw: _Drawing) -> Iterator[RenderableType]:
+    if comparison.drift is None:
+        return
+    yield from draw.title(f"Since the run of {comparison.drift.date}")
+    for line in comparison.drift.changes or (figures.NO_CHANGE,):
+        yield draw.text(line)
+    yield Text()
+    yield draw.table(grid.drift(comparison, comparison.drift))
 
 
 def _failures(comparison: Comparison, draw: _Drawing) -> Iterator[RenderableType]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import jinja2
 
 from whisperctl.audio import SAMPLE_RATE
+from whisperctl.compare import document
 from whisperctl.compare.comparison import CellInfo, Comparison
 from whisperctl.compare.reports import figures, grid, provenance
 from whisperctl.compare.reports.grid import Grid
@@ -89,6 +89,8 @@ def page(comparison: Comparison, samples: Sequence[npt.NDArray[np.float32] | Non
         recordings=list(_recordings(comparison, samples)),
         failures=figures.failures(comparison),
         facts=list(provenance.facts(comparison)),
+        drift=comparison.drift and grid.drift(comparison, comparison.drift),
+        no_change=figures.NO_CHANGE,
         legends=(figures.LEGEND, figures.WORDS_LEGEND),
         method=provenance.method(comparison),
         document=_embedded(comparison),
@@ -103,8 +105,8 @@ def _unbroken(text: str) -> str:
 
 
 def _embedded(comparison: Comparison) -> str:
-    """The comparison as JSON, in which no tag can begin or end."""
-    return json.dumps(asdict(comparison)).replace("<", "\\u003c")
+    """The comparison's document, in which no tag can begin or end."""
+    return document.text(comparison).replace("<", "\\u003c")
 
 
 def _recordings(

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from whisperctl.compare import splitting, word_diff
 from whisperctl.compare.comparison import CellInfo, Comparison, WordInfo
 from whisperctl.compare.reports import figures
-from whisperctl.compare.reports.changes import changes
 from whisperctl.formats.cues import timestamp
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
@@ -19,11 +19,12 @@ class Piece:
     """A word, or words that stand elsewhere only.
 
     ``kind`` is "" for a word that is the same, ``ins`` for another, ``del`` for what is missing.
-    ``start_s`` and ``end_s`` are ``None`` where no time is known.
+    ``gap`` stands before it. ``start_s`` and ``end_s`` are ``None`` where no time is known.
     """
 
     kind: str
     text: str
+    gap: str = " "
     start_s: float | None = None
     end_s: float | None = None
 
@@ -54,7 +55,8 @@ def panels(comparison: Comparison, recording: int) -> Iterator[Panel]:
     groups = figures.groups(figures.cells_of(comparison, recording))
     if reference is not None:
         language = _language(groups[0].cells[0].language) if groups else ""
-        pieces = tuple(Piece("", word) for word in reference.text.split())
+        words = splitting.split(reference.text)
+        pieces = tuple(_pieces([None] * len(words), 0, words, {}, set()))
         yield Panel("Reference", reference.source, language, "", (Line("", None, pieces),))
     for group in groups:
         cell = group.cells[0]
@@ -81,7 +83,7 @@ def _note(comparison: Comparison, cell: CellInfo) -> str:
 
 
 def _lines(comparison: Comparison, cell: CellInfo) -> Iterator[Line]:
-    words = cell.text.split()
+    words = splitting.split(cell.text)
     missing, other_words = _marks(comparison, cell, words)
     first = 0
     segments = [segment for segment in cell.segments if segment.words]
@@ -103,9 +105,14 @@ def _marks(
     other = figures.against(comparison, cell)
     if other is None:
         return {}, set()
-    found = changes(other.text.split(), words, other.difference)
-    missing = {change.start: " ".join(change.old) for change in found if change.old}
-    return missing, {change.start + n for change in found for n in range(len(change.new))}
+    theirs = splitting.split(other.text)
+    found = word_diff.changes(other.difference.spans)
+    missing = {
+        change.text_start: splitting.join(theirs[change.reference_start : change.reference_end])
+        for change in found
+        if change.reference_start < change.reference_end
+    }
+    return missing, {n for change in found for n in range(change.text_start, change.text_end)}
 
 
 def _pieces(
@@ -118,11 +125,14 @@ def _pieces(
     for index, word in enumerate(timed, first):
         if index in missing:
             yield Piece("del", missing[index])
-        kind = "ins" if index in other_words else ""
-        if word is None:
-            yield Piece(kind, words[index])
-        else:
-            yield Piece(kind, word.text, word.start_s, word.end_s)
+        apart = index == first or splitting.spaced(words[index - 1], words[index])
+        yield Piece(
+            "ins" if index in other_words else "",
+            words[index] if word is None else word.text,
+            " " if apart else "",
+            None if word is None else word.start_s,
+            None if word is None else word.end_s,
+        )
     end = first + len(timed)
     if end == len(words) and end in missing:
         yield Piece("del", missing[end])
