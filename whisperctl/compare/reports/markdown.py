@@ -23,7 +23,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$])")
 
 def text(comparison: Comparison) -> str:
     """The whole comparison, ending in a line break."""
-    return "\n".join(_lines(comparison)) + "\n"
+    return figures.writable("\n".join(_lines(comparison)) + "\n")
 
 
 def escaped(text: str) -> str:
