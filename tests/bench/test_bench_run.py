@@ -143,7 +143,7 @@ def test_what_fails_is_reported_and_the_rest_goes_on(tiny_en: Path, tmp_path: Pa
     path = tmp_path / "bench.json"
     done = bench(
         *("--models", "tiny.en", "--formats", "q8_0", "f16", "q5_1", "--threads", "1"),
-        *("--recordings", "jfk", "--engines", "native", "wasmtime", "--repeats", "2"),
+        *("--recordings", "jfk", "--engines", "native", "wasmtime", "--repeats", "1"),
         *("--markdown", "--output", path),
         models=models,
     )
@@ -164,7 +164,7 @@ def test_what_fails_is_reported_and_the_rest_goes_on(tiny_en: Path, tmp_path: Pa
             assert done.stderr.count(f"failed: {cell['error']}") >= 1, engine
         else:
             assert cell["error"] is None
-            assert len(cell["samples"]) == 2
+            assert len(cell["samples"]) == 1
             assert float(row["total x"].rstrip("*")) > 0
     (left_out,) = document["left_out"]
     assert left_out["what"] == "tiny.en q5_1"
@@ -183,7 +183,7 @@ def test_ctrl_c_keeps_what_was_measured(tiny_en: Path, tmp_path: Path) -> None:
     )
     try:
         assert process.stderr is not None
-        while " 3/999 " not in (line := process.stderr.readline()):
+        while " 2/999 " not in (line := process.stderr.readline()):
             assert line, "it ended by itself"
         children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
@@ -198,7 +198,7 @@ def test_ctrl_c_keeps_what_was_measured(tiny_en: Path, tmp_path: Path) -> None:
     assert document["complete"] is False
     (cell,) = document["cells"]
     assert cell["error"] is None
-    assert len(cell["samples"]) >= 3
+    assert len(cell["samples"]) >= 2
     assert "INCOMPLETE" in out
     assert list(tmp_path.iterdir()) == [path]
 

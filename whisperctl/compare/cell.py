@@ -7,6 +7,7 @@ for what is said; the process ends its run when its standard input does, as the 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import signal
 import sys
@@ -23,7 +24,8 @@ from whisperctl.compare.values import BY_NAME, rounded
 from whisperctl.cpu_time import cpu_time_s
 from whisperctl.errors import WhisperctlError
 from whisperctl.memory import peak_memory_bytes
-from whisperctl.transcript import Timings
+from whisperctl.transcript import Timings, Transcript
+from whisperctl.words import words_of
 
 WINDOW_S = 30
 """How much of a recording is transcribed to warm up: what Whisper hears at a time."""
@@ -104,8 +106,19 @@ def _serve(requests: BinaryIO, events: BinaryIO) -> wire.Result:
     return wire.Result(
         {name: rounded(value, BY_NAME[name].unit) for name, value in values.items()},
         {name: phase.runs for name, phase in timings.phases.items()},
-        transcript,
+        _with_words(transcript) if request.options.word_timestamps else transcript,
     )
+
+
+def _with_words(transcript: Transcript) -> Transcript:
+    """Sessions that know when tokens were said leave it to others to make words of them."""
+    segments = tuple(
+        segment
+        if segment.words
+        else dataclasses.replace(segment, words=words_of(segment, transcript.language))
+        for segment in transcript.segments
+    )
+    return dataclasses.replace(transcript, segments=segments)
 
 
 def _of(timings: Timings, opened: Timings, audio: Audio) -> dict[str, float]:

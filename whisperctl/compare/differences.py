@@ -72,7 +72,8 @@ class Divergence:
     """Where two token sequences part first: after ``n_tokens`` that are the same.
 
     ``time_s`` is where that is in the recording, by the baseline's times. The texts are what each
-    says from there on, a few words; empty where it ends.
+    says from there on, a few words; empty where it ends. A word that either is in the middle of is
+    whole in both.
     """
 
     n_tokens: int

@@ -17,21 +17,37 @@ def normalized(text: str, language: str) -> str:
             its numbers into digits and its contractions into words; other languages lose case and
             punctuation.
     """
-    return " ".join(_normalizer(language == "en", False)(text).split())
+    return " ".join(_words(text, language, by_character=False))
 
 
 def normalized_words(text: str, language: str) -> list[str]:
     """Words of what ``normalized`` gives; each character in languages written without spaces."""
-    return _normalizer(language == "en", language in UNSPACED)(text).split()
+    return _words(text, language, by_character=language in UNSPACED)
+
+
+def _words(text: str, language: str, *, by_character: bool) -> list[str]:
+    # Its regular expressions take seconds over thousands of spaces on end.
+    text = " ".join(text.split())
+    if language == "en":
+        try:
+            return _english()(text).split()
+        except (AssertionError, ValueError):
+            pass  # a number of more than 4300 digits, which Python refuses
+    return _basic(by_character)(text).split()
 
 
 @cache
-def _normalizer(english: bool, by_character: bool) -> Callable[[str], str]:
-    # Building the English one reads a list of spellings.
-    if english:
-        from whisper_normalizer.english import EnglishTextNormalizer
+def _english() -> Callable[[str], str]:
+    """It reads a list of spellings, so there is one."""
+    from whisper_normalizer.english import EnglishTextNormalizer
 
-        return EnglishTextNormalizer()  # type: ignore[no-any-return]
+    normalize: Callable[[str], str] = EnglishTextNormalizer()
+    return normalize
+
+
+@cache
+def _basic(by_character: bool) -> Callable[[str], str]:
     from whisper_normalizer.basic import BasicTextNormalizer
 
-    return BasicTextNormalizer(split_letters=by_character)  # type: ignore[no-any-return]
+    normalize: Callable[[str], str] = BasicTextNormalizer(split_letters=by_character)
+    return normalize

@@ -39,7 +39,7 @@ def read(path: Path) -> Reference:
     suffix = path.suffix.lower().removeprefix(".")
     if suffix in reading.READABLE:
         segments = reading.parse(data, suffix, quoted(path)).segments
-        text = " ".join(markup.plain(segment.text) for segment in segments)
+        text = " ".join(markup.plain(segment.text).strip() for segment in segments)
     return of_text(text, path, data, quoted(path))
 
 
@@ -55,7 +55,8 @@ def of_text(text: str, path: Path, data: bytes, name: str) -> Reference:
     Raises:
         UsageError: there are no words in it.
     """
-    text = text.strip()
+    # JSON may hold halves of characters, which could not be written anywhere.
+    text = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").strip()
     if not text:
         raise UsageError(f"{name} holds no words: a reference is what is said in the recording")
     return Reference(text, path, hashlib.sha256(data).hexdigest())

@@ -58,11 +58,15 @@ def opened(path: Path) -> Source | None:
     Raises:
         UsageError: it is a manifest that is damaged.
     """
-    if path.is_dir():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError:
+        return None  # whoever reads it tells why it cannot be
+    if is_folder:
         return Folder(path)
     suffix = path.suffix.lower()
     trans = path.name.lower().endswith(_TRANS)
-    if not path.is_file() or not (trans or suffix in (".csv", ".tsv", ".json", ".jsonl")):
+    if not is_file or not (trans or suffix in (".csv", ".tsv", ".json", ".jsonl")):
         return None
     data = reference_files.read_bytes(path)
     text = reference_files.decoded(data, path)
@@ -99,7 +103,7 @@ class Folder:
             for stem in (path.name, path.stem):
                 for suffix in ("txt", *reading.READABLE):
                     candidate = folder / f"{stem}.{suffix}"
-                    if candidate.is_file():
+                    if _is_file(candidate):
                         return reference_files.read(candidate)
             for trans in sorted(folder.glob(f"*{_TRANS}")):
                 source = opened(trans)
@@ -147,6 +151,8 @@ class Manifest:
             name = Path(entry.audio).name
             for key in {name, Path(name).stem}:
                 by_name.setdefault(key, []).append(entry)
+        if not by_name:
+            raise UsageError(f"{quoted(path)} is no list of references: it names no recording")
         # A name that several have tells nothing.
         self._by_name = {name: found[0] for name, found in by_name.items() if len(found) == 1}
 
@@ -167,6 +173,13 @@ class Manifest:
             return reference_files.read(self._path.parent / entry.file)
         name = f"{entry.where} of {quoted(self._path)}"
         return reference_files.of_text(entry.text, self._path, self._data, name)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long with another ending
+        return False
 
 
 def _absolute(path: Path) -> str:

@@ -32,9 +32,11 @@ def find(
             recordings; no recording at all has a reference.
         SubtitleError: a file is not in the format that its name says.
     """
-    paths = [Path(path) for path in given]
-    if not paths:
+    if not given:
         return (None,) * len(recordings)
+    if "" in given:  # as of a variable that is not set; a path of it would be this folder
+        raise UsageError("a reference has an empty name: name a file, a folder or a manifest")
+    paths = [Path(path) for path in given]
     sources = [reference_sources.opened(path) for path in paths]
     lookups = [source for source in sources if source is not None]
     if not lookups:

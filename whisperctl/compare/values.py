@@ -2,6 +2,11 @@
 
 All outputs of a comparison take their numbers from one result and write them by ``shown``, so that
 they agree. Times of work are milliseconds, memory is bytes, times in a recording are seconds.
+
+``load``, ``module compile`` and ``instantiate`` are parts of opening the session; the other phases
+are of the transcription that counts, as are wall, CPU time and the real-time factor. The first
+window is half a minute at most; without a warm-up it is the whole recording, which is transcribed
+once, so that ``first_ms`` is ``wall_ms``. Peak and linear memory are of the whole process.
 """
 
 from __future__ import annotations

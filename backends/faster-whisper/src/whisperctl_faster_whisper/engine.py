@@ -20,11 +20,15 @@ from typing import Any, TypeVar
 import ctranslate2
 from faster_whisper import WhisperModel
 
+from whisperctl import engine_thread
 from whisperctl.transcript import Phase
 
 Result = TypeVar("Result")
 
 _POLL_S = 0.05
+_GRACE_S = 0.6
+"""How long to wait for a computation that is not wanted any more, before it is left behind."""
+
 _SEED = 0
 _ENTROPY_TOKENS = 32
 """whisper.cpp's: so many tokens at the end are looked at, and shorter texts never fail."""
@@ -88,15 +92,24 @@ class Run:
                 outcome.put((None, error))
 
         started = time.perf_counter()
-        threading.Thread(target=work, name="whisperctl-ctranslate2", daemon=True).start()
+        thread = threading.Thread(target=work, name="whisperctl-ctranslate2", daemon=True)
+        thread.start()
+        stopped_at: float | None = None
         while True:
             try:
                 result, error = outcome.get(timeout=_POLL_S)
             except queue.Empty:
-                if self.stop.is_set():
-                    raise StoppedError from None
-                continue
+                if not self.stop.is_set():
+                    continue
+                stopped_at = stopped_at or time.perf_counter()
+                if time.perf_counter() - stopped_at < _GRACE_S:
+                    continue
+                engine_thread.leave_behind(thread)
+                raise StoppedError from None
             break
+        thread.join()
+        if self.stop.is_set():
+            raise StoppedError
         if error is not None:
             raise error
         total_ms, runs = self._spent.get(phase, (0.0, 0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -144,10 +145,12 @@ class Listening:
         probability = min(1.0, math.exp(segment.avg_logprob))
         tokens = [Token(i, self._text[i], probability) for i in ids]
         if self._word_timestamps:
-            tokens = _timed(tokens, self._spans(segment.tokens))
+            tokens = _timed(tokens, self._spans(segment.tokens), self._duration_s)
+        # faster-whisper's times may lie in the silence with which a window is filled.
+        start_s = min(float(segment.start), self._duration_s)
         return Segment(
-            start_s=float(segment.start),
-            end_s=float(segment.end),
+            start_s=start_s,
+            end_s=max(start_s, min(float(segment.end), self._duration_s)),
             text=text_of(tokens),
             tokens=tuple(tokens),
             no_speech_probability=float(segment.no_speech_prob),
@@ -159,22 +162,22 @@ class Listening:
         return next((spans for those, spans in reversed(self.run.words) if those is tokens), [])
 
 
-def _timed(tokens: Sequence[Token], spans: Sequence[WordSpan]) -> list[Token]:
-    """Tokens with times: those of one word share its time evenly."""
+def _timed(tokens: Sequence[Token], spans: Sequence[WordSpan], until_s: float) -> list[Token]:
+    """Tokens with times up to ``until_s``: those of one word share its time evenly."""
     timed: list[Token] = []
     for span in spans:
         part = tokens[len(timed) : len(timed) + span.n_tokens]
         step_s = (span.end_s - span.start_s) / max(1, len(part))
-        timed += (
-            Token(
-                token.id,
-                token.data,
-                min(1.0, span.probability),
-                round(span.start_s + i * step_s, 3),
-                round(span.start_s + (i + 1) * step_s, 3),
+        for i, token in enumerate(part):
+            start_s, end_s = span.start_s + i * step_s, span.start_s + (i + 1) * step_s
+            timed.append(
+                replace(
+                    token,
+                    probability=min(1.0, span.probability),
+                    start_s=min(round(start_s, 3), until_s),
+                    end_s=min(round(end_s, 3), until_s),
+                )
             )
-            for i, token in enumerate(part)
-        )
     return [*timed, *tokens[len(timed) :]]
 
 
