@@ -30,6 +30,7 @@ BROWSERS = (
     "google-chrome-stable",
     "chrome",
     "microsoft-edge",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
 FLAGS = (
     "--no-sandbox",
