@@ -102,10 +102,20 @@ def test_many_variants_have_a_line_each_and_phases_when_asked(make: Make) -> Non
     found = lines(many, 80)
     assert sum(line.startswith("wasi/wasmtime") for line in found if "MiB" in line) == 8
     assert not any(line.startswith("encode ") for line in found)
+    assert any("phases of each are in the formats" in line for line in found)
     with_phases = lines(many, 80, phases=True)
     encode = [line.split() for line in with_phases if line.startswith("encode ")]
     assert len(encode) > 1
     assert sum(len(words) - 1 for words in encode if words[1] != "ratio") == 8
+
+
+def test_a_line_has_more_where_there_is_room(make: Make) -> None:
+    many = make(MANY, [A_TEXT] * 8)
+    (narrow,) = (line for line in lines(many, 80) if line.startswith("variant"))
+    (wide,) = (line for line in lines(many, 140) if line.startswith("variant"))
+    assert "cold start" not in narrow
+    assert "cold start" in wide
+    assert "CPU time" in wide
 
 
 def test_in_a_file_it_is_ascii(four_engines: Comparison) -> None:
@@ -192,13 +202,14 @@ def test_a_single_run_has_no_spread(make: Make) -> None:
 
 
 def test_markdown_keeps_its_columns_whatever_names_hold(make: Make) -> None:
-    odd = make(["a|b", "c\\|d*_`<i>"], ["x | y", "x || z"], recordings=("a|b\nc.wav",))
+    odd = make(["a|b", "c\\|d*_`<i>"], ["x | y", "x || [z](y)"], recordings=("a|b\nc.wav",))
     text = markdown.text(odd)
     tables = re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)
     assert len(tables) == 3
     for found in tables:
         bars = {len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in found.splitlines()}
         assert len(bars) == 1
+    assert "](" not in text
     assert "<i>" not in text.replace("\\<i\\>", "")
 
 

@@ -18,7 +18,8 @@ _COLUMNS = 6
 
 _MOST_CHANGES = 50
 _CONTEXT_WORDS = 3
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$])")
+# A bracket alone is none of Markdown's.
+_SPECIAL = re.compile(r"([\\`*_<>#|~$]|\](?=[\[(:]))")
 
 
 def text(comparison: Comparison) -> str:
