@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import jiwer
 import pytest
 
+from whisperctl.compare import document, splitting
 from whisperctl.compare.comparison import (
     SCHEMA,
     CellInfo,
@@ -83,7 +89,7 @@ def made_up(
         schema=SCHEMA,
         whisperctl="0.1.0",
         date="2026-01-02T03:04:05+00:00",
-        command=("whisperctl", "compare", *recordings, "--repeat", str(repeats)),
+        command=("compare", *recordings, "--repeat", str(repeats)),
         machine=Machine(
             "A processor @ 2.00GHz", ("avx2", "fma"), 4, 2, 8 << 30, "Linux-6.1", "3.11.7", (0.25,)
         ),
@@ -162,7 +168,7 @@ def _cell(
         text=text,
         text_group="ABCDEFGH"[hash_of(text)],
         segments=segments_of(text),
-        token_ids=tuple(range(len(text.split()))),
+        token_ids=tuple(range(len(splitting.split(text)))),
         agreement=None if variant == 0 or baseline is None else _agreement(baseline, text, variant),
         difference=None if reference is None else difference_of(reference, text),
     )
@@ -174,7 +180,10 @@ def hash_of(text: str) -> int:
 
 def segments_of(text: str) -> tuple[SegmentInfo, ...]:
     """Seven words a segment, half a second a word."""
-    words = [WordInfo(n / 2, n / 2 + 0.4, word, exact=True) for n, word in enumerate(text.split())]
+    words = [
+        WordInfo(n / 2, n / 2 + 0.4, word, exact=True)
+        for n, word in enumerate(splitting.split(text))
+    ]
     return tuple(
         SegmentInfo(
             words[n].start_s,
@@ -261,11 +270,59 @@ def _errors(found: Any) -> Errors:
 
 def _agreement(baseline: str, text: str, variant: int) -> Agreement:
     difference = difference_of(baseline, text)
-    n = max(len(text.split()), len(baseline.split()))
+    n = max(len(splitting.split(text)), len(baseline.split()))
     equal = n - difference.wer.substitutions - difference.wer.deletions
     return Agreement(
         difference,
         TokenAgreement(equal / n if n else 1.0, equal, n),
         None if text == baseline else Divergence(3, 1.2345, "so, my fellow", "so my fellow"),
         TimeDeltas(equal, 0.0123 * variant, 0.0456 * variant, 0.0789, 0.1234, -0.0045),
+    )
+
+
+@dataclass(frozen=True)
+class RealRun:
+    """What one run of ``whisperctl compare`` wrote, in every format."""
+
+    comparison: Comparison
+    json: dict[str, Any]
+    html: Path
+    markdown: str
+    csv: str
+    table: str
+
+
+@pytest.fixture(scope="session")
+def real_run(tmp_path_factory: pytest.TempPathFactory, jfk: Path, tiny_en: Path) -> RealRun:
+    """Real speech on two real engines, two runs each, with a reference that is not what is heard.
+
+    The text is right but for one word. Greedy and without a warm-up, as that is quicker.
+    """
+    directory = tmp_path_factory.mktemp("real-run")
+    reference = directory / "jfk.txt"
+    reference.write_text(SAID.replace("country.", "nation."), encoding="utf-8")
+    arguments = ["compare", jfk, "--model", tiny_en, "-b", "native", "-b", "wasi/wasmtime"]
+    arguments += ["--repeat", "2", "--no-warm-up", "--beam-size", "1", "--word-timestamps"]
+    arguments += ["--language", "en", "--temperature-increment-on-fallback", "0"]
+    arguments += ["--reference", reference]
+    for extension in ("json", "html", "md", "csv"):
+        arguments += ["--output", directory / f"run.{extension}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "whisperctl", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        cwd=directory,
+        env={**os.environ, "WHISPERCTL_CONFIG": os.devnull, "WHISPERCTL_STATE": str(directory)},
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return RealRun(
+        comparison=document.read(directory / "run.json"),
+        json=json.loads((directory / "run.json").read_text(encoding="utf-8")),
+        html=directory / "run.html",
+        markdown=(directory / "run.md").read_text(encoding="utf-8"),
+        csv=(directory / "run.csv").read_text(encoding="utf-8"),
+        table=done.stdout,
     )

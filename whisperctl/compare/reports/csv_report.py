@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
 from whisperctl.compare import values
-from whisperctl.compare.comparison import CellInfo, Comparison
+from whisperctl.compare.comparison import CellInfo, Comparison, Ratio
 from whisperctl.compare.differences import Difference
+from whisperctl.compare.reports import figures
 from whisperctl.transcript import PHASES
 
 Field = str | int | float | None
@@ -24,6 +25,9 @@ STATS = ("median", "mad", "iqr", "low", "high")
 
 RATIOS = ("ratio", "ratio_low", "ratio_high")
 """Rows with the ratio to the baseline and its interval."""
+
+DRIFT = ("drift", "drift_low", "drift_high")
+"""Rows with the ratio to an earlier run of the same, and its interval, if this repeats one."""
 
 _SUBJECT = (
     "recording",
@@ -77,10 +81,13 @@ def text(comparison: Comparison) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, restval="")
     writer.writeheader()
-    for cell in comparison.cells:
+    drift = comparison.drift.cells if comparison.drift is not None else ()
+    then = {one.cell: one.ratios for one in drift}
+    for index, cell in enumerate(comparison.cells):
         subject = _subject(comparison, cell)
         writer.writerows({**subject, **row} for row in _rows(cell))
-    return out.getvalue()
+        writer.writerows({**subject, **row} for row in _ratios(DRIFT, then.get(index, {})))
+    return figures.writable(out.getvalue())
 
 
 def _subject(comparison: Comparison, cell: CellInfo) -> dict[str, Field]:
@@ -118,8 +125,12 @@ def _rows(cell: CellInfo) -> Iterator[dict[str, Field]]:
             yield {"row": name, **_known(numbers), **_said(cell)}
         elif any(number is not None for number in numbers.values()):
             yield {"row": name, **_known(numbers)}
-    for name, attribute in zip(RATIOS, ("value", "low", "high"), strict=True):
-        numbers = {key: getattr(ratio, attribute) for key, ratio in cell.ratios.items()}
+    yield from _ratios(RATIOS, cell.ratios)
+
+
+def _ratios(names: tuple[str, ...], ratios: Mapping[str, Ratio]) -> Iterator[dict[str, Field]]:
+    for name, attribute in zip(names, ("value", "low", "high"), strict=True):
+        numbers = {key: getattr(ratio, attribute) for key, ratio in ratios.items()}
         if any(number is not None for number in numbers.values()):
             yield {"row": name, **_known(numbers)}
 

@@ -52,6 +52,11 @@ class Group:
     cells: tuple[CellInfo, ...]
 
 
+def writable(text: str) -> str:
+    """A report that can be written as UTF-8: names of files need not be valid text."""
+    return text.encode("utf-8", errors="replace").decode("utf-8")
+
+
 def cells_of(comparison: Comparison, recording: int) -> tuple[CellInfo, ...]:
     """The cells of a recording, in the order of the variants."""
     return tuple(cell for cell in comparison.cells if cell.recording == recording)

@@ -16,6 +16,9 @@ Row = tuple[str, ...]
 LINE: Row = ()
 """A line between rows."""
 
+MORE = ("cold_start_ms", "cpu_ms", "encode_ms", "load_ms", "linear_memory_bytes", "start_ms")
+"""What else a row of ``by_cell`` may have, the most telling first."""
+
 _BRIEF = (("wall", "wall_ms"), ("RTF", "real_time_factor"))
 _DRIFT = ("wall_ms", "peak_memory_bytes")
 _NO_TIMES = (figures.NOTHING,) * 3
@@ -51,8 +54,14 @@ def by_variant(comparison: Comparison, cells: Sequence[CellInfo]) -> Grid:
     return Grid(("", *columns), tuple(rows))
 
 
-def by_cell(comparison: Comparison, cells: Sequence[CellInfo]) -> Grid:
-    """What matters most, a row for each cell; of several recordings with their names."""
+def by_cell(comparison: Comparison, cells: Sequence[CellInfo], n_more: int = 2) -> Grid:
+    """What matters most, a row for each cell; of several recordings with their names.
+
+    Args:
+        comparison: what the cells are of.
+        cells: the rows.
+        n_more: how many columns of ``MORE`` to have as well.
+    """
     columns: list[tuple[str, Callable[[CellInfo], str]]] = []
     several = len({cell.recording for cell in cells}) > 1
     if several:
@@ -62,6 +71,11 @@ def by_cell(comparison: Comparison, cells: Sequence[CellInfo]) -> Grid:
     columns += [(name, partial(_brief, values.BY_NAME[key])) for name, key in _BRIEF]
     columns.append(("ratio", lambda cell: figures.ratio(cell, "wall_ms")))
     columns.append(("memory", partial(_brief, values.BY_NAME["peak_memory_bytes"])))
+    columns += [
+        (values.BY_NAME[name].label, partial(_brief, values.BY_NAME[name]))
+        for name in MORE[:n_more]
+        if any(name in cell.stats for cell in cells)
+    ]
     if any(cell.difference is not None for cell in cells):
         columns.append(("WER", lambda cell: figures.word_error(cell.difference)))
     else:

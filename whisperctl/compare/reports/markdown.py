@@ -18,12 +18,13 @@ _COLUMNS = 6
 
 _MOST_CHANGES = 50
 _CONTEXT_WORDS = 3
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$])")
+# A bracket alone is none of Markdown's.
+_SPECIAL = re.compile(r"([\\`*_<>#|~$]|\](?=[\[(:]))")
 
 
 def text(comparison: Comparison) -> str:
     """The whole comparison, ending in a line break."""
-    return "\n".join(_lines(comparison)) + "\n"
+    return figures.writable("\n".join(_lines(comparison)) + "\n")
 
 
 def escaped(text: str) -> str:

@@ -90,7 +90,7 @@ def made_by(comparison: Comparison) -> str:
     """The program, when, and how long it took."""
     return (
         f"whisperctl {comparison.whisperctl}, {comparison.date}, "
-        f"in {shown(comparison.elapsed_s, 's')} s: {shlex.join(comparison.command)}"
+        f"in {shown(comparison.elapsed_s, 's')} s: whisperctl {shlex.join(comparison.command)}"
     )
 
 

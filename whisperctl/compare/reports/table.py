@@ -17,6 +17,8 @@ from whisperctl.compare.reports.grid import Grid
 _ELLIPSES = 3
 """On a line of a word diff, at most; each is two columns wider in ASCII."""
 
+_WHERE_PHASES = "The phases of each are in the formats markdown, html, csv and json."
+
 _MOST_RECORDINGS = 3
 """More than these are shown a line a cell, unless phases are asked for."""
 
@@ -50,7 +52,10 @@ def tables(
     if not fits:
         for recording, info in enumerate(comparison.recordings):
             yield from draw.title(info.label)
-            yield draw.table(grid.by_cell(comparison, figures.cells_of(comparison, recording)))
+            yield draw.by_cell(comparison, figures.cells_of(comparison, recording))
+        if not phases:
+            yield Text()
+            yield draw.text(_WHERE_PHASES, "dim")
     yield from _words(comparison, draw)
     yield from _drift(comparison, draw)
     yield from _failures(comparison, draw)
@@ -126,6 +131,12 @@ class _Drawing:
 
     def _cell(self, text: str) -> Text:
         return self.text(text, "red" if text == figures.FAILED else "")
+
+    def by_cell(self, comparison: Comparison, cells: Sequence[CellInfo]) -> Table:
+        """A row a cell, with as many columns as fit."""
+        grids = (grid.by_cell(comparison, cells, n) for n in range(len(grid.MORE), 0, -1))
+        fitting = (made for made in grids if self._fits(made))
+        return self.table(next(fitting, grid.by_cell(comparison, cells, 0)))
 
     def by_variant(self, comparison: Comparison, cells: Sequence[CellInfo]) -> Iterator[Table]:
         """As few tables as possible, each with as many variants as fit."""

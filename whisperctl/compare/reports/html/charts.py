@@ -147,8 +147,9 @@ def _stacked(
                 bars.append(_bar(name, cell.stats[name], "part", start, scale))
                 start += cell.stats[name].median
         rows.append(_row(comparison, cell, whole, bars, scale))
-    used = dict.fromkeys(bar.name for row in rows for bar in row.bars if bar.kind == "part")
-    legend = tuple((name, values.BY_NAME[name].label) for name in used)
+    used = {bar.name for row in rows for bar in row.bars if bar.kind == "part"}
+    either = dict.fromkeys(step for name in parts for step in (name, _opening(name)))
+    legend = tuple((name, values.BY_NAME[name].label) for name in either if name in used)
     return Chart(whole, title, caption, tuple(rows), scale.ticks, scale.end, legend)
 
 
@@ -189,7 +190,8 @@ def _memory(comparison: Comparison, cells: Sequence[CellInfo]) -> Chart:
     return Chart(
         "peak_memory_bytes",
         "Memory",
-        "The process at its largest and, of a sandbox, the guest's own memory.",
+        "What the process held at its largest and, of a sandbox, the size of the guest's memory, "
+        "of which it need not have touched all.",
         tuple(rows),
         scale.ticks,
         scale.end,

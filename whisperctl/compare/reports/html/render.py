@@ -95,8 +95,7 @@ def page(comparison: Comparison, samples: Sequence[npt.NDArray[np.float32] | Non
         method=provenance.method(comparison),
         document=_embedded(comparison),
     )
-    # Names of files need not be valid text.
-    return html.encode("utf-8", errors="replace").decode("utf-8")
+    return figures.writable(html)
 
 
 def _unbroken(text: str) -> str:

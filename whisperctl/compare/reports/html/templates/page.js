@@ -53,7 +53,7 @@ for (const recording of document.querySelectorAll(".recording")) {
     });
   }
 
-  // The last word that has begun, if it is not over.
+  // The last word that has begun, if it is not over for long.
   const current = (text, time) => {
     let low = 0;
     let high = text.byStart.length;
@@ -63,7 +63,7 @@ for (const recording of document.querySelectorAll(".recording")) {
       else high = middle;
     }
     const i = low ? text.byStart[low - 1] : -1;
-    return i >= 0 && time < Math.max(text.ends[i], text.starts[i] + 0.1) ? i : -1;
+    return i >= 0 && time < text.ends[i] + 0.3 ? i : -1;
   };
 
   const show = () => {
