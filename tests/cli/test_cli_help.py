@@ -98,7 +98,11 @@ def test_no_command_shows_the_help_and_is_a_misuse(cli: Cli) -> None:
 def test_options_are_listed_by_topic(cli: Cli) -> None:
     done = cli("transcribe", "--help")
     found = [topic for topic in re.findall(r"^(\S.*):$", done.out, re.M) if topic in topics.ORDER]
-    assert found == list(topics.ORDER)
+    comparing = (topics.MATRIX, topics.MEASURING)
+    assert found == [topic for topic in topics.ORDER if topic not in comparing]
+    done = cli("compare", "--help")
+    found = [topic for topic in re.findall(r"^(\S.*):$", done.out, re.M) if topic in topics.ORDER]
+    assert found == [topics.MATRIX, topics.MEASURING, topics.SPEECH, topics.OUTPUT, topics.DECODING]
     assert done.out.split("Other:\n")[1].split()[:2] == ["-h,", "--help"]
     assert len(done.out.split("Other:\n")[1].splitlines()) == 1
     for command in configured(typer.main.get_group(app)).values():
