@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from tests.compare.conftest import Make, RealRun
 
+pytestmark = pytest.mark.slow
+
 BROWSERS = (
     "chromium",
     "chromium-browser",
