@@ -42,8 +42,8 @@ def cell(jfk: Path, tiny_en: Path) -> Cell:
 
 @pytest.fixture
 def long_cell(cell: Cell) -> Cell:
-    """Eleven minutes, of which no test sees the end."""
-    samples = np.tile(cell.recording.audio.samples, 60)
+    """Almost two minutes, of which no test sees the end."""
+    samples = np.tile(cell.recording.audio.samples, 10)
     return cell_of(Audio(samples, "long"), cell.variant.weights.path)
 
 
@@ -60,6 +60,7 @@ def cells() -> list[psutil.Process]:
 
 def test_segments_stream_and_the_transcript_comes_whole(cell: Cell) -> None:
     streamed: list[Segment] = []
+    ballast = np.ones(60_000_000)  # 480 MB in this process, which are none of the cell's
     began = time.perf_counter()
     found = runner.run(cell, OPTIONS, warm_up=False, on_segment=streamed.append)
     took_ms = (time.perf_counter() - began) * 1000
@@ -81,6 +82,8 @@ def test_segments_stream_and_the_transcript_comes_whole(cell: Cell) -> None:
     assert values["encode_ms"] < values["total_ms"] < values["wall_ms"] < took_ms
     assert 0 < values["start_ms"] < took_ms - values["wall_ms"]
     assert values["load_ms"] < values["open_ms"]
+    size_bytes = cell.variant.weights.path.stat().st_size
+    assert size_bytes < values["peak_memory_bytes"] < ballast.nbytes
     assert cells() == []
 
 
@@ -102,8 +105,8 @@ def test_what_comes_first_counts_for_nothing_but_the_cold_start(jfk: Path, tiny_
     assert values["cold_start_ms"] > values["open_ms"] + values["first_ms"]
     assert values["real_time_factor"] == pytest.approx(values["wall_ms"] / 33_000, rel=1e-3)
     assert values["audio_decode_ms"] == 12.5
-    # Two threads; without what it took to load the model twice and to warm up.
-    assert 0.5 * values["wall_ms"] < values["cpu_ms"] < 2.05 * values["wall_ms"]
+    # Of two threads, however busy the machine is; loading the model and warming up do not count.
+    assert 100 < values["cpu_ms"] < 2.05 * values["wall_ms"]
 
 
 def test_a_sandbox_tells_how_large_its_memory_was(cell: Cell) -> None:
@@ -119,14 +122,6 @@ def test_a_sandbox_tells_how_large_its_memory_was(cell: Cell) -> None:
     assert sizes["wasmer"] == sizes["wasmtime"]
     assert sizes["wasmer"] % 65536 == 0
     assert cell.variant.weights.path.stat().st_size < sizes["wasmer"] < 1 << 30
-
-
-def test_memory_is_the_cells_own(cell: Cell) -> None:
-    ballast = np.ones(60_000_000)  # 480 MB in this process
-    found = runner.run(cell, OPTIONS, warm_up=False)
-    assert isinstance(found, wire.Result), found
-    peak = found.values["peak_memory_bytes"]
-    assert cell.variant.weights.path.stat().st_size < peak < ballast.nbytes
 
 
 def test_a_failure_is_told_in_words(cell: Cell, tmp_path: Path) -> None:

@@ -281,4 +281,5 @@ def test_numbers_and_kinds_must_fit(here: Path) -> None:
     put(here, a__txt="ASK", m__csv="audio,text\ntalk.mp3,a\n")
     message = refused(here / "a.txt", here, "talk.mp3", "other one.wav")
     assert message.startswith("1 reference for 2 recordings: ")
+    assert "does not exist" in refused(here / "refs", here, "talk.mp3", "other one.wav")
     assert "a.txt" in refused([here / "a.txt", here / "m.csv"], here, "talk.mp3", "other one.wav")

@@ -89,6 +89,14 @@ def compare(
             rich_help_panel=topics.OUTPUT,
         ),
     ] = None,
+    phases: Annotated[
+        bool,
+        typer.Option(
+            "--phases",
+            help="Show every phase in the table, however many there are to compare.",
+            rich_help_panel=topics.OUTPUT,
+        ),
+    ] = False,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="The same as --format json.", rich_help_panel=topics.OUTPUT),
@@ -142,7 +150,7 @@ def compare(
             left_out=left_out,
         )
     comparison = comparing.run(plan, setting, earlier, resume=measuring.resume, started=started)
-    comparing.present(comparison, plan, wanted)
+    comparing.present(comparison, plan, wanted, phases=phases)
     failed = comparing.judge(comparison, checks)
     if comparison.failed or failed:
         raise typer.Exit(1)

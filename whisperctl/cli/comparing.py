@@ -198,25 +198,31 @@ def run(
     return comparison
 
 
-def present(comparison: Comparison, plan: Plan, wanted: Wanted) -> None:
+def present(comparison: Comparison, plan: Plan, wanted: Wanted, *, phases: bool) -> None:
     """Write the files, then print.
+
+    Args:
+        comparison: the result.
+        plan: what it is of, for the recordings' samples.
+        wanted: what to write.
+        phases: show the phases of every cell in tables.
 
     Raises:
         OutputError: something cannot be written.
     """
     for path, name in wanted.files:
-        text = _text(comparison, plan, name)
+        text = _text(comparison, plan, name, phases=phases)
         output.write_atomic(path, partial(_write, text))
         console.note(f"{quoted(path)} is written")
     if wanted.printed == "table":
         plain = not sys.stdout.isatty()
         terminal = Console(width=_WIDTH if plain else None, color_system=None if plain else "auto")
-        console.result(_table(comparison, terminal, plain=plain))
+        console.result(_table(comparison, terminal, plain=plain, phases=phases))
     elif wanted.printed:
-        console.result(_text(comparison, plan, wanted.printed).rstrip("\n"))
+        console.result(_text(comparison, plan, wanted.printed, phases=phases).rstrip("\n"))
 
 
-def _text(comparison: Comparison, plan: Plan, name: str) -> str:
+def _text(comparison: Comparison, plan: Plan, name: str, *, phases: bool) -> str:
     if name == "json":
         return document.text(comparison)
     if name == "csv":
@@ -232,18 +238,18 @@ def _text(comparison: Comparison, plan: Plan, name: str) -> str:
 
         return page(comparison, [one.audio.samples for one in plan.recordings])
     wide = Console(width=_WIDE, color_system=None, force_terminal=False)
-    return _table(comparison, wide, plain=True) + "\n"
+    return _table(comparison, wide, plain=True, phases=phases) + "\n"
 
 
 def _write(text: str, file: TextIO) -> None:
     file.write(text)
 
 
-def _table(comparison: Comparison, terminal: Console, *, plain: bool) -> str:
+def _table(comparison: Comparison, terminal: Console, *, plain: bool, phases: bool) -> str:
     """The texts that were heard, then the tables."""
     lines = list(_heard(comparison))
     with terminal.capture() as capture:
-        for part in table.tables(comparison, width=terminal.width, plain=plain):
+        for part in table.tables(comparison, width=terminal.width, plain=plain, phases=phases):
             terminal.print(part, highlight=False)
     return "\n".join([*lines, *(line.rstrip() for line in capture.get().splitlines())])
 

@@ -151,7 +151,8 @@ class WordInfo:
 class SegmentInfo:
     """A segment. ``text`` is as the model wrote it; ``words`` are all of it.
 
-    The words of all segments are, in order, what ``CellInfo.text.split()`` gives.
+    The words of all segments are, in order, what ``splitting.split``
+    makes of ``CellInfo.text``.
     """
 
     start_s: float

@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from whisperctl import __version__
-from whisperctl.compare import agreement, machine, manifest, statistics, texts, timed_words
+from whisperctl.compare import (
+    agreement,
+    machine,
+    manifest,
+    statistics,
+    texts,
+    timed_words,
+    tokens,
+)
 from whisperctl.compare.comparison import (
     SCHEMA,
     CellInfo,
@@ -159,10 +167,10 @@ def _cell(
         language=transcript.language,
         language_probability=transcript.language_probability,
         text=text,
-        text_group=groups.setdefault(text, _letters(len(groups))),
+        text_group=groups.setdefault(" ".join(text.split()), _letters(len(groups))),
         stable=measurement.stable,
         segments=timed_words.segments(transcript),
-        token_ids=tuple(token.id for one in transcript.segments for token in one.tokens),
+        token_ids=tokens.token_ids(transcript),
         agreement=None
         if itself or other is None or other.transcript is None
         else agreement.agreement(other.transcript, transcript),

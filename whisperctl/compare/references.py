@@ -40,13 +40,15 @@ def find(
     sources = [reference_sources.opened(path) for path in paths]
     lookups = [source for source in sources if source is not None]
     if not lookups:
+        # Read first: a folder that is not there is no matter of numbers.
+        read = tuple(reference_files.read(path) for path in paths)
         if len(paths) != len(recordings):
             raise UsageError(
                 f"{_counted(len(paths), 'reference')} for "
                 f"{_counted(len(recordings), 'recording')}: name as many references, or a folder "
                 "or manifest of them"
             )
-        return tuple(reference_files.read(path) for path in paths)
+        return read
     if len(lookups) != len(paths):
         single = next(p for p, source in zip(paths, sources, strict=True) if source is None)
         raise UsageError(
