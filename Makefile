@@ -17,7 +17,7 @@ TUNED  := GGML_NATIVE=ON GGML_LLAMAFILE=ON BUILD_SHARED_LIBS=OFF CMAKE_POSITION_
 # Two files of tests at a time: most tests keep one processor busy.
 PARALLEL := --numprocesses 2 --dist loadfile
 
-.PHONY: help demo test test-fast check docs format bench native profile wasm build lock setup clean distclean
+.PHONY: help demo test test-fast browser check docs format bench native profile wasm build lock setup clean distclean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -26,12 +26,27 @@ demo: setup wasm ## transcribe real speech on every backend and compare them
 	$(BIN)/whisperctl models pull tiny.en
 	$(BIN)/whisperctl compare samples/jfk.wav --model tiny.en
 
-test: setup wasm ## run all tests
+test: setup wasm browser ## run all tests
 	$(BIN)/whisperctl models pull tiny.en base
 	$(BIN)/python -m pytest $(PARALLEL)
 
 test-fast: setup wasm ## run the tests that need only seconds
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
+
+BROWSERS := chromium chromium-browser google-chrome google-chrome-stable chrome microsoft-edge
+
+# The page of `compare --format html` is tested in a real one. Without it those tests are skipped.
+browser: ## have a Chromium for the tests of the HTML report, if that needs no password
+	@test -n "$$WHISPERCTL_CHROMIUM" && exit 0; \
+	for name in $(BROWSERS); do command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing Chromium for the tests of the HTML report"; \
+	    apt-get update -qq >/dev/null 2>&1; \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium \
+	        >/dev/null 2>&1 && exit 0; \
+	fi; \
+	echo "No Chromium or Chrome: the tests of the HTML report in a browser will be skipped." \
+	    "Install one, or set WHISPERCTL_CHROMIUM to its program."
 
 # What cannot be made is left out of the table, which says so.
 bench: setup wasm ## measure every engine, model and format; BENCH="--help" tells the options

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import re
 import signal
 import time
-from typing import TYPE_CHECKING
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
 from whisperctl import audio
-from whisperctl.transcript import PHASES
+from whisperctl.compare import document
+from whisperctl.compare.comparison import Comparison
+from whisperctl.compare.values import BY_NAME, shown
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from tests.conftest import Cli, Finished, MakePlugin
 
-    from tests.conftest import Cli, MakePlugin
-
-GREEDY = ("--beam-size", "1")
-LABELS = ("native", "wasi/wasmer", "wasi/wasmtime")
-ROWS = (
-    *("audio decode", "module compile", "instantiate", *PHASES, "open session", "wall"),
-    *("real-time factor", "peak memory"),
-    *("total / native", "wall / native", "encode / native", "text / native"),
-)
+GREEDY = ("--beam-size", "1", "--language", "en")
+NATIVE = ("-b", "native", "--no-warm-up", *GREEDY)
+ENGINES = ("native", "wasi/wasmtime")
 ACME = """
 import time
 from whisperctl.backend import BackendInfo, RuntimeInfo
@@ -38,92 +39,282 @@ class Acme:
     def describe(self):
         return BackendInfo("acme", "9.9", "Acme's engine", (RuntimeInfo("acme", "1"),))
 
-    def open(self, model, *, threads, runtime=None):
+    def open(self, model, *, threads, runtime=None, word_timestamps=False):
         raise BackendError("the engine is on strike")
 """
 
 
-def table(out: str) -> dict[str, list[str]]:
-    """Each row's cells by its label, of the plain table."""
-    rows = [line.strip("| ").split("|") for line in out.splitlines() if line.startswith("| ")]
-    return {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
+@dataclass(frozen=True)
+class Compared:
+    """One comparison in every format: two recordings, two engines, two thread counts, twice."""
+
+    folder: Path
+    done: Finished
+    comparison: Comparison
+    json: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def clip(jfk: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first four seconds, in a file whose name needs care."""
+    path = tmp_path_factory.mktemp("clips") / "my <b>talk, née.wav"
+    with wave.open(str(jfk)) as long, wave.open(str(path), "wb") as short:
+        short.setparams(long.getparams())
+        short.writeframes(long.readframes(4 * long.getframerate()))
+    return path
+
+
+@pytest.fixture(scope="module")
+def compared(
+    clip: Path, jfk: Path, tiny_en: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Compared:
+    from tests.conftest import Cli
+
+    folder = tmp_path_factory.mktemp("compared")
+    (folder / "here").mkdir()
+    cli = Cli(folder / "here")
+    references = folder / "references"
+    references.mkdir()
+    (references / "jfk.txt").write_text(jfk.with_suffix(".txt").read_text("utf-8"), "utf-8")
+    outputs = [item for end in ("json", "csv", "md", "html") for item in ("-o", f"run.{end}")]
+    done = cli(
+        *("compare", clip, jfk, "-m", tiny_en, "-b", ",".join(ENGINES), "-t", "1,2"),
+        *("--repeat", "2", "--reference", references, "--phases"),
+        *GREEDY,
+        *outputs,
+    )
+    assert done.code == 0, done.err
+    path = folder / "here" / "run.json"
+    return Compared(folder / "here", done, document.read(path), json.loads(path.read_text("ascii")))
 
 
 @pytest.mark.slow
-def test_every_engine_is_compared_by_default(cli: Cli, jfk: Path, tiny_en: Path) -> None:
-    done = cli("compare", jfk, "-m", tiny_en, "-t", "2", *GREEDY)
-    assert (done.code, done.err) == (0, "")
-    rows = table(done.out)
-    assert rows["phase"] == list(LABELS)
-    assert tuple(rows)[1:] == ROWS
-    assert done.out.count("ask not what your country can do for you") == 3
-    assert rows["total / native"][0] == "1.00x"
-    assert rows["module compile"][0] == "-"
-    assert float(rows["module compile"][1]) > 0
-    assert re.fullmatch(r"[\d.]+ \(\d+ x [\d.]+\)", rows["decode"][0])
-    assert all(cell.endswith(" MiB") for cell in rows["peak memory"])
-    for label in LABELS:
-        assert re.search(rf"^{label}: .*CPU : ", done.out, re.MULTILINE)
+class TestAMatrix:
+    def test_everything_is_combined_with_everything(self, compared: Compared, clip: Path) -> None:
+        comparison = compared.comparison
+        assert [one.label for one in comparison.recordings] == [clip.name, "jfk.wav"]
+        labels = [f"{engine} {threads}t" for threads in (1, 2) for engine in ENGINES]
+        assert [variant.label for variant in comparison.variants] == labels
+        assert len(comparison.cells) == 8
+        for cell in comparison.cells:
+            assert not cell.error
+            assert [run.repeat for run in cell.runs] == [0, 1]
+            threads = comparison.variants[cell.variant].threads
+            assert cell.baseline is not None
+            against = comparison.variants[cell.baseline]
+            assert against.label == f"native {threads}t"
 
+    def test_the_numbers_are_of_the_work_that_was_done(self, compared: Compared) -> None:
+        for cell in compared.comparison.cells:
+            recording = compared.comparison.recordings[cell.recording]
+            for run in cell.runs:
+                values = run.values
+                assert run.counts["encode"] == 1  # the warm-up's is not among them
+                assert values["encode_ms"] <= values["total_ms"] <= values["wall_ms"] * 1.01
+                assert values["real_time_factor"] == pytest.approx(
+                    values["wall_ms"] / 1000 / recording.duration_s, rel=1e-3
+                )
+                assert values["cold_start_ms"] == pytest.approx(
+                    values["start_ms"] + values["open_ms"] + values["first_ms"], abs=0.01
+                )
+                threads = compared.comparison.variants[cell.variant].threads
+                assert 0 < values["cpu_ms"] < values["wall_ms"] * (threads + 0.5)
+                assert values["peak_memory_bytes"] > 70e6
+                assert ("linear_memory_bytes" in values) == (
+                    "wasi" in compared.comparison.variants[cell.variant].label
+                )
 
-@pytest.mark.slow
-def test_the_document_says_what_was_compared_and_where(cli: Cli, jfk: Path, tiny_en: Path) -> None:
-    done = cli("compare", jfk, "-m", tiny_en, "-t", "2", *GREEDY, "--json")
-    assert (done.code, done.err) == (0, "")
-    document = json.loads(done.out)
-    samples = audio.load(jfk).samples
-    assert document["audio"]["samples_sha256"] == hashlib.sha256(samples.data).hexdigest()
-    assert document["audio"]["duration_s"] == 11.0
-    # The hash that whisper.cpp publishes for this model.
-    assert document["model"]["sha1"] == "c78c86eb1a8faa21b369bcd33207cc90d64ae9df"
-    assert document["parameters"]["beam_size"] == 1
-    assert document["parameters"]["threads"] == 2
-    assert document["machine"]["cpu"] and document["machine"]["processors"] >= 1
-    assert document["reference"] == "native"
-    assert [engine["engine"] for engine in document["engines"]] == list(LABELS)
-    for engine in document["engines"]:
-        assert engine["error"] is None
-        assert all(engine["versions"].values())
-        assert "country can do for you" in engine["text"]
-        assert "".join(segment["text"] for segment in engine["segments"]).strip() == engine["text"]
-        timings = engine["timings"]
-        assert set(timings["phases"]) == set(PHASES)
-        assert engine["real_time_factor"] == pytest.approx(timings["wall_ms"] / 11_000)
-        assert timings["peak_memory_bytes"] > tiny_en.stat().st_size
-    native, *others = document["engines"]
-    for other in others:
-        assert other["ratios"]["wall"] == pytest.approx(
-            other["timings"]["wall_ms"] / native["timings"]["wall_ms"]
+    def test_the_engines_say_the_same(self, compared: Compared) -> None:
+        for cell in compared.comparison.cells:
+            assert cell.stable
+            if compared.comparison.recordings[cell.recording].label != "jfk.wav":
+                continue  # a clip that ends within a word may be heard in two ways
+            assert cell.text_group == "A"
+            if cell.baseline != cell.variant:
+                assert cell.agreement is not None and cell.agreement.tokens is not None
+                assert cell.agreement.difference.identical
+                assert cell.agreement.tokens.rate == 1.0
+
+    def test_errors_are_counted_where_there_is_a_reference(self, compared: Compared) -> None:
+        clip_cells, jfk_cells = compared.comparison.cells[:4], compared.comparison.cells[4:]
+        assert all(cell.difference is None for cell in clip_cells)
+        for cell in jfk_cells:
+            assert cell.difference is not None
+            assert cell.difference.normalized_wer.rate == 0.0
+            assert cell.difference.wer.n_reference == 22
+        assert "née.wav has no reference" in compared.done.err
+
+    def test_the_document_says_what_was_compared_and_where(
+        self, compared: Compared, jfk: Path, tiny_en: Path
+    ) -> None:
+        comparison = compared.comparison
+        recording, model = comparison.recordings[1], comparison.models[0]
+        samples = audio.load(jfk).samples
+        assert recording.samples_sha256 == hashlib.sha256(samples.data).hexdigest()
+        assert recording.file_sha256 == hashlib.sha256(jfk.read_bytes()).hexdigest()
+        assert model.sha256 == hashlib.sha256(tiny_en.read_bytes()).hexdigest()
+        assert (model.name, model.quant) == ("tiny.en", "f16")
+        native, wasi = comparison.engines
+        assert native.files == {} and "CPU" in native.system_info
+        (digest,) = wasi.files.values()
+        module = Path(__file__).parents[2] / "backends/wasi/src/whisperctl_wasi"
+        assert digest == hashlib.sha256((module / next(iter(wasi.files))).read_bytes()).hexdigest()
+        assert comparison.machine.cpu and comparison.machine.processors >= 1
+        assert comparison.parameters["beam_size"] == 1
+        assert {"whisperctl-asr", "pywhispercpp", "wasmtime", "numpy"} <= set(comparison.packages)
+        assert comparison.command[0] == "compare"
+
+    def test_every_format_has_the_same_numbers(self, compared: Compared) -> None:
+        read = {
+            end: (compared.folder / f"run.{end}").read_text("utf-8")
+            for end in ("csv", "md", "html")
+        }
+        medians = [
+            row for row in csv.DictReader(io.StringIO(read["csv"])) if row["row"] == "median"
+        ]
+        cells = compared.json["cells"]
+        assert len(medians) == len(cells)
+        embedded = re.search(
+            r'<script type="application/json"[^>]*>(.*?)</script>', read["html"], re.S
         )
-        assert other["timings"]["module_compile_ms"] > 0
-    assert others[0]["text"] == others[1]["text"]
+        assert embedded is not None
+        assert json.loads(embedded[1])["cells"] == cells
+        for cell, row in zip(cells, medians, strict=True):
+            for name, stat in cell["stats"].items():
+                assert float(row[name]) == stat["median"]
+                text = shown(stat["median"], BY_NAME[name].unit)
+                for where in (compared.done.out, read["md"], read["html"]):
+                    assert text in where, (name, text)
+
+    def test_a_run_is_repeated_from_its_document(self, compared: Compared, cli: Cli) -> None:
+        run = compared.folder / "run.json"
+        done = cli(
+            *("compare", "--from", run, "--repeat", "1", "--json"),
+            *("--fail-if", "drift.wer>0", "--fail-if", "drift<1000"),
+        )
+        assert done.code == 1
+        failures = done.err.splitlines()
+        assert len(failures) == 8
+        assert all("drift<1000: it is " in line for line in failures)
+        again = json.loads(done.out)
+        for name in ("recordings", "models", "engines", "variants", "parameters"):
+            assert again[name] == compared.json[name]
+        assert again["drift"]["date"] == compared.json["date"]
+        assert again["drift"]["changes"] == []
+        assert {cell["text"] for cell in again["drift"]["cells"]} == {"same"}
+        for cell, before, drift in zip(
+            again["cells"], compared.json["cells"], again["drift"]["cells"], strict=True
+        ):
+            now, then = (c["stats"]["wall_ms"]["median"] for c in (cell, before))
+            assert drift["ratios"]["wall_ms"]["value"] == pytest.approx(now / then, rel=1e-3)
 
 
-def test_one_engine_has_nothing_to_be_compared_with(cli: Cli, jfk: Path, tiny_en: Path) -> None:
-    done = cli("compare", jfk, "-m", tiny_en, "-b", "native", "-b", "native", *GREEDY)
-    assert done.code == 0
-    rows = table(done.out)
-    assert rows["phase"] == ["native"]
-    assert not [label for label in rows if "/" in label]
+def test_the_table_fits_eighty_columns_and_is_plain_in_a_pipe(
+    cli: Cli, clip: Path, tiny_en: Path
+) -> None:
+    done = cli("compare", clip, "-m", tiny_en, *NATIVE)
+    assert (done.code, done.err) == (0, "")
     assert "\x1b" not in done.out
-    assert done.out.isascii()
+    assert max(map(len, done.out.splitlines())) <= 80
+    assert "my fellow Americans" in done.out
+    for row in ("audio decode", "load", "encode", "decode", "wall", "CPU time", "peak memory"):
+        assert re.search(rf"^{row} +[\d.]+", done.out, re.MULTILINE), row
+    assert re.search(r"^decode +[\d.]+ \(\d+ x [\d.]+\)$", done.out, re.MULTILINE)
 
 
-def test_an_engine_that_fails_does_not_stop_the_others(
-    cli: Cli, jfk: Path, tiny_en: Path, plugin: MakePlugin
+def test_standard_input_can_be_compared_but_not_repeated(
+    cli: Cli, clip: Path, tiny_en: Path
+) -> None:
+    done = cli("compare", "-", "-m", tiny_en, *NATIVE, "-o", "run.json", stdin=clip.read_bytes())
+    assert done.code == 0
+    again = cli("compare", "--from", "run.json")
+    assert again.code == 2
+    assert "came from standard input and is gone" in again.err
+
+
+def test_a_cell_that_fails_does_not_stop_the_others(
+    cli: Cli, clip: Path, tiny_en: Path, plugin: MakePlugin
 ) -> None:
     env = plugin("acme", ACME)
-    arguments = ("compare", jfk, "-m", tiny_en, "-b", "acme", "-b", "native", *GREEDY)
-    done = cli(*arguments, env=env)
+    arguments = ("compare", clip, "-m", tiny_en, "-b", "acme", *NATIVE)
+    done = cli(*arguments, "--repeat", "2", "-o", "run.json", env=env)
     assert done.code == 1
-    assert done.err == "whisperctl: error: acme failed: the engine is on strike\n"
-    rows = table(done.out)
-    assert rows["phase"] == ["acme", "native"]
-    assert rows["wall"][0] == "failed"
-    assert float(rows["wall"][1]) > 0
-    document = json.loads(cli(*arguments, "--json", env=env).out)
-    assert document["engines"][0]["error"] == "the engine is on strike"
-    assert document["reference"] == "native"
+    assert done.err.splitlines() == [
+        "whisperctl: error: acme failed: the engine is on strike",
+        'whisperctl: "run.json" is written',
+    ]
+    assert "acme" in done.out and "the engine is on strike" in done.out
+    failed, worked = json.loads((cli.directory / "run.json").read_text())["cells"]
+    assert failed["error"] == "the engine is on strike"
+    assert len(worked["runs"]) == 2
+
+
+def test_an_interrupted_comparison_goes_on_where_it_was(
+    cli: Cli, clip: Path, tiny_en: Path
+) -> None:
+    arguments = ("compare", clip, "-m", tiny_en, *NATIVE, "--repeat", "30", "--format", "json")
+    process = cli.start(*arguments)
+    state = cli.directory.parent / "state"
+    deadline = time.monotonic() + 60
+    while sum(path.read_bytes().count(b"\n") for path in state.glob("*.jsonl")) < 3:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    n_kept = int(re.findall(rb"(\d+) runs? (?:is|are) kept: .*--resume", errors)[0])
+    assert n_kept >= 2
+    done = cli(*arguments[:-4], "--repeat", str(n_kept + 1), "--format", "json", "--resume")
+    (cell,) = json.loads(done.out)["cells"]
+    assert [run["repeat"] for run in cell["runs"]] == list(range(n_kept + 1))
+    assert not list(state.glob("*.jsonl"))
+
+
+def test_conditions_decide_the_exit_code(cli: Cli, clip: Path, tiny_en: Path) -> None:
+    reference = clip.with_name("said.txt")
+    reference.write_text("And so, my fellow Martians", "utf-8")
+    done = cli(
+        *("compare", clip, "-m", tiny_en, *NATIVE, "--reference", reference),
+        *("--fail-if", "normalized_wer>0.1", "--fail-if", "wer>2", "--format", "csv"),
+    )
+    assert done.code == 1
+    (line,) = done.err.splitlines()
+    assert line.startswith("whisperctl: error: normalized_wer>0.1: it is 0.")
+    assert line.endswith(f"with native on {clip.name}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ((), 2, "no recording is named"),
+        (("{jfk}", "-b", "natve"), 2, 'did you mean "native"?'),
+        (("{jfk}", "-b", "wasi/wasmtim"), 2, 'did you mean "wasmtime"?'),
+        (("{jfk}", "--language", "gremlin"), 2, '"gremlin"'),
+        (("{jfk}", "-t", "0"), 2, "threads must be at least 1"),
+        (("{jfk}", "--repeat", "0"), 2, "repeat must be from 1"),
+        (("{jfk}", "--format", "pdf"), 2, 'format "pdf" is unknown'),
+        (("{jfk}", "-o", "report"), 2, '"report" does not say its format'),
+        (("{jfk}", "-o", "no/such/report.html"), 1, "there is no directory"),
+        (("{jfk}", "-f", "json", "-o", "{jfk}"), 2, "would replace the input"),
+        (("{jfk}", "--fail-if", "wer"), 2, "is no condition"),
+        (("{jfk}", "--baseline", "wasmer"), 2, 'baseline "wasmer" is nothing that is compared'),
+        (("{jfk}", "--reference", "gone.txt"), 2, '"gone.txt"'),
+        (("no such file.wav",), 1, '"no such file.wav" does not exist'),
+        (("-", "-"), 2, "standard input can be read once"),
+        (("--from", "gone.json"), 2, '"gone.json" cannot be read'),
+        (("{jfk}", "--from", "gone.json"), 2, "--from repeats a comparison as it was"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_in_one_line(
+    cli: Cli, jfk: Path, tiny_en: Path, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    typed = [text.replace("{jfk}", str(jfk)) for text in arguments]
+    model = () if "--from" in arguments else ("-m", tiny_en)
+    engine = () if "-b" in arguments or "--from" in arguments else ("-b", "native")
+    done = cli("compare", *typed, *model, *engine)
+    assert (done.code, done.out) == (code, "")
+    assert done.err.count("\n") == 1
+    assert message in done.err
 
 
 def test_engines_that_cannot_be_used_are_left_out_aloud(
@@ -138,28 +329,24 @@ def test_engines_that_cannot_be_used_are_left_out_aloud(
     assert error == 'whisperctl: error: "no such file.wav" does not exist: check the name'
 
 
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
-        (("-b", "natve"), 'did you mean "native"?'),
-        (("-b", "wasi/wasmtim"), 'did you mean "wasmtime"?'),
-        (("--language", "gremlin"), '"gremlin"'),
-    ],
-)
-def test_a_wrong_option_is_a_misuse(
-    cli: Cli, jfk: Path, tiny_en: Path, arguments: tuple[str, ...], named: str
+def test_a_model_from_the_environment_may_have_spaces_in_its_name(
+    cli: Cli, clip: Path, tiny_en: Path
 ) -> None:
-    done = cli("compare", jfk, "-m", tiny_en, *arguments)
-    assert (done.code, done.out) == (2, "")
-    assert done.err.count("\n") == 1
-    assert named in done.err
+    model = cli.directory / "my model.bin"
+    model.symlink_to(tiny_en)
+    env = {"WHISPERCTL_MODEL": str(model), "WHISPERCTL_THREADS": "1"}
+    done = cli("compare", clip, *NATIVE, "--json", env=env)
+    assert done.code == 0, done.err
+    result = json.loads(done.out)
+    assert result["models"][0]["path"] == str(model)
+    assert [variant["threads"] for variant in result["variants"]] == [1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_process_is_left_behind(
     cli: Cli, long_talk: Path, tiny_en: Path, number: signal.Signals
 ) -> None:
-    process = cli.start("compare", long_talk, "-m", tiny_en, "-b", "wasi/wasmtime")
+    process = cli.start("compare", long_talk, "-m", tiny_en, "-b", "wasi/wasmtime", "--no-warm-up")
     cell: list[psutil.Process] = []
     while not cell:
         assert process.poll() is None

@@ -13,6 +13,7 @@ import numpy as np
 
 from whisperctl import engine_thread, languages
 from whisperctl.backend import Closing, OnProgress, OnSegment
+from whisperctl.cpu_time import cpu_time_s
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.memory import peak_memory_bytes
 from whisperctl.quoting import quoted
@@ -132,7 +133,7 @@ class FasterWhisperSession(Closing):
         def work(emit: Callable[[Segment | float], None]) -> tuple[str, float | None]:
             return listening.listen(samples, emit)
 
-        started = time.perf_counter()
+        started, started_cpu_s = time.perf_counter(), cpu_time_s()
         try:
             spoken, probability = engine_thread.run(work, on_event=on_event, cancel=self._stop.set)
         except StoppedError as error:
@@ -142,6 +143,7 @@ class FasterWhisperSession(Closing):
                 # CTranslate2's random numbers would go on where they are; a new model starts anew.
                 self._engine = None
         wall_ms = (time.perf_counter() - started) * 1000
+        cpu_ms = (cpu_time_s() - started_cpu_s) * 1000
         if on_progress is not None and progress < 1.0:
             on_progress(1.0)
         phases = {
@@ -162,6 +164,7 @@ class FasterWhisperSession(Closing):
                 wall_ms=wall_ms,
                 audio_decode_ms=audio.decode_ms,
                 peak_memory_bytes=peak_memory_bytes(),
+                cpu_ms=cpu_ms,
             ),
         )
 

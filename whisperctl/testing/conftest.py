@@ -1,0 +1,97 @@
+"""What the tests of a backend's promises share."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from whisperctl.audio import Audio
+from whisperctl.errors import UsageError
+from whisperctl.testing import speech
+from whisperctl.testing.plugin import SUBJECT
+from whisperctl.testing.subject import GREEDY, Heard, Shared, Subject
+
+_TIMEOUT_S = 300
+"""An engine that hangs is found out, where pytest-timeout is installed."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run the promises in their order, and let no test wait for ever."""
+    items.sort(key=_promise)
+    if config.pluginmanager.hasplugin("timeout"):
+        for item in items:
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(_TIMEOUT_S))
+
+
+def _promise(item: pytest.Item) -> int:
+    module = item.getparent(pytest.Module)
+    found = re.match(r"Promise (\d+)\.", (module and module.obj.__doc__) or "")
+    return int(found[1]) if found else 0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Print the promise below what broke it."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        report.sections.append(("the contract says", inspect.getdoc(item.module) or ""))
+    return report
+
+
+@pytest.fixture(scope="session")
+def subject(request: pytest.FixtureRequest) -> Subject:
+    """The backend under test, with the model to test it with."""
+    found: Subject | None = request.config.stash.get(SUBJECT, None)
+    if found is None:
+        raise pytest.UsageError(
+            "run these tests with: pytest --pyargs whisperctl.testing --backend NAME"
+        )
+    return found
+
+
+@pytest.fixture(scope="session")
+def shared(subject: Subject) -> Iterator[Shared]:
+    """One session for all that leaves a session as it was, on two threads where it can."""
+    try:
+        session = subject.open(threads=2)
+    except UsageError:
+        session = subject.open(threads=1)
+    with session:
+        yield Shared(session)
+
+
+@pytest.fixture(scope="session")
+def recording() -> Audio:
+    """Eleven seconds of clear English."""
+    return speech.recording()
+
+
+@pytest.fixture(scope="session")
+def clip(recording: Audio) -> Audio:
+    """Its first words, which take less time."""
+    return speech.beginning(recording, speech.BEGINNING_S)
+
+
+@pytest.fixture(scope="session")
+def heard(shared: Shared, recording: Audio) -> Heard:
+    """The whole recording, greedily."""
+    return shared.hear(recording, GREEDY)
+
+
+@pytest.fixture(scope="session")
+def short(shared: Shared, heard: Heard, clip: Audio) -> Heard:
+    """The clip, greedily, after the whole recording."""
+    assert heard.transcript.segments
+    return shared.hear(clip, GREEDY)
+
+
+@pytest.fixture(scope="session")
+def at_length(shared: Shared, recording: Audio) -> Heard:
+    """The recording six times over: more than a minute, where the model hears half of one."""
+    return shared.hear(speech.repeated(recording, 6), GREEDY)

@@ -1,0 +1,46 @@
+"""Promise 8. Nothing lingers.
+
+Neither options nor text nor chance of one call reach the next: at temperature 0 a recording gives
+the same segments each time, whatever was transcribed before with whatever options.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from whisperctl.audio import Audio
+from whisperctl.errors import UsageError
+from whisperctl.testing import speech
+from whisperctl.testing.subject import GREEDY, UNUSUAL, Heard, Shared, outline, replaced
+from whisperctl.transcript import Token
+
+
+def _taken(shared: Shared, blink: Audio, name: str) -> bool:
+    try:
+        shared.transcribe(blink, replaced(**{name: UNUSUAL[name]}))
+    except UsageError:
+        return False
+    return True
+
+
+def _probabilities(tokens: tuple[Token, ...]) -> list[float]:
+    return [token.probability for token in tokens]
+
+
+def test_no_option_of_the_call_before_has_an_effect(
+    shared: Shared, recording: Audio, clip: Audio, heard: Heard
+) -> None:
+    blink = speech.beginning(clip, 0.01)
+    unusual = {name: value for name, value in UNUSUAL.items() if _taken(shared, blink, name)}
+    try:
+        shared.transcribe(clip, replaced(**unusual))
+    except UsageError as error:
+        pytest.skip(f"refused together, as they may be: {error}")
+
+    again = shared.transcribe(recording, GREEDY)
+
+    assert outline(again) == outline(heard.transcript), (
+        f"the options {unusual} of one call changed what the next one hears"
+    )
+    for one, other in zip(again.segments, heard.transcript.segments, strict=True):
+        assert _probabilities(one.tokens) == pytest.approx(_probabilities(other.tokens), abs=1e-3)

@@ -1,0 +1,54 @@
+"""Promise 5. Callbacks.
+
+`on_segment` gets each segment as it is decided, in order, the very ones that are returned, and
+`on_progress` a fraction from 0 to 1 that never falls. Both run in the caller's thread and before
+`transcribe` returns. Either may be left out.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from whisperctl.audio import Audio
+from whisperctl.testing.subject import GREEDY, Heard, Shared
+
+
+def test_segments_are_streamed_as_they_are_returned(heard: Heard, at_length: Heard) -> None:
+    for one in (heard, at_length):
+        assert tuple(one.streamed) == one.transcript.segments, (
+            "on_segment gets exactly the segments that transcribe() returns, in order"
+        )
+
+
+def test_progress_rises_from_0_to_1(heard: Heard, at_length: Heard) -> None:
+    for one in (heard, at_length):
+        assert all(0 <= fraction <= 1 for fraction in one.progress), one.progress
+        assert one.progress == sorted(one.progress), f"progress falls: {one.progress}"
+    assert at_length.progress, "a recording of a minute gives some progress"
+
+
+def test_callbacks_run_in_the_callers_thread(heard: Heard, at_length: Heard) -> None:
+    for one in (heard, at_length):
+        assert one.threads == {threading.current_thread()}, (
+            "on_segment and on_progress run in the thread that called transcribe(): "
+            "see whisperctl.engine_thread.run"
+        )
+
+
+def test_segments_come_while_the_engine_works(at_length: Heard) -> None:
+    before_end_ms = at_length.wall_ms - at_length.first_segment_ms
+    assert before_end_ms > at_length.wall_ms / 4, (
+        "the first segment of a minute of speech comes as it is decided, not at the end"
+    )
+
+
+def test_callbacks_may_be_left_out_and_none_comes_late(
+    shared: Shared, clip: Audio, heard: Heard
+) -> None:
+    told = len(heard.streamed), len(heard.progress)
+    assert shared.session.transcribe(clip, GREEDY).segments
+    time.sleep(0.05)
+    assert (len(heard.streamed), len(heard.progress)) == told, (
+        "no callback of a run is called after its transcribe() returned"
+    )
