@@ -192,7 +192,8 @@ def _temperatures(first: float, increment: float) -> list[float]:
     """Those that are tried one after the other, as in whisper.cpp: up to 1."""
     if increment <= 0:
         return [first]
-    return [first + i * increment for i in range(1 + math.floor((1 - first) / increment + 1e-6))]
+    n = 1 + math.floor((1 - first) / increment + 1e-6)
+    return [round(first + i * increment, 6) for i in range(n)]
 
 
 def _ignore(event: Segment | float) -> None:
