@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import whisperctl
+from tests.conftest import ENGINES
 from whisperctl.compare.texts import difference
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -22,6 +23,7 @@ _rates: dict[str, float] = {}
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["austen.flac", "jfk.wav"])
+@pytest.mark.parametrize("engine", [*ENGINES, "faster-whisper"])
 def test_every_engine_understands_the_samples_equally_well(
     name: str, engine: str, tiny_en: Path
 ) -> None:

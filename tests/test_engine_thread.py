@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -143,3 +145,39 @@ def test_ctrl_c_inside_cancel_does_not_leave_the_engine_behind() -> None:
         engine_thread.run(engine.work, on_event=on_event, cancel=cancel)
     assert interrupted
     assert engine.ended()
+
+
+LEFT_BEHIND = """
+import atexit, sys, threading, time
+from whisperctl import engine_thread
+
+atexit.register(print, "exit functions ran")
+thread = threading.Thread(target=time.sleep, args=(float(sys.argv[1]),), daemon=True)
+thread.start()
+engine_thread.leave_behind(thread)
+print(engine_thread.is_left_behind())
+if len(sys.argv) > 2:
+    engine_thread.exit_at_once(7)
+"""
+
+
+def test_the_process_waits_for_what_was_left_behind_unless_it_is_in_a_hurry() -> None:
+    def run(*arguments: str) -> tuple[int, str, float]:
+        started = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", LEFT_BEHIND, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.stderr == ""
+        return done.returncode, done.stdout, time.perf_counter() - started
+
+    code, said, took_s = run("0.7")
+    assert (code, said) == (0, "True\nexit functions ran\n")
+    assert took_s > 0.7
+
+    code, said, took_s = run("50", "at once")
+    assert (code, said) == (7, "True\nexit functions ran\n")
+    assert took_s < 40

@@ -9,8 +9,10 @@ from __future__ import annotations
 import atexit
 import os
 import queue
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -124,6 +126,9 @@ def exit_at_once(code: int) -> None:
     """End the process as Python does, but without waiting for what was left behind."""
     atexit.unregister(_wait)
     atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # closed, or none at all
+            stream.flush()
     os._exit(code)
 
 

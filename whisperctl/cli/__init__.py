@@ -40,8 +40,6 @@ def main() -> int:
     code = _main()
     engine_thread = sys.modules.get("whisperctl.engine_thread")
     if engine_thread is not None and engine_thread.is_left_behind():
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            sys.stdout.flush()
         engine_thread.exit_at_once(code)  # who pressed Ctrl-C does not wait for a large model
     return code
 

@@ -27,9 +27,14 @@ def _byte_of_character() -> dict[str, int]:
     }
 
 
+@cache
+def _character_of_byte() -> dict[int, str]:
+    return {byte: character for character, byte in _byte_of_character().items()}
+
+
 def printable(token: bytes) -> str:
     """A token as the files of a vocabulary spell it."""
-    characters = {byte: character for character, byte in _byte_of_character().items()}
+    characters = _character_of_byte()
     return "".join(characters[byte] for byte in token)
 
 

@@ -1,7 +1,72 @@
-"""The faster-whisper backend."""
+"""The faster-whisper backend: what it says of itself, and what it does not take."""
 
-from whisperctl.engines import OPTIONAL
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from whisperctl.engines import OPTIONAL, Engine, parse
+from whisperctl.errors import BackendError, UsageError
+from whisperctl_faster_whisper import FasterWhisperBackend, backend
 
 
 def test_the_package_is_known_by_name() -> None:
     assert OPTIONAL["faster-whisper"] == "whisperctl-faster-whisper"
+    assert parse("faster-whisper/int8") == Engine("faster-whisper", "int8")
+
+
+def test_says_what_it_computes_with() -> None:
+    info = FasterWhisperBackend().describe()
+
+    assert info.available
+    assert [runtime.name for runtime in info.runtimes][:2] == ["float32", "int8"]
+    assert "faster-whisper 1." in info.engine
+    assert "CTranslate2 4." in info.engine
+
+
+def test_a_runtime_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match='no runtime "int9"; it has float32, int8'):
+        FasterWhisperBackend().open(tmp_path / "model.bin", threads=1, runtime="int9")
+
+
+@pytest.mark.parametrize("threads", [0, 513])
+def test_threads_must_be_a_number_that_makes_sense(tmp_path: Path, threads: int) -> None:
+    with pytest.raises(UsageError, match="threads must be from 1 to 512"):
+        FasterWhisperBackend().open(tmp_path / "model.bin", threads=threads)
+
+
+@pytest.mark.parametrize("package", ["ctranslate2", "faster_whisper"])
+def test_a_missing_package_is_a_problem_with_its_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    if package == "ctranslate2":
+        monkeypatch.setitem(sys.modules, package, None)
+    else:
+        version = backend._version
+        monkeypatch.setattr(
+            backend, "_version", lambda name: "" if name == "faster-whisper" else version(name)
+        )
+
+    info = FasterWhisperBackend().describe()
+
+    assert not info.available
+    problems = {runtime.problem for runtime in info.runtimes}
+    assert len(problems) == 1
+    assert "is not installed; try: pip install whisperctl-faster-whisper" in str(problems)
+    with pytest.raises(BackendError, match="cannot be used here"):
+        FasterWhisperBackend().open(tmp_path / "model.bin", threads=1)
+
+
+def test_importing_it_imports_no_engine() -> None:
+    code = (
+        "import sys, whisperctl_faster_whisper; "
+        "print(*{'numpy', 'ctranslate2', 'faster_whisper', 'tokenizers'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert done.stdout == "\n"

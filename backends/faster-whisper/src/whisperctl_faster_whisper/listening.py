@@ -22,6 +22,7 @@ Emit = Callable[[Segment | float], None]
 
 _RATE = 16_000
 _WINDOW_S = 30.0
+_CALLBACK_S = 0.05
 _MIN_SAMPLES = 1600
 """whisper.cpp hears nothing in less than a tenth of a second, and so does this."""
 
@@ -36,6 +37,8 @@ class Listening:
         word_timestamps: whether words get times.
         suppressed: ids of tokens that are not to be decoded.
         stop: ends the run when it is set.
+
+    ``handled`` is to be set by who has handled what was emitted last.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Listening:
         self._begun = self._heard = False
         self._emit: Emit = _ignore
         self._duration_s = 0.0
+        self.handled = threading.Event()
         carried = params["carry_initial_prompt"] and params["initial_prompt"].strip()
         self.run = Run(
             entropy_threshold=params["entropy_thold"],
@@ -138,7 +142,10 @@ class Listening:
         if not self._heard and self._begun:
             self._at_s += _WINDOW_S
         self._begun, self._heard = True, False
+        self.handled.clear()
         self._emit(min(1.0, self._at_s / self._duration_s) if self._duration_s else 0.0)
+        # A callback that wants to end the run ends it here, before a computation nobody can stop.
+        self.handled.wait(_CALLBACK_S)
 
     def _converted(self, segment: Any) -> Segment:
         ids = [i for i in segment.tokens if i < len(self._text)]
@@ -185,7 +192,8 @@ def _temperatures(first: float, increment: float) -> list[float]:
     """Those that are tried one after the other, as in whisper.cpp: up to 1."""
     if increment <= 0:
         return [first]
-    return [first + i * increment for i in range(1 + math.floor((1 - first) / increment + 1e-6))]
+    n = 1 + math.floor((1 - first) / increment + 1e-6)
+    return [round(first + i * increment, 6) for i in range(n)]
 
 
 def _ignore(event: Segment | float) -> None:

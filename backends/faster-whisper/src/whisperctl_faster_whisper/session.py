@@ -128,6 +128,7 @@ class FasterWhisperSession(Closing):
                 progress = event
                 if on_progress is not None:
                     on_progress(event)
+            listening.handled.set()
 
         def work(emit: Callable[[Segment | float], None]) -> tuple[str, float | None]:
             return listening.listen(samples, emit)
