@@ -58,6 +58,7 @@ bench: setup wasm ## measure every engine, model and format; BENCH="--help" tell
 
 experiment: setup wasm ## measure the first experiment again, and write docs/experiment.md
 	$(BIN)/whisperctl models pull base
+	mkdir -p build
 	$(BIN)/whisperctl compare samples/jfk.wav --backend native,wasi/wasmer,wasi/wasmtime --model base \
 	    --threads 1 --repeat 5 --output build/experiment.json
 	$(BIN)/python -m bench.experiment build/experiment.json
