@@ -17,7 +17,7 @@ TUNED  := GGML_NATIVE=ON GGML_LLAMAFILE=ON BUILD_SHARED_LIBS=OFF CMAKE_POSITION_
 # Two files of tests at a time: most tests keep one processor busy.
 PARALLEL := --numprocesses 2 --dist loadfile
 
-.PHONY: help demo test test-fast browser check docs format bench native profile wasm build lock setup clean distclean
+.PHONY: help demo test test-fast browser check docs format bench experiment native profile wasm build lock setup clean distclean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -55,6 +55,13 @@ bench: setup wasm ## measure every engine, model and format; BENCH="--help" tell
 	    $(BIN)/whisperctl models path $$model-$$format >/dev/null 2>&1 \
 	        || $(BIN)/whisperctl models quantize $$model $$format || true; done; done
 	$(BIN)/python -m bench $(BENCH)
+
+experiment: setup wasm ## measure the first experiment again, and write docs/experiment.md
+	$(BIN)/whisperctl models pull base
+	mkdir -p build
+	$(BIN)/whisperctl compare samples/jfk.wav --backend native,wasi/wasmer,wasi/wasmtime --model base \
+	    --threads 1 --repeat 5 --output build/experiment.json
+	$(BIN)/python -m bench.experiment build/experiment.json
 
 profile: MODEL   ?= tiny.en
 profile: MEDIA   ?= samples/jfk.wav

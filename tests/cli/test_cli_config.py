@@ -46,7 +46,7 @@ def test_keys_are_read_for_the_commands_that_have_them(file: Path) -> None:
         **{"output_dir": str(Path.home() / "subs"), "task": "translate"},
     }
     assert values("compare") == {
-        **{"model": "base", "beam_size": 2, "temperature": 1.0},
+        **{"model": ["base"], "beam_size": 2, "temperature": 1.0},
         **{"backend": ["native", "wasi/wasmer"], "as_json": True},
     }
 
@@ -63,7 +63,7 @@ def test_keys_are_read_for_the_commands_that_have_them(file: Path) -> None:
         ("vad = 1", "must be true or false"),
         ("model = 5", "must be a text in quotes"),
         ('task = "sing"', 'must be "transcribe" or "translate"'),
-        ("output-format = [1]", "or a list of them"),
+        ("output-format = [1.5]", "or a list of them"),
         ('model = "a"\n\n[transcribe]\nmodle = "b"', r'line 4: "modle".*did you mean "model"\?'),
         ('[transcribe]\n"offset" = 3', "line 2: .*must be a text in quotes"),
         ("[transcrib]\nvad = true", r"line 1: the table \[transcrib\] is unknown"),

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -239,6 +240,11 @@ def test_csv_has_every_number_in_full(four_engines: Comparison) -> None:
             assert int(median["reference_cer_deletions"]) == cell.difference.cer.deletions
         if cell.agreement is not None and cell.agreement.times is not None:
             assert float(median["times_bias_s"]) == cell.agreement.times.bias_s
+
+
+def test_the_documentation_names_every_value() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "reports.md").read_text(encoding="utf-8")
+    assert [name for name in BY_NAME if f"`{name}`" not in text] == []
 
 
 def test_the_page_carries_the_document_and_nothing_gets_out_of_it(make: Make) -> None:

@@ -178,13 +178,15 @@ def run(
     from whisperctl.compare.measure import measure
 
     with Journal.open(plan, resume=resume) as journal, Display(plan) as display:
-        if journal.problem:
-            console.note(f"warning: {journal.problem}")
+        _warn_of(journal.problem)
         try:
+            said = journal.problem
             measurements = measure(plan, on_step=display.step, journal=journal)
         except KeyboardInterrupt:
             display.interrupted()
             raise
+        if journal.problem != said:
+            _warn_of(journal.problem)
         comparison = conclude.conclude(
             plan, measurements, setting, elapsed_s=time.perf_counter() - started
         )
@@ -196,6 +198,11 @@ def run(
     if kept is not None and sys.stderr is not None and sys.stderr.isatty():
         console.note(f"to repeat this: whisperctl compare --from {quoted(kept)}")
     return comparison
+
+
+def _warn_of(problem: str) -> None:
+    if problem:
+        console.note(f"warning: {problem}")
 
 
 def present(comparison: Comparison, plan: Plan, wanted: Wanted, *, phases: bool) -> None:

@@ -21,8 +21,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "whisperctl compare": (
         "whisperctl compare talk.mp3",
-        "whisperctl compare talk.mp3 -b native -b wasi/wasmtime --beam-size 1",
-        "whisperctl compare talk.mp3 --json > times.json",
+        "whisperctl compare talk.mp3 -t 1,2 --quant f16,q8_0 --repeat 5",
+        "whisperctl compare *.flac --reference texts -o report.html -o run.json",
+        'whisperctl compare --from run.json --fail-if "wer>0.05"',
     ),
     "whisperctl models": (
         "whisperctl models pull base tiny.en",

@@ -50,7 +50,7 @@ VALUES = (
     Value("cpu_ms", "CPU time", "ms", "of all threads meanwhile"),
     Value("real_time_factor", "real-time factor", "times", "wall / duration of the recording"),
     Value("peak_memory_bytes", "peak memory", "bytes", "of the process"),
-    Value("linear_memory_bytes", "linear memory", "bytes", "of the sandbox at its largest"),
+    Value("linear_memory_bytes", "linear memory", "bytes", "the sandbox's, resident or not"),
 )
 """Every value, in the order of tables."""
 

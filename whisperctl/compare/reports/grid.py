@@ -54,17 +54,26 @@ def by_variant(comparison: Comparison, cells: Sequence[CellInfo]) -> Grid:
     return Grid(("", *columns), tuple(rows))
 
 
-def by_cell(comparison: Comparison, cells: Sequence[CellInfo], n_more: int = 2) -> Grid:
-    """What matters most, a row for each cell; of several recordings with their names.
+def by_cell(
+    comparison: Comparison,
+    cells: Sequence[CellInfo],
+    n_more: int = 2,
+    *,
+    with_recording: bool | None = None,
+) -> Grid:
+    """What matters most, a row for each cell.
 
     Args:
         comparison: what the cells are of.
         cells: the rows.
         n_more: how many columns of ``MORE`` to have as well.
+        with_recording: whether rows say what recording they are of; ``None`` is if it is not the
+            same for all.
     """
     columns: list[tuple[str, Callable[[CellInfo], str]]] = []
-    several = len({cell.recording for cell in cells}) > 1
-    if several:
+    if with_recording is None:
+        with_recording = len({cell.recording for cell in cells}) > 1
+    if with_recording:
         columns.append(("recording", lambda cell: comparison.recordings[cell.recording].label))
     columns.append(("variant", lambda cell: figures.label(comparison, cell)))
     n_names = len(columns)

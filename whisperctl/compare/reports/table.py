@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console, RenderableType
-from rich.measure import Measurement
+from rich.cells import cell_len
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +16,9 @@ from whisperctl.compare.reports.grid import Grid
 
 _ELLIPSES = 3
 """On a line of a word diff, at most; each is two columns wider in ASCII."""
+
+_GAP = 2
+"""Between two columns."""
 
 _WHERE_PHASES = "The phases of each are in the formats markdown, html, csv and json."
 
@@ -39,20 +42,22 @@ def tables(
     """
     draw = _Drawing(width, plain)
     yield from _heading(comparison, draw)
-    cells = comparison.cells
-    by_phase = [
-        (recording, list(draw.by_variant(comparison, figures.cells_of(comparison, recording))))
-        for recording in range(len(comparison.recordings))
+    recordings = [
+        (info.label, figures.cells_of(comparison, recording))
+        for recording, info in enumerate(comparison.recordings)
     ]
-    fits = len(by_phase) <= _MOST_RECORDINGS and all(len(made) <= 1 for _, made in by_phase)
+    fits = len(recordings) <= _MOST_RECORDINGS and all(
+        draw.fits(grid.by_variant(comparison, cells)) for _, cells in recordings
+    )
     if fits or phases:
-        for recording, made in by_phase:
-            yield from draw.title(comparison.recordings[recording].label)
-            yield from made
+        for label, cells in recordings:
+            yield from draw.title(label)
+            yield from draw.by_variant(comparison, cells)
     if not fits:
-        for recording, info in enumerate(comparison.recordings):
-            yield from draw.title(info.label)
-            yield draw.by_cell(comparison, figures.cells_of(comparison, recording))
+        n_more = draw.n_more(comparison)
+        for label, cells in recordings:
+            yield from draw.title(label)
+            yield draw.table(grid.by_cell(comparison, cells, n_more))
         if not phases:
             yield Text()
             yield draw.text(_WHERE_PHASES, "dim")
@@ -61,7 +66,7 @@ def tables(
     yield from _failures(comparison, draw)
     yield Text()
     yield draw.text(figures.LEGEND, "dim")
-    if any(cell.agreement or cell.difference for cell in cells):
+    if any(cell.agreement or cell.difference for cell in comparison.cells):
         yield draw.text(figures.WORDS_LEGEND, "dim")
 
 
@@ -71,7 +76,6 @@ class _Drawing:
     def __init__(self, width: int, plain: bool) -> None:
         self.plain = plain
         self.width = width
-        self._console = Console(width=width, color_system=None)
 
     def text(self, text: str, style: str = "") -> Text:
         """A line, or more where it is long."""
@@ -116,7 +120,7 @@ class _Drawing:
 
     def table_or_lines(self, made: Grid) -> Iterator[RenderableType]:
         """A grid as a table if that fits, or else a line for each row that names its figures."""
-        if self._fits(made):
+        if self.fits(made):
             yield self.table(made)
             return
         for row in made.rows:
@@ -132,11 +136,12 @@ class _Drawing:
     def _cell(self, text: str) -> Text:
         return self.text(text, "red" if text == figures.FAILED else "")
 
-    def by_cell(self, comparison: Comparison, cells: Sequence[CellInfo]) -> Table:
-        """A row a cell, with as many columns as fit."""
-        grids = (grid.by_cell(comparison, cells, n) for n in range(len(grid.MORE), 0, -1))
-        fitting = (made for made in grids if self._fits(made))
-        return self.table(next(fitting, grid.by_cell(comparison, cells, 0)))
+    def n_more(self, comparison: Comparison) -> int:
+        """How many more columns a row a cell has room for, the same for all recordings."""
+        for n in range(len(grid.MORE), 0, -1):
+            if self.fits(grid.by_cell(comparison, comparison.cells, n, with_recording=False)):
+                return n
+        return 0
 
     def by_variant(self, comparison: Comparison, cells: Sequence[CellInfo]) -> Iterator[Table]:
         """As few tables as possible, each with as many variants as fit."""
@@ -144,14 +149,21 @@ class _Drawing:
         while rest:
             # One more at a time: the columns that fit are few, the variants may be many.
             n = 1
-            while n < len(rest) and self._fits(grid.by_variant(comparison, rest[: n + 1])):
+            while n < len(rest) and self.fits(grid.by_variant(comparison, rest[: n + 1])):
                 n += 1
             yield self.table(grid.by_variant(comparison, rest[:n]))
             rest = rest[n:]
 
-    def _fits(self, made: Grid) -> bool:
-        wide = self._console.options.update(width=10_000, max_width=10_000)
-        return Measurement.get(self._console, wide, self.table(made)).maximum <= self.width
+    def fits(self, made: Grid) -> bool:
+        """Whether a grid's table needs no folding; rich would take long over large ones."""
+        columns = zip(
+            made.columns, *(row for row in made.rows if row is not grid.LINE), strict=True
+        )
+        widths = [
+            max(cell_len(line) for text in column for line in self.written(text).split("\n"))
+            for column in columns
+        ]
+        return sum(widths) + _GAP * (len(widths) - 1) <= self.width
 
 
 def _heading(comparison: Comparison, draw: _Drawing) -> Iterator[RenderableType]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from whisperctl import engine_thread
-from whisperctl.backend import Closing
 from whisperctl.errors import BackendError, ModelError
+from whisperctl.in_process import OneAtATime
 from whisperctl.models import silero
 from whisperctl.quoting import quoted
 from whisperctl.speech import Detection, VadOptions, detection
@@ -20,7 +19,7 @@ from whisperctl.whisper_params import vad_params
 from whisperctl_native import library, log, vad_library
 
 
-class NativeDetector(Closing):
+class NativeDetector(OneAtATime):
     """One loaded Silero model; see ``whisperctl.backend.Detector``.
 
     Raises:
@@ -28,32 +27,19 @@ class NativeDetector(Closing):
     """
 
     def __init__(self, model: Path, *, threads: int) -> None:
+        super().__init__("detector")
         silero.inspect(model)  # whisper.cpp reads beyond the end of damaged ones
         self._stop = library.StopFlag()
-        self._busy = threading.Lock()
-        self._closed = False
         self._context: int | None = self._load(model, threads)
 
     def detect(self, samples: npt.NDArray[np.float32], options: VadOptions) -> Detection:
         """See ``whisperctl.backend.Detector.detect``."""
-        if not self._busy.acquire(blocking=False):
-            raise BackendError("the detector is busy with another recording: open one for each")
-        try:
-            if self._closed or self._context is None:
-                raise BackendError("the detector is already closed")
+        with self.use():
+            assert self._context is not None
             return self._detect(self._context, samples, options)
-        finally:
-            if self._closed:
-                self._free()
-            self._busy.release()
 
-    def close(self) -> None:
-        """Free the model; safe to call again. A run still under way in another thread fails."""
-        self._closed = True
+    def _request_stop(self) -> None:
         self._stop.set()
-        if self._busy.acquire(blocking=False):
-            self._free()
-            self._busy.release()
 
     def _detect(
         self, context: int, samples: npt.NDArray[np.float32], options: VadOptions

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +12,10 @@ import numpy as np
 
 import _pywhispercpp as pw
 from whisperctl import engine_thread, languages
-from whisperctl.backend import Closing, OnProgress, OnSegment
+from whisperctl.backend import OnProgress, OnSegment
 from whisperctl.cpu_time import cpu_time_s
 from whisperctl.errors import BackendError, ModelError
+from whisperctl.in_process import OneAtATime
 from whisperctl.memory import peak_memory_bytes
 from whisperctl.models import alignment
 from whisperctl.quoting import quoted
@@ -42,7 +42,7 @@ _MIN_SAMPLES = 400
 without any sample it transcribes the recording before once more."""
 
 
-class NativeSession(Closing):
+class NativeSession(OneAtATime):
     """One loaded model; see ``whisperctl.backend.Session``.
 
     Raises:
@@ -50,12 +50,11 @@ class NativeSession(Closing):
     """
 
     def __init__(self, model: Path, *, threads: int, word_timestamps: bool = False) -> None:
+        super().__init__("session")
         self._model = model
         self._threads = threads
         self._alignment = _alignment(model) if word_timestamps else None
         self._stop = Stop(aligning=self._alignment is not None)
-        self._busy = threading.Lock()
-        self._closed = False
         self._context: pw.whisper_context | None = None
         self._used = False
         self._decoded = False
@@ -73,24 +72,11 @@ class NativeSession(Closing):
 
         Segments' times are whisper.cpp's: the last one may end a little after the recording does.
         """
-        if not self._busy.acquire(blocking=False):
-            raise BackendError("the session is busy with another recording: open one for each")
-        try:
-            if self._closed:
-                raise BackendError("the session is already closed")
+        with self.use():
             return self._transcribe(audio, options, on_segment, on_progress)
-        finally:
-            if self._closed:
-                self._free()
-            self._busy.release()
 
-    def close(self) -> None:
-        """Free the model; safe to call again. A run still under way in another thread fails."""
-        self._closed = True
+    def _request_stop(self) -> None:
         self._stop.request()
-        if self._busy.acquire(blocking=False):
-            self._free()
-            self._busy.release()
 
     def _transcribe(
         self,

@@ -48,6 +48,11 @@ class Panel:
     note: str
     lines: tuple[Line, ...]
 
+    @property
+    def plays(self) -> bool:
+        """Whether a word's time is known."""
+        return any(piece.start_s is not None for line in self.lines for piece in line.pieces)
+
 
 def panels(comparison: Comparison, recording: int) -> Iterator[Panel]:
     """The reference text, if there is one, and each text once, however many cells share it."""
