@@ -6,12 +6,15 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from bench import document, material, measure, plan, subjects, table
+from bench import document, material, plan, subjects, table
 from bench.subjects import Missing
 from whisperctl import output
+from whisperctl.compare.measure import Step, measure
+from whisperctl.compare.measurement import Measurement
+from whisperctl.compare.plan import Cell, Plan
 from whisperctl.errors import UsageError, WhisperctlError
 
 DEFAULT_OUTPUT = subjects.ROOT / "build/bench.json"
@@ -56,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--engines", nargs="+", choices=subjects.NAMES, help="default: all here")
     parser.add_argument("--repeats", default=3, type=_positive)
     parser.add_argument(
+        "--warm-up", action="store_true", help="transcribe half a minute before what counts"
+    )
+    parser.add_argument(
         "--full", action="store_true", help="the long recording with every model and format"
     )
     parser.add_argument("--markdown", action="store_true", help="print compact tables in Markdown")
@@ -80,57 +86,67 @@ def _positive(text: str) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
+    began = time.perf_counter()
     heading = document.heading()
     chosen, left_out = _subjects(options)
-    recordings = {name: material.recording(name) for name in options.recordings or plan.RECORDINGS}
-    asked = plan.combinations(
+    recordings = [material.recording(name) for name in options.recordings or plan.RECORDINGS]
+    asked = plan.cells(
         chosen,
+        recordings,
+        material.path,
         options.models,
         options.formats,
         options.threads,
-        tuple(recordings),
         whole=options.full or options.recordings is not None,
     )
-    models = material.Models()
-    absent = {one: models.missing(one) for one in asked}
+    absent = {cell: material.missing(cell.variant.weights) for cell in asked}
     left_out += dict.fromkeys(found for found in absent.values() if found)
-    combinations = [one for one in asked if absent[one] is None]
+    cells = tuple(cell for cell in asked if absent[cell] is None)
     for missing in left_out:
         _say(f"left out: {missing.what}: {missing.reason}")
-    if not combinations:
+    if not cells:
         raise UsageError("there is nothing to measure")
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    paths = {one: models.path(one) for one in combinations}
-    described = {path.name: material.describe_model(path) for path in dict.fromkeys(paths.values())}
-    outcomes: measure.Outcomes = {}
-    durations_s = {name: audio.duration_s for name, audio in recordings.items()}
-    progress = _Progress(combinations, options.repeats, durations_s)
+    paths = dict.fromkeys(cell.variant.weights.path for cell in cells)
+    models = {path.name: material.describe_model(path) for path in paths}
+    whole = Plan(
+        tuple(recordings),
+        tuple(dict.fromkeys(cell.variant for cell in cells)),
+        plan.OPTIONS,
+        options.repeats,
+        options.warm_up,
+        only=cells,
+    )
+    measured: dict[Cell, Measurement] = {}
 
     def save(*, complete: bool) -> document.Document:
         made = document.document(
             heading,
-            combinations,
-            outcomes,
-            repeats=options.repeats,
-            recordings=recordings,
-            models=described,
+            whole,
+            measured,
+            models=models,
             left_out=left_out,
-            elapsed_s=progress.elapsed_s,
+            elapsed_s=time.perf_counter() - began,
             complete=complete,
         )
         text = json.dumps(made, indent=1)
         output.write_atomic(options.output, lambda out: print(text, file=out))
         return made
 
+    saved = 0
+
+    def on_step(step: Step) -> None:
+        nonlocal saved
+        if step.state != "running":
+            measured[step.cell] = step.measurement
+            _say(_line(step))
+        elif step.repeat > saved:
+            saved = step.repeat
+            save(complete=False)
+
     interrupted = False
     try:
-        repeat = None
-        for step in measure.run(combinations, options.repeats, recordings, paths, outcomes):
-            if step.repeat != repeat:
-                repeat = step.repeat
-                if repeat:
-                    save(complete=False)
-            _say(progress.line(step))
+        measure(whole, on_step=on_step, start=plan.start)
     except KeyboardInterrupt:
         interrupted = True
         _say("interrupted; keeping what was measured")
@@ -139,7 +155,7 @@ def _bench(options: argparse.Namespace) -> int:
     _say(f"wrote {options.output}")
     if interrupted:
         return INTERRUPTED
-    return 1 if any(outcome.error for outcome in outcomes.values()) else 0
+    return 1 if any(one.error for one in measured.values()) else 0
 
 
 def _subjects(options: argparse.Namespace) -> tuple[list[subjects.Subject], list[Missing]]:
@@ -152,45 +168,10 @@ def _subjects(options: argparse.Namespace) -> tuple[list[subjects.Subject], list
     return [one for one in found if one.name in options.engines], []
 
 
-class _Progress:
-    """What is left to do, in seconds: by what it took before, else by what similar work took."""
-
-    def __init__(
-        self, combinations: Iterable[plan.Combination], repeats: int, durations_s: dict[str, float]
-    ) -> None:
-        self._left = dict.fromkeys(combinations, repeats)
-        self._total = sum(self._left.values())
-        self._took: dict[plan.Combination, float] = {}
-        self._durations_s = durations_s
-        self._started = time.perf_counter()
-
-    @property
-    def elapsed_s(self) -> float:
-        return time.perf_counter() - self._started
-
-    def line(self, step: measure.Step) -> str:
-        one = step.combination
-        result = f"failed: {step.error}" if step.error else f"{step.elapsed_s:.1f} s"
-        if step.repeat is None:
-            return f"warm-up: {one.label}: {result}"
-        self._took[one] = step.elapsed_s
-        self._left[one] = 0 if step.error else self._left[one] - 1
-        done = self._total - sum(self._left.values())
-        return f"{done}/{self._total} {one.label}: {result}; {_clock(self._left_s())} left"
-
-    def _left_s(self) -> float:
-        work = sum(map(self._work, self._took))
-        pace = sum(self._took.values()) / work
-        return sum(
-            times * (self._took[one] if one in self._took else pace * self._work(one))
-            for one, times in self._left.items()
-            if times
-        )
-
-    def _work(self, one: plan.Combination) -> float:
-        """In no unit: windows of half a minute, times what a model's size makes of one."""
-        windows = -(-self._durations_s[one.recording] // 30)
-        return windows * (1 if one.model.startswith("tiny") else 2.5) / one.threads
+def _line(step: Step) -> str:
+    result = f"failed: {step.error}" if step.error else f"{step.took_s:.1f} s"
+    left = f"; {_clock(step.eta_s)} left" if step.eta_s is not None else ""
+    return f"{step.n_done}/{step.n_total} {plan.label(step.cell)}: {result}{left}"
 
 
 def _clock(seconds: float) -> str:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.measure import OPTIONS, Outcome, Outcomes
-from bench.plan import Combination
-from bench.spread import ratio, spread
+from bench.plan import OPTIONS, group, subject
 from bench.subjects import REFERENCE, ROOT, Missing
 from whisperctl import __version__
 from whisperctl.audio import Audio
 from whisperctl.compare import machine
-from whisperctl.compare.score import difference
+from whisperctl.compare.measurement import Measurement, Run
+from whisperctl.compare.plan import Cell, Plan
+from whisperctl.compare.statistics import ratio, stat
+from whisperctl.compare.texts import difference
 
 Document = dict[str, Any]
 
@@ -27,14 +28,16 @@ RATIOS = ("total_ms", "wall_ms", "encode_ms", "decode_ms_per_run", "peak_memory_
 
 REFERENCE_FORMAT = "f16"
 
+_PER_RUN = ("decode", "batchd")
+_COUNTED = ("encode", "decode", "batchd", "prompt")
+
 
 def heading() -> Document:
     """What is true of the whole run, as it begins."""
     return {
         "schema": 1,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "load_average_at_start": machine.load_average(),
-        "machine": machine.describe(),
+        "machine": asdict(machine.describe()),
         "whisperctl": __version__,
         "commit": _commit(),
         "wasm_modules": _modules(),
@@ -43,37 +46,38 @@ def heading() -> Document:
 
 def document(
     heading: Document,
-    combinations: Sequence[Combination],
-    outcomes: Outcomes,
+    plan: Plan,
+    measured: Mapping[Cell, Measurement],
     *,
-    repeats: int,
-    recordings: Mapping[str, Audio],
     models: Mapping[str, Document],
     left_out: Iterable[Missing],
     elapsed_s: float,
     complete: bool,
 ) -> Document:
-    """Everything, as what ``json.dumps`` takes; of combinations not begun there is nothing."""
-    measured = [one for one in combinations if one in outcomes]
-    subjects = {one.subject.name: one.subject for one in combinations}
-    cells = {one: _cell(one, outcomes[one]) for one in measured}
+    """Everything, as what ``json.dumps`` takes; of cells not begun there is nothing."""
+    subjects = {subject(cell).name: subject(cell) for cell in plan.cells}
+    cells = {one: _cell(one, measured[one]) for one in plan.cells if one in measured}
     references = {
-        one.group: cell
+        group(one): cell
         for one, cell in cells.items()
-        if (one.subject.name, one.format) == (REFERENCE, REFERENCE_FORMAT) and not cell["error"]
+        if (cell["engine"], cell["format"]) == (REFERENCE, REFERENCE_FORMAT) and not cell["error"]
     }
     for one, cell in cells.items():
-        _compare(cell, references.get(one.group))
+        _compare(cell, references.get(group(one)))
     return {
         **heading,
         "complete": complete,
         "elapsed_s": round(elapsed_s, 1),
-        "parameters": {"repeats": repeats, **asdict(OPTIONS)},
-        "engines": {
-            name: {"label": subject.label, "versions": dict(subject.versions)}
-            for name, subject in subjects.items()
+        "parameters": {
+            "repeats": plan.repeats,
+            "warm_up": plan.warm_up,
+            **asdict(OPTIONS),
         },
-        "recordings": {name: _recording(audio) for name, audio in recordings.items()},
+        "engines": {
+            name: {"label": one.label, "versions": dict(one.versions)}
+            for name, one in subjects.items()
+        },
+        "recordings": {one.label: _recording(one.audio) for one in plan.recordings},
         "models": dict(models),
         "reference": {"engine": REFERENCE, "format": REFERENCE_FORMAT},
         "cells": list(cells.values()),
@@ -81,33 +85,43 @@ def document(
     }
 
 
-def _cell(one: Combination, outcome: Outcome) -> Document:
-    samples = outcome.samples
-    names = list(samples[0].values) if samples else []
-    spreads = {
-        name: spread([sample.values[name] for sample in samples])
-        for name in names
-        if all(name in sample.values for sample in samples)
-    }
-    first = samples[0] if samples else None
+def _cell(one: Cell, measurement: Measurement) -> Document:
+    samples = [_sample(run) for run in measurement.runs]
+    names = (
+        [name for name in samples[0] if all(name in sample for sample in samples)]
+        if samples
+        else []
+    )
+    stats = {name: stat([sample[name] for sample in samples]) for name in names}
+    counts = [run.counts for run in measurement.runs]
+    transcript = measurement.transcript
     return {
-        "recording": one.recording,
-        "model": one.model,
-        "threads": one.threads,
-        "format": one.format,
-        "engine": one.subject.name,
-        "label": one.subject.label,
-        "error": outcome.error or None,
-        "system_info": first.system_info if first else None,
-        "text": first.text if first else None,
-        "runs": dict(first.runs) if first else None,
-        "steady": all(
-            (sample.text, sample.runs) == (samples[0].text, samples[0].runs) for sample in samples
-        ),
-        "median": {name: found.median for name, found in spreads.items()},
-        "iqr": {name: found.iqr for name, found in spreads.items()},
-        "samples": [dict(sample.values) for sample in samples],
+        "recording": one.recording.label,
+        "model": one.variant.weights.name,
+        "threads": one.variant.threads,
+        "format": one.variant.weights.quant,
+        "engine": subject(one).name,
+        "label": subject(one).label,
+        "error": measurement.error or None,
+        "system_info": transcript.system_info if transcript else None,
+        "text": transcript.text if transcript else None,
+        "runs": {name: counts[0][name] for name in _COUNTED if name in counts[0]}
+        if counts
+        else None,
+        "steady": measurement.stable and all(each == counts[0] for each in counts),
+        "median": {name: found.median for name, found in stats.items()},
+        "iqr": {name: found.iqr for name, found in stats.items()},
+        "samples": samples,
     }
+
+
+def _sample(run: Run) -> dict[str, float]:
+    per_run = {
+        f"{name}_ms_per_run": run.values[f"{name}_ms"] / run.counts[name]
+        for name in _PER_RUN
+        if run.counts.get(name)
+    }
+    return {**run.values, **per_run}
 
 
 def _compare(cell: Document, reference: Document | None) -> None:
@@ -115,16 +129,21 @@ def _compare(cell: Document, reference: Document | None) -> None:
     if reference is None or cell["error"] or not cell["samples"]:
         cell.update(ratio=None, same_runs=None, difference=None)
         return
-    cell["ratio"] = {
-        name: ratio(cell["median"].get(name), reference["median"].get(name)) for name in RATIOS
-    }
+    cell["ratio"] = {name: _ratio(cell["samples"], reference["samples"], name) for name in RATIOS}
     cell["same_runs"] = cell["runs"] == reference["runs"]
-    found = difference(reference["text"], cell["text"])
+    found = difference(reference["text"], cell["text"], language=OPTIONS.language)
     cell["difference"] = {
         "identical": found.identical,
-        "word_error_rate": found.word_error_rate,
-        "character_error_rate": found.character_error_rate,
+        "word_error_rate": found.wer.rate,
+        "character_error_rate": found.cer.rate,
     }
+
+
+def _ratio(samples: list[Document], reference: list[Document], name: str) -> float | None:
+    if not all(name in one for one in [*samples, *reference]):
+        return None
+    found = ratio([one[name] for one in samples], [one[name] for one in reference])
+    return found.value if found is not None else None
 
 
 def _recording(audio: Audio) -> Document:

@@ -1,15 +1,15 @@
-"""Which combinations are measured, and in which order."""
+"""Which cells are measured."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TypeVar
+from pathlib import Path
 
 from bench.subjects import Subject
-
-_T = TypeVar("_T")
+from whisperctl.compare.plan import Cell, Recording, Variant, Weights
+from whisperctl.decoding import DecodeOptions
 
 MODELS = ("tiny.en", "base")
 FORMATS = ("f16", "q8_0", "q5_1")
@@ -18,71 +18,73 @@ JFK = "jfk"
 LONG = "long"
 RECORDINGS = (JFK, LONG)
 
+OPTIONS = DecodeOptions(language="en", beam_size=1, temperature=0.0, temperature_increment=0.0)
+"""Greedy and without fallback, so that every engine does the same work."""
+
 _LONG_MODELS = ("tiny.en",)
 _LONG_FORMATS = ("f16", "q8_0", "float32", "int8")
 
 
 @dataclass(frozen=True, slots=True)
-class Combination:
-    """One thing to measure, and a row of the table."""
+class SubjectVariant(Variant):
+    """A variant that one of our subjects runs; ``weights.quant`` is the format that tables show."""
 
     subject: Subject
-    model: str
-    format: str
-    threads: int
-    recording: str
-
-    @property
-    def group(self) -> tuple[str, str, int]:
-        """What combinations that are compared with each other have in common."""
-        return self.recording, self.model, self.threads
-
-    @property
-    def label(self) -> str:
-        """On one line."""
-        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
-        return f"{self.subject.label}, {self.model} {self.format}, {threads}, {self.recording}"
 
 
-def combinations(
+def subject(cell: Cell) -> Subject:
+    """What runs a cell of ours."""
+    assert isinstance(cell.variant, SubjectVariant)
+    return cell.variant.subject
+
+
+def start(variant: Variant) -> tuple[str, ...]:
+    """The command of the process that runs one of our variants."""
+    assert isinstance(variant, SubjectVariant)
+    return variant.subject.start
+
+
+def group(cell: Cell) -> tuple[str, str, int]:
+    """What cells that are compared with each other have in common."""
+    return cell.recording.label, cell.variant.weights.name, cell.variant.threads
+
+
+def label(cell: Cell) -> str:
+    """On one line."""
+    one = cell.variant
+    threads = f"{one.threads} thread{'s' if one.threads > 1 else ''}"
+    return f"{subject(cell).label}, {one.weights.label}, {threads}, {cell.recording.label}"
+
+
+def cells(
     subjects: Sequence[Subject],
+    recordings: Sequence[Recording],
+    path: Callable[[Subject, str, str], Path],
     models: Sequence[str] = MODELS,
     formats: Sequence[str] = FORMATS,
     threads: Sequence[int] = THREADS,
-    recordings: Sequence[str] = RECORDINGS,
     *,
     whole: bool = True,
-) -> list[Combination]:
-    """Every combination, those that are compared with each other side by side.
+) -> list[Cell]:
+    """Every cell, those that are compared with each other side by side.
 
-    ``formats`` are those of whisper.cpp; an engine with others is measured with all of its own.
-    Without ``whole`` the long recording is only for the smaller model in two formats.
+    Args:
+        subjects: what is measured.
+        recordings: what is transcribed, by labels of ours.
+        path: gives the file that a subject reads for a model and a format.
+        models: by name.
+        formats: those of whisper.cpp; a subject with others is measured with all of its own.
+        threads: how many to compute with, each.
+        whole: else the long recording is only for the smaller model in two formats.
     """
     every = dict.fromkeys([*formats, *(name for one in subjects for name in one.own_formats)])
     found = []
     for recording, model, n_threads, name in product(recordings, models, threads, every):
-        if whole or recording != LONG or (model in _LONG_MODELS and name in _LONG_FORMATS):
-            found += [
-                Combination(subject, model, name, n_threads, recording)
-                for subject in subjects
-                if name in (subject.own_formats or formats)
-            ]
+        long = recording.label == LONG
+        if whole or not long or (model in _LONG_MODELS and name in _LONG_FORMATS):
+            for one in subjects:
+                if name in (one.own_formats or formats):
+                    weights = Weights(model, name, path(one, model, name))
+                    variant = SubjectVariant(one.engine(name), weights, n_threads, one)
+                    found.append(Cell(recording, variant))
     return found
-
-
-def order(all_of_them: Iterable[Combination], repeat: int, repeats: int) -> list[Combination]:
-    """The order of one repeat: groups stay together, and groups and their members take turns.
-
-    Each repeat begins at another place of the list of groups, and at another place of each group,
-    so that over all repeats each has been early and late.
-    """
-    groups: dict[tuple[str, str, int], list[Combination]] = {}
-    for one in all_of_them:
-        groups.setdefault(one.group, []).append(one)
-    rotated = _rotated(list(groups.values()), repeat, repeats)
-    return [one for group in rotated for one in _rotated(group, repeat, repeats)]
-
-
-def _rotated(items: list[_T], repeat: int, repeats: int) -> list[_T]:
-    start = repeat * len(items) // repeats if repeats else 0
-    return items[start:] + items[:start]

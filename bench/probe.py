@@ -15,6 +15,7 @@ _PACKAGES = (
     "whisperctl-asr",
     "whisperctl-native",
     "whisperctl-wasi",
+    "whisperctl-faster-whisper",
     "pywhispercpp",
     "wasmer-sdk",
     "wasmtime",
@@ -35,8 +36,16 @@ def describe() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "packages": packages,
-        "backends": {found.name: _backend(found) for found in engines.survey()},
+        "backends": {found.name: _backend(found) for found in _found()},
     }
+
+
+def _found() -> list[Found]:
+    return list(
+        {
+            one.name: one for one in [*engines.survey(), *map(engines.find, engines.OPTIONAL)]
+        }.values()
+    )
 
 
 def _backend(found: Found) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ TUNED_PYTHON = ROOT / ".venv-native/bin/python"
 
 GGML_FORMATS = ("f16", "q8_0", "q5_1")
 CT2_FORMATS = ("float32", "int8")
-"""What faster-whisper computes with; its weights are the float16 ones that f16 has."""
+"""What faster-whisper computes with, which are its runtimes; it reads the file that f16 has."""
 
 REFERENCE = "native"
 """The engine that ratios are against: pywhispercpp's wheel, with the model in f16."""
@@ -33,23 +32,21 @@ class Subject:
     """An engine to measure.
 
     ``name`` is what a person asks for, ``label`` what tables say. ``start`` is the command of its
-    process. ``own_formats`` are for an engine that does not read ggml files, else there are none.
-    ``versions`` are of the environment it runs in.
+    process. ``own_formats`` are for an engine that computes with others than its file has, and are
+    its runtimes then. ``versions`` are of the environment it runs in.
     """
 
     name: str
     label: str
     backend: str
-    runtime: str | None
+    runtime: str
     start: tuple[str, ...]
     own_formats: tuple[str, ...]
     versions: Mapping[str, str] = field(hash=False)
 
     def engine(self, model_format: str) -> Engine:
         """What its process is asked for."""
-        if self.backend == "faster-whisper":
-            return Engine(self.backend, model_format)
-        return Engine(self.backend, self.runtime)
+        return Engine(self.backend, model_format if self.own_formats else self.runtime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +61,8 @@ class Missing:
 class _Kind:
     label: str
     backend: str
-    runtime: str | None
+    runtime: str
+    own_formats: tuple[str, ...] = ()
 
 
 _KINDS = {
@@ -72,7 +70,7 @@ _KINDS = {
     "tuned": _Kind("native (tuned)", "native", "native"),
     "wasmer": _Kind("wasi/wasmer", "wasi", "wasmer"),
     "wasmtime": _Kind("wasi/wasmtime", "wasi", "wasmtime"),
-    "faster-whisper": _Kind("faster-whisper", "faster-whisper", None),
+    "faster-whisper": _Kind("faster-whisper", "faster-whisper", CT2_FORMATS[0], CT2_FORMATS),
 }
 
 NAMES = tuple(_KINDS)
@@ -85,9 +83,7 @@ def find(tuned_python: Path = TUNED_PYTHON) -> tuple[list[Subject], list[Missing
     missing: list[Missing] = []
     here = _probe(sys.executable)
     for name, kind in _KINDS.items():
-        if name == "faster-whisper":
-            found = _faster_whisper(kind, here)
-        elif name == "tuned":
+        if name == "tuned":
             found = _tuned(kind, tuned_python)
         else:
             found = _own(name, kind, here, sys.executable)
@@ -111,7 +107,7 @@ def _own(name: str, kind: _Kind, probe: dict[str, Any], python: str) -> Subject 
         "python": probe["python"],
     }
     start = runner.command(python=python)
-    return Subject(name, kind.label, kind.backend, kind.runtime, start, (), versions)
+    return Subject(name, kind.label, kind.backend, kind.runtime, start, kind.own_formats, versions)
 
 
 def _tuned(kind: _Kind, python: Path) -> Subject | Missing:
@@ -124,24 +120,16 @@ def _tuned(kind: _Kind, python: Path) -> Subject | Missing:
     return _own("tuned", kind, probe, str(python))
 
 
-def _faster_whisper(kind: _Kind, probe: dict[str, Any]) -> Subject | Missing:
-    if find_spec("faster_whisper") is None:
-        return Missing("faster-whisper", "it is not installed; try: pip install faster-whisper")
-    start = runner.command("bench.faster_whisper_cell")
-    versions = {**_packages(probe, kind), "python": probe["python"]}
-    return Subject("faster-whisper", kind.label, kind.backend, None, start, CT2_FORMATS, versions)
-
-
 _PACKAGES = {
     "native": ("pywhispercpp", "whisperctl-native"),
     "wasmer": ("wasmer-sdk", "whisperctl-wasi"),
     "wasmtime": ("wasmtime", "whisperctl-wasi"),
-    "faster-whisper": ("faster-whisper", "ctranslate2"),
+    "float32": ("faster-whisper", "ctranslate2", "whisperctl-faster-whisper"),
 }
 
 
 def _packages(probe: dict[str, Any], kind: _Kind) -> dict[str, str]:
-    names = _PACKAGES[kind.runtime or kind.backend]
+    names = _PACKAGES[kind.runtime]
     return {name: probe["packages"][name] for name in names if name in probe["packages"]}
 
 

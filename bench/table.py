@@ -136,7 +136,7 @@ def caption(document: Document, *, spreads: bool) -> Iterator[str]:
         f"({' '.join(_vector_flags(machine['cpu_flags'])) or 'flags unknown'}); "
         f"{machine['system']}; Python {machine['python']}."
     )
-    load = document["load_average_at_start"]
+    load = document["machine"]["load_average"]
     yield (
         f"{document['date']}, load average at start "
         f"{' '.join(map(str, load)) if load else 'unknown'}; whisperctl {document['whisperctl']}, "

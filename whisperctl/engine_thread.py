@@ -6,6 +6,8 @@ own it leaves the calling thread free for callbacks and for Ctrl-C.
 
 from __future__ import annotations
 
+import atexit
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -16,6 +18,8 @@ Event = TypeVar("Event")
 Result = TypeVar("Result")
 
 _POLL_S = 0.1
+_INTERRUPTED = 130
+_left_behind: list[threading.Thread] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +101,35 @@ def _stop(cancel: Callable[[], None], ended: threading.Event) -> None:
         except KeyboardInterrupt:
             continue
         return
+
+
+def leave_behind(thread: threading.Thread) -> None:
+    """Go on without a daemon thread that computes where nothing can stop it.
+
+    When Python ends it must not be in the midst of that: what it uses would be taken down around
+    it, which crashes. So at exit it is waited for; Ctrl-C then ends the process at once.
+    """
+    if not _left_behind:
+        atexit.register(_wait)
+    _left_behind[:] = [other for other in _left_behind if other.is_alive()]
+    _left_behind.append(thread)
+
+
+def is_left_behind() -> bool:
+    """Whether a thread that was left behind still computes."""
+    return any(thread.is_alive() for thread in _left_behind)
+
+
+def exit_at_once(code: int) -> None:
+    """End the process as Python does, but without waiting for what was left behind."""
+    atexit.unregister(_wait)
+    atexit._run_exitfuncs()
+    os._exit(code)
+
+
+def _wait() -> None:
+    try:
+        for thread in _left_behind:
+            thread.join()
+    except BaseException:  # whatever a signal's handler raises
+        os._exit(_INTERRUPTED)

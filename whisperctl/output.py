@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,10 +153,7 @@ def plan_outputs(
             output = PlannedOutput(source, fmt, path, language_open)
             key = _identity(path)
             if key in inputs:
-                raise UsageError(
-                    f"{quoted(path)} would replace the input {quoted(inputs[key])}: "
-                    "choose another output directory or format"
-                )
+                raise _replaces(path, inputs[key])
             other = planned.setdefault(key, output)
             if other is not output and (other.source != source or other.format == fmt):
                 raise UsageError(
@@ -170,6 +167,31 @@ def plan_outputs(
                 )
             _check_place(path, None if makes_directory else directory)
     return list(planned.values())
+
+
+def check_place(path: Path, inputs: Iterable[str | Path] = ()) -> None:
+    """Check that a file can be written there, before time is spent on what is to be in it.
+
+    Args:
+        path: the file, in a directory that is there.
+        inputs: what will be read, and must not be replaced.
+
+    Raises:
+        UsageError: it would replace an input.
+        OutputError: its directory is missing or may not be written to, or it is a directory.
+    """
+    for source in inputs:
+        if str(source) != STDIN and _identity(Path(source)) == _identity(path):
+            raise _replaces(path, source)
+    if not _is_special(path):
+        _check_place(path, path.parent)
+
+
+def _replaces(path: Path, source: str | Path) -> UsageError:
+    return UsageError(
+        f"{quoted(path)} would replace the input {quoted(source)}: "
+        "choose another output directory or format"
+    )
 
 
 def write_atomic(path: Path, write: Callable[[TextIO], None]) -> None:

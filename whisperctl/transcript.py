@@ -84,7 +84,8 @@ class Timings:
     ``phases`` is whisper.cpp's own account, keyed by the names in ``PHASES``; the rest is what only
     the host can see. ``None`` means that the backend has no such step. ``module_compile_ms`` and
     ``instantiate_ms`` belong to opening the session, ``wall_ms`` to the ``transcribe`` call.
-    ``linear_memory_bytes`` is the size of a sandbox's memory, which never shrinks.
+    ``linear_memory_bytes`` is the size of a sandbox's memory, which never shrinks. ``cpu_ms`` is
+    what all threads computed in ``wall_ms``.
     """
 
     phases: Mapping[str, Phase] = field(default_factory=dict)
@@ -94,6 +95,7 @@ class Timings:
     instantiate_ms: float | None = None
     peak_memory_bytes: int | None = None
     linear_memory_bytes: int | None = None
+    cpu_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

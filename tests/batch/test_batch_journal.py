@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from whisperctl import engines
+from whisperctl import state as state_files
 from whisperctl.batch import journal, task
 from whisperctl.batch.events import Event, Finished, Heard, Noted
 from whisperctl.batch.job import Job, Results
@@ -36,7 +37,7 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(journal.DIRECTORY_VARIABLE, str(tmp_path / "state"))
+    monkeypatch.setenv(state_files.DIRECTORY_VARIABLE, str(tmp_path / "state"))
     return tmp_path / "state"
 
 
@@ -210,7 +211,7 @@ def test_a_run_that_begins_anew_drops_what_was_kept(job: Job, recording: Recordi
 def test_two_runs_never_share_a_journal(
     job: Job, recording: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "_WAIT_S", 0.0)
+    monkeypatch.setattr(state_files, "_WAIT_S", 0.0)
     with Journal(job, recording) as first:
         first.add(FIRST)
         with Journal(job, recording) as second:
@@ -233,7 +234,8 @@ def test_a_journal_that_cannot_be_written_is_done_without(
     state.unlink()
 
     with Journal(job, recording) as kept:
-        kept._file, full = open("/dev/full", "r+b", buffering=0), kept._file  # noqa: PTH123, SIM115
+        file = kept._file
+        file._file, full = open("/dev/full", "r+b", buffering=0), file._file  # noqa: PTH123, SIM115
         assert full is not None
         full.close()
         kept.add(FIRST)
@@ -244,10 +246,10 @@ def test_journals_nobody_needs_go_in_time(job: Job, recording: Recording, state:
     with Journal(job, recording) as kept:
         kept.add(FIRST)
     (path,) = files(state)
-    journal.prune()
+    state_files.prune()
     assert path.exists()
     os.utime(path, (1, 1))
-    journal.prune()
+    state_files.prune()
     assert not path.exists()
 
 

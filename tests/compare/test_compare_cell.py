@@ -15,8 +15,10 @@ import pytest
 
 from whisperctl import audio
 from whisperctl.audio import Audio
+from whisperctl.batch import records
 from whisperctl.compare import runner, wire
-from whisperctl.compare.spec import Job
+from whisperctl.compare.plan import Cell, Recording, Variant, Weights
+from whisperctl.compare.values import BY_NAME, NAMES, rounded
 from whisperctl.decoding import DecodeOptions
 from whisperctl.engines import Engine
 from whisperctl.transcript import PHASES, Segment
@@ -25,16 +27,30 @@ CELL = (sys.executable, "-P", "-m", "whisperctl.compare.cell")
 NATIVE = Engine("native", "native")
 
 
-@pytest.fixture
-def job(jfk: Path, tiny_en: Path) -> Job:
-    return Job(audio.load(jfk), tiny_en, 2, DecodeOptions(beam_size=1))
+OPTIONS = DecodeOptions(beam_size=1)
+
+
+def cell_of(samples: Audio, model: Path, engine: Engine = NATIVE) -> Cell:
+    variant = Variant(engine, Weights("tiny.en", "f16", model), 2)
+    return Cell(Recording(samples.source, None, samples), variant)
 
 
 @pytest.fixture
-def long_job(job: Job) -> Job:
+def cell(jfk: Path, tiny_en: Path) -> Cell:
+    return cell_of(audio.load(jfk), tiny_en)
+
+
+@pytest.fixture
+def long_cell(cell: Cell) -> Cell:
     """Eleven minutes, of which no test sees the end."""
-    samples = np.tile(job.audio.samples, 60)
-    return Job(Audio(samples, "long"), job.model, job.threads, job.options)
+    samples = np.tile(cell.recording.audio.samples, 60)
+    return cell_of(Audio(samples, "long"), cell.variant.weights.path)
+
+
+def talk(cell: Cell) -> bytes:
+    """All that a parent says, but for the end."""
+    request = runner.request(cell, OPTIONS, time.perf_counter(), warm_up=False)
+    return records.line(request) + cell.recording.audio.samples.tobytes()
 
 
 def cells() -> list[psutil.Process]:
@@ -42,36 +58,84 @@ def cells() -> list[psutil.Process]:
     return [p for p in psutil.Process().children() if "whisperctl.compare.cell" in p.cmdline()]
 
 
-def test_segments_stream_and_the_transcript_comes_whole(job: Job) -> None:
+def test_segments_stream_and_the_transcript_comes_whole(cell: Cell) -> None:
     streamed: list[Segment] = []
-    cell = runner.run(NATIVE, job, streamed.append)
-    assert cell.error == ""
-    assert cell.transcript is not None
-    assert "country can do for you" in cell.transcript.text
-    assert tuple(streamed) == cell.transcript.segments
-    assert set(PHASES) == set(cell.transcript.timings.phases)
-    assert cell.transcript.timings.phases["decode"].runs > 1
-    assert cell.transcript.timings.audio_decode_ms == job.audio.decode_ms
-    assert cell.open_ms is not None and cell.open_ms > 0
+    began = time.perf_counter()
+    found = runner.run(cell, OPTIONS, warm_up=False, on_segment=streamed.append)
+    took_ms = (time.perf_counter() - began) * 1000
+    assert isinstance(found, wire.Result), found
+    assert "country can do for you" in found.transcript.text
+    assert tuple(streamed) == found.transcript.segments
+    tokens = [token for segment in streamed for token in segment.tokens]
+    assert b"".join(token.data for token in tokens).decode().strip() == found.transcript.text
+    assert set(PHASES) == set(found.counts)
+    assert found.counts["decode"] > 1
+    values = found.values
+    assert set(values) < set(NAMES)
+    assert all(values[name] == rounded(values[name], BY_NAME[name].unit) for name in values)
+    # One transcription, so that the first is the one.
+    assert values["first_ms"] == values["wall_ms"]
+    assert values["cold_start_ms"] == pytest.approx(
+        values["start_ms"] + values["open_ms"] + values["first_ms"], abs=0.01
+    )
+    assert values["encode_ms"] < values["total_ms"] < values["wall_ms"] < took_ms
+    assert 0 < values["start_ms"] < took_ms - values["wall_ms"]
+    assert values["load_ms"] < values["open_ms"]
     assert cells() == []
 
 
-def test_memory_is_the_cells_own(job: Job) -> None:
+@pytest.mark.slow
+def test_what_comes_first_counts_for_nothing_but_the_cold_start(jfk: Path, tiny_en: Path) -> None:
+    """With beam search native loads its model anew between the two."""
+    once = audio.load(jfk)
+    long = Audio(np.tile(once.samples, 3), "33 s", 12.5)
+    options = DecodeOptions(beam_size=2, temperature_increment=0.0, word_timestamps=True)
+    streamed: list[Segment] = []
+    found = runner.run(cell_of(long, tiny_en), options, on_segment=streamed.append)
+    assert isinstance(found, wire.Result), found
+    values = found.values
+    # 30 s and then the rest; the window that warmed up would be a third.
+    assert found.counts["encode"] == 2
+    segments = found.transcript.segments
+    assert [segment.text for segment in streamed] == [segment.text for segment in segments]
+    assert "".join(word.text for word in segments[0].words) == segments[0].text
+    assert values["cold_start_ms"] > values["open_ms"] + values["first_ms"]
+    assert values["real_time_factor"] == pytest.approx(values["wall_ms"] / 33_000, rel=1e-3)
+    assert values["audio_decode_ms"] == 12.5
+    # Two threads; without what it took to load the model twice and to warm up.
+    assert 0.5 * values["wall_ms"] < values["cpu_ms"] < 2.05 * values["wall_ms"]
+
+
+def test_a_sandbox_tells_how_large_its_memory_was(cell: Cell) -> None:
+    sizes = {}
+    for runtime in ("wasmer", "wasmtime"):
+        path = cell.variant.weights.path
+        one = cell_of(cell.recording.audio, path, Engine("wasi", runtime))
+        found = runner.run(one, OPTIONS, warm_up=False)
+        assert isinstance(found, wire.Result), found
+        sizes[runtime] = found.values["linear_memory_bytes"]
+        assert found.values["module_compile_ms"] > 0 and found.values["instantiate_ms"] > 0
+    # The same program, whoever runs it: pages of 64 KiB.
+    assert sizes["wasmer"] == sizes["wasmtime"]
+    assert sizes["wasmer"] % 65536 == 0
+    assert cell.variant.weights.path.stat().st_size < sizes["wasmer"] < 1 << 30
+
+
+def test_memory_is_the_cells_own(cell: Cell) -> None:
     ballast = np.ones(60_000_000)  # 480 MB in this process
-    cell = runner.run(NATIVE, job)
-    assert cell.transcript is not None
-    peak = cell.transcript.timings.peak_memory_bytes
-    assert peak is not None
-    assert job.model.stat().st_size < peak < ballast.nbytes
+    found = runner.run(cell, OPTIONS, warm_up=False)
+    assert isinstance(found, wire.Result), found
+    peak = found.values["peak_memory_bytes"]
+    assert cell.variant.weights.path.stat().st_size < peak < ballast.nbytes
 
 
-def test_a_failure_is_told_in_words(job: Job, tmp_path: Path) -> None:
+def test_a_failure_is_told_in_words(cell: Cell, tmp_path: Path) -> None:
     bad = tmp_path / "ggml-bad.bin"
     bad.write_text("not a model")
-    cell = runner.run(NATIVE, Job(job.audio, bad, 1, job.options))
-    assert cell.transcript is None
-    assert str(bad) in cell.error
-    assert "\n" not in cell.error
+    found = runner.run(cell_of(cell.recording.audio, bad), OPTIONS)
+    assert isinstance(found, wire.Failure)
+    assert str(bad) in found.message
+    assert "\n" not in found.message
 
 
 @pytest.mark.parametrize(
@@ -86,7 +150,7 @@ def test_a_failure_is_told_in_words(job: Job, tmp_path: Path) -> None:
     ],
 )
 def test_an_engine_that_takes_its_process_along_is_a_failure(
-    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, reason: str
+    cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, reason: str
 ) -> None:
     record = tmp_path / "whisperctl_acme-1.dist-info"
     record.mkdir()
@@ -97,46 +161,45 @@ def test_an_engine_that_takes_its_process_along_is_a_failure(
         f"    def open(self, model, *, threads, runtime=None):\n        {what}\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    cell = runner.run(Engine("acme"), job)
-    assert cell.transcript is None
-    assert reason in cell.error
+    path = cell.variant.weights.path
+    found = runner.run(cell_of(cell.recording.audio, path, Engine("acme")), OPTIONS)
+    assert isinstance(found, wire.Failure)
+    assert reason in found.message
     assert cells() == []
 
 
-def test_what_a_callback_raises_ends_the_cell(long_job: Job) -> None:
+def test_what_a_callback_raises_ends_the_cell(long_cell: Cell) -> None:
     def stop(segment: Segment) -> None:
         raise LookupError("enough")
 
     started = time.monotonic()
     with pytest.raises(LookupError, match="enough"):
-        runner.run(NATIVE, long_job, stop)
+        runner.run(long_cell, OPTIONS, warm_up=False, on_segment=stop)
     assert cells() == []
     assert time.monotonic() - started < 60
 
 
-def test_a_cell_ends_when_its_parent_is_killed(long_job: Job) -> None:
+def test_a_cell_ends_when_its_parent_is_killed(long_cell: Cell) -> None:
     """The parent's end closes the pipe, however it ended."""
     with subprocess.Popen(
         CELL, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdin is not None and process.stdout is not None
         assert process.stderr is not None
-        process.stdin.write(wire.line(wire.request(NATIVE, long_job)))
-        process.stdin.write(long_job.audio.samples.data)
+        process.stdin.write(talk(long_cell))
         process.stdin.flush()
-        assert b'"segment"' in process.stdout.readline()
+        assert process.stdout.readline().startswith(b'["Segment"')
         process.stdin.close()
         assert process.wait(timeout=5) == 1
         assert process.stderr.read() == b""
 
 
-def test_ctrl_c_is_the_parents_business(long_job: Job) -> None:
+def test_ctrl_c_is_the_parents_business(long_cell: Cell) -> None:
     with subprocess.Popen(CELL, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None and process.stdout is not None
-        process.stdin.write(wire.line(wire.request(NATIVE, long_job)))
-        process.stdin.write(long_job.audio.samples.data)
+        process.stdin.write(talk(long_cell))
         process.stdin.flush()
-        assert b'"segment"' in process.stdout.readline()
+        assert process.stdout.readline().startswith(b'["Segment"')
         os.kill(process.pid, signal.SIGINT)
-        assert b'"segment"' in process.stdout.readline()
+        assert process.stdout.readline().startswith(b'["Segment"')
         process.kill()

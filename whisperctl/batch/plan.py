@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from whisperctl import state
 from whisperctl.batch import journal
 from whisperctl.batch.job import Job, Results
 from whisperctl.batch.sources import Recording
@@ -101,7 +102,7 @@ def prepare(job: Job, planned: Sequence[Planned]) -> None:
                 f"{quoted(job.results.directory)} cannot be made a directory for the results "
                 f"({error.strerror or error}): choose another with --output-dir"
             ) from error
-    journal.prune()
+    state.prune()
     if not job.resume:
         journal.forget(job, [item.recording for item in planned if not item.skip])
     for folder in dict.fromkeys(output.path.parent for item in planned for output in item.outputs):

@@ -52,33 +52,41 @@ def restore(kind: type[T], value: Any) -> T:
     """The value of type ``kind`` that ``plain`` turned into ``value``.
 
     Raises:
-        ValueError: it is no such value.
+        ValueError: it is no such value; the text says where in it, such as ``cells.1.text``.
     """
-    try:
-        result: T = _restore(kind, value)
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"no {kind.__name__}: {error}") from error
+    result: T = _restore(kind, value, "")
     return result
 
 
-def _restore(kind: Any, value: Any) -> Any:
+def _restore(kind: Any, value: Any, where: str) -> Any:
+    try:
+        return _restored(kind, value, where)
+    except (TypeError, KeyError, AttributeError) as error:
+        place = f"{where.lstrip('.')}: " if where else ""
+        raise ValueError(f"{place}{error}") from error
+
+
+def _restored(kind: Any, value: Any, where: str) -> Any:
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
         if value is None:
             return None
         (kind,) = (item for item in get_args(kind) if item is not types.NoneType)
-        return _restore(kind, value)
+        return _restore(kind, value, where)
     if origin is tuple:
         item = get_args(kind)[0]
-        return tuple(_restore(item, part) for part in value)
+        if not isinstance(value, list):
+            raise TypeError(f"{value!r} is no list")
+        return tuple(_restore(item, part, f"{where}.{n}") for n, part in enumerate(value))
     if origin is not None and _is_mapping(origin):
         item = get_args(kind)[1]
-        return {key: _restore(item, part) for key, part in value.items()}
-    if origin is Literal:
+        return {key: _restore(item, part, f"{where}.{key}") for key, part in value.items()}
+    if origin is Literal or kind is Any:
         return value
     if isinstance(kind, type) and is_dataclass(kind):
         hints = _hints(kind)
-        return kind(**{key: _restore(hints[key], part) for key, part in value.items()})
+        restored = {k: _restore(hints[k], part, f"{where}.{k}") for k, part in value.items()}
+        return kind(**restored)
     if kind is bytes:
         return bytes.fromhex(value)
     if kind is Path:

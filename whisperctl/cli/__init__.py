@@ -37,6 +37,16 @@ def main() -> int:
     Returns:
         The exit code: 0 success, 1 a run failed, 2 usage, 128 + n when signal n ended it.
     """
+    code = _main()
+    engine_thread = sys.modules.get("whisperctl.engine_thread")
+    if engine_thread is not None and engine_thread.is_left_behind():
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.stdout.flush()
+        engine_thread.exit_at_once(code)  # who pressed Ctrl-C does not wait for a large model
+    return code
+
+
+def _main() -> int:
     try:
         signal.signal(signal.SIGTERM, _terminate)
         _prepare_streams()

@@ -79,6 +79,9 @@ class ConfiguredCommand(Command):
     apart: frozenset[str] = frozenset()
     """Names of options that mean something else than another command's of the same name."""
 
+    whole: frozenset[str] = frozenset()
+    """Names of options that may be repeated, but whose variable holds one value, as it stands."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.keys = {key.name: key for key in self._keys()}
@@ -88,6 +91,9 @@ class ConfiguredCommand(Command):
             if key is not None and key.shared:
                 option.envvar = key.variable
                 option.show_envvar = False  # which an error about what was typed need not name
+            if key is not None and key.name in self.whole:
+                # No variable holds a null character, so that there is nothing to part.
+                option.envvar_list_splitter = "\0"  # type: ignore[misc]  # this option's alone
 
     def options(self) -> list[TyperOption]:
         """Its options, without ``--help``."""

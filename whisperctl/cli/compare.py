@@ -1,139 +1,148 @@
-"""``whisperctl compare``: one recording on several engines, side by side."""
+"""``whisperctl compare``: the same recordings through several engines, side by side."""
 
 from __future__ import annotations
 
-import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whisperctl.cli import completion, console
+from whisperctl.cli import console
 from whisperctl.cli.command import ConfiguredCommand
 from whisperctl.cli.options import DecodingFlags, topics, with_flags
+from whisperctl.cli.options.comparison import MatrixFlags, MeasuringFlags
 from whisperctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from whisperctl.compare.result import Comparison
-    from whisperctl.compare.spec import Cell
-    from whisperctl.transcript import Segment
-
-_WIDE = 10_000
+    pass
 
 
 class CompareCommand(ConfiguredCommand):
     """``compare``, which compares every engine whatever ``transcribe`` is to use."""
 
-    apart = frozenset({"backend", "json"})
+    apart = frozenset({"backend", "runtime", "format", "output", "resume", "from", "json"})
+    # Names of models may have spaces, which otherwise part the values in a variable.
+    whole = frozenset({"model", "threads"})
 
 
 @with_flags
 def compare(
+    matrix: MatrixFlags,
+    measuring: MeasuringFlags,
     flags: DecodingFlags,
-    file: Annotated[
-        str | None,
+    files: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="FILE",
-            help='An audio or video file; "-" is standard input.',
+            metavar="FILE...",
+            help='Audio or video files; "-" is standard input.',
             show_default=False,
         ),
     ] = None,
-    backend: Annotated[
+    word_timestamps: Annotated[
+        bool,
+        typer.Option(
+            "--word-timestamps/--no-word-timestamps",
+            help="Ask every engine when each word is said, and compare that too.",
+            show_default=False,
+            rich_help_panel=topics.SPEECH,
+        ),
+    ] = False,
+    reference: Annotated[
         list[str] | None,
         typer.Option(
-            "--backend",
-            "-b",
-            metavar="NAME[/RUNTIME]",
-            autocompletion=completion.engines,
-            help="An engine to run, such as native or wasi/wasmtime; may be repeated.",
-            show_default="all that work here",
-            rich_help_panel=topics.ENGINE,
+            "--reference",
+            metavar="PATH",
+            help="What is really said, to count errors against: a text or subtitle file for each "
+            "recording, a folder of them, or a list (csv, tsv, json).",
+            rich_help_panel=topics.MEASURING,
+        ),
+    ] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-if",
+            metavar="CONDITION",
+            help='Exit with 1 if this holds for any cell, such as "wer>0.05" or "ratio>1.5".',
+            rich_help_panel=topics.MEASURING,
+        ),
+    ] = None,
+    output_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="table|markdown|json|csv|html",
+            help="What to print.",
+            show_default="table",
+            rich_help_panel=topics.OUTPUT,
+        ),
+    ] = None,
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write this file too, in the format of its name, such as report.html; may be "
+            "repeated.",
+            rich_help_panel=topics.OUTPUT,
         ),
     ] = None,
     as_json: Annotated[
         bool,
-        typer.Option(
-            "--json",
-            help="Print a JSON document and nothing else.",
-            rich_help_panel=topics.OUTPUT,
-        ),
+        typer.Option("--json", help="The same as --format json.", rich_help_panel=topics.OUTPUT),
     ] = False,
 ) -> None:
-    """Compare engines on one recording: times and texts.
+    """Compare engines, models, quantizations and threads: times and texts.
 
-    The engines run one after the other, each in a process of its own, on the same samples, model
-    and options. Ratios and word differences are against native, or else the first engine.
+    Everything that is asked for is combined with everything else. Each combination is measured in
+    processes of its own, in turns, on the same samples and with the same options.
     """
-    if file is None:
-        raise UsageError(
-            'no recording is named: give a file to compare engines on, or "-" for standard input; '
-            "see: whisperctl compare --help"
-        )
-    from whisperctl import audio
-    from whisperctl.compare import runner, spec
-    from whisperctl.compare.result import conclude
+    from whisperctl.cli import comparing
+    from whisperctl.compare import fail_if as conditions
 
-    settings = flags.resolve()
-    engines, left_out = spec.plan(backend or [])
-    for other in left_out:
-        console.note(f"{other.engine.label} is left out: {other.problem}")
-    recording = audio.load(file)
-    for warning in recording.warnings:
-        console.note(f"warning: {warning}")
-    job = spec.Job(recording, settings.model, settings.threads, settings.decoding)
+    started = time.perf_counter()
+    wanted = comparing.Wanted.of(
+        "json" if as_json else output_format,
+        output or [],
+        [*(files or []), *([measuring.earlier] if measuring.earlier else [])],
+    )
+    checks = [conditions.parse(text) for text in fail_if or []]
+    repeats = measuring.repeats()
+    earlier = None
+    if measuring.earlier is not None:
+        if files or matrix.typed or reference:
+            raise UsageError(
+                "--from repeats a comparison as it was: leave out files, references, and what is "
+                "compared"
+            )
+        from whisperctl.compare import document
 
-    cells = []
-    for engine in engines:
-        if not as_json:
-            console.result(f"{engine.label}:")
-        cell = runner.run(engine, job, None if as_json else _print_segment)
-        _report(cell, as_json=as_json)
-        cells.append(cell)
-    comparison = conclude(job, cells, left_out)
-    if as_json:
-        _print_json(comparison)
+        earlier = document.read(measuring.earlier)
+        plan, setting = comparing.again(earlier, repeats)
     else:
-        _print_report(comparison)
-    if comparison.failed:
+        if not files:
+            raise UsageError(
+                "no recording is named: give files to compare engines on, or "
+                '"-" for standard input; see: whisperctl compare --help'
+            )
+        decoding = flags.options(word_timestamps=word_timestamps)
+        variants, left_out = matrix.variants(decoding, comparing.quantize)
+        for other in left_out:
+            console.note(f"{other.engine.label} is left out: {other.problem}")
+        plan, setting = comparing.begin(
+            variants,
+            decoding,
+            files,
+            reference or [],
+            baseline=matrix.baseline,
+            repeats=repeats or 1,
+            warm_up=measuring.warm_up,
+            left_out=left_out,
+        )
+    comparison = comparing.run(plan, setting, earlier, resume=measuring.resume, started=started)
+    comparing.present(comparison, plan, wanted)
+    failed = comparing.judge(comparison, checks)
+    if comparison.failed or failed:
         raise typer.Exit(1)
-
-
-def _print_segment(segment: Segment) -> None:
-    from whisperctl.formats import console as lines
-
-    console.result(lines.line(segment))
-
-
-def _report(cell: Cell, *, as_json: bool) -> None:
-    if cell.transcript is None:
-        console.error(f"{cell.engine.label} failed: {cell.error}")
-    elif not cell.transcript.segments:
-        console.note(f"{cell.engine.label}: no speech found")
-    if not as_json:
-        console.result("")
-
-
-def _print_json(comparison: Comparison) -> None:
-    import json
-
-    from whisperctl.compare.document import document
-
-    console.result(json.dumps(document(comparison), indent=2))
-
-
-def _print_report(comparison: Comparison) -> None:
-    from rich.console import Console
-
-    from whisperctl.compare import report
-
-    plain = not sys.stdout.isatty()
-    # Away from a terminal there is no width to keep to, and nothing is to be cut off.
-    wide = Console(width=_WIDE, color_system=None, force_terminal=False)
-    terminal = wide if plain else Console()
-    with terminal.capture() as capture:
-        terminal.print(report.table(comparison, plain=plain), highlight=False)
-    console.result(report.title(comparison))
-    for line in capture.get().splitlines():
-        console.result(line.rstrip())
-    console.result(report.LEGEND)
-    for line in [*report.differences(comparison), *report.system_info(comparison)]:
-        console.result(line)

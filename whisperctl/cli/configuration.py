@@ -205,9 +205,11 @@ def _checked(kind: object, value: object) -> Value:
             return str(value)
         raise ValueError(" or ".join(f'"{choice}"' for choice in choices))
     if get_origin(kind) is list:
-        texts = value if isinstance(value, list) else [value]
-        if all(isinstance(text, str) for text in texts):
-            return list(texts)
+        given = value if isinstance(value, list) else [value]
+        # Numbers too, as `threads` is one for the commands that take only one.
+        texts = [str(item) for item in given if isinstance(item, str) or type(item) is int]
+        if len(texts) == len(given):
+            return texts
         raise ValueError('a text in quotes, or a list of them such as ["a", "b"]')
     if isinstance(value, str):
         # A shell would have done this on the command line.

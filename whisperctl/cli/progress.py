@@ -27,7 +27,7 @@ class Bars:
         self._workload = Workload(recordings)
         self._bars: dict[int, TaskID] = {}
         self._overall: TaskID | None = None
-        self._progress = _progress() if wanted and sys.stderr.isatty() else None
+        self._progress = bars() if wanted and sys.stderr.isatty() else None
 
     def __enter__(self) -> Self:
         if self._progress is not None:
@@ -86,13 +86,19 @@ class Bars:
     def _note(self) -> str:
         parts = []
         if self._workload.eta_s is not None:
-            parts.append(f"ETA {timestamp(round(self._workload.eta_s)).partition('.')[0]}")
+            parts.append(eta(self._workload.eta_s))
         if self._workload.speed is not None:
             parts.append(f"{self._workload.speed:.1f}x")
         return "  ".join(parts)
 
 
-def _progress() -> Progress:
+def eta(left_s: float | None) -> str:
+    """How long it will take yet, nothing where that is not known."""
+    return "" if left_s is None else f"ETA {timestamp(round(left_s)).partition('.')[0]}"
+
+
+def bars() -> Progress:
+    """Bars that stand where standard error is, and vanish in the end."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 

@@ -291,7 +291,7 @@ def _limits(jobs: int, timeout: float | None, max_memory: str | None) -> Limits:
 
 def _threads(flags: TranscribeFlags, settings: Settings, jobs: int) -> int:
     """Threads for each recording: those asked for, else a share of the processors."""
-    if flags.decoding.threads is not None or jobs < 2:
+    if flags.engine.threads is not None or jobs < 2:
         return settings.threads
     from whisperctl.batch.runner import share_of_threads
 

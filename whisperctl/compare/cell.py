@@ -8,29 +8,30 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
 from whisperctl import engines
-from whisperctl.audio import Audio
-from whisperctl.backend import Session
+from whisperctl.audio import SAMPLE_RATE, Audio
+from whisperctl.batch import records
 from whisperctl.compare import wire
-from whisperctl.decoding import DecodeOptions
-from whisperctl.engines import Engine
+from whisperctl.compare.values import BY_NAME, rounded
+from whisperctl.cpu_time import cpu_time_s
 from whisperctl.errors import WhisperctlError
 from whisperctl.memory import peak_memory_bytes
-from whisperctl.transcript import Transcript
+from whisperctl.transcript import Timings, Transcript
+from whisperctl.words import words_of
 
-OpenSession = Callable[[Engine, Path, int], Session]
-"""Loads a model with a number of threads, and raises what ``engines.open_session`` does."""
+WINDOW_S = 30
+"""How much of a recording is transcribed to warm up: what Whisper hears at a time."""
+
+_OPENING = ("load",)
+"""Phases that belong to opening: a session may load its model anew before a later run."""
 
 _GRACE_S = 2.0
 
@@ -39,15 +40,8 @@ class _Abandoned(BaseException):
     """The parent is gone, or wants no result."""
 
 
-def _open_session(engine: Engine, model: Path, threads: int) -> Session:
-    return engines.open_session(engine, model, threads=threads)
-
-
-def main(open_session: OpenSession = _open_session) -> int:
+def main() -> int:
     """Serve one request.
-
-    Args:
-        open_session: opens what is asked for, for a program that runs engines of its own.
 
     Returns:
         The exit code: 0 if a result was sent, else 1.
@@ -56,11 +50,10 @@ def main(open_session: OpenSession = _open_session) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _abandon)
     # Libraries that write to standard output would break the lines of ours.
-    events = os.fdopen(os.dup(1), "wb", buffering=0)
+    events = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     try:
-        result = _serve(sys.stdin.buffer, events, open_session)
-        events.write(wire.line(result))
+        _send(events, _serve(sys.stdin.buffer, events))
     except (_Abandoned, BrokenPipeError):
         return 1
     except WhisperctlError as error:
@@ -72,35 +65,87 @@ def main(open_session: OpenSession = _open_session) -> int:
     return 0
 
 
-def _serve(requests: BinaryIO, events: BinaryIO, open_session: OpenSession) -> wire.Event:
+def _serve(requests: BinaryIO, events: BinaryIO) -> wire.Result:
     import numpy as np
 
     line = requests.readline()
     if not line:
         raise _Abandoned
-    request: wire.Request = json.loads(line)
-    samples = np.empty(request["n_samples"], np.float32)
+    request = records.parse(wire.Request, line)
+    samples = np.empty(request.n_samples, np.float32)
     if samples.size:
         _read_into(requests, samples.data.cast("B"))
     threading.Thread(target=_watch, args=(requests.fileno(),), daemon=True).start()
-    audio = Audio(samples, request["source"], request["decode_ms"])
-    engine = Engine(request["backend"], request["runtime"])
-    started = time.perf_counter()
-    with open_session(engine, Path(request["model"]), request["threads"]) as session:
-        open_ms = (time.perf_counter() - started) * 1000
+    audio = Audio(samples, request.source, request.decode_ms)
+    opening = time.perf_counter()
+    with engines.open_session(
+        request.engine,
+        request.model,
+        threads=request.threads,
+        word_timestamps=request.options.word_timestamps,
+    ) as session:
+        values = {
+            "start_ms": (opening - request.started_s) * 1000,
+            "open_ms": (time.perf_counter() - opening) * 1000,
+        }
+        first = None
+        if request.warm_up:
+            window = Audio(samples[: WINDOW_S * SAMPLE_RATE], request.source)
+            first = session.transcribe(window, request.options)
+        before_s = cpu_time_s()
         transcript = session.transcribe(
-            audio,
-            DecodeOptions(**request["options"]),
-            on_segment=lambda segment: _send(events, wire.segment_event(segment)),
+            audio, request.options, on_segment=lambda segment: _send(events, segment)
         )
-    return wire.result_event(_with_memory(transcript), open_ms)
+        cpu_ms = (cpu_time_s() - before_s) * 1000
+    timings = transcript.timings
+    opened = first.timings if first is not None else timings
+    values["first_ms"] = opened.wall_ms
+    values["cold_start_ms"] = values["start_ms"] + values["open_ms"] + values["first_ms"]
+    values["cpu_ms"] = cpu_ms if timings.cpu_ms is None else timings.cpu_ms
+    values |= _of(timings, opened, audio)
+    return wire.Result(
+        {name: rounded(value, BY_NAME[name].unit) for name, value in values.items()},
+        {name: phase.runs for name, phase in timings.phases.items()},
+        _with_words(transcript) if request.options.word_timestamps else transcript,
+    )
 
 
-def _with_memory(transcript: Transcript) -> Transcript:
-    if transcript.timings.peak_memory_bytes is not None:
-        return transcript
-    timings = dataclasses.replace(transcript.timings, peak_memory_bytes=peak_memory_bytes())
-    return dataclasses.replace(transcript, timings=timings)
+def _with_words(transcript: Transcript) -> Transcript:
+    """Sessions that know when tokens were said leave it to others to make words of them."""
+    segments = tuple(
+        segment
+        if segment.words
+        else dataclasses.replace(segment, words=words_of(segment, transcript.language))
+        for segment in transcript.segments
+    )
+    return dataclasses.replace(transcript, segments=segments)
+
+
+def _of(timings: Timings, opened: Timings, audio: Audio) -> dict[str, float]:
+    """The values that a session tells itself.
+
+    Args:
+        timings: of the run that counts.
+        opened: of the first run, before which the session was opened.
+        audio: what was transcribed.
+    """
+    phases = dict(timings.phases) | {
+        name: opened.phases[name] for name in _OPENING if name in opened.phases
+    }
+    values: dict[str, float | None] = {
+        f"{name}_ms": phase.total_ms for name, phase in phases.items()
+    }
+    peak = timings.peak_memory_bytes
+    values |= {
+        "audio_decode_ms": audio.decode_ms,
+        "module_compile_ms": opened.module_compile_ms,
+        "instantiate_ms": opened.instantiate_ms,
+        "wall_ms": timings.wall_ms,
+        "real_time_factor": timings.wall_ms / 1000 / audio.duration_s if audio.duration_s else None,
+        "peak_memory_bytes": peak_memory_bytes() if peak is None else peak,
+        "linear_memory_bytes": timings.linear_memory_bytes,
+    }
+    return {name: value for name, value in values.items() if value is not None and name in BY_NAME}
 
 
 def _read_into(requests: BinaryIO, view: memoryview) -> None:
@@ -126,12 +171,13 @@ def _abandon(number: int, frame: FrameType | None) -> None:
 
 
 def _send(events: BinaryIO, event: wire.Event) -> None:
-    events.write(wire.line(event))
+    events.write(wire.event_line(event))
+    events.flush()
 
 
 def _send_error(events: BinaryIO, message: str) -> None:
     with contextlib.suppress(OSError):  # the parent is gone
-        _send(events, {"event": "error", "message": message})
+        _send(events, wire.Failure(message))
 
 
 if __name__ == "__main__":

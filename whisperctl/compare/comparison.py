@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from whisperctl.compare.differences import Agreement, Difference
 
@@ -201,6 +201,30 @@ class CellInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class CellDrift:
+    """What became of a cell since an earlier run; the index is of ``Comparison.cells``.
+
+    ``text`` is ``"same"``, ``"different"``, or ``"none"`` where either run failed. ``difference``
+    is of the text now from the text then. ``ratios`` are now over then, by the names of
+    ``values.VALUES``.
+    """
+
+    cell: int
+    text: Literal["same", "different", "none"]
+    difference: Difference | None
+    ratios: Mapping[str, Ratio]
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What is other than in the earlier run of ``date``: a line for each change, and the cells."""
+
+    date: str
+    changes: tuple[str, ...]
+    cells: tuple[CellDrift, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """An engine that cannot be used here, and why."""
 
@@ -215,6 +239,7 @@ class Comparison:
     ``date`` is when it began, ISO 8601 with its zone. ``command`` is what was typed. ``packages``
     are the versions of whisperctl and what it stands on. ``parameters`` are all decoding options,
     resolved. ``baseline`` is what was asked for. ``elapsed_s`` is how long all of it took.
+    ``drift`` is from the run that this one repeats, if it does.
     """
 
     schema: int
@@ -234,6 +259,7 @@ class Comparison:
     cells: tuple[CellInfo, ...]
     left_out: tuple[LeftOut, ...] = ()
     elapsed_s: float = 0.0
+    drift: Drift | None = None
 
     @property
     def failed(self) -> bool:

@@ -1,6 +1,7 @@
 """What one text has other than another: the results of ``score``, plain data.
 
-Words are what stands between white space, case and punctuation included, but for ``normalized``.
+Words are what stands between white space, case and punctuation included, but for ``normalized``;
+in scripts without spaces each character is one (``splitting.split``).
 """
 
 from __future__ import annotations
@@ -40,9 +41,10 @@ class Span:
 class Difference:
     """How far a text is from a reference.
 
+    ``identical`` texts have the same characters; white space of any kind and length is the same.
     ``spans`` align the words of both from beginning to end. ``normalized_*`` are of both after
     Whisper's normalizer (English: spelling, numbers, contractions; others: case and punctuation);
-    the English one is used when the speech is English.
+    the English one is used when the text is English.
     """
 
     identical: bool
@@ -70,7 +72,8 @@ class Divergence:
     """Where two token sequences part first: after ``n_tokens`` that are the same.
 
     ``time_s`` is where that is in the recording, by the baseline's times. The texts are what each
-    says from there on, a few words; empty where it ends.
+    says from there on, a few words; empty where it ends. A word that either is in the middle of is
+    whole in both.
     """
 
     n_tokens: int

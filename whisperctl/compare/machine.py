@@ -7,18 +7,29 @@ import platform
 from pathlib import Path
 
 from whisperctl import processors
+from whisperctl.compare.comparison import Machine
 
 
-def describe() -> dict[str, object]:
-    """CPU, number of processors, operating system and Python."""
-    return {
-        "cpu": cpu_name(),
-        "cpu_flags": cpu_flags(),
-        "processors": os.cpu_count(),
-        "processors_allowed": processors.available(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-    }
+def describe() -> Machine:
+    """This machine, and what it is busy with now."""
+    return Machine(
+        cpu=cpu_name(),
+        cpu_flags=tuple(cpu_flags()),
+        processors=os.cpu_count() or 1,
+        processors_allowed=processors.available(),
+        memory_bytes=memory_bytes(),
+        system=platform.platform(),
+        python=platform.python_version(),
+        load_average=tuple(load_average() or ()),
+    )
+
+
+def memory_bytes() -> int | None:
+    """How much memory the machine has, where it is known."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 def cpu_name() -> str:

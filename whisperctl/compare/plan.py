@@ -70,6 +70,7 @@ class Plan:
     """Everything that is to be measured.
 
     ``warm_up`` makes every process transcribe the recording's first window before what counts.
+    ``only`` are the cells to measure, in order, where that is not the cross product.
     """
 
     recordings: tuple[Recording, ...]
@@ -77,10 +78,11 @@ class Plan:
     options: DecodeOptions
     repeats: int = 1
     warm_up: bool = True
+    only: tuple[Cell, ...] = ()
 
     @property
     def cells(self) -> tuple[Cell, ...]:
         """The cross product: recording by recording, and in each the variants in order."""
-        return tuple(
+        return self.only or tuple(
             Cell(recording, variant) for recording in self.recordings for variant in self.variants
         )

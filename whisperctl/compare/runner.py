@@ -1,63 +1,91 @@
-"""Starts a process for each engine, hands it the samples, and takes what it says."""
+"""Starts a process for each run, hands it the samples, and takes what it says."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
 from whisperctl.backend import OnSegment
+from whisperctl.batch import records
 from whisperctl.child import death
 from whisperctl.compare import wire
-from whisperctl.compare.spec import Cell, Job
-from whisperctl.engines import Engine
+from whisperctl.compare.plan import Cell
+from whisperctl.decoding import DecodeOptions
+from whisperctl.transcript import Segment
 
-CELL = "whisperctl.compare.cell"
-"""The module of the process that runs one engine."""
-
+_CELL = "whisperctl.compare.cell"
 _GRACE_S = 0.7
 
 
-def command(module: str = CELL, python: str = sys.executable) -> tuple[str, ...]:
+def command(python: str = sys.executable) -> tuple[str, ...]:
     """What starts a cell's process, with an interpreter that may be another environment's."""
     # -P, or modules of the current directory would come before the installed ones.
-    return python, "-P", "-m", module
+    return python, "-P", "-m", _CELL
 
 
 def run(
-    engine: Engine,
-    job: Job,
-    on_segment: OnSegment | None = None,
+    cell: Cell,
+    options: DecodeOptions,
     *,
+    warm_up: bool = True,
+    on_segment: OnSegment | None = None,
     start: Sequence[str] = (),
-) -> Cell:
-    """Run one engine in a process of its own, which is gone when this returns or raises.
+) -> wire.Result | wire.Failure:
+    """Run a cell once in a process of its own, which is gone when this returns or raises.
 
-    ``start`` is the command of the process, by default ``command()``. A failure of the engine is a
-    ``Cell`` with an ``error``; what ``on_segment`` raises, or KeyboardInterrupt, propagates.
+    Args:
+        cell: what to transcribe, and how.
+        options: every decoding parameter.
+        warm_up: whether to transcribe the first window before what counts.
+        on_segment: gets the segments of what counts, as they are decided.
+        start: the command of the process, by default ``command()``.
+
+    Returns:
+        What was measured, or why there is nothing; what ``on_segment`` raises, or
+        KeyboardInterrupt, propagates.
     """
+    samples = cell.recording.audio.samples
+    started_s = time.perf_counter()
     with tempfile.TemporaryFile() as errors, _process(start or command(), errors) as process:
         assert process.stdin is not None and process.stdout is not None
         # A process that died early says why on its standard error.
         with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(wire.line(wire.request(engine, job)))
-            process.stdin.write(job.audio.samples.data)
+            process.stdin.write(records.line(request(cell, options, started_s, warm_up=warm_up)))
+            process.stdin.write(samples.data)
             process.stdin.flush()
         for line in process.stdout:
-            event: wire.Event = json.loads(line)
-            if event["event"] == "segment":
-                if on_segment is not None:
-                    on_segment(wire.segment(event))
-            elif event["event"] == "result":
-                return Cell(engine, wire.transcript(event), event["open_ms"])
-            else:
-                return Cell(engine, error=str(event["message"]))
-        return Cell(engine, error=death(process.wait(), errors))
+            if not line.endswith(b"\n"):
+                break  # it died in the middle of a word
+            event = wire.event(line)
+            if not isinstance(event, Segment):
+                return event
+            if on_segment is not None:
+                on_segment(event)
+        return wire.Failure(death(process.wait(), errors))
+
+
+def request(
+    cell: Cell, options: DecodeOptions, started_s: float, *, warm_up: bool = True
+) -> wire.Request:
+    """What to ask a process for that was started at ``started_s``."""
+    audio, variant = cell.recording.audio, cell.variant
+    return wire.Request(
+        engine=variant.engine,
+        model=variant.weights.path,
+        threads=variant.threads,
+        options=options,
+        warm_up=warm_up,
+        source=audio.source,
+        decode_ms=audio.decode_ms,
+        n_samples=len(audio.samples),
+        started_s=started_s,
+    )
 
 
 @contextmanager

@@ -1,7 +1,12 @@
 """The numbers that a run is measured by: their names, units and order.
 
 All outputs of a comparison take their numbers from one result and write them by ``shown``, so that
-they agree. Times are milliseconds, memory is bytes.
+they agree. Times of work are milliseconds, memory is bytes, times in a recording are seconds.
+
+``load``, ``module compile`` and ``instantiate`` are parts of opening the session; the other phases
+are of the transcription that counts, as are wall, CPU time and the real-time factor. The first
+window is half a minute at most; without a warm-up it is the whole recording, which is transcribed
+once, so that ``first_ms`` is ``wall_ms``. Peak and linear memory are of the whole process.
 """
 
 from __future__ import annotations
@@ -9,7 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Unit = Literal["ms", "bytes", "times"]
+Unit = Literal["ms", "bytes", "times", "share", "s"]
+"""``times`` is a factor, ``share`` a part of one, ``s`` a time in a recording."""
+
 _MIB = 1 << 20
 
 
@@ -60,9 +67,18 @@ def rounded(number: float, unit: Unit) -> float:
 
 
 def shown(number: float, unit: Unit) -> str:
-    """The number as people read it: ms and MiB to the nearest, ratios with two decimals."""
-    if unit == "ms":
-        return f"{number:.0f}"
+    """The number as people read it.
+
+    Milliseconds have three digits or more, but no more than two decimals; memory is MiB; a factor
+    has two decimals, three when it is small; a share is a percentage; seconds have two decimals.
+    """
     if unit == "bytes":
         return f"{number / _MIB:.0f} MiB"
-    return f"{number:.2f}"
+    if unit == "share":
+        return f"{number:.1%}"
+    if unit == "times":
+        return f"{number:.{2 if abs(number) >= 0.1 else 3}f}"
+    if unit == "s":
+        return f"{number:.2f}"
+    size = abs(number)
+    return f"{number:.{0 if size >= 100 else 1 if size >= 10 else 2}f}"

@@ -13,20 +13,60 @@ from pathlib import Path
 from whisperctl.models import catalog, ggml
 from whisperctl.models.hashing import hex_digest
 
-# How many heads, by name: what whisper.cpp computes with takes room for each of them.
-_N_HEADS = {
-    "tiny.en": 8,
-    "tiny": 6,
-    "base.en": 5,
-    "base": 8,
-    "small.en": 19,
-    "small": 10,
-    "medium.en": 18,
-    "medium": 6,
-    "large-v1": 9,
-    "large-v2": 23,
-    "large-v3": 10,
-    "large-v3-turbo": 6,
+# By name, and by the layer that the heads are in: ``g_aheads`` in whisper.cpp.
+_HEADS: dict[str, dict[int, tuple[int, ...]]] = {
+    "tiny.en": {1: (0,), 2: (0, 5), 3: (0, 1, 2, 3, 4)},
+    "tiny": {2: (2,), 3: (0, 2, 3, 4, 5)},
+    "base.en": {3: (3,), 4: (7,), 5: (1, 5, 7)},
+    "base": {3: (1,), 4: (2, 3, 7), 5: (1, 2, 4, 6)},
+    "small.en": {
+        6: (6,),
+        7: (0, 3, 8),
+        8: (2, 5, 7),
+        9: (0, 4, 8, 10),
+        10: (0, 1, 2, 3, 6, 11),
+        11: (2, 4),
+    },
+    "small": {5: (3, 9), 8: (0, 4, 7, 8), 9: (0, 7, 9), 10: (5,)},
+    "medium.en": {
+        11: (4,),
+        14: (1, 12, 14),
+        15: (4,),
+        16: (0, 4, 9),
+        17: (12, 14),
+        18: (7, 10, 15),
+        20: (0, 3, 9, 14),
+        21: (12,),
+    },
+    "medium": {13: (15,), 15: (4, 15), 16: (1,), 20: (0,), 23: (4,)},
+    "large-v1": {9: (19,), 11: (2, 4, 17), 22: (7, 11, 17), 23: (2, 15)},
+    "large-v2": {
+        10: (12,),
+        13: (17,),
+        16: (11, 12, 13),
+        17: (15, 16),
+        18: (4, 11, 19),
+        19: (11,),
+        21: (2, 3),
+        22: (3, 9, 12),
+        23: (5, 7, 13),
+        25: (5,),
+        26: (1, 12),
+        27: (15,),
+    },
+    "large-v3": {
+        7: (0,),
+        10: (17,),
+        12: (18,),
+        13: (12,),
+        16: (1,),
+        17: (14,),
+        19: (11,),
+        21: (4,),
+        24: (1,),
+        25: (6,),
+    },
+    "large-v3-turbo": {2: (4, 11), 3: (3, 6, 11, 14)},
 }
 # State and heads a layer, by the first part of the name; in another model other heads would follow.
 _SHAPES = {
@@ -42,10 +82,14 @@ _MIN_BYTES = 48 << 20
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """What whisper.cpp needs to align: the model's name, and room to compute in."""
+    """What an engine needs to align: the model's name, room to compute in, and the heads.
+
+    ``heads`` are pairs of a layer of the decoder and one of its heads.
+    """
 
     preset: str
     memory_bytes: int
+    heads: tuple[tuple[int, int], ...]
 
 
 def find(model: Path) -> Alignment | None:
@@ -58,7 +102,7 @@ def find(model: Path) -> Alignment | None:
     preset: str | None = info.kind
     if preset == "large":
         preset = _large(model, info.size_bytes)
-    if preset is None or preset not in _N_HEADS:
+    if preset is None or preset not in _HEADS:
         return None
     if (info.n_state, info.n_text_heads) != _SHAPES[preset.split(".")[0].split("-")[0]]:
         return None
@@ -66,8 +110,9 @@ def find(model: Path) -> Alignment | None:
     # heads say of each token and frame, and a few numbers more for each pair; the text of a window
     # has at most half as many tokens as the model takes.
     pairs = info.n_text_ctx * info.n_audio_ctx
-    memory_bytes = 4 * pairs * (3 * _N_HEADS[preset] + 8) + (1 << 20)
-    return Alignment(preset, max(memory_bytes, _MIN_BYTES))
+    heads = tuple((layer, head) for layer, those in _HEADS[preset].items() for head in those)
+    memory_bytes = 4 * pairs * (3 * len(heads) + 8) + (1 << 20)
+    return Alignment(preset, max(memory_bytes, _MIN_BYTES), heads)
 
 
 def _large(model: Path, size_bytes: int) -> str | None:

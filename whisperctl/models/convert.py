@@ -135,16 +135,25 @@ def _n_layers(model: CTranslate2Model, side: str) -> int:
     return n_layers
 
 
+def variable_of(tensor: str) -> tuple[str, int, int]:
+    """Where CTranslate2 keeps what ggml calls ``tensor``.
+
+    Returns:
+        The variable's name, which of the parts stacked in it is the tensor, and how many there are.
+    """
+    if (other := _OTHERS.get(tensor)) is not None:
+        return other, 0, 1
+    side, _, layer, rest = tensor.split(".", 3)
+    place, kind = rest.rsplit(".", 1)
+    variable, part, n_parts = _LAYERS[place]
+    if variable.endswith("layer_norm"):
+        kind = {"weight": "gamma", "bias": "beta"}[kind]
+    return f"{side}/layer_{layer}/{variable}/{kind}", part, n_parts
+
+
 def _source(model: CTranslate2Model, spec: TensorSpec) -> FloatArray:
     """The numbers of one tensor, in ggml's shape."""
-    variable, part, n_parts = _OTHERS.get(spec.name), 0, 1
-    if variable is None:
-        side, _, layer, rest = spec.name.split(".", 3)
-        place, kind = rest.rsplit(".", 1)
-        variable, part, n_parts = _LAYERS[place]
-        if variable.endswith("layer_norm"):
-            kind = {"weight": "gamma", "bias": "beta"}[kind]
-        variable = f"{side}/layer_{layer}/{variable}/{kind}"
+    variable, part, n_parts = variable_of(spec.name)
     values = model.floats(variable)
     shape = spec.dims[::-1]
     if spec.name.startswith("encoder.conv") and spec.name.endswith("bias"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 from whisperctl.errors import ModelError
@@ -12,6 +13,7 @@ END_OF_TEXT = "<|endoftext|>"
 _N_TEXT_TOKENS = 50257
 
 
+@cache
 def _byte_of_character() -> dict[str, int]:
     """GPT-2's printable stand-in for every byte, the wrong way round.
 
@@ -23,6 +25,12 @@ def _byte_of_character() -> dict[str, int]:
     return {chr(byte): byte for byte in printable} | {
         chr(0x100 + i): byte for i, byte in enumerate(hidden)
     }
+
+
+def printable(token: bytes) -> str:
+    """A token as the files of a vocabulary spell it."""
+    characters = {byte: character for character, byte in _byte_of_character().items()}
+    return "".join(characters[byte] for byte in token)
 
 
 def read(directory: Path, *, multilingual: bool) -> list[bytes]:

@@ -39,4 +39,5 @@ class TimingsSum:
             module_compile_ms=last.module_compile_ms,
             instantiate_ms=last.instantiate_ms,
             peak_memory_bytes=self._peak_bytes,
+            linear_memory_bytes=last.linear_memory_bytes,
         )

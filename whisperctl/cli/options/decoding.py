@@ -9,19 +9,14 @@ from typing import Annotated
 
 import typer
 
-from whisperctl import processors
 from whisperctl.cli import completion
 from whisperctl.cli.options import topics
 from whisperctl.cli.options.flags import Flags
-from whisperctl.cli.options.settings import Settings
 from whisperctl.decoding import DecodeOptions, Task
-from whisperctl.errors import ModelError, UsageError
+from whisperctl.errors import UsageError
 from whisperctl.quoting import quoted
-from whisperctl.transcription.options import TranscriptionOptions
 
 _DEFAULT = DecodeOptions()
-_MODELS = ("base", "tiny.en")
-"""What is used when no model is named, the first of them that is here."""
 _PROMPT_BYTES = 1 << 20
 """More than this is no prompt: a model looks at its last 224 tokens only."""
 
@@ -30,29 +25,6 @@ _PROMPT_BYTES = 1 << 20
 class DecodingFlags(Flags):
     """The options as they were typed."""
 
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="NAME|PATH",
-            help="Model to use.",
-            autocompletion=completion.models,
-            show_default="base if it is here, else tiny.en",
-            rich_help_panel=topics.ENGINE,
-        ),
-    ] = None
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            "--threads",
-            "-t",
-            metavar="N",
-            help="Threads to compute with.",
-            show_default="one a processor, at most 4",
-            rich_help_panel=topics.ENGINE,
-        ),
-    ] = None
     language: Annotated[
         str,
         typer.Option(
@@ -203,16 +175,6 @@ class DecodingFlags(Flags):
         ),
     ] = _DEFAULT.suppress_regex
 
-    def resolve(self) -> Settings:
-        """Check every option, find the model, and check that the options fit it.
-
-        Raises:
-            UsageError: an option is out of its range or does not fit the model.
-            ModelError: the model is unknown, not here, or damaged.
-        """
-        decoding = self.options()
-        return self.settings(TranscriptionOptions(decoding=decoding))
-
     def options(self, *, word_timestamps: bool = False) -> DecodeOptions:
         """What is said about decoding, checked as far as that goes without a model.
 
@@ -233,29 +195,7 @@ class DecodingFlags(Flags):
             options["initial_prompt"] = _read_prompt(self.initial_prompt_file)
         if "\0" in str(options["initial_prompt"]) + self.suppress_regex:
             raise UsageError("a prompt or regular expression cannot hold a null character")
-        decoding = DecodeOptions(**options, word_timestamps=word_timestamps)  # type: ignore[arg-type]  # typer saw to it
-        if self.threads is not None and self.threads < 1:
-            raise UsageError(f"threads must be at least 1, not {self.threads}")
-        return decoding
-
-    def settings(self, transcription: TranscriptionOptions) -> Settings:
-        """Find the model, and check that the options fit it.
-
-        Raises:
-            UsageError: an option does not fit the model.
-            ModelError: the model is unknown, not here, or damaged.
-        """
-        from whisperctl import languages
-        from whisperctl.models import ggml, store
-
-        decoding = transcription.decoding
-        model = store.resolve(_default_model() if self.model is None else self.model)
-        info = ggml.inspect(model)
-        languages.resolve(
-            decoding.language, info.multilingual, decoding.task, cantonese=info.n_languages > 99
-        )
-        threads = processors.default_threads() if self.threads is None else self.threads
-        return Settings(model, threads, decoding, transcription)
+        return DecodeOptions(**options, word_timestamps=word_timestamps)  # type: ignore[arg-type]  # typer saw to it
 
 
 def _read_prompt(path: Path) -> str:
@@ -272,17 +212,3 @@ def _read_prompt(path: Path) -> str:
         return data.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
         raise UsageError(f"{quoted(path)} is no text in UTF-8: save it so, or mend it") from error
-
-
-def _default_model() -> str:
-    from whisperctl.models.store import Store
-
-    here = Store().installed()
-    for name in _MODELS:
-        if name in here:
-            return name
-    if len(here) == 1:
-        return here[0]
-    if here:
-        raise ModelError(f"which model? name one with --model; here are {', '.join(here)}")
-    raise ModelError(f'no model is here yet: run "whisperctl models pull {_MODELS[0]}" first')

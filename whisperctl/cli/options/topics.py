@@ -7,6 +7,8 @@ not used. An option that names none is listed last.
 from __future__ import annotations
 
 ENGINE = "Model and engine"
+MATRIX = "What is compared"
+MEASURING = "Measuring"
 SPEECH = "What is spoken"
 OUTPUT = "Results"
 SUBTITLES = "Subtitles and words"
@@ -19,6 +21,8 @@ OTHER = "Other"
 
 ORDER = (
     ENGINE,
+    MATRIX,
+    MEASURING,
     SPEECH,
     OUTPUT,
     SUBTITLES,

@@ -10,6 +10,7 @@ import typer
 
 from whisperctl.cli.options import times, topics
 from whisperctl.cli.options.decoding import DecodingFlags
+from whisperctl.cli.options.engine import EngineFlags
 from whisperctl.cli.options.flags import Flags
 from whisperctl.cli.options.messages import MessageFlags
 from whisperctl.cli.options.settings import Settings
@@ -71,6 +72,7 @@ class PartFlags(Flags):
 class TranscribeFlags(Flags):
     """Every option that decides on a transcript and its subtitles, as typed."""
 
+    engine: EngineFlags
     decoding: DecodingFlags
     compression_ratio_threshold: Annotated[
         float,
@@ -105,7 +107,7 @@ class TranscribeFlags(Flags):
             compression_ratio_threshold=self.compression_ratio_threshold,
             speakers_from_channels=self.subtitles.speaker_from_channels,
         )
-        settings = self.decoding.settings(transcription)
+        settings = self.engine.settings(transcription)
         settings = dataclasses.replace(
             settings, subtitles=subtitles, vad_model=self.speech.vad_model
         )

@@ -14,6 +14,7 @@ import numpy as np
 import _pywhispercpp as pw
 from whisperctl import engine_thread, languages
 from whisperctl.backend import Closing, OnProgress, OnSegment
+from whisperctl.cpu_time import cpu_time_s
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.memory import peak_memory_bytes
 from whisperctl.models import alignment
@@ -139,7 +140,7 @@ class NativeSession(Closing):
         # Until it is known that nothing was drawn; a run that is cut short may have drawn.
         self._used = self._decoded = True
         self._stop.clear()
-        started = time.perf_counter()
+        started, started_cpu_s = time.perf_counter(), cpu_time_s()
         try:
             said = engine_thread.run(work, on_event=on_event, cancel=self._stop.request)
         except StateFreedError:
@@ -150,6 +151,7 @@ class NativeSession(Closing):
                 raise refused from error
             raise
         wall_ms = (time.perf_counter() - started) * 1000
+        cpu_ms = (cpu_time_s() - started_cpu_s) * 1000
         self._used = (
             options.beam_size > 1 or options.temperature > 0 or parse_fallbacks(said.lines) != 0
         )
@@ -170,6 +172,7 @@ class NativeSession(Closing):
                 wall_ms=wall_ms,
                 audio_decode_ms=audio.decode_ms,
                 peak_memory_bytes=peak_memory_bytes(),
+                cpu_ms=cpu_ms,
             ),
         )
 

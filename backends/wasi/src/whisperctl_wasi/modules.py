@@ -1,4 +1,4 @@
-"""The WebAssembly modules this package ships, and where their compiled code is kept."""
+"""The WebAssembly modules this package ships."""
 
 from __future__ import annotations
 
@@ -51,23 +51,3 @@ def find(variant: str | None = None) -> Module:
             f"{path.name} is missing from the installed package; install the whisperctl-wasi wheel "
             "again, or run `make wasm` in a checkout"
         ) from error
-
-
-def cache_dir(runtime: str) -> Path:
-    """Where ``runtime`` keeps compiled code between runs; ``WHISPERCTL_CACHE`` moves it.
-
-    Raises:
-        BackendError: the folder cannot be made.
-    """
-    import platformdirs
-
-    root = os.environ.get("WHISPERCTL_CACHE") or platformdirs.user_cache_dir("whisperctl")
-    folder = Path(root, runtime)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BackendError(
-            f"cannot make the cache folder {folder}: {error.strerror}; set WHISPERCTL_CACHE to a "
-            "folder that can be written"
-        ) from error
-    return folder

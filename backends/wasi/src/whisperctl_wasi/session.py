@@ -11,6 +11,7 @@ import numpy as np
 
 from whisperctl import languages
 from whisperctl.backend import Closing, OnProgress, OnSegment
+from whisperctl.cpu_time import cpu_time_s
 from whisperctl.errors import BackendError, GuestError, ModelError, UsageError
 from whisperctl.memory import peak_memory_bytes
 from whisperctl.models import alignment, ggml
@@ -109,7 +110,7 @@ class WasiSession(Closing):
         times = None
         if options.word_timestamps:
             times = TokenTimes(np.asarray(audio.samples, np.float32), aligned=aligning)
-        started = time.perf_counter()
+        started, started_cpu_s = time.perf_counter(), cpu_time_s()
         self._log.clear()
         segments: list[Segment] = []
         progress = 0.0
@@ -163,6 +164,8 @@ class WasiSession(Closing):
                 module_compile_ms=self._guest.compile_ms,
                 instantiate_ms=self._guest.instantiate_ms,
                 peak_memory_bytes=peak_memory_bytes(),
+                linear_memory_bytes=int(event["memory_bytes"]),
+                cpu_ms=(cpu_time_s() - started_cpu_s) * 1000,
             ),
         )
 

@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 
 import wasmer_sdk
 
+from whisperctl.caching import cache_dir
 from whisperctl.errors import BackendError
 from whisperctl_wasi.guest import Chunk, Guest
-from whisperctl_wasi.modules import Module, cache_dir
+from whisperctl_wasi.modules import Module
 
 T = TypeVar("T")
 

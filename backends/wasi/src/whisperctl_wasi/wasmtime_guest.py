@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import wasmtime
 from wasmtime import FuncType, ValType
 
+from whisperctl.caching import cache_dir
 from whisperctl.errors import GuestError
 from whisperctl_wasi.guest import Chunk, Guest
-from whisperctl_wasi.modules import Module, cache_dir
+from whisperctl_wasi.modules import Module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

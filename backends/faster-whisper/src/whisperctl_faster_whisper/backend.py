@@ -1,0 +1,104 @@
+"""The ``faster-whisper`` backend: what it computes with here, and opening a session."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from whisperctl.backend import BackendInfo, RuntimeInfo
+from whisperctl.errors import BackendError, UsageError
+
+if TYPE_CHECKING:
+    from whisperctl_faster_whisper.session import FasterWhisperSession
+
+_RUNTIMES = ("float32", "int8", "bfloat16")
+"""Compute types of CTranslate2 that give different results on a CPU, the most exact first.
+
+Left out are names for the same on a CPU (int8_float32 is int8), float16, which no CPU computes with
+here, and what only some processors have without being faster (int16).
+"""
+
+_MAX_THREADS = 512
+
+
+class FasterWhisperBackend:
+    """Whisper on CTranslate2, a runtime for each type of number it computes with."""
+
+    name = "faster-whisper"
+
+    def describe(self) -> BackendInfo:
+        """Versions, and the compute types this processor has; see ``Backend.describe``."""
+        return BackendInfo(
+            name=self.name,
+            version=_version("whisperctl-faster-whisper"),
+            engine=f"faster-whisper {_version('faster-whisper')} on CTranslate2 "
+            f"{_version('ctranslate2')}",
+            runtimes=_runtimes(),
+        )
+
+    def open(
+        self,
+        model: Path,
+        *,
+        threads: int,
+        runtime: str | None = None,
+        word_timestamps: bool = False,
+    ) -> FasterWhisperSession:
+        """Load ``model``, converted the first time; see ``whisperctl.backend.Backend.open``.
+
+        Every session can give times of words, whether it was opened for that or not.
+        """
+        compute_type = _chosen(runtime)
+        if not 1 <= threads <= _MAX_THREADS:
+            raise UsageError(f"threads must be from 1 to {_MAX_THREADS}, not {threads}")
+        from whisperctl_faster_whisper.session import FasterWhisperSession
+
+        return FasterWhisperSession(model, compute_type=compute_type, threads=threads)
+
+
+def _chosen(runtime: str | None) -> str:
+    infos = {info.name: info for info in _runtimes()}
+    if runtime is None:
+        works = next((info.name for info in infos.values() if info.available), None)
+        runtime = works or _RUNTIMES[0]
+    if runtime not in infos:
+        raise BackendError(
+            f'the faster-whisper backend has no runtime "{runtime}"; it has {", ".join(infos)}'
+        )
+    problem = infos[runtime].problem
+    if problem is not None:
+        raise BackendError(f"faster-whisper/{runtime} cannot be used here: {problem}")
+    return runtime
+
+
+def _runtimes() -> tuple[RuntimeInfo, ...]:
+    installed = _version("ctranslate2")
+    try:
+        import ctranslate2
+
+        supported: set[str] = ctranslate2.get_supported_compute_types("cpu")
+    except ModuleNotFoundError as error:
+        problem = f"{error.name} is not installed; try: pip install whisperctl-faster-whisper"
+        return tuple(RuntimeInfo(name, installed, problem) for name in _RUNTIMES[:2])
+    # A native library that does not fit the system fails in ways of its own.
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        problem = (
+            f"ctranslate2 does not load ({reason}); "
+            "try: pip install --force-reinstall --no-cache-dir ctranslate2"
+        )
+        return tuple(RuntimeInfo(name, installed, problem) for name in _RUNTIMES[:2])
+    missing = (
+        None
+        if _version("faster-whisper")
+        else ("faster-whisper is not installed; try: pip install whisperctl-faster-whisper")
+    )
+    return tuple(RuntimeInfo(name, installed, missing) for name in _RUNTIMES if name in supported)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""

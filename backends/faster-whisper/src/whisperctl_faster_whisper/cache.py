@@ -1,0 +1,102 @@
+"""Converted models in the user's cache, which appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from whisperctl.caching import VARIABLE, cache_dir
+from whisperctl.errors import ModelError
+from whisperctl.models.files import reading
+from whisperctl.models.hashing import hex_digest
+from whisperctl.quoting import quoted
+
+_NAME = "faster-whisper"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def converted(model: Path, version: int, convert: Callable[[Path, Path], None]) -> Path:
+    """The directory of a model in another format, made if it is not there yet.
+
+    It is known by the SHA-256 of the model and by ``version``. Only one process at a time makes it;
+    the others wait for it. Nothing of it is left when making it fails or is interrupted.
+
+    Args:
+        model: a file.
+        version: which way ``convert`` writes.
+        convert: writes the model's directory; called with the model and an empty directory.
+
+    Raises:
+        BackendError: the cache's folder cannot be made.
+        ModelError: the model cannot be read, ``convert`` refuses it, or there is no room.
+    """
+    folder = cache_dir(_NAME)
+    try:
+        target = folder / f"{_sha256(model, folder)}-{version}"
+        if not target.is_dir():
+            _make(model, target, convert)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise ModelError(
+                f"the disk is full: converting {quoted(model)} needs room at {quoted(folder)}; "
+                f"free some, or set {VARIABLE} to a folder with more"
+            ) from error
+        raise ModelError(
+            f"{quoted(model)} cannot be converted in {quoted(folder)} "
+            f"({error.strerror or error}): check its permissions, or set {VARIABLE} to another "
+            "folder"
+        ) from error
+    return target
+
+
+def _make(model: Path, target: Path, convert: Callable[[Path, Path], None]) -> None:
+    import filelock
+
+    # Locks of one's own for each model, so that nobody waits for another's.
+    with ExitStack() as stack:
+        stack.enter_context(filelock.FileLock(target.with_name(f".{target.name}.lock")))
+        if target.is_dir():
+            return  # another process has made it while this one waited
+        for leftover in target.parent.glob(f".{target.name}.*.part"):  # of one that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
+        work = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
+        stack.callback(shutil.rmtree, work, ignore_errors=True)
+        work.mkdir()
+        convert(model, work)
+        for file in work.iterdir():
+            _flush(file)
+        work.replace(target)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sha256(model: Path, folder: Path) -> str:
+    """The hash of a model, of which a note is kept: a large one takes seconds to read."""
+    with reading(model) as file:
+        status = os.fstat(file.fileno())
+        known = [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns]
+        note = folder / f"{status.st_dev:x}-{status.st_ino:x}.json"
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            noted = json.loads(note.read_text("utf-8"))
+            if noted["file"] == known:
+                return str(noted["sha256"])
+        digest = hex_digest(model, "sha256")
+    part = note.with_suffix(f".{secrets.token_hex(6)}.part")
+    try:
+        part.write_text(json.dumps({"file": known, "sha256": digest}), encoding="utf-8")
+        part.replace(note)
+    finally:
+        part.unlink(missing_ok=True)
+    return digest

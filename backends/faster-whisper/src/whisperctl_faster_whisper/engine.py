@@ -1,0 +1,268 @@
+"""faster-whisper's own transcription loop, with what our options ask of it besides.
+
+Its ``WhisperModel`` does the work. What is put in its place here is the text before a window, the
+judgement whether decoding has failed, and that every long computation is measured and can be left.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import ctranslate2
+from faster_whisper import WhisperModel
+
+from whisperctl import engine_thread
+from whisperctl.transcript import Phase
+
+Result = TypeVar("Result")
+
+_POLL_S = 0.05
+_GRACE_S = 0.6
+"""How long to wait for a computation that is not wanted any more, before it is left behind."""
+
+_SEED = 0
+_ENTROPY_TOKENS = 32
+"""whisper.cpp's: so many tokens at the end are looked at, and shorter texts never fail."""
+
+
+class StoppedError(Exception):
+    """The run was told to stop; what it was computing is left to itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordSpan:
+    """A word as faster-whisper times it, and how many tokens it has."""
+
+    start_s: float
+    end_s: float
+    probability: float
+    n_tokens: int
+
+
+@dataclass(slots=True)
+class Run:
+    """One call of ``transcribe``: what it wants, and what is found out on the way.
+
+    ``max_context`` is how many tokens of earlier text a window may get, ``carried`` those that
+    every window gets before them. ``on_window`` is called when a window begins. ``drew`` says that
+    random numbers were drawn, ``temperature`` is that of the text of the window under way.
+    """
+
+    entropy_threshold: float
+    max_context: int
+    carried: Sequence[int]
+    on_window: Callable[[], None]
+    stop: threading.Event
+    drew: bool = False
+    temperature: float = 0.0
+    words: list[tuple[object, list[WordSpan]]] = field(default_factory=list)
+    _spent: dict[str, tuple[float, int]] = field(default_factory=dict)
+
+    def measured(
+        self,
+        phase: str,
+        function: Callable[[], Result],
+        count: Callable[[Result], int] = lambda result: 1,
+    ) -> Result:
+        """Call ``function`` in a thread that can be left behind, and add its time to a phase.
+
+        Nothing can interrupt CTranslate2: it goes on with what it has begun, and whatever is asked
+        of it next waits until then.
+
+        Raises:
+            StoppedError: ``stop`` was set meanwhile.
+        """
+        if self.stop.is_set():
+            raise StoppedError
+        outcome: queue.SimpleQueue[tuple[Result | None, BaseException | None]] = queue.SimpleQueue()
+
+        def work() -> None:
+            try:
+                outcome.put((function(), None))
+            except BaseException as error:
+                outcome.put((None, error))
+
+        started = time.perf_counter()
+        thread = threading.Thread(target=work, name="whisperctl-ctranslate2", daemon=True)
+        thread.start()
+        stopped_at: float | None = None
+        while True:
+            try:
+                result, error = outcome.get(timeout=_POLL_S)
+            except queue.Empty:
+                if not self.stop.is_set():
+                    continue
+                stopped_at = stopped_at or time.perf_counter()
+                if time.perf_counter() - stopped_at < _GRACE_S:
+                    continue
+                engine_thread.leave_behind(thread)
+                raise StoppedError from None
+            break
+        thread.join()
+        if self.stop.is_set():
+            raise StoppedError
+        if error is not None:
+            raise error
+        total_ms, runs = self._spent.get(phase, (0.0, 0))
+        elapsed_ms = (time.perf_counter() - started) * 1000
+        found: Result = result  # type: ignore[assignment]  # there is one where there is no error
+        self._spent[phase] = total_ms + elapsed_ms, runs + count(found)
+        return found
+
+    def phases(self) -> dict[str, Phase]:
+        """The time of each phase."""
+        return {name: Phase(*spent) for name, spent in self._spent.items()}
+
+
+class Engine(WhisperModel):  # type: ignore[misc]  # the library has no types
+    """A loaded model; one ``run`` at a time.
+
+    Args:
+        directory: a model of CTranslate2's with its tokenizer.
+        compute_type: what CTranslate2 computes with.
+        threads: how many threads compute.
+        max_length: how many tokens the decoder takes, prompt and text together.
+    """
+
+    def __init__(self, directory: Path, compute_type: str, threads: int, max_length: int) -> None:
+        # Each of CTranslate2's threads begins with the seed that is set when it first draws.
+        ctranslate2.set_random_seed(_SEED)
+        super().__init__(
+            str(directory),
+            device="cpu",
+            compute_type=compute_type,
+            cpu_threads=threads,
+            local_files_only=True,
+        )
+        self.run: Run
+        self._alignment: Any = []
+        self.max_length = max_length
+        extractor: Any = self.feature_extractor
+        self.feature_extractor: Any = _Measured(self, extractor)
+        self._detecting = False
+
+    def detect_language(self, *arguments: Any, **named: Any) -> Any:
+        """As in ``WhisperModel``; no window of the transcription."""
+        self._detecting = True
+        try:
+            return super().detect_language(*arguments, **named)
+        finally:
+            self._detecting = False
+
+    def encode(self, features: Any) -> Any:
+        """As in ``WhisperModel``; measured."""
+        if not self._detecting:
+            self.run.on_window()
+        encode = super().encode
+        return self.run.measured("encode", lambda: encode(features))
+
+    def get_prompt(
+        self,
+        tokenizer: Any,
+        previous_tokens: Sequence[int],
+        without_timestamps: bool = False,
+        prefix: str | None = None,
+        hotwords: str | None = None,
+    ) -> Any:
+        """As in ``WhisperModel``, with as much text as the run's options give a window."""
+        room = self.run.max_context
+        before = list(self.run.carried[-room:] if room else ())
+        room -= len(before)
+        before += previous_tokens[-room:] if room else ()
+        return super().get_prompt(tokenizer, before, without_timestamps, prefix, hotwords)
+
+    def generate_with_fallback(
+        self, encoder_output: Any, prompt: list[int], tokenizer: Any, options: Any
+    ) -> Any:
+        """As in ``WhisperModel``, but that entropy tells a loop, as in whisper.cpp.
+
+        Of decodings that all failed the most probable is taken, as there, of those that do not
+        loop if there are any.
+        """
+        generate = super().generate_with_fallback
+        tried: list[tuple[bool, Any]] = []
+        for temperature in options.temperatures:
+            self.run.drew |= temperature > 0
+            alone = replace(
+                options,
+                temperatures=[temperature],
+                compression_ratio_threshold=None,
+                log_prob_threshold=None,
+            )
+            several = (options.best_of if temperature > 0 else options.beam_size) > 1
+            found = self.run.measured(
+                "batchd" if several else "decode",
+                partial(generate, encoder_output, prompt, tokenizer, alone),
+                lambda found: len(found[0].sequences_ids[0]),
+            )
+            result, log_prob = found[:2]
+            loops = _loops(result.sequences_ids[0], self.run.entropy_threshold)
+            tried.append((loops, found))
+            unsure = log_prob < options.log_prob_threshold
+            silent = unsure and result.no_speech_prob > options.no_speech_threshold
+            if silent or not (loops or unsure):
+                break
+        else:
+            sound = [found for loops, found in tried if not loops]
+            found = max(sound or [found for _, found in tried], key=lambda found: found[1])
+        self.run.temperature = found[2]
+        # The last temperature decides whether the next window gets this text.
+        return (*found[:2], temperature, found[3])
+
+    def find_alignment(self, *arguments: Any, **named: Any) -> Any:
+        """As in ``WhisperModel``; measured as the pass over many tokens that it is."""
+        find = super().find_alignment
+        self._alignment = self.run.measured(
+            "prompt", lambda: find(*arguments, **named), lambda found: sum(map(len, found))
+        )
+        return self._alignment
+
+    def add_word_timestamps(self, segments: Any, *arguments: Any, **named: Any) -> Any:
+        """As in ``WhisperModel``; ``run.words`` gets what it says, with the tokens of each word."""
+        last_s = super().add_word_timestamps(segments, *arguments, **named)
+        for parts, alignment in zip(segments, self._alignment, strict=True):
+            aligned = (timing for timing in alignment if timing["word"])
+            for part in parts:
+                spans = [
+                    WordSpan(
+                        float(word["start"]),
+                        float(word["end"]),
+                        float(word["probability"]),
+                        len(next(aligned)["tokens"]),
+                    )
+                    for word in part["words"]
+                ]
+                self.run.words.append((part["tokens"], spans))
+        return last_s
+
+
+class _Measured:
+    """The feature extractor, measured."""
+
+    def __init__(self, engine: Engine, extract: Any) -> None:
+        self._engine = engine
+        self._extract = extract
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return self._engine.run.measured("mel", lambda: self._extract(*arguments, **named))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._extract, name)
+
+
+def _loops(tokens: Sequence[int], threshold: float) -> bool:
+    """Whether so few tokens repeat that it is a loop: ``whisper_sequence_score`` in whisper.cpp."""
+    if len(tokens) <= _ENTROPY_TOKENS:
+        return False
+    counts = Counter(tokens[-_ENTROPY_TOKENS:]).values()
+    shares = [count / _ENTROPY_TOKENS for count in counts]
+    return -sum(share * math.log(share) for share in shares) < threshold

@@ -1,0 +1,179 @@
+"""A session: one model held by faster-whisper in this process."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from whisperctl import engine_thread, languages
+from whisperctl.backend import Closing, OnProgress, OnSegment
+from whisperctl.errors import BackendError, ModelError
+from whisperctl.memory import peak_memory_bytes
+from whisperctl.quoting import quoted
+from whisperctl.transcript import PHASES, Phase, Segment, Timings, Transcript
+from whisperctl.whisper_params import whisper_params
+from whisperctl_faster_whisper import cache, convert, suppression, vocabulary
+from whisperctl_faster_whisper.engine import Engine, StoppedError
+from whisperctl_faster_whisper.listening import Listening
+from whisperctl_faster_whisper.weights import GgmlWeights
+
+if TYPE_CHECKING:
+    from whisperctl.audio import Audio
+    from whisperctl.decoding import DecodeOptions
+
+
+class FasterWhisperSession(Closing):
+    """One loaded model; see ``whisperctl.backend.Session``.
+
+    Args:
+        model: a ggml model file, converted if it is not yet in the cache.
+        compute_type: what CTranslate2 computes with, such as float32 or int8.
+        threads: how many threads compute.
+
+    Raises:
+        BackendError: the cache cannot be used.
+        ModelError: the model cannot be converted, or CTranslate2 refused it.
+    """
+
+    def __init__(self, model: Path, *, compute_type: str, threads: int) -> None:
+        self._model = model
+        self._compute_type = compute_type
+        self._threads = threads
+        weights = GgmlWeights.open(model)
+        self._parameters = weights.parameters
+        self._text = vocabulary.text_of(weights.tokens)
+        self._directory = cache.converted(model, convert.VERSION, convert.convert)
+        self._busy = threading.Lock()
+        self._stop = threading.Event()
+        self._closed = False
+        started = time.perf_counter()
+        self._engine: Engine | None = self._load()
+        self._load_ms = (time.perf_counter() - started) * 1000
+
+    def transcribe(
+        self,
+        audio: Audio,
+        options: DecodeOptions,
+        *,
+        on_segment: OnSegment | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Transcript:
+        """See ``whisperctl.backend.Session.transcribe``.
+
+        A token's probability is the mean of its window's, or with word timestamps its word's.
+        """
+        if not self._busy.acquire(blocking=False):
+            raise BackendError("the session is busy with another recording: open one for each")
+        try:
+            if self._closed:
+                raise BackendError("the session is already closed")
+            return self._transcribe(audio, options, on_segment, on_progress)
+        finally:
+            if self._closed:
+                self._engine = None
+            self._busy.release()
+
+    def close(self) -> None:
+        """Free the model; safe to call again. A run still under way in another thread fails."""
+        self._closed = True
+        self._stop.set()
+        if self._busy.acquire(blocking=False):
+            self._engine = None
+            self._busy.release()
+
+    def _transcribe(
+        self,
+        audio: Audio,
+        options: DecodeOptions,
+        on_segment: OnSegment | None,
+        on_progress: OnProgress | None,
+    ) -> Transcript:
+        language = languages.resolve(
+            options.language,
+            self._parameters.multilingual,
+            options.task,
+            cantonese=self._parameters.n_vocab >= languages.CANTONESE_VOCABULARY,
+        )
+        params = whisper_params(options, language)
+        pattern = options.suppress_regex
+        suppressed = suppression.matching(pattern, self._text) if pattern else []
+        samples = np.ascontiguousarray(audio.samples, dtype=np.float32)
+        engine = self._engine = self._engine or self._load()
+        self._stop.clear()
+        listening = Listening(
+            engine,
+            self._text,
+            params,
+            word_timestamps=options.word_timestamps,
+            suppressed=suppressed,
+            stop=self._stop,
+        )
+        segments: list[Segment] = []
+        progress = -1.0
+
+        def on_event(event: Segment | float) -> None:
+            nonlocal progress
+            if isinstance(event, Segment):
+                segments.append(event)
+                if on_segment is not None:
+                    on_segment(event)
+            elif event > progress:
+                progress = event
+                if on_progress is not None:
+                    on_progress(event)
+
+        def work(emit: Callable[[Segment | float], None]) -> tuple[str, float | None]:
+            return listening.listen(samples, emit)
+
+        started = time.perf_counter()
+        try:
+            spoken, probability = engine_thread.run(work, on_event=on_event, cancel=self._stop.set)
+        except StoppedError as error:
+            raise BackendError("the session was closed while it was transcribing") from error
+        finally:
+            if listening.run.drew:
+                # CTranslate2's random numbers would go on where they are; a new model starts anew.
+                self._engine = None
+        wall_ms = (time.perf_counter() - started) * 1000
+        if on_progress is not None and progress < 1.0:
+            on_progress(1.0)
+        phases = {
+            "load": Phase(self._load_ms),
+            "total": Phase(wall_ms),
+            **listening.run.phases(),
+        }
+        return Transcript(
+            segments=tuple(segments),
+            language=spoken,
+            duration_s=audio.duration_s,
+            language_probability=probability,
+            task=options.task,
+            model=self._model,
+            system_info=f"CTranslate2 {version('ctranslate2')}, {self._compute_type}",
+            timings=Timings(
+                phases={name: phases[name] for name in PHASES if name in phases},
+                wall_ms=wall_ms,
+                audio_decode_ms=audio.decode_ms,
+                peak_memory_bytes=peak_memory_bytes(),
+            ),
+        )
+
+    def _load(self) -> Engine:
+        try:
+            return Engine(
+                self._directory, self._compute_type, self._threads, self._parameters.n_text_ctx
+            )
+        except MemoryError as error:
+            raise ModelError(f"{quoted(self._model)} needs more memory than there is") from error
+        # CTranslate2 raises RuntimeError and ValueError, the tokenizer's library plain Exception.
+        except Exception as error:
+            raise ModelError(
+                f"{quoted(self._model)}: faster-whisper refused what it was converted to "
+                f"({error}); remove {quoted(self._directory)} and try again"
+            ) from error

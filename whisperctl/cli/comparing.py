@@ -1,0 +1,285 @@
+"""What ``compare`` does: it reads what is to be compared, measures, and writes what comes out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+from rich.console import Console
+
+from whisperctl import audio, output, state
+from whisperctl.cli import console
+from whisperctl.compare import archive, conclude, document, drift, fail_if, matrix, repeating
+from whisperctl.compare.comparison import Comparison
+from whisperctl.compare.conclude import Setting
+from whisperctl.compare.fail_if import Condition
+from whisperctl.compare.plan import Plan, Recording, Variant
+from whisperctl.compare.reports import table
+from whisperctl.errors import UsageError
+from whisperctl.formats import console as formatted
+from whisperctl.quoting import quoted
+from whisperctl.source import STDIN
+from whisperctl.transcript import Segment
+
+if TYPE_CHECKING:
+    from whisperctl.decoding import DecodeOptions
+    from whisperctl.engines import Unavailable
+
+FORMATS = {
+    "table": "",
+    "markdown": ".md",
+    "json": ".json",
+    "csv": ".csv",
+    "html": ".html",
+}
+"""What can be written, and the ending of a file's name that asks for it."""
+
+_ENDINGS = {ending: name for name, ending in FORMATS.items() if ending} | {
+    ".markdown": "markdown",
+    ".htm": "html",
+}
+_WIDTH = 80
+_WIDE = 160
+_MOST_SEGMENTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be printed, ``""`` for nothing, and what is to be written where."""
+
+    printed: str
+    files: tuple[tuple[Path, str], ...]
+
+    @classmethod
+    def of(cls, chosen: str | None, paths: Sequence[Path], inputs: Sequence[str | Path]) -> Self:
+        """Settle what was asked for.
+
+        A file is of the format that its name says or, where that says nothing, of the one chosen.
+        The chosen one is not printed when a file has it.
+
+        Raises:
+            UsageError: there is no such format, or a file has none, or HTML is to be printed on a
+                terminal, or a file would replace an input or another.
+            OutputError: a file cannot be written there.
+        """
+        if chosen is not None and chosen not in FORMATS:
+            raise UsageError(f'format "{chosen}" is unknown: choose from {", ".join(FORMATS)}')
+        files: list[tuple[Path, str]] = []
+        for path in paths:
+            name = _ENDINGS.get(path.suffix.lower(), chosen)
+            if name is None:
+                raise UsageError(
+                    f"{quoted(path)} does not say its format: end its name in "
+                    f"{', '.join(_ENDINGS)}, or give --format"
+                )
+            output.check_place(path, [*inputs, *(path for path, _ in files)])
+            files.append((path, name))
+        printed = chosen or "table"
+        if chosen is not None and chosen in [name for _, name in files]:
+            printed = ""
+        if printed == "html" and sys.stdout is not None and sys.stdout.isatty():
+            raise UsageError("HTML is for a browser: give --output report.html")
+        return cls(printed, tuple(files))
+
+
+def quantize(model: str, quant: str) -> Path:
+    """Make a quantized model, and say so."""
+    from whisperctl import engines
+    from whisperctl.models.quantize import quantize as make
+
+    console.note(f"{model} is quantized to {quant}, once")
+    return make(model, quant, engines.open_quantizer).path
+
+
+def begin(
+    variants: tuple[Variant, ...],
+    decoding: DecodeOptions,
+    files: Sequence[str],
+    reference: Sequence[str],
+    *,
+    baseline: str | None,
+    repeats: int,
+    warm_up: bool,
+    left_out: Sequence[Unavailable],
+) -> tuple[Plan, Setting]:
+    """Read the recordings, and settle what is compared with what.
+
+    Raises:
+        UsageError: a reference does not fit, or the baseline is not compared.
+        AudioError: a recording cannot be read.
+    """
+    name = matrix.baseline_name(baseline, variants)
+    baselines = matrix.baselines(name, variants)
+    plan = Plan(_recordings(files, reference), variants, decoding, repeats, warm_up)
+    return plan, conclude.setting(sys.argv[1:], name, baselines, left_out)
+
+
+def again(earlier: Comparison, repeats: int | None) -> tuple[Plan, Setting]:
+    """The plan of an earlier run.
+
+    Raises:
+        UsageError: the earlier run cannot be repeated.
+        AudioError: a recording cannot be read any more.
+        ModelError: a model is not here any more.
+    """
+    plan = repeating.plan(earlier, repeats=repeats)
+    for now, then in zip(plan.recordings, earlier.recordings, strict=True):
+        _warn(now, then.warnings)
+    baselines = matrix.baselines(earlier.baseline, plan.variants)
+    return plan, conclude.setting(sys.argv[1:], earlier.baseline, baselines, ())
+
+
+def _recordings(files: Sequence[str], reference: Sequence[str]) -> tuple[Recording, ...]:
+    if files.count(STDIN) > 1:
+        raise UsageError('standard input can be read once: give "-" once')
+    names = list(dict.fromkeys(files))
+    short = [Path(name).name for name in names]
+    labels = [
+        "standard input" if name == STDIN else base if short.count(base) == 1 else name
+        for name, base in zip(names, short, strict=True)
+    ]
+    paths = [None if name == STDIN else Path(name) for name in names]
+    references: Sequence[Any] = [None] * len(names)
+    if reference:
+        from whisperctl.compare import references as finding
+
+        references = finding.find(reference, list(zip(labels, paths, strict=True)))
+    found = []
+    for name, label, path, said in zip(names, labels, paths, references, strict=True):
+        found.append(Recording(label, path, audio.load(name), said))
+        _warn(found[-1], ())
+        if reference and said is None:
+            console.note(f"{label} has no reference")
+    return tuple(found)
+
+
+def _warn(recording: Recording, known: Sequence[str]) -> None:
+    for warning in recording.audio.warnings:
+        if warning not in known:
+            console.note(f"warning: {warning}")
+
+
+def run(
+    plan: Plan, setting: Setting, earlier: Comparison | None, *, resume: bool, started: float
+) -> Comparison:
+    """Measure everything, and conclude; the document is kept where ``--from`` finds it.
+
+    Raises:
+        ModelError: a model cannot be read any more.
+        AudioError: a recording cannot be read any more.
+    """
+    from whisperctl.cli.measuring import Display
+    from whisperctl.compare.journal import Journal
+    from whisperctl.compare.measure import measure
+
+    with Journal.open(plan, resume=resume) as journal, Display(plan) as display:
+        if journal.problem:
+            console.note(f"warning: {journal.problem}")
+        try:
+            measurements = measure(plan, on_step=display.step, journal=journal)
+        except KeyboardInterrupt:
+            display.interrupted()
+            raise
+        comparison = conclude.conclude(
+            plan, measurements, setting, elapsed_s=time.perf_counter() - started
+        )
+        if not comparison.failed:
+            journal.done()
+    if earlier is not None:
+        comparison = drift.with_drift(earlier, comparison)
+    kept = archive.save(comparison, state.directory())
+    if kept is not None and sys.stderr is not None and sys.stderr.isatty():
+        console.note(f"to repeat this: whisperctl compare --from {quoted(kept)}")
+    return comparison
+
+
+def present(comparison: Comparison, plan: Plan, wanted: Wanted) -> None:
+    """Write the files, then print.
+
+    Raises:
+        OutputError: something cannot be written.
+    """
+    for path, name in wanted.files:
+        text = _text(comparison, plan, name)
+        output.write_atomic(path, partial(_write, text))
+        console.note(f"{quoted(path)} is written")
+    if wanted.printed == "table":
+        plain = not sys.stdout.isatty()
+        terminal = Console(width=_WIDTH if plain else None, color_system=None if plain else "auto")
+        console.result(_table(comparison, terminal, plain=plain))
+    elif wanted.printed:
+        console.result(_text(comparison, plan, wanted.printed).rstrip("\n"))
+
+
+def _text(comparison: Comparison, plan: Plan, name: str) -> str:
+    if name == "json":
+        return document.text(comparison)
+    if name == "csv":
+        from whisperctl.compare.reports import csv_report
+
+        return csv_report.text(comparison)
+    if name == "markdown":
+        from whisperctl.compare.reports import markdown
+
+        return markdown.text(comparison)
+    if name == "html":
+        from whisperctl.compare.reports.html import page
+
+        return page(comparison, [one.audio.samples for one in plan.recordings])
+    wide = Console(width=_WIDE, color_system=None, force_terminal=False)
+    return _table(comparison, wide, plain=True) + "\n"
+
+
+def _write(text: str, file: TextIO) -> None:
+    file.write(text)
+
+
+def _table(comparison: Comparison, terminal: Console, *, plain: bool) -> str:
+    """The texts that were heard, then the tables."""
+    lines = list(_heard(comparison))
+    with terminal.capture() as capture:
+        for part in table.tables(comparison, width=terminal.width, plain=plain):
+            terminal.print(part, highlight=False)
+    return "\n".join([*lines, *(line.rstrip() for line in capture.get().splitlines())])
+
+
+def _heard(comparison: Comparison) -> Iterator[str]:
+    """What the first cell of each recording heard, as ``transcribe`` prints it."""
+    for index, recording in enumerate(comparison.recordings):
+        cells = [cell for cell in comparison.cells if cell.recording == index and not cell.error]
+        if not cells:
+            continue
+        cell = next((one for one in cells if one.baseline == one.variant), cells[0])
+        label = comparison.variants[cell.variant].label
+        yield f"{recording.label}, by {label}:"
+        for segment in cell.segments[:_MOST_SEGMENTS]:
+            yield formatted.line(Segment(segment.start_s, segment.end_s, segment.text))
+        if not cell.segments:
+            yield "(no speech)"
+        if len(cell.segments) > _MOST_SEGMENTS:
+            yield f"... and {len(cell.segments) - _MOST_SEGMENTS} segments more"
+        yield ""
+
+
+def judge(comparison: Comparison, conditions: Sequence[Condition]) -> bool:
+    """Say which conditions hold, and for which cells.
+
+    Raises:
+        UsageError: a condition could never hold.
+    """
+    held = False
+    for condition in conditions:
+        for violation in fail_if.check(comparison, condition):
+            held = True
+            cell = comparison.cells[violation.cell]
+            console.error(
+                f"{condition.text}: it is {violation.number:.4g} with "
+                f"{comparison.variants[cell.variant].label} on "
+                f"{comparison.recordings[cell.recording].label}"
+            )
+    return held

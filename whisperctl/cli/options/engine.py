@@ -1,0 +1,101 @@
+"""The options that say which model computes, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from whisperctl import processors
+from whisperctl.cli import completion
+from whisperctl.cli.options import topics
+from whisperctl.cli.options.flags import Flags
+from whisperctl.cli.options.settings import Settings
+from whisperctl.decoding import DecodeOptions
+from whisperctl.errors import ModelError, UsageError
+from whisperctl.transcription.options import TranscriptionOptions
+
+_MODELS = ("base", "tiny.en")
+"""What is used when no model is named, the first of them that is here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineFlags(Flags):
+    """The options as they were typed."""
+
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME|PATH",
+            help="Model to use.",
+            autocompletion=completion.models,
+            show_default="base if it is here, else tiny.en",
+            rich_help_panel=topics.ENGINE,
+        ),
+    ] = None
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads",
+            "-t",
+            metavar="N",
+            help="Threads to compute with.",
+            show_default="one a processor, at most 4",
+            rich_help_panel=topics.ENGINE,
+        ),
+    ] = None
+
+    def settings(self, transcription: TranscriptionOptions) -> Settings:
+        """Find the model, and check that the options fit it.
+
+        Raises:
+            UsageError: an option does not fit the model, or threads are fewer than one.
+            ModelError: the model is unknown, not here, or damaged.
+        """
+        from whisperctl.models import store
+
+        if self.threads is not None and self.threads < 1:
+            raise UsageError(f"threads must be at least 1, not {self.threads}")
+        model = store.resolve(default_model() if self.model is None else self.model)
+        check_fit(model, transcription.decoding)
+        threads = processors.default_threads() if self.threads is None else self.threads
+        return Settings(model, threads, transcription.decoding, transcription)
+
+
+def check_fit(model: Path, decoding: DecodeOptions) -> None:
+    """Check that a model knows the language, and can do what is asked for.
+
+    Raises:
+        UsageError: an option does not fit the model.
+        ModelError: the model is damaged.
+    """
+    from whisperctl import languages
+    from whisperctl.models import ggml
+
+    info = ggml.inspect(model)
+    languages.resolve(
+        decoding.language, info.multilingual, decoding.task, cantonese=info.n_languages > 99
+    )
+
+
+def default_model() -> str:
+    """The model to use when none is named.
+
+    Raises:
+        ModelError: none is here, or none of those here is the obvious one.
+    """
+    from whisperctl.models.store import Store
+
+    here = Store().installed()
+    for name in _MODELS:
+        if name in here:
+            return name
+    if len(here) == 1:
+        return here[0]
+    if here:
+        raise ModelError(f"which model? name one with --model; here are {', '.join(here)}")
+    raise ModelError(f'no model is here yet: run "whisperctl models pull {_MODELS[0]}" first')

@@ -1,0 +1,39 @@
+"""Where the document of every comparison is kept, so that each can be repeated."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import TextIO
+
+from whisperctl import output
+from whisperctl.compare import document
+from whisperctl.compare.comparison import Comparison
+from whisperctl.errors import OutputError
+
+_KEPT = 100
+_PATTERN = "compare-*.json"
+
+
+def save(comparison: Comparison, folder: Path) -> Path | None:
+    """Keep a comparison among the last hundred; ``None`` where that cannot be written.
+
+    It is a convenience: what a person wants to keep is written by ``--output``.
+    """
+    digits = re.sub(r"\D", "", comparison.date)[:14]
+    label = re.sub(r"[^\w.-]+", "-", comparison.recordings[0].label)[:60]
+    path = folder / f"compare-{digits}-{label}.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        output.write_atomic(path, lambda file: _written(file, comparison))
+    except (OSError, OutputError):
+        return None
+    for old in sorted(folder.glob(_PATTERN))[:-_KEPT]:
+        with suppress(OSError):
+            old.unlink()
+    return path
+
+
+def _written(file: TextIO, comparison: Comparison) -> None:
+    file.write(document.text(comparison))

@@ -1,0 +1,80 @@
+"""A comparison that is run again, from the document that it left."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from whisperctl import audio
+from whisperctl.compare.comparison import Comparison, ModelInfo, RecordingInfo
+from whisperctl.compare.plan import Plan, Recording, Variant, Weights
+from whisperctl.compare.references import Reference
+from whisperctl.decoding import DecodeOptions
+from whisperctl.engines import Engine
+from whisperctl.errors import ModelError, UsageError
+from whisperctl.models.store import Store
+
+
+def plan(earlier: Comparison, *, repeats: int | None = None) -> Plan:
+    """The same plan again.
+
+    Args:
+        earlier: what is to be repeated.
+        repeats: how often instead.
+
+    Raises:
+        UsageError: a recording came from standard input, or an option is out of its range.
+        AudioError: a recording cannot be read any more.
+        ModelError: a model is not here any more.
+    """
+    weights = [_weights(model) for model in earlier.models]
+    chosen = [Engine(engine.backend, engine.runtime) for engine in earlier.engines]
+    return Plan(
+        recordings=tuple(map(_recording, earlier.recordings)),
+        variants=tuple(
+            Variant(chosen[one.engine], weights[one.model], one.threads) for one in earlier.variants
+        ),
+        options=_options(dict(earlier.parameters)),
+        repeats=earlier.repeats if repeats is None else repeats,
+        warm_up=earlier.warm_up,
+    )
+
+
+def _options(parameters: dict[str, Any]) -> DecodeOptions:
+    known = {field.name for field in fields(DecodeOptions)}
+    if unknown := sorted(set(parameters) - known):
+        raise UsageError(f"the earlier run has options that are unknown here: {', '.join(unknown)}")
+    return DecodeOptions(**parameters)
+
+
+def _recording(info: RecordingInfo) -> Recording:
+    if info.path is None:
+        raise UsageError(
+            f"the recording {info.label} came from standard input and is gone: compare a file"
+        )
+    path = Path(info.path)
+    reference = info.reference
+    return Recording(
+        info.label,
+        path,
+        audio.load(path),
+        None
+        if reference is None
+        else Reference(reference.text, Path(reference.source), reference.sha256),
+    )
+
+
+def _weights(info: ModelInfo) -> Weights:
+    """The model where it was, or else of its name in the store."""
+    store = Store()
+    path = Path(info.path)
+    if not path.is_file():
+        name = path.name.removeprefix("ggml-").removesuffix(".bin")
+        path = store.path_of(name)
+    if not path.is_file():
+        raise ModelError(
+            f'the model {info.path} is gone: put it back, or run "whisperctl models pull '
+            f'{info.name}"'
+        )
+    return Weights(info.name, info.quant, store.resolve(path).absolute())
