@@ -49,7 +49,8 @@ def _section(comparison: Comparison) -> Iterator[str]:
             )
     yield ""
     groups = {cell.text_group for cell in cells.values()}
-    yield f"The texts are {'the same, to the character' if len(groups) == 1 else 'not all the same'}:"
+    same = "the same, to the character" if len(groups) == 1 else "not all the same"
+    yield f"The texts are {same}:"
     yield ""
     for group in sorted(groups):
         labels = [label for label, cell in cells.items() if cell.text_group == group]
@@ -58,7 +59,8 @@ def _section(comparison: Comparison) -> Iterator[str]:
         yield ""
     model = comparison.models[0]
     yield (
-        f"{provenance.machine(comparison)}; {model.name} {model.quant}, sha256 {model.sha256[:12]}; "
+        f"{provenance.machine(comparison)}; "
+        f"{model.name} {model.quant}, sha256 {model.sha256[:12]}; "
         f"{provenance.method(comparison)}; {provenance.parameters(comparison)}."
     )
 

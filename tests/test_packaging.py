@@ -1,4 +1,4 @@
-"""What people install: three wheels, and the modules inside the one that needs them."""
+"""What people install: the wheels, and the modules inside the one that needs them."""
 
 from __future__ import annotations
 
@@ -40,8 +40,11 @@ def test_the_wheels_hold_code_and_no_tests(folder: str, name: str, tmp_path: Pat
     assert wheel.name.startswith(name)
     assert wheel.name.endswith("-py3-none-any.whl")
     assert any(file.endswith("/py.typed") for file in names)
-    own = [file for file in names if not file.startswith("whisperctl/testing/")]
-    assert not [file for file in own if "test" in file.lower() or file.endswith(".pyi")]
+    ours = [file for file in names if not file.startswith("whisperctl/testing/")]
+    assert not [file for file in ours if "test" in file.lower() or file.endswith(".pyi")]
+    # The suite for authors of backends, which brings its speech.
+    speech = "whisperctl/testing/samples/jfk.wav"
+    assert (speech in names) == (name == "whisperctl_asr")
 
 
 @pytest.mark.slow

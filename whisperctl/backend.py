@@ -1,5 +1,7 @@
 """The backend contract, and how installed backends are found.
 
+``docs/backends.md`` lists what a backend promises, and ``whisperctl.testing`` tests it.
+
 A backend is a class named by an entry point in the group ``whisperctl.backends``::
 
     [project.entry-points."whisperctl.backends"]
@@ -114,9 +116,14 @@ class Session(Protocol):
         in one, or KeyboardInterrupt, stops the engine within a second and propagates; the session
         can be used again afterwards.
 
+        An option that the engine has nothing for is refused before anything is computed, never
+        ignored. The defaults of ``DecodeOptions``, greedy decoding (``beam_size=1``) and a language
+        that the model knows may not be refused.
+
         Raises:
-            BackendError: the engine failed.
-            UsageError: an option does not fit the model (such as a language it does not know).
+            BackendError: the engine failed, or the session is closed.
+            UsageError: an option does not fit the model (such as a language it does not know), or
+                the engine has nothing for it; the message names the option.
         """
         ...
 
@@ -163,6 +170,7 @@ class Backend(Protocol):
         Raises:
             BackendError: the runtime is unknown or unavailable, or the engine failed to start.
             ModelError: the engine refused the model.
+            UsageError: it cannot compute with so many threads, or gives no word timestamps.
         """
         ...
 

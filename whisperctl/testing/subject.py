@@ -39,9 +39,12 @@ class Subject:
         Raises:
             BackendError: there is no such backend, or it does not import.
             ModelError: the model is not here.
+            UsageError: the backend has no such runtime.
         """
+        from whisperctl import engines
         from whisperctl.models import store
 
+        engines.settle(engines.Engine(name, runtime))
         return cls(backends.load(name), name, runtime, store.resolve(model).absolute())
 
     @property

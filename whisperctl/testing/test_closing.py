@@ -19,7 +19,7 @@ from whisperctl.audio import Audio
 from whisperctl.errors import BackendError
 from whisperctl.testing.subject import GREEDY, Heard, Shared, Subject, one_line
 
-_RUNS = 4
+_RUNS = 3
 _GROWTH_BYTES = 2**20
 
 _LEFT_OPEN = """

@@ -2,7 +2,8 @@
 
 An exception raised in a callback, or Ctrl-C, stops the engine within a second and propagates as it
 is; the session can be used again and hears the same as before. `whisperctl.engine_thread.run` does
-this for an engine that blocks and can be told to stop.
+this for an engine that blocks and can be told to stop. What cannot be broken off, such as one pass
+of the model, may end by itself soon after, and leaves no thread behind.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ import pytest
 from whisperctl.audio import Audio
 from whisperctl.backend import Session
 from whisperctl.testing import speech
-from whisperctl.testing.subject import GREEDY, Heard, Subject, outline
+from whisperctl.testing.subject import GREEDY, Heard, Shared, Subject, outline
 from whisperctl.transcript import Segment
 
 _WITHIN_S = 1.0
+"""Or, on a machine that is busy or slow, as long as a few words took just before."""
+_ENDS_WITHIN_S = 10.0
 _ATTEMPTS = 3
-"""A busy machine may be slow to stop once; the best of these counts."""
+"""The best of these counts, as others may take the processor at any one time."""
 
 
 class Enough(Exception):
@@ -35,6 +38,11 @@ def session(subject: Subject) -> Iterator[Session]:
     """Apart from the other tests', which a stop that goes wrong would take with it."""
     with subject.open() as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def before(session: Session, clip: Audio) -> Heard:
+    return Shared(session).hear(clip)
 
 
 @pytest.fixture(scope="module")
@@ -93,25 +101,26 @@ def _interrupted(session: Session, audio: Audio) -> float:
 
 @pytest.mark.parametrize("stop", [_raised_on_segment, _raised_on_progress, _interrupted])
 def test_a_run_stops_within_a_second_and_the_session_goes_on(
-    session: Session, short: Heard, minutes: Audio, clip: Audio, stop: object
+    session: Session, before: Heard, minutes: Audio, clip: Audio, stop: object
 ) -> None:
     assert callable(stop)
+    limit_s = max(_WITHIN_S, before.wall_ms / 1000)
     took_s: list[float] = []
-    while len(took_s) < _ATTEMPTS and min(took_s, default=_WITHIN_S) >= _WITHIN_S:
+    while len(took_s) < _ATTEMPTS and min(took_s, default=limit_s) >= limit_s:
         took_s.append(stop(session, minutes))
-    assert min(took_s) < _WITHIN_S, f"it took {took_s} s to stop, in {len(took_s)} attempts"
+    assert min(took_s) < limit_s, f"to stop it took {took_s} s, each more than {limit_s:.1f} s"
 
     again = session.transcribe(clip, GREEDY)
 
-    assert outline(again) == outline(short.transcript), (
+    assert outline(again) == outline(before.transcript), (
         "a run that was stopped leaves nothing behind in the session"
     )
 
 
 def test_no_thread_is_left_of_a_run_that_was_stopped(session: Session, minutes: Audio) -> None:
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     _raised_on_progress(session, minutes)
-    assert threading.active_count() == threads, (
-        "the engine has ended when transcribe() raises: "
-        f"{[thread.name for thread in threading.enumerate()]}"
-    )
+    deadline = time.monotonic() + _ENDS_WITHIN_S
+    while left := [one.name for one in threading.enumerate() if one not in threads]:
+        assert time.monotonic() < deadline, f"the engine goes on after transcribe() raised: {left}"
+        time.sleep(0.01)

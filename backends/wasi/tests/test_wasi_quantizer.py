@@ -50,14 +50,3 @@ def test_a_request_that_is_wrong_ends_the_guest_with_a_reason(
     with pytest.raises(BackendError, match="closed already"):
         quantizer.quantize(np.zeros((1, 32), np.float32), "q8_0")
     quantizer.close()
-
-
-def test_closing_twice_is_harmless(runtime: str) -> None:
-    quantizer = WasiBackend().open_quantizer(runtime=runtime)
-    quantizer.close()
-    quantizer.close()
-
-
-def test_an_unknown_runtime_is_refused() -> None:
-    with pytest.raises(BackendError, match="wasmer and wasmtime"):
-        WasiBackend().open_quantizer(runtime="v8")

@@ -14,7 +14,7 @@ from whisperctl.backend import Closing, OnProgress, OnSegment
 from whisperctl.cpu_time import cpu_time_s
 from whisperctl.errors import BackendError, GuestError, ModelError, UsageError
 from whisperctl.memory import peak_memory_bytes
-from whisperctl.models import alignment
+from whisperctl.models import alignment, ggml
 from whisperctl.token_times import TokenTimes
 from whisperctl.transcript import Segment, Timings, Transcript
 from whisperctl.whisper_log import parse_language, parse_timings
@@ -70,6 +70,7 @@ class WasiSession(Closing):
         threads: int,
         word_timestamps: bool = False,
     ) -> None:
+        ggml.inspect(model)  # sizes that make no sense would keep whisper.cpp busy for minutes
         self._alignment = alignment.find(model) if word_timestamps else None
         self._guest_class = guest_class
         self._module = module

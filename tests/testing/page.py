@@ -1,0 +1,34 @@
+"""The backend that docs/backends.md shows in full."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "backends.md"
+
+_FILE = re.compile(r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def files() -> dict[str, str]:
+    """Each file's text by its name."""
+    return dict(_FILE.findall(PAGE.read_text("utf-8")))
+
+
+def install(directory: Path) -> Path:
+    """Install the package as pip does; gives the directory that Python finds it in."""
+    project, site = directory / "plain", directory / "site"
+    for name, text in files().items():
+        path = project / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"),
+            *("--no-build-isolation", "--target", str(site), str(project)),
+        ],
+        check=True,
+    )
+    return site

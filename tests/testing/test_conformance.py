@@ -1,0 +1,88 @@
+"""Our backends keep what backends promise, and one that does not is found out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.testing.page import install
+
+TESTED = ("native", "wasi/wasmer", "wasi/wasmtime", "faster-whisper")
+
+
+def conformance(
+    directory: Path, *arguments: str, site: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the suite as a backend's author does, away from this project's own settings."""
+    environment = dict(os.environ)
+    if site is not None:
+        environment["PYTHONPATH"] = str(site)
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rs"),
+            *("--pyargs", "--tb=short", *arguments),
+        ],
+        cwd=directory,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", TESTED)
+def test_our_backends_keep_every_promise(engine: str, tmp_path: Path) -> None:
+    done = conformance(tmp_path, "whisperctl.testing", "--backend", engine)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_backend_of_the_page_keeps_every_promise(tmp_path: Path) -> None:
+    site = install(tmp_path)
+    done = conformance(tmp_path, "whisperctl.testing", "--backend", "plain", site=site)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "SKIPPED" in done.stdout and "refused, as it may: plain has no word" in done.stdout
+
+
+BROKEN = {
+    "emit(Segment(t0 / 100, t1 / 100, text))": (
+        "s = Segment(t0 / 100, t1 / 100, text); emit(s); on_segment and on_segment(s)"
+    ),
+    '"forget_text"}': '"forget_text", "suppress_regex"}',
+    "self.model = None": "pass",
+}
+CAUGHT_BY = (
+    "test_streaming.py::test_segments_are_streamed_as_they_are_returned",
+    "test_streaming.py::test_callbacks_run_in_the_callers_thread",
+    "test_options.py::test_a_suppressed_word_is_not_written",
+    "test_closing.py::test_closing_releases_the_session_for_good",
+)
+STILL_KEPT = "test_hearing.py::test_it_hears_what_is_said"
+
+
+@pytest.mark.slow
+def test_a_backend_that_breaks_promises_is_found_out(tmp_path: Path) -> None:
+    """It calls back from its own thread too, ignores an option, and does not close."""
+    site = install(tmp_path)
+    session = site / "whisperctl_plain" / "session.py"
+    source = session.read_text("utf-8")
+    for right, wrong in BROKEN.items():
+        assert source.count(right) == 1
+        source = source.replace(right, wrong)
+    session.write_text(source, "utf-8")
+    tests = [name.replace(".py", "") for name in (*CAUGHT_BY, STILL_KEPT)]
+
+    done = conformance(
+        tmp_path, *(f"whisperctl.testing.{name}" for name in tests), "--backend", "plain", site=site
+    )
+
+    assert f"{len(CAUGHT_BY)} failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    assert "Promise 5. Callbacks." in done.stdout
+    assert "Promise 7. Options." in done.stdout
+    assert "Promise 11. Closing." in done.stdout

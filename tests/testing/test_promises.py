@@ -1,0 +1,119 @@
+"""The page about backends, the suite that tests them, and pytest's options for it agree."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import pytest
+
+import whisperctl.testing
+from tests.testing import page
+from whisperctl.testing import speech
+
+SUITE = Path(whisperctl.testing.__file__).parent
+
+
+def promises_of_the_page() -> list[str]:
+    section = page.PAGE.read_text("utf-8").partition("## What a backend promises\n")[2]
+    items = re.findall(r"^\d+\. (.*(?:\n {3,4}\S.*)*)", section, re.MULTILINE)
+    return [" ".join(item.replace("**", "").split()) for item in items]
+
+
+def promises_of_the_suite() -> dict[int, str]:
+    found = {}
+    for path in SUITE.glob("test_*.py"):
+        text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+        number, promise = re.fullmatch(r"Promise (\d+)\. (.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]  # one that does not match fails the test
+        assert int(number) not in found
+        found[int(number)] = " ".join(promise.split())
+    return found
+
+
+def test_each_promise_is_a_module_of_the_suite() -> None:
+    suite = promises_of_the_suite()
+    assert [suite[number] for number in sorted(suite)] == promises_of_the_page()
+    assert sorted(suite) == list(range(1, len(suite) + 1))
+
+
+def test_a_whole_backend_takes_less_than_a_hundred_lines() -> None:
+    files = page.files()
+    assert sorted(files) == [
+        "pyproject.toml",
+        "whisperctl_plain/__init__.py",
+        "whisperctl_plain/session.py",
+    ]
+    assert sum(len(text.splitlines()) for text in files.values()) < 100
+    assert max(len(line) for text in files.values() for line in text.splitlines()) <= 100
+
+
+def test_the_speech_and_its_words_are_here() -> None:
+    with wave.open(str(speech.sample("jfk.wav"))) as file:
+        assert file.getnframes() == 11 * 16_000
+    assert "ask not" in speech.reference()
+    assert speech.reference().startswith(speech.BEGINNING)
+
+
+def run_pytest(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *arguments],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), r"no backend is named: add --backend NAME \(installed: .*native.*wasi\)"),
+        (("--backend", "acme"), r'backend "acme" is not installed \(installed: .*native'),
+        (("--backend", "wasi", "--runtime", "v8"), 'runtime "v8" of backend "wasi" is unknown'),
+        (
+            ("--backend", "native", "--model", "medium"),
+            'model "medium" is not here yet: run "whisperctl models pull medium" first',
+        ),
+    ],
+)
+def test_what_is_missing_on_the_command_line_is_one_line(
+    tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    done = run_pytest(tmp_path, "--pyargs", "whisperctl.testing", *arguments)
+    assert done.returncode == 4
+    (line,) = [line for line in done.stderr.splitlines() if line]
+    assert re.match(f"ERROR: {said}", line)
+
+
+OWN_CONFTEST = """
+def pytest_addoption(parser):
+    parser.addoption("--backend", choices=["theirs"])
+"""
+OWN_TEST = """
+def test_backend(request):
+    assert request.config.getoption("--backend") == "theirs"
+"""
+
+
+def test_other_projects_keep_a_backend_option_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(OWN_CONFTEST)
+    (tmp_path / "test_own.py").write_text(OWN_TEST)
+    done = run_pytest(tmp_path, "--backend", "theirs")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 passed" in done.stdout
+
+
+def test_starting_pytest_imports_next_to_nothing_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "test_imports.py").write_text(
+        "import sys\n"
+        "def test_imports():\n"
+        "    ours = {name for name in sys.modules if name.startswith('whisperctl')}\n"
+        "    assert ours == {'whisperctl', 'whisperctl.testing', 'whisperctl.testing.plugin'}\n"
+        "    assert 'numpy' not in sys.modules\n"
+    )
+    done = run_pytest(tmp_path)
+    assert done.returncode == 0, done.stdout
