@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from whisperctl import engine_thread, languages
-from whisperctl.backend import Closing, OnProgress, OnSegment
+from whisperctl.backend import OnProgress, OnSegment
 from whisperctl.cpu_time import cpu_time_s
 from whisperctl.errors import BackendError, ModelError
+from whisperctl.in_process import OneAtATime
 from whisperctl.memory import peak_memory_bytes
 from whisperctl.quoting import quoted
 from whisperctl.transcript import PHASES, Phase, Segment, Timings, Transcript
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from whisperctl.decoding import DecodeOptions
 
 
-class FasterWhisperSession(Closing):
+class FasterWhisperSession(OneAtATime):
     """One loaded model; see ``whisperctl.backend.Session``.
 
     Args:
@@ -43,6 +44,7 @@ class FasterWhisperSession(Closing):
     """
 
     def __init__(self, model: Path, *, compute_type: str, threads: int) -> None:
+        super().__init__("session")
         self._model = model
         self._compute_type = compute_type
         self._threads = threads
@@ -50,9 +52,7 @@ class FasterWhisperSession(Closing):
         self._parameters = weights.parameters
         self._text = vocabulary.text_of(weights.tokens)
         self._directory = cache.converted(model, convert.VERSION, convert.convert)
-        self._busy = threading.Lock()
         self._stop = threading.Event()
-        self._closed = False
         started = time.perf_counter()
         self._engine: Engine | None = self._load()
         self._load_ms = (time.perf_counter() - started) * 1000
@@ -69,24 +69,14 @@ class FasterWhisperSession(Closing):
 
         A token's probability is the mean of its window's, or with word timestamps its word's.
         """
-        if not self._busy.acquire(blocking=False):
-            raise BackendError("the session is busy with another recording: open one for each")
-        try:
-            if self._closed:
-                raise BackendError("the session is already closed")
+        with self.use():
             return self._transcribe(audio, options, on_segment, on_progress)
-        finally:
-            if self._closed:
-                self._engine = None
-            self._busy.release()
 
-    def close(self) -> None:
-        """Free the model; safe to call again. A run still under way in another thread fails."""
-        self._closed = True
+    def _request_stop(self) -> None:
         self._stop.set()
-        if self._busy.acquire(blocking=False):
-            self._engine = None
-            self._busy.release()
+
+    def _free(self) -> None:
+        self._engine = None
 
     def _transcribe(
         self,
