@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,14 +21,16 @@ _TIMEOUT_S = 300
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run the promises in their order, and let no test wait for ever."""
-    items.sort(key=_promise)
+    items.sort(key=_promise)  # those of others, should there be any, stay as they are
     if config.pluginmanager.hasplugin("timeout"):
         for item in items:
-            if item.get_closest_marker("timeout") is None:
+            if _promise(item) and item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(_TIMEOUT_S))
 
 
 def _promise(item: pytest.Item) -> int:
+    if item.path.parent != Path(__file__).parent:
+        return 0
     module = item.getparent(pytest.Module)
     found = re.match(r"Promise (\d+)\.", (module and module.obj.__doc__) or "")
     return int(found[1]) if found else 0
