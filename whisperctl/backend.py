@@ -95,7 +95,24 @@ class Closing(ABC):
         self.close()
 
 
-class Session(Protocol):
+class Closeable(Protocol):
+    """What is closed at the end of a ``with`` block; ``close`` may be called more than once."""
+
+    def close(self) -> None:
+        """Release everything the engine holds: threads, processes, memory."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class Session(Closeable, Protocol):
     """One loaded model, for any number of recordings, one at a time.
 
     ``close`` releases everything (threads, processes, memory) and may be called more than once.
@@ -126,19 +143,6 @@ class Session(Protocol):
                 the engine has nothing for it; the message names the option.
         """
         ...
-
-    def close(self) -> None:
-        """Release the model and everything the engine holds."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
 class Backend(Protocol):
@@ -175,7 +179,7 @@ class Backend(Protocol):
         ...
 
 
-class Detector(Protocol):
+class Detector(Closeable, Protocol):
     """A loaded voice activity detector, for any number of recordings, one at a time.
 
     ``close`` releases everything and may be called more than once.
@@ -192,19 +196,6 @@ class Detector(Protocol):
             BackendError: the engine failed.
         """
         ...
-
-    def close(self) -> None:
-        """Release the model and everything the engine holds."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
 @runtime_checkable
@@ -226,7 +217,7 @@ class DetectingBackend(Protocol):
         ...
 
 
-class Quantizer(Protocol):
+class Quantizer(Closeable, Protocol):
     """ggml's quantization, ready to be used any number of times.
 
     ``close`` releases everything and may be called more than once.
@@ -247,19 +238,6 @@ class Quantizer(Protocol):
             BackendError: the engine failed.
         """
         ...
-
-    def close(self) -> None:
-        """Release everything the engine holds."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
 @runtime_checkable

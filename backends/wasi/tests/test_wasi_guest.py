@@ -16,9 +16,9 @@ import wasmtime
 from whisperctl.errors import BackendError, GuestError
 from whisperctl_wasi import modules, protocol
 from whisperctl_wasi.backend import guest_class
+from whisperctl_wasi.conversation import hello
 from whisperctl_wasi.guest import Guest
 from whisperctl_wasi.modules import Module
-from whisperctl_wasi.session import hello
 
 PROBE = Path(__file__).with_name("probe.c")
 

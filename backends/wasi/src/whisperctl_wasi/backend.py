@@ -93,7 +93,7 @@ class WasiBackend:
         )
 
     def _system_info(self, runtimes: tuple[RuntimeInfo, ...]) -> str:
-        from whisperctl_wasi.session import hello
+        from whisperctl_wasi.conversation import hello
 
         for runtime in runtimes:
             if runtime.available:

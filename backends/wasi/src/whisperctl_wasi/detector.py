@@ -9,18 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from whisperctl.backend import Closing
-from whisperctl.errors import BackendError, ModelError, UsageError
+from whisperctl.errors import BackendError, ModelError
 from whisperctl.models import silero
 from whisperctl.quoting import quoted
 from whisperctl.speech import Detection, VadOptions, detection
 from whisperctl.whisper_params import vad_params
-from whisperctl_wasi import protocol
+from whisperctl_wasi import conversation, protocol
 from whisperctl_wasi.guest import Guest
 from whisperctl_wasi.modules import Module
-from whisperctl_wasi.session import hello
-
-_CHUNK_BYTES = 1 << 20
-_POLL_S = 0.1
 
 
 class WasiDetector(Closing):
@@ -54,9 +50,8 @@ class WasiDetector(Closing):
         try:
             guest.send(protocol.request("detect", samples=len(samples), **vad_params(options)))
             data = np.ascontiguousarray(samples, dtype="<f4").view(np.uint8).data
-            for start in range(0, len(data), _CHUNK_BYTES):
-                guest.send(data[start : start + _CHUNK_BYTES])
-            event = _answer(guest, "detected")
+            conversation.send(guest, data)
+            event = conversation.answer(guest, "detected")
         except BaseException:
             # Whatever it was, the guest may be in the middle of a request.
             self._guest = None
@@ -78,34 +73,18 @@ class WasiDetector(Closing):
     def _start(self) -> Guest:
         guest = self._guest_class(self._module)
         try:
-            most = int(hello(guest)["max_threads"])
-            if self._threads > most:
-                raise UsageError(
-                    f"{self._module.path.name} computes with at most {most} thread"
-                    f"{'s' if most > 1 else ''}, not {self._threads}"
-                )
+            most = int(conversation.hello(guest)["max_threads"])
+            conversation.check_threads(guest, most, self._threads)
             try:
                 data = self._model.read_bytes()
             except OSError as error:
                 raise ModelError(f"cannot read {quoted(self._model)}: {error.strerror}") from error
             guest.send(protocol.request("load_vad", bytes=len(data), threads=self._threads))
             guest.send(data)
-            event = _answer(guest, "ready")
+            event = conversation.answer(guest, "ready")
             if event["event"] == "error":
                 raise ModelError(f"{quoted(self._model)}: {event['message']}")
         except BaseException:
             guest.kill()
             raise
         return guest
-
-
-def _answer(guest: Guest, kind: str) -> protocol.Event:
-    """The next event of this kind, or of an error."""
-    while True:
-        # In short waits, so that Ctrl-C gets through between them.
-        line = guest.receive(_POLL_S)
-        if line is None:
-            continue
-        event = protocol.parse_event(line)
-        if event["event"] in (kind, "error"):
-            return event

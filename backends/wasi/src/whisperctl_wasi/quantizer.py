@@ -9,12 +9,9 @@ import numpy.typing as npt
 
 from whisperctl.backend import Closing
 from whisperctl.errors import BackendError, GuestError
-from whisperctl_wasi import protocol
+from whisperctl_wasi import conversation, protocol
 from whisperctl_wasi.guest import Guest
 from whisperctl_wasi.modules import Module
-from whisperctl_wasi.session import hello
-
-_POLL_S = 0.1
 
 
 class WasiQuantizer(Closing):
@@ -23,7 +20,7 @@ class WasiQuantizer(Closing):
     def __init__(self, guest_class: type[Guest], module: Module) -> None:
         self._guest: Guest | None = guest_class(module)
         try:
-            hello(self._guest)
+            conversation.hello(self._guest)
         except BaseException:
             self._guest.kill()
             raise
@@ -37,16 +34,10 @@ class WasiQuantizer(Closing):
         try:
             guest.send(protocol.request("quantize", type=type_name, columns=n_columns, rows=n_rows))
             guest.send(np.ascontiguousarray(values, dtype="<f4").reshape(-1).view(np.uint8).data)
-            while True:
-                # In short waits, so that Ctrl-C gets through between them.
-                line = guest.receive(_POLL_S)
-                if line is None:
-                    continue
-                event = protocol.parse_event(line)
-                if event["event"] == "quantized":
-                    return base64.b64decode(event["data"])
-                if event["event"] == "error":
-                    raise GuestError(f"ggml in the sandbox failed: {event['message']}")
+            event = conversation.answer(guest, "quantized")
+            if event["event"] == "error":
+                raise GuestError(f"ggml in the sandbox failed: {event['message']}")
+            return base64.b64decode(event["data"])
         except BaseException:
             # Whatever it was, the guest may be in the middle of a request.
             self._guest = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,14 +13,14 @@ import numpy as np
 from whisperctl import languages
 from whisperctl.backend import Closing, OnProgress, OnSegment
 from whisperctl.cpu_time import cpu_time_s
-from whisperctl.errors import BackendError, GuestError, ModelError, UsageError
+from whisperctl.errors import BackendError, GuestError, ModelError
 from whisperctl.memory import peak_memory_bytes
 from whisperctl.models import alignment, ggml
 from whisperctl.token_times import TokenTimes
 from whisperctl.transcript import Segment, Timings, Transcript
 from whisperctl.whisper_log import parse_language, parse_timings
 from whisperctl.whisper_params import refused_regex, whisper_params
-from whisperctl_wasi import protocol
+from whisperctl_wasi import conversation, protocol
 from whisperctl_wasi.guest import Guest
 from whisperctl_wasi.modules import Module
 
@@ -28,31 +29,8 @@ if TYPE_CHECKING:
     from whisperctl.decoding import DecodeOptions
 
 _LOGGER = logging.getLogger("whisperctl.engine")
-_CHUNK_BYTES = 1 << 20
-_POLL_S = 0.1
-_HELLO_TIMEOUT_S = 60.0
 _CANCEL_TIMEOUT_S = 0.7
 _RUN_ENDS = ("result", "error", "cancelled")
-
-
-def hello(guest: Guest) -> protocol.Event:
-    """The guest's first event.
-
-    Raises:
-        GuestError: it speaks another version of the protocol, or says nothing.
-    """
-    deadline = time.monotonic() + _HELLO_TIMEOUT_S
-    while time.monotonic() < deadline:
-        line = guest.receive(_POLL_S)
-        if line is not None:
-            event = protocol.parse_event(line)
-            if event["event"] != "hello" or event.get("protocol") != protocol.VERSION:
-                raise GuestError(
-                    f"{guest.module.path.name} does not speak version {protocol.VERSION} of the "
-                    "protocol; install matching versions of the package and its modules"
-                )
-            return event
-    raise GuestError(f"{guest.module.path.name} did not start within {_HELLO_TIMEOUT_S:.0f} s")
 
 
 class WasiSession(Closing):
@@ -78,15 +56,8 @@ class WasiSession(Closing):
         self._closed = False
         self._guest: Guest | None = None
         self._log: list[str] = []
-        self._start()
-        if threads > self._max_threads:
-            self.close()
-            raise UsageError(
-                f"{module.path.name} computes with at most {self._max_threads} thread"
-                f"{'s' if self._max_threads > 1 else ''}, not {threads}; use --threads "
-                f"{self._max_threads}"
-            )
         self._threads = threads
+        self._start()
 
     def transcribe(
         self,
@@ -125,7 +96,7 @@ class WasiSession(Closing):
                     **params,
                 )
             )
-            self._send(self._guest, samples)
+            conversation.send(self._guest, samples)
             asked = True
             while True:
                 event = self._next_event(self._guest)
@@ -179,9 +150,9 @@ class WasiSession(Closing):
     def _start(self) -> None:
         guest = self._guest_class(self._module)
         try:
-            opening = hello(guest)
+            opening = conversation.hello(guest)
             self._system_info = str(opening["system_info"])
-            self._max_threads = int(opening["max_threads"])
+            conversation.check_threads(guest, int(opening["max_threads"]), self._threads)
             self._load(guest)
         except BaseException:
             guest.kill()
@@ -193,7 +164,7 @@ class WasiSession(Closing):
             with self._model.open("rb") as file:
                 size = self._model.stat().st_size
                 guest.send(protocol.load_request(size, self._alignment))
-                while chunk := file.read(_CHUNK_BYTES):
+                while chunk := file.read(conversation.CHUNK_BYTES):
                     guest.send(chunk)
         except OSError as error:
             raise ModelError(f"cannot read {self._model}: {error.strerror}") from error
@@ -206,18 +177,12 @@ class WasiSession(Closing):
                 self._cantonese = int(event["n_vocab"]) >= languages.CANTONESE_VOCABULARY
                 return
 
-    def _send(self, guest: Guest, data: memoryview) -> None:
-        for start in range(0, len(data), _CHUNK_BYTES):
-            guest.send(data[start : start + _CHUNK_BYTES])
-
     def _next_event(self, guest: Guest) -> protocol.Event:
         """The next event that is not a line of whisper.cpp's log; those are kept."""
         while True:
-            # In short waits, so that Ctrl-C gets through between them.
-            line = guest.receive(_POLL_S)
-            if line is None:
+            event = conversation.next_event(guest, math.inf)
+            if event is None:
                 continue
-            event = protocol.parse_event(line)
             if event["event"] != "log":
                 return event
             self._log.append(str(event["text"]))
@@ -232,8 +197,8 @@ class WasiSession(Closing):
                 guest.send(protocol.CANCEL)
                 deadline = time.monotonic() + _CANCEL_TIMEOUT_S
                 while time.monotonic() < deadline:
-                    line = guest.receive(_POLL_S)
-                    if line is not None and protocol.parse_event(line)["event"] in _RUN_ENDS:
+                    event = conversation.next_event(guest, deadline - time.monotonic())
+                    if event is not None and event["event"] in _RUN_ENDS:
                         return
         except GuestError:
             pass
