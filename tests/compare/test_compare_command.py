@@ -232,6 +232,19 @@ def test_standard_input_can_be_compared_but_not_repeated(
     assert "came from standard input and is gone" in again.err
 
 
+def test_a_run_is_repeated_elsewhere_with_its_recording_beside_it(
+    cli: Cli, clip: Path, tiny_en: Path
+) -> None:
+    here, there = cli.directory / "here", cli.directory / "there"
+    here.mkdir()
+    (here / "talk.wav").write_bytes(clip.read_bytes())
+    done = cli("compare", here / "talk.wav", "-m", tiny_en, *NATIVE, "-o", here / "run.json")
+    assert done.code == 0
+    here.rename(there)
+    again = cli("compare", "--from", there / "run.json", "--fail-if", "drift.wer>0")
+    assert (again.code, again.err) == (0, "")
+
+
 def test_a_cell_that_fails_does_not_stop_the_others(
     cli: Cli, clip: Path, tiny_en: Path, plugin: MakePlugin
 ) -> None:

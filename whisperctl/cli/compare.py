@@ -128,7 +128,7 @@ def compare(
         from whisperctl.compare import document
 
         earlier = document.read(measuring.earlier)
-        plan, setting = comparing.again(earlier, repeats)
+        plan, setting = comparing.again(measuring.earlier, earlier, repeats)
     else:
         if not files:
             raise UsageError(

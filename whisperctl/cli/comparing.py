@@ -119,15 +119,15 @@ def begin(
     return plan, conclude.setting(sys.argv[1:], name, baselines, left_out)
 
 
-def again(earlier: Comparison, repeats: int | None) -> tuple[Plan, Setting]:
-    """The plan of an earlier run.
+def again(path: Path, earlier: Comparison, repeats: int | None) -> tuple[Plan, Setting]:
+    """The plan of an earlier run, whose document is at ``path``.
 
     Raises:
         UsageError: the earlier run cannot be repeated.
         AudioError: a recording cannot be read any more.
         ModelError: a model is not here any more.
     """
-    plan = repeating.plan(earlier, repeats=repeats)
+    plan = repeating.plan(earlier, path.parent, repeats=repeats)
     for now, then in zip(plan.recordings, earlier.recordings, strict=True):
         _warn(now, then.warnings)
     baselines = matrix.baselines(earlier.baseline, plan.variants)

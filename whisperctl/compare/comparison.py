@@ -41,8 +41,9 @@ class ReferenceText:
 
 @dataclass(frozen=True, slots=True)
 class RecordingInfo:
-    """A recording. ``path`` is absolute, ``None`` for standard input, as is ``file_sha256`` then.
+    """A recording; of one from standard input ``path`` and ``file_sha256`` are ``None``.
 
+    ``path`` is absolute or begins with ``~``.
     ``samples_sha256`` is of the float32 samples, little-endian, which is what engines get.
     """
 
@@ -58,7 +59,7 @@ class RecordingInfo:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model file, by its absolute path."""
+    """A model file; its path is absolute or begins with ``~``."""
 
     name: str
     quant: str

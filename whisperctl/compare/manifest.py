@@ -87,7 +87,7 @@ def model_info(weights: Weights) -> ModelInfo:
         size_bytes = weights.path.stat().st_size
     except OSError as error:
         raise ModelError(f"{quoted(weights.path)} cannot be read: {error.strerror}") from error
-    return ModelInfo(weights.name, weights.quant, str(weights.path), size_bytes, digest)
+    return ModelInfo(weights.name, weights.quant, portable(weights.path), size_bytes, digest)
 
 
 def recording_info(recording: Recording) -> RecordingInfo:
@@ -100,7 +100,7 @@ def recording_info(recording: Recording) -> RecordingInfo:
     reference = recording.reference
     return RecordingInfo(
         label=recording.label,
-        path=str(recording.path.absolute()) if recording.path is not None else None,
+        path=portable(recording.path) if recording.path is not None else None,
         file_sha256=_file_hash(recording.path) if recording.path is not None else None,
         samples_sha256=hashlib.sha256(audio.samples.astype("<f4", copy=False).data).hexdigest(),
         n_samples=len(audio.samples),
@@ -108,8 +108,20 @@ def recording_info(recording: Recording) -> RecordingInfo:
         warnings=audio.warnings,
         reference=None
         if reference is None
-        else ReferenceText(str(reference.path), reference.sha256, reference.text),
+        else ReferenceText(portable(reference.path), reference.sha256, reference.text),
     )
+
+
+def portable(path: Path) -> str:
+    """An absolute path, but from ``~`` on where it is below the home directory.
+
+    So a document that is published does not name its author, and works in another's home.
+    """
+    absolute = path.absolute()
+    try:
+        return str("~" / absolute.relative_to(Path.home()))
+    except (ValueError, RuntimeError):  # elsewhere, or nobody's home
+        return str(absolute)
 
 
 def _file_hash(path: Path) -> str | None:

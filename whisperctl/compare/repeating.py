@@ -16,11 +16,12 @@ from whisperctl.errors import ModelError, UsageError
 from whisperctl.models.store import Store
 
 
-def plan(earlier: Comparison, *, repeats: int | None = None) -> Plan:
+def plan(earlier: Comparison, folder: Path, *, repeats: int | None = None) -> Plan:
     """The same plan again.
 
     Args:
         earlier: what is to be repeated.
+        folder: where recordings are looked for that are not where they were.
         repeats: how often instead.
 
     Raises:
@@ -31,7 +32,7 @@ def plan(earlier: Comparison, *, repeats: int | None = None) -> Plan:
     weights = [_weights(model) for model in earlier.models]
     chosen = [Engine(engine.backend, engine.runtime) for engine in earlier.engines]
     return Plan(
-        recordings=tuple(map(_recording, earlier.recordings)),
+        recordings=tuple(_recording(one, folder) for one in earlier.recordings),
         variants=tuple(
             Variant(chosen[one.engine], weights[one.model], one.threads) for one in earlier.variants
         ),
@@ -48,12 +49,14 @@ def _options(parameters: dict[str, Any]) -> DecodeOptions:
     return DecodeOptions(**parameters)
 
 
-def _recording(info: RecordingInfo) -> Recording:
+def _recording(info: RecordingInfo, folder: Path) -> Recording:
     if info.path is None:
         raise UsageError(
             f"the recording {info.label} came from standard input and is gone: compare a file"
         )
-    path = Path(info.path)
+    path = Path(info.path).expanduser()
+    if not path.exists() and (folder / path.name).exists():
+        path = folder / path.name
     reference = info.reference
     return Recording(
         info.label,
@@ -68,7 +71,7 @@ def _recording(info: RecordingInfo) -> Recording:
 def _weights(info: ModelInfo) -> Weights:
     """The model where it was, or else of its name in the store."""
     store = Store()
-    path = Path(info.path)
+    path = Path(info.path).expanduser()
     if not path.is_file():
         name = path.name.removeprefix("ggml-").removesuffix(".bin")
         path = store.path_of(name)
