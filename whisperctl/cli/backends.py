@@ -52,5 +52,8 @@ def _fields(found: Found) -> dict[str, object]:
     info = found.info
     if info is None:
         return {"name": found.name, "available": False, "problem": found.problem}
-    runtimes = [{**asdict(r), "available": r.available} for r in info.runtimes]
+    runtimes = [
+        {**asdict(r), "files": [str(path) for path in r.files], "available": r.available}
+        for r in info.runtimes
+    ]
     return {**asdict(info), "runtimes": runtimes, "available": info.available, "problem": None}

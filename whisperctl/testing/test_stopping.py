@@ -104,7 +104,8 @@ def test_a_run_stops_within_a_second_and_the_session_goes_on(
     session: Session, before: Heard, minutes: Audio, clip: Audio, stop: object
 ) -> None:
     assert callable(stop)
-    limit_s = max(_WITHIN_S, before.wall_ms / 1000)
+    # A busy machine is slower at stopping, too.
+    limit_s = max(_WITHIN_S, 2 * before.wall_ms / 1000)
     took_s: list[float] = []
     while len(took_s) < _ATTEMPTS and min(took_s, default=limit_s) >= limit_s:
         took_s.append(stop(session, minutes))
