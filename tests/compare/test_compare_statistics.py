@@ -11,7 +11,7 @@ import pytest
 
 from whisperctl.compare.comparison import Ratio, Stat
 from whisperctl.compare.order import interleaved
-from whisperctl.compare.statistics import ratio, stat
+from whisperctl.compare.statistics import paired_ratio, ratio, stat
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 10])
@@ -64,6 +64,24 @@ def test_the_interval_holds_the_true_ratio_as_often_as_it_says() -> None:
         assert found is not None and found.low is not None and found.high is not None
         inside += found.low <= 3 <= found.high
     assert 88 <= inside <= 100
+
+
+def test_runs_of_one_repeat_are_compared_with_each_other() -> None:
+    """The machine slows down threefold meanwhile, and the ratio does not move."""
+    fast = {0: 10.0, 1: 20.0, 2: 30.0, 3: 31.0}
+    slow = {repeat: 1.5 * value for repeat, value in fast.items()}
+    assert paired_ratio(slow, fast) == Ratio(1.5, 1.5, 1.5)
+    slow[1] = 32.0
+    found = paired_ratio(slow, fast)
+    assert found is not None and found.low is not None and found.high is not None
+    assert found.low == 1.5 and 1.5 < found.high <= 1.6
+
+
+def test_repeats_that_only_one_side_has_count_for_nothing() -> None:
+    assert paired_ratio({0: 3.0, 1: 9.0}, {0: 2.0, 2: 1.0}) == Ratio(1.5, None, None)
+    assert paired_ratio({0: 3.0}, {1: 2.0}) is None
+    assert paired_ratio({}, {}) is None
+    assert paired_ratio({0: 3.0, 1: 3.0}, {0: 2.0, 1: 0.0}) is None
 
 
 GROUPS = ("abc", "defg", "hi", "jkl")

@@ -113,7 +113,11 @@ class Stat:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Median over the baseline's median, and its 95 % bootstrap interval, ``None`` of one run."""
+    """How many times as much, and its 95 % bootstrap interval, ``None`` of one run.
+
+    To a baseline it is the median of the ratios of runs of the same repeat, which stand next to
+    each other; to an earlier run, the median over the median.
+    """
 
     value: float
     low: float | None

@@ -148,7 +148,8 @@ def _cell(
     if measurement.error or transcript is None:
         return CellInfo(recording, variant, baseline, measurement.error or "no run", runs)
     values = _by_name(measurement)
-    theirs = _by_name(other) if other is not None else {}
+    theirs = _by_repeat(other) if other is not None else {}
+    ours = _by_repeat(measurement)
     text = transcript.text
     reference = cell.recording.reference
     itself = baseline == variant
@@ -160,8 +161,8 @@ def _cell(
         stats={name: statistics.stat(numbers) for name, numbers in values.items()},
         ratios={
             name: ratio
-            for name, numbers in values.items()
-            if name in theirs and (ratio := statistics.ratio(numbers, theirs[name])) is not None
+            for name in values
+            if (ratio := statistics.paired_ratio(ours[name], theirs.get(name, {}))) is not None
         },
         phases=_phases(measurement, values),
         language=transcript.language,
@@ -186,6 +187,14 @@ def _by_name(measurement: Measurement) -> dict[str, list[float]]:
         name: [run.values[name] for run in measurement.runs]
         for name in NAMES
         if measurement.runs and all(name in run.values for run in measurement.runs)
+    }
+
+
+def _by_repeat(measurement: Measurement) -> dict[str, dict[int, float]]:
+    """Each value of each run that has it, by name and repeat."""
+    return {
+        name: {run.repeat: run.values[name] for run in measurement.runs if name in run.values}
+        for name in NAMES
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,28 @@ def ratio(values: Sequence[float], baseline: Sequence[float]) -> Ratio | None:
     if not bottoms.all():
         return Ratio(value, None, None)
     low, high = np.percentile(tops / bottoms, _INTERVAL)
+    return Ratio(value, _short(low), _short(high))
+
+
+def paired_ratio(values: Mapping[int, float], baseline: Mapping[int, float]) -> Ratio | None:
+    """The median of the ratios within each repeat, with a 95 % percentile bootstrap interval.
+
+    Runs of one repeat stand next to each other, so that a machine which gets faster or slower does
+    so for both: their ratio is spread far less than either. Pairs are resampled as such. There is
+    no interval of a single pair, and no ratio without one or to a baseline of nothing.
+
+    Args:
+        values: by repeat.
+        baseline: by repeat; what only one of the two has is left out.
+    """
+    pairs = [(values[repeat], baseline[repeat]) for repeat in values if repeat in baseline]
+    if not pairs or not all(below for _, below in pairs):
+        return None
+    ratios = np.asarray([above / below for above, below in pairs], np.float64)
+    value = _short(np.median(ratios))
+    if len(ratios) < 2:
+        return Ratio(value, None, None)
+    low, high = np.percentile(_medians(np.random.default_rng(_SEED), ratios), _INTERVAL)
     return Ratio(value, _short(low), _short(high))
 
 

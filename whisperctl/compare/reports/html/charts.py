@@ -222,7 +222,7 @@ def _ratios(comparison: Comparison, cells: Sequence[CellInfo]) -> Chart:
     return Chart(
         "ratio",
         f"Wall time, times {figures.baseline_label(comparison, cells)}",
-        f"Median over the baseline's median{interval}; the line at 1 is as fast.",
+        f"Median of the runs' ratios{interval}; the line at 1 is as fast.",
         tuple(rows),
         scale.ticks,
         scale.end,
