@@ -103,7 +103,7 @@ def test_many_variants_have_a_line_each_and_phases_when_asked(make: Make) -> Non
     found = lines(many, 80)
     assert sum(line.startswith("wasi/wasmtime") for line in found if "MiB" in line) == 8
     assert not any(line.startswith("encode ") for line in found)
-    assert any("phases of each are in the formats" in line for line in found)
+    assert any("phases of each are shown by --phases" in line for line in found)
     with_phases = lines(many, 80, phases=True)
     encode = [line.split() for line in with_phases if line.startswith("encode ")]
     assert len(encode) > 1

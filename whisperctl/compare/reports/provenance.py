@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Any
 
 from whisperctl.compare.comparison import Comparison, RecordingInfo
@@ -45,7 +46,7 @@ def describe(recording: RecordingInfo) -> str:
         f"samples sha256 {recording.samples_sha256[:SHORT]}",
     ]
     if recording.reference is not None:
-        parts.append(f"reference {recording.reference.source}")
+        parts.append(f"reference {PurePath(recording.reference.source).name}")
     return ", ".join((*parts, *recording.warnings))
 
 

@@ -20,7 +20,9 @@ _ELLIPSES = 3
 _GAP = 2
 """Between two columns."""
 
-_WHERE_PHASES = "The phases of each are in the formats markdown, html, csv and json."
+_WHERE_PHASES = (
+    "The phases of each are shown by --phases, and in the formats markdown, html, csv and json."
+)
 
 _MOST_RECORDINGS = 3
 """More than these are shown a line a cell, unless phases are asked for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from whisperctl.compare import splitting, word_diff
 from whisperctl.compare.comparison import CellInfo, Comparison, WordInfo
@@ -62,7 +63,9 @@ def panels(comparison: Comparison, recording: int) -> Iterator[Panel]:
         language = _language(groups[0].cells[0].language) if groups else ""
         words = splitting.split(reference.text)
         pieces = tuple(_pieces([None] * len(words), 0, words, {}, set()))
-        yield Panel("Reference", reference.source, language, "", (Line("", None, pieces),))
+        yield Panel(
+            "Reference", PurePath(reference.source).name, language, "", (Line("", None, pieces),)
+        )
     for group in groups:
         cell = group.cells[0]
         yield Panel(
