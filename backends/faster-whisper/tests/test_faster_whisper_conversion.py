@@ -20,6 +20,7 @@ from whisperctl.errors import BackendError, ModelError
 from whisperctl.models import convert as from_ct2
 from whisperctl.models import store
 from whisperctl.models.layout import FTYPE_OF_QUANTIZATION, TYPE_OF_FTYPE
+from whisperctl.models.quantize import quantize
 from whisperctl_faster_whisper import cache, convert, vocabulary, weights
 
 
@@ -142,12 +143,14 @@ def test_blocks_are_turned_into_the_numbers_they_stand_for(type_name: str) -> No
 
 
 def test_a_type_that_is_not_known_here_is_refused(
-    tiny_en: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_en: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    (tmp_path / tiny_en.name).symlink_to(tiny_en)
+    made = quantize("tiny.en", "q8_0", engines.open_quantizer, store=store.Store(tmp_path))
     monkeypatch.setattr(weights, "_DEQUANTIZE", {})
 
     with pytest.raises(ModelError, match=r"q8_0 weights.*use a model of one of the types f16"):
-        weights.GgmlWeights.open(tiny_en.with_name("ggml-tiny.en-q8_0.bin"))
+        weights.GgmlWeights.open(made.path)
 
 
 def test_a_model_is_converted_once(tiny_en: Path, cache_here: Path) -> None:
