@@ -186,6 +186,17 @@ class TestAMatrix:
                 for where in (compared.done.out, read["md"], read["html"]):
                     assert text in where, (name, text)
 
+    def test_a_document_is_shown_again_without_measuring(
+        self, compared: Compared, cli: Cli
+    ) -> None:
+        run = compared.folder / "run.json"
+        done = cli("compare", "--show", run, "--phases", "-o", "again.html", "-o", "again.json")
+        assert done.code == 0
+        assert done.out == compared.done.out
+        assert (cli.directory / "again.json").read_bytes() == run.read_bytes()
+        page = (cli.directory / "again.html").read_text("utf-8")
+        assert page == (compared.folder / "run.html").read_text("utf-8")
+
     def test_a_run_is_repeated_from_its_document(self, compared: Compared, cli: Cli) -> None:
         run = compared.folder / "run.json"
         done = cli(
@@ -315,15 +326,18 @@ def test_conditions_decide_the_exit_code(cli: Cli, clip: Path, tiny_en: Path) ->
         (("no such file.wav",), 1, '"no such file.wav" does not exist'),
         (("-", "-"), 2, "standard input can be read once"),
         (("--from", "gone.json"), 2, '"gone.json" cannot be read'),
-        (("{jfk}", "--from", "gone.json"), 2, "--from repeats a comparison as it was"),
+        (("{jfk}", "--from", "gone.json"), 2, "--from and --show take a comparison as it was"),
+        (("--show", "a.json", "--from", "b.json"), 2, "leave out the other of the two"),
+        (("--show", "gone.json"), 2, '"gone.json" cannot be read'),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_one_line(
     cli: Cli, jfk: Path, tiny_en: Path, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     typed = [text.replace("{jfk}", str(jfk)) for text in arguments]
-    model = () if "--from" in arguments else ("-m", tiny_en)
-    engine = () if "-b" in arguments or "--from" in arguments else ("-b", "native")
+    documents = "--from" in arguments or "--show" in arguments
+    model = () if documents else ("-m", tiny_en)
+    engine = () if "-b" in arguments or documents else ("-b", "native")
     done = cli("compare", *typed, *model, *engine)
     assert (done.code, done.out) == (code, "")
     assert done.err.count("\n") == 1

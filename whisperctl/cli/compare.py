@@ -15,13 +15,13 @@ from whisperctl.cli.options.comparison import MatrixFlags, MeasuringFlags
 from whisperctl.errors import UsageError
 
 if TYPE_CHECKING:
-    pass
+    from whisperctl.compare.comparison import Comparison
 
 
 class CompareCommand(ConfiguredCommand):
     """``compare``, which compares every engine whatever ``transcribe`` is to use."""
 
-    apart = frozenset({"backend", "runtime", "format", "output", "resume", "from", "json"})
+    apart = frozenset({"backend", "runtime", "format", "output", "resume", "from", "show", "json"})
     # Names of models may have spaces, which otherwise part the values in a variable.
     whole = frozenset({"model", "threads"})
 
@@ -111,20 +111,23 @@ def compare(
     from whisperctl.compare import fail_if as conditions
 
     started = time.perf_counter()
+    documents = [path for path in (measuring.earlier, measuring.show) if path is not None]
     wanted = comparing.Wanted.of(
-        "json" if as_json else output_format,
-        output or [],
-        [*(files or []), *([measuring.earlier] if measuring.earlier else [])],
+        "json" if as_json else output_format, output or [], [*(files or []), *documents]
     )
     checks = [conditions.parse(text) for text in fail_if or []]
     repeats = measuring.repeats()
+    if documents and (len(documents) > 1 or files or matrix.typed or reference):
+        raise UsageError(
+            "--from and --show take a comparison as it was: leave out the other of the two, files, "
+            "references, and what is compared"
+        )
+    if measuring.show is not None:
+        shown = comparing.show(measuring.show, wanted, phases=phases)
+        _end(shown, failed=comparing.judge(shown, checks))
+        return
     earlier = None
     if measuring.earlier is not None:
-        if files or matrix.typed or reference:
-            raise UsageError(
-                "--from repeats a comparison as it was: leave out files, references, and what is "
-                "compared"
-            )
         from whisperctl.compare import document
 
         earlier = document.read(measuring.earlier)
@@ -150,7 +153,11 @@ def compare(
             left_out=left_out,
         )
     comparison = comparing.run(plan, setting, earlier, resume=measuring.resume, started=started)
-    comparing.present(comparison, plan, wanted, phases=phases)
-    failed = comparing.judge(comparison, checks)
+    samples = [one.audio.samples for one in plan.recordings]
+    comparing.present(comparison, lambda: samples, wanted, phases=phases)
+    _end(comparison, failed=comparing.judge(comparison, checks))
+
+
+def _end(comparison: Comparison, *, failed: bool) -> None:
     if comparison.failed or failed:
         raise typer.Exit(1)

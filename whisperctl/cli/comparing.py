@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from whisperctl.source import STDIN
 from whisperctl.transcript import Segment
 
 if TYPE_CHECKING:
+    from whisperctl.compare.repeating import Samples
     from whisperctl.decoding import DecodeOptions
     from whisperctl.engines import Unavailable
 
@@ -205,12 +206,38 @@ def _warn_of(problem: str) -> None:
         console.note(f"warning: {problem}")
 
 
-def present(comparison: Comparison, plan: Plan, wanted: Wanted, *, phases: bool) -> None:
+def show(path: Path, wanted: Wanted, *, phases: bool) -> Comparison:
+    """Present a comparison from its document; see ``present``.
+
+    Raises:
+        UsageError: the document cannot be read, or is none.
+        OutputError: something cannot be written.
+    """
+    comparison = document.read(path)
+
+    def samples() -> list[Samples | None]:
+        found = repeating.samples(comparison, path.parent)
+        for recording, one in zip(comparison.recordings, found, strict=True):
+            if one is None:
+                console.note(f"{recording.label} is not as it was, and left out of the page")
+        return found
+
+    present(comparison, samples, wanted, phases=phases)
+    return comparison
+
+
+def present(
+    comparison: Comparison,
+    samples: Callable[[], Sequence[Samples | None]],
+    wanted: Wanted,
+    *,
+    phases: bool,
+) -> None:
     """Write the files, then print.
 
     Args:
         comparison: the result.
-        plan: what it is of, for the recordings' samples.
+        samples: gives each recording's, ``None`` where there are none; called if they are wanted.
         wanted: what to write.
         phases: show the phases of every cell in tables.
 
@@ -218,7 +245,7 @@ def present(comparison: Comparison, plan: Plan, wanted: Wanted, *, phases: bool)
         OutputError: something cannot be written.
     """
     for path, name in wanted.files:
-        text = _text(comparison, plan, name, phases=phases)
+        text = _text(comparison, samples, name, phases=phases)
         output.write_atomic(path, partial(_write, text))
         console.note(f"{quoted(path)} is written")
     if wanted.printed == "table":
@@ -226,10 +253,16 @@ def present(comparison: Comparison, plan: Plan, wanted: Wanted, *, phases: bool)
         terminal = Console(width=_WIDTH if plain else None, color_system=None if plain else "auto")
         console.result(_table(comparison, terminal, plain=plain, phases=phases))
     elif wanted.printed:
-        console.result(_text(comparison, plan, wanted.printed, phases=phases).rstrip("\n"))
+        console.result(_text(comparison, samples, wanted.printed, phases=phases).rstrip("\n"))
 
 
-def _text(comparison: Comparison, plan: Plan, name: str, *, phases: bool) -> str:
+def _text(
+    comparison: Comparison,
+    samples: Callable[[], Sequence[Samples | None]],
+    name: str,
+    *,
+    phases: bool,
+) -> str:
     if name == "json":
         return document.text(comparison)
     if name == "csv":
@@ -243,7 +276,7 @@ def _text(comparison: Comparison, plan: Plan, name: str, *, phases: bool) -> str
     if name == "html":
         from whisperctl.compare.reports.html import page
 
-        return page(comparison, [one.audio.samples for one in plan.recordings])
+        return page(comparison, samples())
     wide = Console(width=_WIDE, color_system=None, force_terminal=False)
     return _table(comparison, wide, plain=True, phases=phases) + "\n"
 

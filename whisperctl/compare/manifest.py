@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from whisperctl import backend, engines
 from whisperctl.compare.comparison import (
     EngineInfo,
@@ -102,7 +105,7 @@ def recording_info(recording: Recording) -> RecordingInfo:
         label=recording.label,
         path=portable(recording.path) if recording.path is not None else None,
         file_sha256=_file_hash(recording.path) if recording.path is not None else None,
-        samples_sha256=hashlib.sha256(audio.samples.astype("<f4", copy=False).data).hexdigest(),
+        samples_sha256=samples_hash(audio.samples),
         n_samples=len(audio.samples),
         duration_s=audio.duration_s,
         warnings=audio.warnings,
@@ -122,6 +125,11 @@ def portable(path: Path) -> str:
         return str("~" / absolute.relative_to(Path.home()))
     except (ValueError, RuntimeError):  # elsewhere, or nobody's home
         return str(absolute)
+
+
+def samples_hash(samples: npt.NDArray[np.float32]) -> str:
+    """SHA-256 of samples as little-endian float32."""
+    return hashlib.sha256(samples.astype("<f4", copy=False).data).hexdigest()
 
 
 def _file_hash(path: Path) -> str | None:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from whisperctl import audio
+from whisperctl.compare import manifest
 from whisperctl.compare.comparison import Comparison, ModelInfo, RecordingInfo
 from whisperctl.compare.plan import Plan, Recording, Variant, Weights
 from whisperctl.compare.references import Reference
 from whisperctl.decoding import DecodeOptions
 from whisperctl.engines import Engine
-from whisperctl.errors import ModelError, UsageError
+from whisperctl.errors import AudioError, ModelError, UsageError
 from whisperctl.models.store import Store
+
+Samples: TypeAlias = npt.NDArray[np.float32]
 
 
 def plan(earlier: Comparison, folder: Path, *, repeats: int | None = None) -> Plan:
@@ -42,6 +48,24 @@ def plan(earlier: Comparison, folder: Path, *, repeats: int | None = None) -> Pl
     )
 
 
+def samples(earlier: Comparison, folder: Path) -> list[Samples | None]:
+    """Samples of each recording, float32, shape (n_samples,); ``None`` if not as they were.
+
+    Args:
+        earlier: what the recordings are of.
+        folder: where they are looked for where they are not where they were.
+    """
+    found: list[Samples | None] = []
+    for info in earlier.recordings:
+        try:
+            read = audio.load(_found(info.path, folder)).samples if info.path is not None else None
+        except AudioError:
+            read = None
+        same = read is not None and manifest.samples_hash(read) == info.samples_sha256
+        found.append(read if same else None)
+    return found
+
+
 def _options(parameters: dict[str, Any]) -> DecodeOptions:
     known = {field.name for field in fields(DecodeOptions)}
     if unknown := sorted(set(parameters) - known):
@@ -54,9 +78,7 @@ def _recording(info: RecordingInfo, folder: Path) -> Recording:
         raise UsageError(
             f"the recording {info.label} came from standard input and is gone: compare a file"
         )
-    path = Path(info.path).expanduser()
-    if not path.exists() and (folder / path.name).exists():
-        path = folder / path.name
+    path = _found(info.path, folder)
     reference = info.reference
     return Recording(
         info.label,
@@ -66,6 +88,13 @@ def _recording(info: RecordingInfo, folder: Path) -> Recording:
         if reference is None
         else Reference(reference.text, Path(reference.source), reference.sha256),
     )
+
+
+def _found(name: str, folder: Path) -> Path:
+    """A recording where it was, or else beside the document."""
+    path = Path(name).expanduser()
+    beside = folder / path.name
+    return beside if beside.exists() and not path.exists() else path
 
 
 def _weights(info: ModelInfo) -> Weights:

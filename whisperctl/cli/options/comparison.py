@@ -168,6 +168,16 @@ class MeasuringFlags(Flags):
         ),
     ] = None
 
+    show: Annotated[
+        Path | None,
+        typer.Option(
+            "--show",
+            metavar="RUN.json",
+            help="Measure nothing, and show the comparison that left this document.",
+            rich_help_panel=topics.MEASURING,
+        ),
+    ] = None
+
     def repeats(self) -> int | None:
         """How often, if that was said.
 
