@@ -11,7 +11,10 @@ import pytest
 
 from tests.testing.page import install
 
-TESTED = ("native", "wasi/wasmer", "wasi/wasmtime", "faster-whisper")
+TESTED = ("native", "wasi/wasmer", "faster-whisper")
+OTHER_RUNTIME = "wasi/wasmtime"
+DEPENDS_ON_RUNTIME = ("opening", "hearing", "streaming", "stopping", "closing", "timings")
+"""Promises that two runtimes of one program may keep otherwise than each other."""
 
 
 def conformance(
@@ -40,6 +43,13 @@ def test_our_backends_keep_every_promise(engine: str, tmp_path: Path) -> None:
     done = conformance(tmp_path, "whisperctl.testing", "--backend", engine)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
+
+
+@pytest.mark.slow
+def test_its_other_runtime_keeps_what_a_runtime_has_a_part_in(tmp_path: Path) -> None:
+    modules = [f"whisperctl.testing.test_{name}" for name in DEPENDS_ON_RUNTIME]
+    done = conformance(tmp_path, *modules, "--backend", OTHER_RUNTIME)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow
