@@ -19,7 +19,7 @@ from whisperctl.audio import Audio
 from whisperctl.errors import BackendError
 from whisperctl.testing.subject import GREEDY, Heard, Shared, Subject, one_line
 
-_RUNS = 3
+_RUNS, _MOST_RUNS = 3, 10
 _GROWTH_BYTES = 2**20
 
 _LEFT_OPEN = """
@@ -75,12 +75,14 @@ def test_two_sessions_at_once_do_not_disturb_each_other(
 
 
 def test_memory_does_not_grow_from_run_to_run(shared: Shared, clip: Audio) -> None:
-    for _ in range(_RUNS):
+    for n_runs in range(1, _MOST_RUNS + 1):
         shared.transcribe(clip)
-    if not shared.memory:
-        pytest.skip("the memory that a process holds is not known here")
-    # Buffers grow once, and other sessions come and go; a leak adds to every single run.
-    grown = min(after - before for before, after in pairwise(shared.memory[-_RUNS:]))
+        if not shared.memory:
+            pytest.skip("the memory that a process holds is not known here")
+        # Buffers grow now and then, and other sessions come and go; a leak adds to every run.
+        grown = min((b - a for a, b in pairwise(shared.memory[-n_runs:])), default=_GROWTH_BYTES)
+        if n_runs >= _RUNS and grown < _GROWTH_BYTES:
+            break
     assert grown < _GROWTH_BYTES, f"{grown / 2**20:.1f} MiB more are held after each run"
 
 
