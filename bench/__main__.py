@@ -130,7 +130,7 @@ def _bench(options: argparse.Namespace) -> int:
             complete=complete,
         )
         text = json.dumps(made, indent=1)
-        output.write_atomic(options.output, lambda out: print(text, file=out))
+        output.write_text(options.output, f"{text}\n")
         return made
 
     saved = 0

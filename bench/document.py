@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -15,7 +14,7 @@ from bench.plan import OPTIONS, group, subject
 from bench.subjects import REFERENCE, ROOT, Missing
 from whisperctl import __version__
 from whisperctl.audio import Audio
-from whisperctl.compare import machine
+from whisperctl.compare import machine, manifest
 from whisperctl.compare.measurement import Measurement, Run
 from whisperctl.compare.plan import Cell, Plan
 from whisperctl.compare.statistics import ratio, stat
@@ -150,7 +149,7 @@ def _recording(audio: Audio) -> Document:
     return {
         "source": Path(audio.source).name,
         "duration_s": audio.duration_s,
-        "samples_sha256": hashlib.sha256(audio.samples.data).hexdigest(),
+        "samples_sha256": manifest.samples_hash(audio.samples),
     }
 
 

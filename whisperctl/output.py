@@ -217,6 +217,19 @@ def write_atomic(path: Path, write: Callable[[TextIO], None]) -> None:
         raise _cannot(path, _reason(path, error)) from error
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text as ``write_atomic`` does.
+
+    Raises:
+        OutputError: as of ``write_atomic``.
+    """
+
+    def write(out: TextIO) -> None:
+        out.write(text)
+
+    write_atomic(path, write)
+
+
 def _replace(real: Path, write: Callable[[TextIO], None]) -> None:
     mode = None
     if real.exists():

@@ -6,9 +6,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 
@@ -19,7 +18,7 @@ from whisperctl.compare.comparison import Comparison
 from whisperctl.compare.conclude import Setting
 from whisperctl.compare.fail_if import Condition
 from whisperctl.compare.plan import Plan, Recording, Variant
-from whisperctl.compare.reports import table
+from whisperctl.compare.reports import figures, table
 from whisperctl.errors import UsageError
 from whisperctl.formats import console as formatted
 from whisperctl.quoting import quoted
@@ -245,8 +244,7 @@ def present(
         OutputError: something cannot be written.
     """
     for path, name in wanted.files:
-        text = _text(comparison, samples, name, phases=phases)
-        output.write_atomic(path, partial(_write, text))
+        output.write_text(path, _text(comparison, samples, name, phases=phases))
         console.note(f"{quoted(path)} is written")
     if wanted.printed == "table":
         plain = not sys.stdout.isatty()
@@ -281,10 +279,6 @@ def _text(
     return _table(comparison, wide, plain=True, phases=phases) + "\n"
 
 
-def _write(text: str, file: TextIO) -> None:
-    file.write(text)
-
-
 def _table(comparison: Comparison, terminal: Console, *, plain: bool, phases: bool) -> str:
     """The texts that were heard, then the tables."""
     lines = list(_heard(comparison))
@@ -297,12 +291,11 @@ def _table(comparison: Comparison, terminal: Console, *, plain: bool, phases: bo
 def _heard(comparison: Comparison) -> Iterator[str]:
     """What the first cell of each recording heard, as ``transcribe`` prints it."""
     for index, recording in enumerate(comparison.recordings):
-        cells = [cell for cell in comparison.cells if cell.recording == index and not cell.error]
+        cells = [cell for cell in figures.cells_of(comparison, index) if not cell.error]
         if not cells:
             continue
-        cell = next((one for one in cells if one.baseline == one.variant), cells[0])
-        label = comparison.variants[cell.variant].label
-        yield f"{recording.label}, by {label}:"
+        cell = next(filter(figures.is_baseline, cells), cells[0])
+        yield f"{recording.label}, by {figures.label(comparison, cell)}:"
         for segment in cell.segments[:_MOST_SEGMENTS]:
             yield formatted.line(Segment(segment.start_s, segment.end_s, segment.text))
         if not cell.segments:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
 
 from whisperctl import output
 from whisperctl.compare import document
@@ -26,14 +25,10 @@ def save(comparison: Comparison, folder: Path) -> Path | None:
     path = folder / f"compare-{digits}-{label}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        output.write_atomic(path, lambda file: _written(file, comparison))
+        output.write_text(path, document.text(comparison))
     except (OSError, OutputError):
         return None
     for old in sorted(folder.glob(_PATTERN))[:-_KEPT]:
         with suppress(OSError):
             old.unlink()
     return path
-
-
-def _written(file: TextIO, comparison: Comparison) -> None:
-    file.write(document.text(comparison))

@@ -147,9 +147,10 @@ def _cell(
     transcript = measurement.transcript
     if measurement.error or transcript is None:
         return CellInfo(recording, variant, baseline, measurement.error or "no run", runs)
-    values = _by_name(measurement)
-    theirs = _by_repeat(other) if other is not None else {}
     ours = _by_repeat(measurement)
+    theirs = _by_repeat(other) if other is not None else {}
+    # What only some runs have has no middle.
+    values = {name: list(v.values()) for name, v in ours.items() if v and len(v) == len(runs)}
     text = transcript.text
     reference = cell.recording.reference
     itself = baseline == variant
@@ -179,15 +180,6 @@ def _cell(
         if reference is None
         else texts.difference(reference.text, text, language=texts.text_language(transcript)),
     )
-
-
-def _by_name(measurement: Measurement) -> dict[str, list[float]]:
-    """Each value that every run has, over all runs."""
-    return {
-        name: [run.values[name] for run in measurement.runs]
-        for name in NAMES
-        if measurement.runs and all(name in run.values for run in measurement.runs)
-    }
 
 
 def _by_repeat(measurement: Measurement) -> dict[str, dict[int, float]]:

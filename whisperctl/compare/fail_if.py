@@ -132,8 +132,9 @@ def _numbers(comparison: Comparison, metric: str) -> Iterator[tuple[int, float]]
     """The number of each cell that has one, by the cell's index."""
     drifts = {one.cell: one for one in (comparison.drift.cells if comparison.drift else ())}
     for index, cell in enumerate(comparison.cells):
-        number = _drift(drifts[index], metric) if index in drifts else None
-        if not metric.startswith("drift"):
+        if metric.startswith("drift"):
+            number = _drift(drifts[index], metric) if index in drifts else None
+        else:
             number = _number(cell, metric)
         if number is not None:
             yield index, number

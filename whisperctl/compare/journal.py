@@ -7,15 +7,15 @@ grows by a line a run.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from whisperctl import __version__, engines, state
 from whisperctl.batch import records
+from whisperctl.compare import manifest
 from whisperctl.compare.measurement import Run
-from whisperctl.compare.plan import Cell, Plan, Recording
+from whisperctl.compare.plan import Cell, Plan
 from whisperctl.engines import Engine
 from whisperctl.models import hashing
 from whisperctl.transcript import Transcript
@@ -117,7 +117,8 @@ def _keys(plan: Plan) -> dict[Cell, str]:
     made_of = {engine: _made_of(engine) for engine in dict.fromkeys(v.engine for v in variants)}
     paths = dict.fromkeys(variant.weights.path for variant in variants)
     files = {path: state.identity(path) or str(path) for path in paths}
-    samples = {recording: _samples(recording) for recording in {cell.recording for cell in cells}}
+    recordings = {cell.recording for cell in cells}
+    samples = {one: manifest.samples_hash(one.audio.samples) for one in recordings}
     return {
         cell: state.hashed(
             [
@@ -132,10 +133,6 @@ def _keys(plan: Plan) -> dict[Cell, str]:
         )
         for cell in cells
     }
-
-
-def _samples(recording: Recording) -> str:
-    return hashlib.sha256(recording.audio.samples.data).hexdigest()
 
 
 def _made_of(engine: Engine) -> object:

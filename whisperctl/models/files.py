@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,3 +40,16 @@ def reading(path: Path) -> Iterator[BinaryIO]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ModelError(f"{quoted(path)} cannot be read: {reason}") from error
+
+
+def flush(path: Path) -> None:
+    """Wait until a file, or what a directory lists, is on the disk.
+
+    Raises:
+        OSError: it cannot be opened, or not written.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from whisperctl.errors import ModelError
 from whisperctl.models import catalog, ggml, silero
+from whisperctl.models.files import flush
 from whisperctl.models.progress import OnProgress, ignore
 from whisperctl.quoting import quoted
 
@@ -186,10 +187,10 @@ class Store:
         """
         target = self.path_of(name)
         with self._translated():
-            _flush(file)
+            flush(file)
             file.replace(target)
             with suppress(OSError):  # not every file system can flush a directory
-                _flush(self.directory)
+                flush(self.directory)
         return target
 
     @contextmanager
@@ -267,11 +268,3 @@ def check_room(work: Path, total_bytes: int, largest_bytes: int) -> None:
         if error.errno in _FULL:
             raise disk_full(work.parent) from error
         raise
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from whisperctl.caching import VARIABLE, cache_dir
 from whisperctl.errors import ModelError
-from whisperctl.models.files import reading
+from whisperctl.models.files import flush, reading
 from whisperctl.models.hashing import hex_digest
 from whisperctl.quoting import quoted
 
@@ -70,16 +70,8 @@ def _make(model: Path, target: Path, convert: Callable[[Path, Path], None]) -> N
         work.mkdir()
         convert(model, work)
         for file in work.iterdir():
-            _flush(file)
+            flush(file)
         work.replace(target)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _sha256(model: Path, folder: Path) -> str:
