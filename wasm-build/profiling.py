@@ -21,7 +21,6 @@ from whisperctl import audio, decoding
 from whisperctl.errors import WhisperctlError
 from whisperctl.models import store
 from whisperctl_wasi import modules, session
-from whisperctl_wasi.backend import guest_class
 
 
 def profiling_module(build_dir: Path) -> modules.Module:
@@ -33,22 +32,19 @@ def profiling_module(build_dir: Path) -> modules.Module:
     build.build(folder, folder, jobs=2, profile=True)
     path = folder / f"{modules.THREADS}.wasm"
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return modules.Module(modules.THREADS, path, digest, "")
+    return modules.Module(path, digest, "")
 
 
 def main(model: str, media: str, runtime: str = "wasmtime", threads: str = "1") -> None:
     """Runs one greedy transcription in English and prints the table."""
-
-    class PrintingGuest(guest_class(runtime)):  # type: ignore[misc]  # a class chosen at run time
-        def _on_stderr(self, data: bytes) -> None:
-            sys.stdout.write(data.decode("utf-8", "replace"))
-
     path = store.resolve(model)
     module = profiling_module(source.DEFAULT_BUILD_DIR)
     options = decoding.DecodeOptions(language="en", beam_size=1)
-    # The guest prints its table when it ends by itself, which it does when the session closes.
-    with session.WasiSession(PrintingGuest, module, path, threads=int(threads)) as running:
+    with session.WasiSession(runtime, module, path, threads=int(threads)) as running:
         print(running.transcribe(audio.load(Path(media)), options).timings)
+        guest = running.guest
+    # The guest prints its table when it ends by itself, which it does when the session closes.
+    print(guest.errors)
 
 
 if __name__ == "__main__":

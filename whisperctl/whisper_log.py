@@ -7,12 +7,17 @@ from collections.abc import Iterable
 
 from whisperctl.transcript import Phase
 
+# Bounded, as the log of a sandboxed engine may hold anything.
+_NUMBER = r"[0-9]{1,12}(?:\.[0-9]{1,9})?"
 _TIMING = re.compile(
-    r"(?P<phase>load|mel|sample|encode|decode|batchd|prompt|total) time =\s*(?P<ms>[\d.]+) ms"
-    r"(?: /\s*(?P<runs>\d+) runs)?"
+    r"(?P<phase>load|mel|sample|encode|decode|batchd|prompt|total) time = {0,9}(?P<ms>"
+    + _NUMBER
+    + r") ms(?: / {0,9}(?P<runs>[0-9]{1,9}) runs)?"
 )
-_FALLBACKS = re.compile(r"fallbacks =\s*(\d+) p /\s*(\d+) h")
-_LANGUAGE = re.compile(r"auto-detected language: (?P<code>\w+) \(p = (?P<probability>[\d.]+)\)")
+_FALLBACKS = re.compile(r"fallbacks = {0,9}([0-9]{1,9}) p / {0,9}([0-9]{1,9}) h")
+_LANGUAGE = re.compile(
+    r"auto-detected language: (?P<code>[a-z]{2,3}) \(p = (?P<probability>[01]\.[0-9]{1,9})\)"
+)
 _FUNCTION = re.compile(r"^[a-z_][a-z0-9_]*: +", re.IGNORECASE)
 
 

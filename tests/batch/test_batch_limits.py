@@ -57,3 +57,23 @@ def test_the_memory_of_a_process_grows_with_what_it_holds() -> None:
     assert taken is not None and 100_000_000 < taken < 200_000_000
     assert resident_bytes(process.pid) is None
     assert (resident_bytes(os.getpid()) or 0) > 1_000_000
+
+
+def test_the_memory_of_a_process_is_that_of_its_children_too() -> None:
+    """Such as the sandbox's, in which a recording is transcribed."""
+    child = "x = bytearray(b'1') * 100_000_000; print(len(x), flush=True); input()"
+    code = (
+        "import subprocess, sys\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {child!r}])\n"
+        "child.wait()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        taken = resident_bytes(process.pid)
+        process.communicate(b"\n")
+
+    assert taken is not None and 100_000_000 < taken < 300_000_000

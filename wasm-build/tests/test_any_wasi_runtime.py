@@ -15,6 +15,7 @@ from whisperctl.decoding import DecodeOptions
 from whisperctl.models import store
 from whisperctl.whisper_params import whisper_params
 from whisperctl_wasi import modules, protocol
+from whisperctl_wasi.host import imports
 
 HOST = Path(__file__).with_name("node_host.mjs")
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,14 +27,15 @@ def run_in_node(requests: bytes) -> list[protocol.Event]:
     command = ["node", "--no-warnings", str(HOST), str(modules.find(modules.PORTABLE).path)]
     done = subprocess.run(command, input=requests, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
-    return [protocol.parse_event(line) for line in done.stdout.splitlines()]
+    events = map(protocol.parse_event, done.stdout.splitlines())
+    return [event for event in events if event is not None]
 
 
 @needs_node
 def test_node_gets_the_greeting() -> None:
     (hello,) = run_in_node(protocol.request("quit"))
-    assert hello["event"] == "hello"
-    assert hello["max_threads"] == 1
+    assert isinstance(hello, protocol.Hello)
+    assert hello.max_threads == 1
 
 
 @needs_node
@@ -48,9 +50,11 @@ def test_node_transcribes_real_speech() -> None:
         + protocol.request("transcribe", samples=len(speech), threads=1, **params)
         + np.ascontiguousarray(speech, dtype="<f4").tobytes()
     )
-    text = "".join(event["text"] for event in events if event["event"] == "segment")
+    text = "".join(
+        protocol.segment(event).text for event in events if isinstance(event, protocol.SegmentEvent)
+    )
     assert "ask not what your country can do for you" in text.lower().replace(",", "")
-    assert events[-1]["event"] == "result"
+    assert isinstance(events[-1], protocol.Result)
 
 
 def test_the_portable_module_imports_nothing_but_wasi() -> None:
@@ -62,15 +66,10 @@ def test_the_portable_module_imports_nothing_but_wasi() -> None:
 
 
 def test_no_module_can_ask_for_files_or_the_network() -> None:
-    import wasmtime
-
-    config = wasmtime.Config()
-    config.shared_memory = True
-    engine = wasmtime.Engine(config)
     for variant in (modules.PORTABLE, modules.THREADS):
-        module = wasmtime.Module.from_file(engine, modules.find(variant).path)
-        names = {item.name or "" for item in module.imports}
-        assert not [name for name in names if name.startswith(("path_", "sock_"))], variant
+        names = imports.imports(modules.find(variant).path.read_bytes())
+        assert names
+        assert not [name for name in names if ".path_" in name or ".sock_" in name], variant
 
 
 def test_the_record_of_the_build_names_every_module() -> None:

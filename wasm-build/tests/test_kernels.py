@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from whisperctl.errors import GuestError
-from whisperctl_wasi.backend import guest_class
-from whisperctl_wasi.modules import Module
+from whisperctl_wasi import runtimes
+from whisperctl_wasi.host.guest import Program
+from whisperctl_wasi.host.limits import Limits
 
 WASM_BUILD = Path(__file__).resolve().parents[1]
 ROOT = WASM_BUILD.parent
@@ -34,7 +35,7 @@ _first_quantized: list[str] = []
 
 
 @pytest.fixture(scope="module", params=sorted(VARIANTS))
-def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Module:
+def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Program:
     """The test program, compiled with the flags that the modules are compiled with."""
     variant = build.Variant(request.param, VARIANTS[request.param], threads=False)
     build_dir = ROOT / "build/wasm"
@@ -62,17 +63,17 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     ]
     subprocess.run(command, check=True, env=environment)
     digest = hashlib.sha256(compiled.read_bytes()).hexdigest()
-    return Module(f"kernels-{request.param}", compiled, digest, "")
+    return Program(compiled, digest)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["wasmtime", "wasmer"])
 def test_kernels_agree_with_plain_arithmetic(
-    program: Module, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    program: Program, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Compiled test programs have no place among the user's.
     monkeypatch.setenv("WHISPERCTL_CACHE", str(tmp_path))
-    guest = guest_class(runtime)(program)
+    guest = runtimes.start(runtime, program, Limits())
     lines = []
     try:
         while True:

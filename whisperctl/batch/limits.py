@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from whisperctl.errors import UsageError
 
@@ -14,7 +13,9 @@ _POWERS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``timeout_s`` seconds a recording, ``memory_bytes`` resident a process; ``None`` is no limit.
+    """``timeout_s`` a recording, ``memory_bytes`` resident a process and its children.
+
+    ``None`` is no limit.
 
     Raises:
         UsageError: a limit is not above zero.
@@ -56,24 +57,15 @@ def size_text(n_bytes: int) -> str:
 
 
 def resident_bytes(pid: int) -> int | None:
-    """The memory a process holds resident; ``None`` if it is gone or nobody can tell."""
+    """The memory that a process and its children hold resident; ``None`` if it is gone."""
+    import psutil
+
     try:
-        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
+        process = psutil.Process(pid)
+        held = int(process.memory_info().rss)
+        for child in process.children(recursive=True):
+            with suppress(psutil.Error):
+                held += child.memory_info().rss
+    except psutil.Error:
         return None
-    except (OSError, ValueError, IndexError):
-        pass
-    if Path("/proc/self/status").exists():
-        return None
-    try:
-        done = subprocess.run(  # noqa: S603 - a number is all that varies
-            ["/bin/ps", "-o", "rss=", "-p", str(pid)],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-        )
-        return int(done.stdout) * 1024
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None
+    return held

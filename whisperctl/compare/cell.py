@@ -21,10 +21,9 @@ from whisperctl.audio import SAMPLE_RATE, Audio
 from whisperctl.batch import records
 from whisperctl.compare import wire
 from whisperctl.compare.values import BY_NAME, rounded
-from whisperctl.cpu_time import cpu_time_s
 from whisperctl.errors import WhisperctlError
-from whisperctl.memory import peak_memory_bytes
 from whisperctl.transcript import Timings, Transcript
+from whisperctl.usage import cpu_time_s, peak_memory_bytes
 from whisperctl.words import words_of
 
 WINDOW_S = 30

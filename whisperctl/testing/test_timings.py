@@ -54,5 +54,5 @@ def test_phases_are_of_this_call_alone(short: Heard) -> None:
 def test_the_peak_memory_is_plausible(heard: Heard) -> None:
     peak_bytes = heard.transcript.timings.peak_memory_bytes
     assert peak_bytes is None or _LEAST_BYTES < peak_bytes < _MOST_BYTES, (
-        "peak_memory_bytes is in bytes: see whisperctl.memory.peak_memory_bytes"
+        "peak_memory_bytes is in bytes: see whisperctl.usage.peak_memory_bytes"
     )

@@ -1,9 +1,10 @@
-"""What the wasi backend's tests share: the recording, the models, and a look for what is left."""
+"""What the wasi backend's tests share: a recording, models, programs, a check for threads."""
 
 from __future__ import annotations
 
+import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from whisperctl import audio
 from whisperctl.audio import Audio
 from whisperctl.models import store
+from whisperctl_wasi.host.guest import Program
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -30,6 +32,26 @@ def tiny_en() -> Path:
 @pytest.fixture(params=RUNTIMES)
 def runtime(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture
+def compiled(tmp_path: Path) -> Callable[[str], Program]:
+    """Makes a program of WebAssembly's text format."""
+
+    def make(text: str) -> Program:
+        import wasmtime
+
+        path = tmp_path / "guest.wasm"
+        path.write_bytes(wasmtime.wat2wasm(text))
+        return Program(path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def code_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the machine code of test programs, which have no place among the user's."""
+    return tmp_path_factory.mktemp("code")
 
 
 @pytest.fixture(autouse=True)

@@ -47,6 +47,6 @@ def test_a_request_that_is_wrong_ends_the_guest_with_a_reason(
     quantizer = WasiBackend().open_quantizer()
     with pytest.raises(GuestError, match=said):
         quantizer.quantize(np.zeros(shape, np.float32), type_name)
-    with pytest.raises(BackendError, match="closed already"):
+    with pytest.raises(BackendError, match="already closed"):
         quantizer.quantize(np.zeros((1, 32), np.float32), "q8_0")
     quantizer.close()

@@ -13,12 +13,11 @@ import numpy as np
 
 from whisperctl import engine_thread, languages
 from whisperctl.backend import OnProgress, OnSegment
-from whisperctl.cpu_time import cpu_time_s
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.in_process import OneAtATime
-from whisperctl.memory import peak_memory_bytes
 from whisperctl.quoting import quoted
 from whisperctl.transcript import PHASES, Phase, Segment, Timings, Transcript
+from whisperctl.usage import cpu_time_s, peak_memory_bytes
 from whisperctl.whisper_params import whisper_params
 from whisperctl_faster_whisper import cache, convert, suppression, vocabulary
 from whisperctl_faster_whisper.engine import Engine, StoppedError

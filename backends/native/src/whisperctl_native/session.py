@@ -13,14 +13,13 @@ import numpy as np
 import _pywhispercpp as pw
 from whisperctl import engine_thread, languages
 from whisperctl.backend import OnProgress, OnSegment
-from whisperctl.cpu_time import cpu_time_s
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.in_process import OneAtATime
-from whisperctl.memory import peak_memory_bytes
 from whisperctl.models import alignment
 from whisperctl.quoting import quoted
 from whisperctl.token_times import TokenTimes
 from whisperctl.transcript import Segment, Timings, Transcript
+from whisperctl.usage import cpu_time_s, peak_memory_bytes
 from whisperctl.whisper_log import parse_fallbacks, parse_language, parse_timings
 from whisperctl.whisper_params import refused_regex, whisper_params
 from whisperctl_native import library, log, objects

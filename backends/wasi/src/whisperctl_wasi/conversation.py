@@ -1,32 +1,33 @@
-"""What every conversation with a guest is made of: its greeting, data in pieces, and its events."""
+"""What every conversation with a guest is made of: its greeting, requests and events."""
 
 from __future__ import annotations
 
 import math
 import time
+from typing import TypeVar
 
 from whisperctl.errors import GuestError, UsageError
 from whisperctl_wasi import protocol
-from whisperctl_wasi.guest import Guest
-
-CHUNK_BYTES = 1 << 20
-"""How much is sent at a time, so that Ctrl-C gets through between the pieces."""
+from whisperctl_wasi.host.guest import Guest
+from whisperctl_wasi.protocol import Event, Failed, Hello
 
 _POLL_S = 0.1
 _HELLO_TIMEOUT_S = 60.0
 
+E = TypeVar("E", bound=Event)
 
-def hello(guest: Guest) -> protocol.Event:
+
+def hello(guest: Guest) -> Hello:
     """The guest's first event.
 
     Raises:
         GuestError: it speaks another version of the protocol, or says nothing.
     """
-    name = guest.module.path.name
+    name = guest.program.path.name
     event = next_event(guest, _HELLO_TIMEOUT_S)
     if event is None:
         raise GuestError(f"{name} did not start within {_HELLO_TIMEOUT_S:.0f} s")
-    if event["event"] != "hello" or event.get("protocol") != protocol.VERSION:
+    if not isinstance(event, Hello) or event.protocol != protocol.VERSION:
         raise GuestError(
             f"{name} does not speak version {protocol.VERSION} of the protocol; install matching "
             "versions of the package and its modules"
@@ -42,43 +43,43 @@ def check_threads(guest: Guest, most: int, threads: int) -> None:
     """
     if threads > most:
         raise UsageError(
-            f"{guest.module.path.name} computes with at most {most} thread"
+            f"{guest.program.path.name} computes with at most {most} thread"
             f"{'s' if most > 1 else ''}, not {threads}; use --threads {most}"
         )
 
 
-def send(guest: Guest, data: memoryview) -> None:
-    """Send bytes in pieces.
+def ask(guest: Guest, request: bytes) -> None:
+    """Send a request line, from which on the guest may write as much as one request's answer.
 
     Raises:
         GuestError: the guest has ended.
     """
-    for start in range(0, len(data), CHUNK_BYTES):
-        guest.send(data[start : start + CHUNK_BYTES])
+    guest.begin()
+    guest.send(request)
 
 
-def next_event(guest: Guest, within_s: float) -> protocol.Event | None:
-    """The guest's next event, ``None`` if there is none in time.
+def next_event(guest: Guest, within_s: float) -> Event | None:
+    """The guest's next event of a kind that is known, ``None`` if there is none in time.
 
     Raises:
-        GuestError: the guest has ended, or says what is no event.
+        GuestError: the guest has ended, or what it says is not an event.
     """
     deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
+    while (left_s := deadline - time.monotonic()) > 0:
         # In short waits, so that Ctrl-C gets through between them.
-        line = guest.receive(_POLL_S)
-        if line is not None:
-            return protocol.parse_event(line)
+        line = guest.receive(min(_POLL_S, left_s))
+        if line is not None and (event := protocol.parse_event(line)) is not None:
+            return event
     return None
 
 
-def answer(guest: Guest, kind: str) -> protocol.Event:
-    """The next event of this kind, or of an error, however long it takes.
+def answer(guest: Guest, kind: type[E]) -> E | Failed:
+    """The next event of this kind, or of a failure.
 
     Raises:
-        GuestError: the guest has ended, or says what is no event.
+        GuestError: the guest has ended, says nothing for too long, or says what is not an event.
     """
     while True:
         event = next_event(guest, math.inf)
-        if event is not None and event["event"] in (kind, "error"):
+        if isinstance(event, (kind, Failed)):
             return event

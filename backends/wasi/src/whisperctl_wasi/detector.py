@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from whisperctl.backend import Closing
-from whisperctl.errors import BackendError, ModelError
+from whisperctl.errors import BackendError, GuestError, ModelError
 from whisperctl.models import silero
 from whisperctl.quoting import quoted
 from whisperctl.speech import Detection, VadOptions, detection
 from whisperctl.whisper_params import vad_params
-from whisperctl_wasi import conversation, protocol
-from whisperctl_wasi.guest import Guest
+from whisperctl_wasi import conversation, protocol, runtimes
+from whisperctl_wasi.host.guest import Guest
+from whisperctl_wasi.host.limits import Limits
 from whisperctl_wasi.modules import Module
+from whisperctl_wasi.protocol import Detected, Failed, Ready
+
+_FRAME = 512
+"""Samples that each probability is about."""
 
 
 class WasiDetector(Closing):
@@ -29,11 +33,9 @@ class WasiDetector(Closing):
         UsageError: the module cannot use so many threads.
     """
 
-    def __init__(
-        self, guest_class: type[Guest], module: Module, model: Path, *, threads: int
-    ) -> None:
+    def __init__(self, runtime: str | None, module: Module, model: Path, *, threads: int) -> None:
         silero.inspect(model)  # whisper.cpp reads beyond the end of damaged ones
-        self._guest_class = guest_class
+        self._runtime = runtime
         self._module = module
         self._model = model
         self._threads = threads
@@ -43,48 +45,72 @@ class WasiDetector(Closing):
     def detect(self, samples: npt.NDArray[np.float32], options: VadOptions) -> Detection:
         """See ``whisperctl.backend.Detector.detect``."""
         if self._closed:
-            raise BackendError("the detector is closed already")
+            raise BackendError("the detector is already closed")
         if len(samples) == 0:
             return detection([], np.empty(0, np.float32), 0, options)
         guest = self._guest = self._guest or self._start()
         try:
-            guest.send(protocol.request("detect", samples=len(samples), **vad_params(options)))
-            data = np.ascontiguousarray(samples, dtype="<f4").view(np.uint8).data
-            conversation.send(guest, data)
-            event = conversation.answer(guest, "detected")
+            request = protocol.request("detect", samples=len(samples), **vad_params(options))
+            conversation.ask(guest, request)
+            guest.send(np.ascontiguousarray(samples, dtype="<f4").view(np.uint8).data)
+            event = conversation.answer(guest, Detected)
+            if isinstance(event, Failed):
+                raise BackendError(f"whisper.cpp in the sandbox failed: {event.message}")
+            return _checked(event, len(samples), options)
         except BaseException:
             # Whatever it was, the guest may be in the middle of a request.
             self._guest = None
             guest.kill()
             raise
-        if event["event"] == "error":
-            raise BackendError(f"whisper.cpp in the sandbox failed: {event['message']}")
-        probabilities = np.frombuffer(base64.b64decode(event["probabilities"]), dtype="<f4")
-        spans = [(float(start), float(end)) for start, end in event["spans"]]
-        return detection(spans, probabilities.astype(np.float32), len(samples), options)
 
     def close(self) -> None:
         """End the sandbox; safe to call again."""
         self._closed = True
         guest, self._guest = self._guest, None
         if guest is not None:
-            guest.end()
+            guest.finish()
 
     def _start(self) -> Guest:
-        guest = self._guest_class(self._module)
+        guest = runtimes.start(self._runtime, self._module, Limits(memory_bytes=2 << 30))
         try:
-            most = int(conversation.hello(guest)["max_threads"])
+            self._runtime = guest.runtime
+            most = conversation.hello(guest).max_threads
             conversation.check_threads(guest, most, self._threads)
             try:
                 data = self._model.read_bytes()
             except OSError as error:
                 raise ModelError(f"cannot read {quoted(self._model)}: {error.strerror}") from error
-            guest.send(protocol.request("load_vad", bytes=len(data), threads=self._threads))
+            request = protocol.request("load_vad", bytes=len(data), threads=self._threads)
+            conversation.ask(guest, request)
             guest.send(data)
-            event = conversation.answer(guest, "ready")
-            if event["event"] == "error":
-                raise ModelError(f"{quoted(self._model)}: {event['message']}")
+            event = conversation.answer(guest, Ready)
+            if isinstance(event, Failed):
+                raise ModelError(f"{quoted(self._model)}: {event.message}")
         except BaseException:
             guest.kill()
             raise
         return guest
+
+
+def _checked(event: Detected, n_samples: int, options: VadOptions) -> Detection:
+    """The detection of an answer whose numbers fit the samples that it is about.
+
+    Raises:
+        GuestError: they do not.
+    """
+    n_frames = -(-n_samples // _FRAME)
+    if len(event.probabilities) != 4 * n_frames:
+        raise GuestError(
+            "the program in the sandbox broke the protocol: "
+            f"{len(event.probabilities)} bytes of probabilities for {n_frames} frames"
+        )
+    probabilities = np.frombuffer(event.probabilities, dtype="<f4").astype(np.float32)
+    if not ((probabilities >= 0) & (probabilities <= 1)).all():
+        raise GuestError(
+            "the program in the sandbox broke the protocol: a probability that is not from 0 to 1"
+        )
+    # In order, and none before the one before it ends.
+    times = [time for span in event.spans for time in span]
+    if times != sorted(times):
+        raise GuestError("the program in the sandbox broke the protocol: speech is out of order")
+    return detection(event.spans, probabilities, n_samples, options)

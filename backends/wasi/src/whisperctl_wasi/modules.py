@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whisperctl.errors import BackendError
+from whisperctl_wasi.host.guest import Program
 
 THREADS = "whisper-threads"
 """Shared memory, wasi-threads and relaxed SIMD: what both runtimes can do."""
@@ -19,12 +20,9 @@ VARIANT_VARIABLE = "WHISPERCTL_WASI_VARIANT"
 
 
 @dataclass(frozen=True, slots=True)
-class Module:
-    """One shipped module: its variant's name, its file, and the SHA-256 its build recorded."""
+class Module(Program):
+    """A shipped module: its file, the SHA-256 its build recorded, and whisper.cpp's version."""
 
-    variant: str
-    path: Path
-    sha256: str
     whisper_version: str
 
 
@@ -45,7 +43,7 @@ def find(variant: str | None = None) -> Module:
         record = json.loads((folder / "build.json").read_text("utf-8"))
         if not path.is_file():
             raise FileNotFoundError(path)
-        return Module(variant, path, record["modules"][variant]["sha256"], record["whisper"])
+        return Module(path, record["modules"][variant]["sha256"], record["whisper"])
     except (OSError, ValueError, KeyError) as error:
         raise BackendError(
             f"{path.name} is missing from the installed package; install the whisperctl-wasi wheel "

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-
 import numpy as np
 import numpy.typing as npt
 
 from whisperctl.backend import Closing
 from whisperctl.errors import BackendError, GuestError
-from whisperctl_wasi import conversation, protocol
-from whisperctl_wasi.guest import Guest
+from whisperctl.models.layout import FTYPE_OF_QUANTIZATION, TYPE_OF_FTYPE
+from whisperctl_wasi import conversation, protocol, runtimes
+from whisperctl_wasi.host.guest import Guest
+from whisperctl_wasi.host.limits import Limits
 from whisperctl_wasi.modules import Module
+from whisperctl_wasi.protocol import Failed, Quantized
 
 
 class WasiQuantizer(Closing):
     """One sandbox for many requests; see ``whisperctl.backend.Quantizer``."""
 
-    def __init__(self, guest_class: type[Guest], module: Module) -> None:
-        self._guest: Guest | None = guest_class(module)
+    def __init__(self, runtime: str | None, module: Module) -> None:
+        self._guest: Guest | None = runtimes.start(runtime, module, Limits(memory_bytes=1 << 30))
         try:
             conversation.hello(self._guest)
         except BaseException:
@@ -28,16 +29,24 @@ class WasiQuantizer(Closing):
     def quantize(self, values: npt.NDArray[np.float32], type_name: str) -> bytes:
         """See ``whisperctl.backend.Quantizer.quantize``."""
         if self._guest is None:
-            raise BackendError("the quantizer is closed already")
+            raise BackendError("the quantizer is already closed")
         guest = self._guest
         n_rows, n_columns = values.shape
         try:
-            guest.send(protocol.request("quantize", type=type_name, columns=n_columns, rows=n_rows))
+            request = protocol.request("quantize", type=type_name, columns=n_columns, rows=n_rows)
+            conversation.ask(guest, request)
             guest.send(np.ascontiguousarray(values, dtype="<f4").reshape(-1).view(np.uint8).data)
-            event = conversation.answer(guest, "quantized")
-            if event["event"] == "error":
-                raise GuestError(f"ggml in the sandbox failed: {event['message']}")
-            return base64.b64decode(event["data"])
+            event = conversation.answer(guest, Quantized)
+            if isinstance(event, Failed):
+                raise GuestError(f"ggml in the sandbox failed: {event.message}")
+            kind = TYPE_OF_FTYPE[FTYPE_OF_QUANTIZATION[type_name]]
+            n_bytes = n_rows * n_columns // kind.block * kind.block_bytes
+            if len(event.data) != n_bytes:
+                raise GuestError(
+                    "the program in the sandbox broke the protocol: "
+                    f"{len(event.data)} bytes of quantized blocks instead of {n_bytes}"
+                )
+            return event.data
         except BaseException:
             # Whatever it was, the guest may be in the middle of a request.
             self._guest = None
@@ -48,4 +57,4 @@ class WasiQuantizer(Closing):
         """End the sandbox; safe to call again."""
         guest, self._guest = self._guest, None
         if guest is not None:
-            guest.end()
+            guest.finish()

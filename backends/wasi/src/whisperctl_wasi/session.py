@@ -12,17 +12,28 @@ import numpy as np
 
 from whisperctl import languages
 from whisperctl.backend import Closing, OnProgress, OnSegment
-from whisperctl.cpu_time import cpu_time_s
 from whisperctl.errors import BackendError, GuestError, ModelError
-from whisperctl.memory import peak_memory_bytes
 from whisperctl.models import alignment, ggml
+from whisperctl.quoting import quoted
 from whisperctl.token_times import TokenTimes
 from whisperctl.transcript import Segment, Timings, Transcript
+from whisperctl.usage import cpu_time_s, peak_memory_bytes
 from whisperctl.whisper_log import parse_language, parse_timings
 from whisperctl.whisper_params import refused_regex, whisper_params
-from whisperctl_wasi import conversation, protocol
-from whisperctl_wasi.guest import Guest
+from whisperctl_wasi import conversation, protocol, runtimes
+from whisperctl_wasi.host.guest import Guest
+from whisperctl_wasi.host.limits import Limits
 from whisperctl_wasi.modules import Module
+from whisperctl_wasi.protocol import (
+    Cancelled,
+    Event,
+    Failed,
+    Log,
+    ProgressEvent,
+    Ready,
+    Result,
+    SegmentEvent,
+)
 
 if TYPE_CHECKING:
     from whisperctl.audio import Audio
@@ -30,7 +41,10 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("whisperctl.engine")
 _CANCEL_TIMEOUT_S = 0.7
-_RUN_ENDS = ("result", "error", "cancelled")
+_CHUNK_BYTES = 1 << 20
+_WORK_MEMORY = 5 << 29
+"""What a guest may have beside twice its model: for some hours of audio in one run."""
+_MOST_MEMORY = 4 << 30
 
 
 class WasiSession(Closing):
@@ -41,7 +55,7 @@ class WasiSession(Closing):
 
     def __init__(
         self,
-        guest_class: type[Guest],
+        runtime: str | None,
         module: Module,
         model: Path,
         *,
@@ -50,7 +64,7 @@ class WasiSession(Closing):
     ) -> None:
         ggml.inspect(model)  # sizes that make no sense would keep whisper.cpp busy for minutes
         self._alignment = alignment.find(model) if word_timestamps else None
-        self._guest_class = guest_class
+        self._runtime = runtime
         self._module = module
         self._model = model
         self._closed = False
@@ -58,6 +72,20 @@ class WasiSession(Closing):
         self._log: list[str] = []
         self._threads = threads
         self._start()
+
+    @property
+    def guest(self) -> Guest:
+        """The guest that has the model, started if there is none.
+
+        Raises:
+            BackendError: the session is closed.
+        """
+        if self._closed:
+            raise BackendError("the session is already closed")
+        if self._guest is None:
+            self._start()
+        assert self._guest is not None
+        return self._guest
 
     def transcribe(
         self,
@@ -68,11 +96,7 @@ class WasiSession(Closing):
         on_progress: OnProgress | None = None,
     ) -> Transcript:
         """See ``whisperctl.backend.Session.transcribe``."""
-        if self._closed:
-            raise BackendError("the session is closed already")
-        if self._guest is None:
-            self._start()
-        assert self._guest is not None
+        guest = self.guest
         language = languages.resolve(
             options.language, self._multilingual, options.task, cantonese=self._cantonese
         )
@@ -88,35 +112,33 @@ class WasiSession(Closing):
         asked = False
         try:
             samples = np.ascontiguousarray(audio.samples, dtype="<f4").view(np.uint8).data
-            self._guest.send(
-                protocol.request(
-                    "transcribe",
-                    samples=len(audio.samples),
-                    threads=self._threads,
-                    **params,
-                )
+            request = protocol.request(
+                "transcribe", samples=len(audio.samples), threads=self._threads, **params
             )
-            conversation.send(self._guest, samples)
+            conversation.ask(guest, request)
+            guest.send(samples)
             asked = True
             while True:
-                event = self._next_event(self._guest)
-                if event["event"] == "segment":
+                event = self._next_event(guest)
+                if isinstance(event, SegmentEvent):
                     segments.append(protocol.segment(event, times))
                     if on_segment is not None:
                         on_segment(segments[-1])
-                elif event["event"] == "progress":
-                    progress = min(1.0, event["percent"] / 100)
+                elif isinstance(event, ProgressEvent):
+                    progress = min(1.0, event.percent / 100)
                     if on_progress is not None:
                         on_progress(progress)
-                elif event["event"] in _RUN_ENDS:
+                elif isinstance(event, Result | Failed | Cancelled):
                     break
         except BaseException as error:
             self._cancel(asked)
             if isinstance(error, GuestError) and (refused := refused_regex(options, str(error))):
                 raise refused from error
             raise
-        if event["event"] == "error":
-            raise BackendError(f"whisper.cpp in the sandbox failed: {event['message']}")
+        if isinstance(event, Failed):
+            raise BackendError(f"whisper.cpp in the sandbox failed: {event.message}")
+        if isinstance(event, Cancelled):
+            raise self._broken("it stopped a run that nobody asked it to stop")
         if on_progress is not None and progress < 1.0:
             on_progress(1.0)
         detected = parse_language(self._log) if language == languages.AUTO else None
@@ -132,10 +154,10 @@ class WasiSession(Closing):
                 phases=parse_timings(self._log),
                 wall_ms=(time.perf_counter() - started) * 1000,
                 audio_decode_ms=audio.decode_ms,
-                module_compile_ms=self._guest.compile_ms,
-                instantiate_ms=self._guest.instantiate_ms,
+                module_compile_ms=guest.compile_ms,
+                instantiate_ms=guest.instantiate_ms,
                 peak_memory_bytes=peak_memory_bytes(),
-                linear_memory_bytes=int(event["memory_bytes"]),
+                linear_memory_bytes=event.memory_bytes,
                 cpu_ms=(cpu_time_s() - started_cpu_s) * 1000,
             ),
         )
@@ -145,48 +167,57 @@ class WasiSession(Closing):
         self._closed = True
         guest, self._guest = self._guest, None
         if guest is not None:
-            guest.end()
+            guest.finish()
 
     def _start(self) -> None:
-        guest = self._guest_class(self._module)
         try:
+            size = self._model.stat().st_size
+        except OSError as error:
+            raise self._unreadable(error) from error
+        limits = Limits(memory_bytes=min(_MOST_MEMORY, _WORK_MEMORY + 2 * size))
+        guest = runtimes.start(self._runtime, self._module, limits)
+        try:
+            self._runtime = guest.runtime
             opening = conversation.hello(guest)
-            self._system_info = str(opening["system_info"])
-            conversation.check_threads(guest, int(opening["max_threads"]), self._threads)
-            self._load(guest)
+            self._system_info = opening.system_info
+            conversation.check_threads(guest, opening.max_threads, self._threads)
+            self._load(guest, size)
         except BaseException:
             guest.kill()
             raise
         self._guest = guest
 
-    def _load(self, guest: Guest) -> None:
+    def _load(self, guest: Guest, size: int) -> None:
+        conversation.ask(guest, protocol.load_request(size, self._alignment))
+        left = size
         try:
             with self._model.open("rb") as file:
-                size = self._model.stat().st_size
-                guest.send(protocol.load_request(size, self._alignment))
-                while chunk := file.read(conversation.CHUNK_BYTES):
+                while left and (chunk := file.read(min(left, _CHUNK_BYTES))):
                     guest.send(chunk)
+                    left -= len(chunk)
         except OSError as error:
-            raise ModelError(f"cannot read {self._model}: {error.strerror}") from error
+            raise self._unreadable(error) from error
+        if left:
+            raise ModelError(f"{quoted(self._model)} became shorter while it was read: try again")
         while True:
             event = self._next_event(guest)
-            if event["event"] == "error":
-                raise ModelError(f"{self._model}: {event['message']}")
-            if event["event"] == "ready":
-                self._multilingual = bool(event["multilingual"])
-                self._cantonese = int(event["n_vocab"]) >= languages.CANTONESE_VOCABULARY
+            if isinstance(event, Failed):
+                raise ModelError(f"{quoted(self._model)}: {event.message}")
+            if isinstance(event, Ready):
+                self._multilingual = event.multilingual
+                self._cantonese = event.n_vocab >= languages.CANTONESE_VOCABULARY
                 return
 
-    def _next_event(self, guest: Guest) -> protocol.Event:
+    def _next_event(self, guest: Guest) -> Event:
         """The next event that is not a line of whisper.cpp's log; those are kept."""
         while True:
             event = conversation.next_event(guest, math.inf)
             if event is None:
                 continue
-            if event["event"] != "log":
+            if not isinstance(event, Log):
                 return event
-            self._log.append(str(event["text"]))
-            _LOGGER.debug("%s", event["text"])
+            self._log.append(event.text)
+            _LOGGER.debug("%s", event.text)
 
     def _cancel(self, asked: bool) -> None:
         """Stop the run, and the guest with it unless it answers soon."""
@@ -198,7 +229,7 @@ class WasiSession(Closing):
                 deadline = time.monotonic() + _CANCEL_TIMEOUT_S
                 while time.monotonic() < deadline:
                     event = conversation.next_event(guest, deadline - time.monotonic())
-                    if event is not None and event["event"] in _RUN_ENDS:
+                    if isinstance(event, Result | Failed | Cancelled):
                         return
         except GuestError:
             pass
@@ -208,3 +239,10 @@ class WasiSession(Closing):
         guest, self._guest = self._guest, None
         if guest is not None:
             guest.kill()
+
+    def _unreadable(self, error: OSError) -> ModelError:
+        return ModelError(f"cannot read {quoted(self._model)}: {error.strerror}")
+
+    def _broken(self, what: str) -> GuestError:
+        self._drop_guest()
+        return GuestError(f"the program in the sandbox broke the protocol: {what}")

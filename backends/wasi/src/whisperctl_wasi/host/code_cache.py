@@ -1,0 +1,128 @@
+"""A cache of machine code: what is in it is run, so it is used only where nobody else can write.
+
+A cached file begins with one line of JSON that binds it: the SHA-256 of the module it was compiled
+from, the SHA-256 of the code behind the line, and the compiler with its version and flags.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_HEADER_BYTES = 4096
+_MANIFEST = "whisperctl.json"
+_UNTRUSTED = "untrusted"
+
+
+def sha256(data: bytes) -> str:
+    """The SHA-256 of bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def read(path: Path, binding: dict[str, str]) -> bytes | None:
+    """The code in ``path``, if it was stored with this binding and is whole; else ``None``."""
+    try:
+        with path.open("rb") as file:
+            # The file that was opened, not one that takes its place meanwhile.
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or untrusted_mode(status):
+                return None
+            header = file.readline(_HEADER_BYTES)
+            code = file.read()
+        record = json.loads(header)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return code if record == {**binding, "code": sha256(code)} else None
+
+
+def write(path: Path, code: bytes, binding: dict[str, str]) -> None:
+    """Store code with its binding. A cache that cannot be written costs time, nothing else."""
+    header = json.dumps({**binding, "code": sha256(code)}).encode() + b"\n"
+    _write(path, header + code)
+
+
+def untrusted_mode(status: os.stat_result) -> str:
+    """Why a file with this status is not trusted, as the rest of a sentence; ``""`` if it is."""
+    if not hasattr(os, "geteuid"):
+        return ""
+    if status.st_uid != os.geteuid():
+        return "belongs to another user"
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return "can be written by others"
+    return ""
+
+
+@contextlib.contextmanager
+def bound_folder(path: Path, binding: dict[str, str]) -> Iterator[None]:
+    """A folder that a compiler manages itself, bound to a module by a manifest kept in it.
+
+    The manifest has the SHA-256 of every file. A folder whose files are not those of its manifest
+    is emptied first; when the block ends, the manifest is written. Processes take turns where one
+    of them must write, and share where none does.
+    """
+    with _lock(path, exclusive=False):
+        whole = _is_bound(path, binding)
+        if whole:
+            yield
+    if not whole:
+        with _lock(path, exclusive=True):
+            if not _is_bound(path, binding):
+                shutil.rmtree(path, ignore_errors=True)
+                path.mkdir(mode=0o700, exist_ok=True)
+            yield
+            manifest = json.dumps({**binding, "files": _files(path)}).encode()
+            _write(path / _MANIFEST, manifest)
+
+
+def _is_bound(path: Path, binding: dict[str, str]) -> bool:
+    try:
+        manifest = json.loads((path / _MANIFEST).read_bytes())
+        files = _files(path)
+    except (OSError, ValueError, RecursionError):
+        return False
+    return _UNTRUSTED not in files.values() and manifest == {**binding, "files": files}
+
+
+def _files(folder: Path) -> dict[str, str]:
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        status = path.lstat()
+        name = path.relative_to(folder).as_posix()
+        if stat.S_ISREG(status.st_mode) and not untrusted_mode(status):
+            if name != _MANIFEST:
+                found[name] = sha256(path.read_bytes())
+        elif not stat.S_ISDIR(status.st_mode):
+            found[name] = _UNTRUSTED
+    return found
+
+
+@contextlib.contextmanager
+def _lock(path: Path, *, exclusive: bool) -> Iterator[None]:
+    try:
+        import fcntl
+
+        with path.with_name(f"{path.name}.lock").open("ab") as file:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+            yield
+    except ImportError:
+        yield
+
+
+def _write(path: Path, data: bytes) -> None:
+    with contextlib.suppress(OSError):
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,413 @@
+"""A running guest: a process with a runtime and a module in it; bytes in, lines out, and an end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import queue
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from whisperctl import usage
+from whisperctl.errors import BackendError, GuestError
+from whisperctl.usage import Usage
+from whisperctl_wasi.host.child import Order
+from whisperctl_wasi.host.limits import Limits
+
+Chunk = bytes | memoryview
+
+CHILD = "whisperctl_wasi.host.child"
+"""The module that the process of a guest runs."""
+
+_POLL_S = 0.1
+_USAGE_S = 2.0
+_FINISH_S = 10.0
+_LAST_ERRORS_BYTES = 4096
+_CONTROL_BYTES = 1 << 24
+_READ_BYTES = 1 << 18
+_PIPE_BYTES = 1 << 20
+_END = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A module to run: its file, and the SHA-256 that the file must have."""
+
+    path: Path
+    sha256: str
+
+
+class RuntimeUnavailableError(BackendError):
+    """A runtime cannot be used on this system."""
+
+
+class Guest:
+    """One instance of a module in a separate process, running until it ends or is killed.
+
+    The constructor returns when the module is compiled and instantiated. ``compile_ms`` is the time
+    for machine code, compiled or taken from the cache, ``instantiate_ms`` from there to the first
+    instruction (under Wasmer: to the first output), both in milliseconds.
+
+    Args:
+        runtime: ``"wasmtime"`` or ``"wasmer"``.
+        program: what to run.
+        limits: what it may take.
+        cache: a folder for machine code that only this user can write; ``None`` for none.
+
+    Raises:
+        RuntimeUnavailableError: the runtime cannot be used on this system.
+        GuestError: the module cannot be run, or did not start within the limits.
+    """
+
+    def __init__(
+        self, runtime: str, program: Program, limits: Limits, cache: Path | None = None
+    ) -> None:
+        self.runtime = runtime
+        self.program = program
+        self.limits = limits
+        self.compile_ms = 0.0
+        self.instantiate_ms = 0.0
+        self._lines: queue.SimpleQueue[bytes | object] = queue.SimpleQueue()
+        self._partial = bytearray()
+        self._errors = bytearray()
+        self._output_left = limits.output_bytes
+        self._started = threading.Event()
+        self._started_at = math.nan
+        self._ended = threading.Event()
+        self._end_reason = ""
+        self._unavailable = ""
+        self._failed = ""
+        self._last_sign = time.monotonic()
+        self._usage = Usage(0.0, None)
+        self._usage_came = threading.Event()
+        self._released = False
+        self._private_cache = None
+        if cache is None:
+            self._private_cache = cache = Path(tempfile.mkdtemp(prefix="whisperctl-"))
+        try:
+            self._start(cache)
+            self._await_start()
+        except BaseException:
+            self.kill()
+            raise
+
+    def begin(self) -> None:
+        """Let the guest write as much as it may once more: a new request begins."""
+        self._output_left = self.limits.output_bytes
+        self._last_sign = time.monotonic()
+
+    def send(self, chunk: Chunk) -> None:
+        """Give bytes to the guest's standard input; returns once they are in the pipe.
+
+        Raises:
+            GuestError: the guest has ended, or takes nothing for too long.
+        """
+        left = memoryview(chunk).cast("B")
+        self._last_sign = time.monotonic()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._input, selectors.EVENT_WRITE)
+            while len(left):
+                if self.ended:
+                    raise self._end_error()
+                if not selector.select(_POLL_S):  # in short waits, so that Ctrl-C gets through
+                    self._check_idle("took no input")
+                    continue
+                try:
+                    left = left[os.write(self._input, left) :]
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    # It ended while it was being written to; its reason is on its way.
+                    self._ended.wait(_FINISH_S)
+                    raise self._end_error() from None
+                self._last_sign = time.monotonic()
+
+    def receive(self, timeout_s: float) -> bytes | None:
+        """The next line the guest wrote, or ``None`` when none came within ``timeout_s`` seconds.
+
+        Raises:
+            GuestError: the guest has ended, or is silent for too long; the message has the last
+                lines of its standard error.
+        """
+        try:
+            line = self._lines.get(timeout=max(0.0, timeout_s))
+        except queue.Empty:
+            self._check_idle("wrote nothing")
+            return None
+        if isinstance(line, bytes):
+            return line
+        self._lines.put(_END)
+        raise self._end_error()
+
+    @property
+    def pid(self) -> int:
+        """The number of the guest's process."""
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether the guest has stopped running."""
+        return self._ended.is_set()
+
+    @property
+    def errors(self) -> str:
+        """What the guest has written to its standard error."""
+        return self._errors.decode("utf-8", "replace")
+
+    def usage(self) -> Usage:
+        """What the guest's process has taken of the machine so far, runtime included."""
+        if not self.ended:
+            self._usage_came.clear()
+            with contextlib.suppress(OSError):
+                self._control.send(b"?")
+                self._usage_came.wait(_USAGE_S)
+        return self._usage
+
+    def finish(self) -> None:
+        """Close standard input, let the guest end by itself if it does so soon, and release all."""
+        self._close_input()
+        self._ended.wait(_FINISH_S)
+        self.kill()
+
+    def kill(self) -> None:
+        """Stop the guest whatever it does, and release everything. Safe to call again."""
+        if self._released:
+            return
+        self._released = True
+        usage.remove_child(self)
+        process = getattr(self, "_process", None)
+        if process is not None:
+            process.kill()
+            process.wait()
+            self._reader.join()
+            self._close_input()
+            self._control.close()
+        self._set_end("it was stopped")
+        if self._private_cache is not None:
+            shutil.rmtree(self._private_cache, ignore_errors=True)
+
+    def _start(self, cache: Path) -> None:
+        limits = self.limits
+        order = Order(
+            runtime=self.runtime,
+            path=str(self.program.path.absolute()),
+            sha256=self.program.sha256,
+            memory_bytes=limits.memory_bytes,
+            threads=limits.threads,
+            imports=None if limits.imports is None else tuple(sorted(limits.imports)),
+            cache=str(cache),
+        )
+        self._control, theirs = socket.socketpair()
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own module
+                # -P, or modules of the current directory would come before the installed ones.
+                [sys.executable, "-P", "-m", CHILD, str(theirs.fileno()), order.text()],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=(theirs.fileno(),),
+                bufsize=0,
+                # Ctrl-C is for the host, which stops the guest as it likes.
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._control.close()
+            raise GuestError(f"cannot start a process for the sandbox: {error.strerror}") from error
+        finally:
+            theirs.close()
+        assert self._process.stdin is not None
+        self._input = self._process.stdin.fileno()
+        os.set_blocking(self._input, False)
+        _enlarge(self._input)
+        self._reader = threading.Thread(target=self._read, name="whisperctl-guest", daemon=True)
+        self._reader.start()
+        usage.add_child(self, self.usage)
+
+    def _await_start(self) -> None:
+        deadline = time.monotonic() + self.limits.start_s
+        while not self._started.wait(_POLL_S):
+            if self._ended.is_set():
+                break
+            if time.monotonic() > deadline:
+                raise GuestError(
+                    f"{self.program.path.name} did not start within {self.limits.start_s:g} s"
+                )
+        if self._unavailable:
+            raise RuntimeUnavailableError(
+                f"runtime {self.runtime} cannot be used here: {self._unavailable}"
+            )
+        if self._failed:
+            raise GuestError(f"{self.program.path.name} {self._failed} ({self.runtime})")
+        if not self._started.is_set():
+            raise self._end_error()
+
+    def _check_idle(self, what: str) -> None:
+        if not self.ended and time.monotonic() - self._last_sign > self.limits.idle_s:
+            self._set_end(f"it {what} for {self.limits.idle_s:g} s")
+            self._process.kill()
+            raise self._end_error()
+
+    def _close_input(self) -> None:
+        stdin = self._process.stdin
+        if stdin is not None:
+            with contextlib.suppress(OSError):
+                stdin.close()
+
+    # ------------------------------------------------------------------ in the reader's thread
+
+    def _read(self) -> None:
+        """Read all that comes from the process, until there is no more."""
+        stdout, stderr = self._process.stdout, self._process.stderr
+        assert stdout is not None
+        assert stderr is not None
+        takers = {
+            stdout.fileno(): self._on_output,
+            stderr.fileno(): self._on_errors,
+            self._control.fileno(): self._on_control,
+        }
+        self._control_line = bytearray()
+        self._control_left = _CONTROL_BYTES
+        with selectors.DefaultSelector() as selector:
+            for handle in takers:
+                selector.register(handle, selectors.EVENT_READ)
+            while selector.get_map():
+                for key, _ in selector.select():
+                    try:
+                        data = os.read(key.fd, _READ_BYTES)
+                    except OSError:
+                        data = b""
+                    if data:
+                        takers[key.fd](data)
+                    else:
+                        selector.unregister(key.fd)
+        stdout.close()
+        stderr.close()
+        self._set_end(self._death(self._process.wait()))
+
+    def _on_output(self, data: bytes) -> None:
+        if not self.instantiate_ms and not math.isnan(self._started_at):
+            self.instantiate_ms = (time.perf_counter() - self._started_at) * 1000
+        if self.ended:
+            return
+        self._last_sign = time.monotonic()
+        self._output_left -= len(data)
+        if self._output_left < 0:
+            self._flooded(f"it wrote more than {_size(self.limits.output_bytes)} of output")
+            return
+        self._partial += data
+        if b"\n" in data:  # a long line is not searched from its start every time
+            *whole, rest = self._partial.split(b"\n")
+            self._partial = rest
+            for line in whole:
+                self._lines.put(bytes(line))
+        if len(self._partial) > self.limits.line_bytes:
+            self._flooded(f"it wrote a line of more than {_size(self.limits.line_bytes)}")
+
+    def _on_errors(self, data: bytes) -> None:
+        if self.ended:
+            return
+        self._errors += data
+        if len(self._errors) > self.limits.error_bytes:
+            self._errors.clear()
+            self._flooded(
+                f"it wrote more than {_size(self.limits.error_bytes)} to its standard error"
+            )
+
+    def _flooded(self, reason: str) -> None:
+        self._partial.clear()
+        self._set_end(reason)
+        self._process.kill()
+
+    def _on_control(self, data: bytes) -> None:
+        # The process is believed as little as the guest in it.
+        self._control_left -= len(data)
+        self._control_line += data
+        *whole, self._control_line = self._control_line.split(b"\n")
+        if self._control_left < 0:
+            self._flooded("its process broke the protocol")
+            return
+        for line in whole:
+            try:
+                ((what, value),) = json.loads(line, parse_constant=_refuse).items()
+                self._on_word(what, value)
+            except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
+                self._flooded("its process broke the protocol")
+
+    def _on_word(self, what: str, value: object) -> None:
+        match what, value:
+            case "started", [float(compile_ms), instantiate_ms]:
+                self.compile_ms = compile_ms
+                if isinstance(instantiate_ms, float):
+                    self.instantiate_ms = instantiate_ms
+                else:
+                    self._started_at = time.perf_counter()
+                self._started.set()
+            case "usage", [float(cpu_s), int() | None as peak_bytes]:
+                self._usage = Usage(cpu_s, peak_bytes)
+                self._usage_came.set()
+            case "unavailable", str(reason):
+                self._unavailable = reason
+            case "failed", str(reason):
+                self._failed = reason
+            case "ended", str(reason):
+                self._reason = reason
+            case _:
+                raise ValueError(what)
+
+    _reason: str | None = None
+
+    def _death(self, code: int) -> str:
+        if self._reason is not None:
+            return self._reason
+        if code < 0:
+            try:
+                name = signal.Signals(-code).name
+            except ValueError:
+                name = f"signal {-code}"
+            hint = " (possibly out of memory)" if name == "SIGKILL" else ""
+            return f"its process was killed by {name}{hint}"
+        return f"its process ended with exit code {code}"
+
+    def _set_end(self, reason: str) -> None:
+        if not self._ended.is_set():
+            self._end_reason = reason
+            self._ended.set()
+            self._lines.put(_END)
+
+    def _end_error(self) -> GuestError:
+        last = self.errors[-_LAST_ERRORS_BYTES:].strip().splitlines()
+        said = "; ".join(line.strip() for line in last[-3:] if line.strip())
+        reason = self._end_reason or "it ended unexpectedly"
+        return GuestError(
+            f"the program in the sandbox ({self.runtime}) stopped: "
+            + (f"{said} ({reason})" if said else reason)
+        )
+
+
+def _enlarge(pipe: int) -> None:
+    """Let a pipe hold more than its 64 KiB, where the system can: models are sent through it."""
+    try:
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    except (ImportError, AttributeError, OSError):
+        pass
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number")
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / (1 << 20):g} MiB"

@@ -1,0 +1,90 @@
+"""The WebAssembly runtimes: which are installed and work here, and starting a guest on one."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from whisperctl.backend import RuntimeInfo
+from whisperctl.caching import cache_dir
+from whisperctl.errors import BackendError
+from whisperctl_wasi.host import guest
+from whisperctl_wasi.host.guest import Guest, RuntimeUnavailableError
+from whisperctl_wasi.host.limits import Limits
+
+if TYPE_CHECKING:
+    from whisperctl_wasi.host.guest import Program
+
+DISTRIBUTIONS = {"wasmer": "wasmer-sdk", "wasmtime": "wasmtime"}
+"""The runtimes in order of preference, and the distribution that each comes in."""
+
+_LOGGER = logging.getLogger("whisperctl.engine")
+_CHECK_S = 60.0
+
+
+def start(runtime: str | None, program: Program, limits: Limits) -> Guest:
+    """Start a program under ``runtime``; ``None`` for the first that can be used.
+
+    Raises:
+        BackendError: the runtime is unknown, or none can be used here.
+        GuestError: the program cannot be run.
+    """
+    if runtime is not None:
+        if runtime not in DISTRIBUTIONS:
+            raise BackendError(
+                f'the wasi backend has no runtime "{runtime}"; it has {" and ".join(DISTRIBUTIONS)}'
+            )
+        problem = _problem(runtime)
+        if problem is not None:
+            raise BackendError(f"runtime {runtime} cannot be used here: {problem}")
+        return Guest(runtime, program, limits, _code_cache(runtime))
+    problems = []
+    for name in DISTRIBUTIONS:
+        problem = _problem(name)
+        if problem is None:
+            try:
+                return Guest(name, program, limits, _code_cache(name))
+            except RuntimeUnavailableError as error:
+                problem = str(error)
+        problems.append(f"{name}: {problem}")
+    raise BackendError("no WebAssembly runtime can be used here: " + "; ".join(problems))
+
+
+def describe(runtime: str) -> RuntimeInfo:
+    """A runtime's version, and why it cannot be used here if so; loads it in another process."""
+    problem = _problem(runtime)
+    if problem is not None:
+        return RuntimeInfo(runtime, problem=problem)
+    installed = version(DISTRIBUTIONS[runtime])
+    try:
+        done = subprocess.run(  # noqa: S603 - our own module
+            [sys.executable, "-P", "-m", guest.CHILD, "check", runtime],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_CHECK_S,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return RuntimeInfo(runtime, installed, f"cannot be checked: {error}")
+    if done.returncode == 0:
+        return RuntimeInfo(runtime, installed)
+    lines = (done.stdout or done.stderr).strip().splitlines()
+    return RuntimeInfo(runtime, installed, lines[-1] if lines else "it does not load")
+
+
+def _problem(runtime: str) -> str | None:
+    distribution = DISTRIBUTIONS[runtime]
+    try:
+        version(distribution)
+    except PackageNotFoundError:
+        return f"{distribution} is not installed; try: pip install {distribution}"
+    return None
+
+
+def _code_cache(runtime: str) -> Path | None:
+    """The folder for machine code, ``None`` if others can write it."""
+    return cache_dir(runtime)

@@ -1,0 +1,142 @@
+"""The cache of machine code: used when it is whole, bound and the user's own, else not."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from whisperctl.errors import GuestError
+from whisperctl_wasi.host import code_cache as cache
+from whisperctl_wasi.host.guest import Guest, Program
+from whisperctl_wasi.host.limits import Limits
+
+BINDING = {"module": "a" * 64, "compiler": "wasmtime 50.0.1 nofma"}
+EXITS = """(module
+    (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+    (memory (export "memory") 1)
+    (func (export "_start") (call $proc_exit (i32.const {}))))"""
+
+
+def files(folder: Path) -> dict[Path, int]:
+    return {
+        path: path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".lock"
+    }
+
+
+def exit_code(runtime: str, program: Program, folder: Path) -> str:
+    guest = Guest(runtime, program, Limits(start_s=60, idle_s=20), folder)
+    try:
+        with pytest.raises(GuestError) as caught:
+            while True:
+                guest.receive(1)
+    finally:
+        guest.kill()
+    return str(caught.value).rpartition("exit code ")[2]
+
+
+def test_stored_code_is_read_with_its_binding_only(tmp_path: Path) -> None:
+    path = tmp_path / "code"
+    assert cache.read(path, BINDING) is None
+    cache.write(path, b"machine\ncode", BINDING)
+    assert cache.read(path, BINDING) == b"machine\ncode"
+    assert cache.read(path, {**BINDING, "module": "b" * 64}) is None
+    assert cache.read(path, {**BINDING, "compiler": "wasmtime 51"}) is None
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[" * 100_000, b"null\n", b"\xff\n", b"{}\ncode"])
+def test_rubbish_is_not_code(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "code"
+    path.write_bytes(data)
+    assert cache.read(path, BINDING) is None
+
+
+def test_code_that_was_changed_is_not_code(tmp_path: Path) -> None:
+    path = tmp_path / "code"
+    cache.write(path, b"machine code", BINDING)
+    stored = path.read_bytes()
+    path.write_bytes(stored[:-1] + b"E")
+    assert cache.read(path, BINDING) is None
+    path.write_bytes(stored[:-1])
+    assert cache.read(path, BINDING) is None
+
+
+def test_code_that_others_can_write_is_not_used(tmp_path: Path) -> None:
+    path = tmp_path / "code"
+    cache.write(path, b"machine code", BINDING)
+    for mode in (0o620, 0o602):
+        path.chmod(mode)
+        assert cache.read(path, BINDING) is None
+    path.chmod(0o644)
+    assert cache.read(path, BINDING) == b"machine code"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_code_of_another_user_is_not_used(tmp_path: Path) -> None:
+    path = tmp_path / "code"
+    cache.write(path, b"machine code", BINDING)
+    os.chown(path, 12345, -1)
+    assert cache.read(path, BINDING) is None
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path) -> None:
+    cache.write(tmp_path / "missing/code", b"machine code", BINDING)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_compiled_code_is_used_again_and_made_again_when_damaged(
+    runtime: str, compiled: Callable[[str], Program], tmp_path: Path
+) -> None:
+    folder = tmp_path / "code"
+    folder.mkdir()
+    program = compiled(EXITS.format(7))
+    assert exit_code(runtime, program, folder) == "7"
+    first = files(folder)
+    assert first
+    assert exit_code(runtime, program, folder) == "7"
+    assert files(folder) == first
+    for path in first:
+        path.write_bytes(b"not machine code")
+    assert exit_code(runtime, program, folder) == "7"
+    assert all(path.read_bytes() != b"not machine code" for path in files(folder))
+
+
+def test_code_of_another_module_is_not_run(
+    runtime: str, compiled: Callable[[str], Program], tmp_path: Path
+) -> None:
+    """Whole files of one module, put where those of another belong."""
+    folders = {}
+    for code in (7, 8):
+        folders[code] = tmp_path / str(code)
+        folders[code].mkdir()
+        program = compiled(EXITS.format(code))
+        assert exit_code(runtime, program, folders[code]) == str(code)
+    theirs, ours = sorted(folders[7].iterdir()), sorted(folders[8].iterdir())
+    for source, target in zip(theirs, ours, strict=True):
+        if source.is_file():
+            target.write_bytes(source.read_bytes())
+        else:
+            for path in sorted(target.rglob("*"), reverse=True):
+                path.rmdir() if path.is_dir() else path.unlink()
+            for path in sorted(source.rglob("*")):
+                inside = target / path.relative_to(source)
+                inside.mkdir() if path.is_dir() else inside.write_bytes(path.read_bytes())
+    assert exit_code(runtime, program, folders[8]) == "8"
+
+
+def test_a_folder_with_files_that_its_manifest_lacks_is_emptied(tmp_path: Path) -> None:
+    folder = tmp_path / "bound"
+    with cache.bound_folder(folder, BINDING):
+        (folder / "code").write_bytes(b"machine code")
+    manifest = json.loads((folder / "whisperctl.json").read_bytes())
+    assert list(manifest["files"]) == ["code"]
+    with cache.bound_folder(folder, BINDING):
+        assert (folder / "code").read_bytes() == b"machine code"
+    (folder / "more").symlink_to("/etc/hostname")
+    with cache.bound_folder(folder, BINDING):
+        assert sorted(path.name for path in folder.iterdir()) == []

@@ -1,0 +1,171 @@
+"""Guests that speak the protocol and lie: sessions and detectors say so, in one error."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from whisperctl.audio import Audio
+from whisperctl.decoding import DecodeOptions
+from whisperctl.errors import BackendError, GuestError, ModelError
+from whisperctl.models import store
+from whisperctl.speech import VadOptions
+from whisperctl_wasi import WasiBackend, modules
+from whisperctl_wasi.host.guest import Program
+from whisperctl_wasi.modules import Module
+
+Event = dict[str, object]
+
+HELLO: Event = {
+    "event": "hello",
+    "protocol": 2,
+    "max_threads": 4,
+    "whisper": "1.8.5",
+    "system_info": "",
+}
+READY: Event = {"event": "ready", "memory_bytes": 1, "multilingual": False, "n_vocab": 51864}
+N_SAMPLES = 5 * 512
+
+
+@pytest.fixture
+def says(
+    compiled: Callable[[str], Program], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., None]:
+    """Has the backend run a program that says these things at once, and then reads for ever."""
+    monkeypatch.setenv("WHISPERCTL_CACHE", str(tmp_path))
+
+    def install(*events: Event | bytes) -> None:
+        lines = (e if isinstance(e, bytes) else json.dumps(e).encode() for e in events)
+        said = b"".join(line + b"\n" for line in lines)
+        data = "".join(f"\\{byte:02x}" for byte in struct.pack("<4I", 64, len(said), 8192, 4096))
+        text = "".join(f"\\{byte:02x}" for byte in said)
+        program = compiled(
+            f"""(module
+            (import "wasi_snapshot_preview1" "fd_read"
+                (func $fd_read (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_write"
+                (func $fd_write (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 4)
+            (data (i32.const 0) "{data}")
+            (data (i32.const 64) "{text}")
+            (func (export "_start")
+                (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))
+                (loop $again
+                    (drop (call $fd_read
+                        (i32.const 0) (i32.const 8) (i32.const 1) (i32.const 32)))
+                    (br_if $again (i32.load (i32.const 32))))))"""
+        )
+        module = Module(program.path, program.sha256, "1.8.5")
+        monkeypatch.setattr(modules, "find", lambda variant=None: module)
+
+    return install
+
+
+def transcribe(runtime: str, tiny_en: Path, jfk: Audio) -> str:
+    with WasiBackend().open(tiny_en, threads=1, runtime=runtime) as session:
+        return session.transcribe(jfk, DecodeOptions()).text
+
+
+def test_a_greeting_of_another_version_is_named(
+    runtime: str, tiny_en: Path, jfk: Audio, says: Callable[..., None]
+) -> None:
+    says(HELLO | {"protocol": 3})
+    with pytest.raises(GuestError, match="does not speak version 2"):
+        transcribe(runtime, tiny_en, jfk)
+
+
+def test_what_is_no_greeting_is_an_error(
+    runtime: str, tiny_en: Path, jfk: Audio, says: Callable[..., None]
+) -> None:
+    says(b"Segmentation fault")
+    with pytest.raises(GuestError, match="broke the protocol"):
+        transcribe(runtime, tiny_en, jfk)
+
+
+def test_a_model_that_the_guest_refuses_is_named(
+    tiny_en: Path, jfk: Audio, says: Callable[..., None]
+) -> None:
+    says(HELLO, {"event": "error", "message": "it smells"})
+    with pytest.raises(ModelError, match=r"tiny\.en.*: it smells"):
+        transcribe("wasmtime", tiny_en, jfk)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"event": "segment", "t0": 0, "t1": 1, "no_speech": 0, "temperature": 0, "tokens": [[1]]},
+        {"event": "segment", "t0": 0, "t1": 1, "no_speech": 9, "temperature": 0, "tokens": []},
+        {"event": "result"},
+        {"event": "result", "memory_bytes": -1},
+        {"event": "cancelled"},
+    ],
+    ids=str,
+)
+def test_a_lie_in_the_middle_of_a_run_is_one_error(
+    lie: Event, tiny_en: Path, jfk: Audio, says: Callable[..., None]
+) -> None:
+    says(HELLO, READY, lie)
+    with pytest.raises(GuestError, match="broke the protocol"):
+        transcribe("wasmtime", tiny_en, jfk)
+
+
+def test_numbers_in_log_lines_that_are_none_are_passed_over(
+    tiny_en: Path, jfk: Audio, says: Callable[..., None]
+) -> None:
+    """whisper.cpp's timings and language come as lines of its log."""
+    says(
+        HELLO,
+        READY,
+        {"event": "log", "text": f"encode time = {'9' * 5000} ms / {'9' * 5000} runs"},
+        {"event": "log", "text": "encode time = 1.2.3 ms / 1 runs"},
+        {"event": "log", "text": "auto-detected language: xx (p = 1.2.3)"},
+        {"event": "log", "text": f"auto-detected language: en (p = {'9' * 5000})"},
+        {"event": "log", "text": f"fallbacks = {'9' * 5000} p / 1 h"},
+        {"event": "result", "memory_bytes": 1},
+    )
+    assert transcribe("wasmtime", tiny_en, jfk) == ""
+
+
+def detected(**changes: object) -> Event:
+    half = base64.b64encode(struct.pack("<5f", *[0.5] * 5)).decode()
+    return {"event": "detected", "spans": [[0, 10]], "probabilities": half} | changes
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        detected(probabilities=""),
+        detected(probabilities=base64.b64encode(struct.pack("<4f", *[0.5] * 4)).decode()),
+        detected(probabilities=base64.b64encode(struct.pack("<5f", *[float("nan")] * 5)).decode()),
+        detected(probabilities=base64.b64encode(struct.pack("<5f", *[7.0] * 5)).decode()),
+        detected(spans=[[5, 2]]),
+        detected(spans=[[5, 8], [6, 9]]),
+        {"event": "error", "message": "failed"},
+    ],
+    ids=str,
+)
+def test_a_detection_that_cannot_be_is_an_error(lie: Event, says: Callable[..., None]) -> None:
+    import numpy as np
+
+    says(HELLO, {"event": "ready", "memory_bytes": 1}, detected(), lie)
+    with WasiBackend().open_detector(store.Store().require("silero"), threads=1) as detector:
+        samples = np.zeros(N_SAMPLES, np.float32)
+        assert len(detector.detect(samples, VadOptions()).spans) == 1
+        with pytest.raises(BackendError, match=r"in the sandbox (broke the protocol|failed)"):
+            detector.detect(samples, VadOptions())
+
+
+def test_quantized_blocks_of_another_size_are_an_error(says: Callable[..., None]) -> None:
+    import numpy as np
+
+    says(HELLO, {"event": "quantized", "data": "AAAA"})
+    with (
+        WasiBackend().open_quantizer() as quantizer,
+        pytest.raises(GuestError, match="broke the protocol"),
+    ):
+        quantizer.quantize(np.zeros((2, 32), np.float32), "q8_0")

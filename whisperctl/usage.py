@@ -1,0 +1,93 @@
+"""What this process has taken of the machine, with the processes that engines run in."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Usage(NamedTuple):
+    """CPU time in seconds, user and system; peak resident memory, ``None`` if not known."""
+
+    cpu_s: float
+    peak_bytes: int | None
+
+
+_lock = threading.Lock()
+_children: dict[object, Callable[[], Usage]] = {}
+_most_of_children_bytes = 0
+
+
+def add_child(key: object, usage: Callable[[], Usage]) -> None:
+    """Count a child process that runs for this one, until ``remove_child``.
+
+    Args:
+        key: names it.
+        usage: what it has taken so far.
+    """
+    with _lock:
+        _children[key] = usage
+
+
+def remove_child(key: object) -> None:
+    """Count a child process no longer: it has ended and was waited for. Safe to call again."""
+    with _lock:
+        _children.pop(key, None)
+
+
+def own_usage() -> Usage:
+    """What this process alone has taken."""
+    return Usage(time.process_time(), _own_peak_bytes())
+
+
+def cpu_time_s() -> float:
+    """CPU time in seconds, with that of child processes that have ended or were added."""
+    used = time.process_time() + sum(usage.cpu_s for usage in _of_children())
+    if sys.platform == "win32":
+        return used
+    import resource
+
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used + ended.ru_utime + ended.ru_stime
+
+
+def peak_memory_bytes() -> int | None:
+    """The most memory held resident since the start; ``None`` if not known.
+
+    The peak of this process, and the largest sum of the peaks of the added children that ran at
+    the same time.
+    """
+    global _most_of_children_bytes
+    children = sum(usage.peak_bytes or 0 for usage in _of_children())
+    with _lock:
+        _most_of_children_bytes = max(_most_of_children_bytes, children)
+        most = _most_of_children_bytes
+    own = _own_peak_bytes()
+    return None if own is None else own + most
+
+
+def _of_children() -> list[Usage]:
+    with _lock:
+        children = list(_children.values())
+    return [usage() for usage in children]
+
+
+def _own_peak_bytes() -> int | None:
+    # Linux hands `ru_maxrss` down through fork and exec, so that a small process started by a big
+    # one shows the big one's peak; the high-water mark of /proc starts anew with each exec.
+    try:
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
