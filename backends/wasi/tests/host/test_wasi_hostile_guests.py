@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -237,7 +239,8 @@ def test_no_call_reads_or_writes_beyond_the_guests_memory(
         code_cache,
     )
     try:
-        guest.send(b"fed")
+        with suppress(GuestError):  # it may have ended
+            guest.send(b"fed")
         message, lines = ending(guest)
     finally:
         guest.kill()
@@ -246,6 +249,52 @@ def test_no_call_reads_or_writes_beyond_the_guests_memory(
     said = b"".join(lines)
     for path in (b"/lib", b"\x7fELF", b"whisperctl", b"PATH="):
         assert path not in said
+
+
+SHAPES = {
+    "fd_read": "iiii", "fd_write": "iiii", "poll_oneoff": "iiii", "clock_time_get": "ili",
+    "random_get": "ii", "environ_sizes_get": "ii", "args_sizes_get": "ii", "fd_fdstat_get": "ii",
+    "fd_prestat_get": "ii", "fd_seek": "ilii",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_arguments_whatever_end_the_host(
+    seed: int, runtime: str, compiled: Compile, code_cache: Path
+) -> None:
+    """Random and extreme arguments, while another thread has the memory grow."""
+    chance = random.Random(seed)
+    extremes = [0, 1, 2, 3, 8, 48, 65_535, 65_536, *POINTERS, -2, -65_536]
+
+    def argument(shape: str) -> str:
+        number = chance.choice([chance.choice(extremes), chance.randrange(-(1 << 31), 1 << 31)])
+        return f"(i64.const {number << 20})" if shape == "l" else f"(i32.const {number})"
+
+    calls = []
+    for _ in range(40):
+        name = chance.choice(list(SHAPES))
+        # A sleep without end is another test's.
+        if name == "poll_oneoff":
+            calls.append("(memory.fill (i32.const 0) (i32.const 1) (i32.const 4096))")
+        calls.append(f"(drop (call ${name} {' '.join(map(argument, SHAPES[name]))}))")
+    text = f"""(module {FUNCTIONS} {MORE_FUNCTIONS} {SHARED_MEMORY} {DATA}
+        (func (export "wasi_thread_start") (param i32 i32)
+            {forever("(drop (memory.grow (i32.const 1)))")})
+        (func (export "_start")
+            (drop (call $spawn (i32.const 0)))
+            {" ".join(calls)}
+            (call $proc_exit (i32.const 3))))"""
+    guest = Guest(runtime, compiled(text), TIGHT, code_cache)
+    try:
+        with suppress(GuestError):  # it may have ended
+            guest.send(bytes(1000))
+        message, _ = ending(guest)
+    finally:
+        guest.kill()
+    assert runtime in message
+    # Wasmer ends its process when it cannot allocate what a call asks for, which ends no other.
+    for crash in ("SIGSEGV", "SIGBUS", "SIGILL"):
+        assert crash not in message
 
 
 @pytest.mark.slow
