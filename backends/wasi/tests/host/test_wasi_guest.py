@@ -110,6 +110,30 @@ def test_what_a_guest_takes_counts_as_the_hosts(
     assert cpu_time_s() >= during_s
 
 
+def test_a_guest_runs_where_the_hosts_own_streams_are_closed(
+    runtime: str, compiled: Callable[[str], Program], code_cache: Path, tmp_path: Path
+) -> None:
+    program = compiled(wat("(call $proc_exit (i32.const 7))"))
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "for handle in range(3): os.close(handle)\n"
+        "from whisperctl_wasi.host.guest import Guest, Program\n"
+        "from whisperctl_wasi.host.limits import Limits\n"
+        "runtime, path, sha256, cache, out = sys.argv[1:]\n"
+        "try:\n"
+        "    guest = Guest(runtime, Program(Path(path), sha256), Limits(), Path(cache))\n"
+        "    while True: guest.receive(1)\n"
+        "except Exception as error:\n"
+        "    Path(out).write_text(str(error), 'utf-8')\n"
+        "    guest.kill()\n"
+    )
+    out = tmp_path / "out"
+    arguments = (runtime, program.path, program.sha256, code_cache, out)
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True, timeout=60)
+    assert "exit code 7" in out.read_text("utf-8")
+
+
 def test_a_module_that_is_not_the_installed_one_is_not_run(
     runtime: str, compiled: Callable[[str], Program], code_cache: Path
 ) -> None:

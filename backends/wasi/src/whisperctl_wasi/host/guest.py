@@ -208,7 +208,7 @@ class Guest:
             imports=None if limits.imports is None else tuple(sorted(limits.imports)),
             cache=str(cache),
         )
-        self._control, theirs = socket.socketpair()
+        self._control, theirs = map(_above_streams, socket.socketpair())
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 # -P, or modules of the current directory would come before the installed ones.
@@ -393,6 +393,16 @@ class Guest:
             f"the program in the sandbox ({self.runtime}) stopped: "
             + (f"{said} ({reason})" if said else reason)
         )
+
+
+def _above_streams(end: socket.socket) -> socket.socket:
+    """A socket whose number is not a standard stream's, which it may be where those are closed."""
+    if end.fileno() > 2:
+        return end
+    import fcntl
+
+    with end:
+        return socket.socket(fileno=fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3))
 
 
 def _enlarge(pipe: int) -> None:
