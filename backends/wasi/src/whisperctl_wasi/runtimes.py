@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whisperctl.backend import RuntimeInfo
-from whisperctl.caching import cache_dir
+from whisperctl.caching import cache_dir, distrust
 from whisperctl.errors import BackendError
 from whisperctl_wasi.host import guest
 from whisperctl_wasi.host.guest import Guest, RuntimeUnavailableError
@@ -86,5 +86,10 @@ def _problem(runtime: str) -> str | None:
 
 
 def _code_cache(runtime: str) -> Path | None:
-    """The folder for machine code, ``None`` if others can write it."""
-    return cache_dir(runtime)
+    """The folder for machine code; ``None`` if others could change what is in it."""
+    folder = cache_dir(runtime)
+    reason = distrust(folder)
+    if reason is None:
+        return folder
+    _LOGGER.debug("the cache of machine code is not used: %s", reason)
+    return None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from whisperctl.errors import GuestError
+from whisperctl_wasi import runtimes
 from whisperctl_wasi.host import code_cache as cache
 from whisperctl_wasi.host.guest import Guest, Program
 from whisperctl_wasi.host.limits import Limits
@@ -69,7 +72,7 @@ def test_code_that_was_changed_is_not_code(tmp_path: Path) -> None:
 def test_code_that_others_can_write_is_not_used(tmp_path: Path) -> None:
     path = tmp_path / "code"
     cache.write(path, b"machine code", BINDING)
-    for mode in (0o620, 0o602):
+    for mode in (0o622, 0o602):
         path.chmod(mode)
         assert cache.read(path, BINDING) is None
     path.chmod(0o644)
@@ -140,3 +143,31 @@ def test_a_folder_with_files_that_its_manifest_lacks_is_emptied(tmp_path: Path) 
     (folder / "more").symlink_to("/etc/hostname")
     with cache.bound_folder(folder, BINDING):
         assert sorted(path.name for path in folder.iterdir()) == []
+
+
+def test_a_cache_that_others_can_write_is_left_alone_and_said_so(
+    runtime: str,
+    compiled: Callable[[str], Program],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cache_root = tmp_path / "cache"
+    (cache_root / runtime).mkdir(parents=True)
+    cache_root.chmod(0o777)
+    monkeypatch.setenv("WHISPERCTL_CACHE", str(cache_root))
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    caplog.set_level(logging.DEBUG, "whisperctl.engine")
+    guest = runtimes.start(runtime, compiled(EXITS.format(7)), Limits())
+    try:
+        with pytest.raises(GuestError, match="exit code 7"):
+            while True:
+                guest.receive(1)
+    finally:
+        guest.kill()
+    assert "the cache of machine code is not used" in caplog.text
+    assert "can be written by others" in caplog.text
+    assert list((cache_root / runtime).iterdir()) == []
+    assert list(temporary.iterdir()) == []

@@ -16,6 +16,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from whisperctl.caching import shared_by
+
 _HEADER_BYTES = 4096
 _MANIFEST = "whisperctl.json"
 _UNTRUSTED = "untrusted"
@@ -32,7 +34,7 @@ def read(path: Path, binding: dict[str, str]) -> bytes | None:
         with path.open("rb") as file:
             # The file that was opened, not one that takes its place meanwhile.
             status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode) or untrusted_mode(status):
+            if not _is_ours(status):
                 return None
             header = file.readline(_HEADER_BYTES)
             code = file.read()
@@ -48,15 +50,10 @@ def write(path: Path, code: bytes, binding: dict[str, str]) -> None:
     _write(path, header + code)
 
 
-def untrusted_mode(status: os.stat_result) -> str:
-    """Why a file with this status is not trusted, as the rest of a sentence; ``""`` if it is."""
-    if not hasattr(os, "geteuid"):
-        return ""
-    if status.st_uid != os.geteuid():
-        return "belongs to another user"
-    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return "can be written by others"
-    return ""
+def _is_ours(status: os.stat_result) -> bool:
+    """Whether this is a plain file of this user's that nobody else can write."""
+    owned = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
+    return stat.S_ISREG(status.st_mode) and owned and not shared_by(status)
 
 
 @contextlib.contextmanager
@@ -95,7 +92,7 @@ def _files(folder: Path) -> dict[str, str]:
     for path in sorted(folder.rglob("*")):
         status = path.lstat()
         name = path.relative_to(folder).as_posix()
-        if stat.S_ISREG(status.st_mode) and not untrusted_mode(status):
+        if _is_ours(status):
             if name != _MANIFEST:
                 found[name] = sha256(path.read_bytes())
         elif not stat.S_ISDIR(status.st_mode):
