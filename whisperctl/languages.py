@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 
 from whisperctl.errors import UsageError
 
@@ -112,19 +113,121 @@ LANGUAGES = {
 """English name of each language by its code."""
 
 AUTO = "auto"
-"""Stands for the language whisper.cpp detects in the recording's first 30 seconds."""
+"""Stands for the language that the model detects in the recording's speech."""
 
 CANTONESE_VOCABULARY = 51866
 """Size of the first vocabulary with a token for Cantonese, that of large-v3."""
 
-_CODES = {name: code for code, name in LANGUAGES.items()}
+_NAMES = {
+    # The other names in openai-whisper's TO_LANGUAGE_CODE.
+    "burmese": "my",
+    "castilian": "es",
+    "flemish": "nl",
+    "haitian": "ht",
+    "letzeburgesch": "lb",
+    "mandarin": "zh",
+    "moldavian": "ro",
+    "moldovan": "ro",
+    "panjabi": "pa",
+    "pushto": "ps",
+    "sinhalese": "si",
+    "valencian": "ca",
+    # Other common names, and the languages' own names where an English one looks like them.
+    "bokmal": "no",
+    "bokmål": "no",
+    "chinese simplified": "zh",
+    "chinese traditional": "zh",
+    "dansk": "da",
+    "deutsch": "de",
+    "español": "es",
+    "espanol": "es",
+    "farsi": "fa",
+    "filipino": "tl",
+    "français": "fr",
+    "francais": "fr",
+    "italiano": "it",
+    "mandarin chinese": "zh",
+    "nederlands": "nl",
+    "norsk": "no",
+    "norwegian bokmål": "no",
+    "norwegian nynorsk": "nn",
+    "português": "pt",
+    "portugues": "pt",
+    "simplified chinese": "zh",
+    "svenska": "sv",
+    "traditional chinese": "zh",
+}
+"""Names besides those of ``LANGUAGES``."""
+
+_CODES = {name: code for code, name in LANGUAGES.items()} | _NAMES
+
+_OTHER_CODES = {
+    other: code
+    for codes in (
+        # ISO 639-2 (bibliographic and terminological) and 639-3.
+        "eng=en chi=zh zho=zh deu=de ger=de spa=es rus=ru kor=ko fra=fr fre=fr jpn=ja por=pt "
+        "tur=tr pol=pl cat=ca dut=nl nld=nl ara=ar swe=sv ita=it ind=id hin=hi fin=fi vie=vi "
+        "heb=he ukr=uk ell=el gre=el may=ms msa=ms ces=cs cze=cs ron=ro rum=ro dan=da hun=hu "
+        "tam=ta nor=no tha=th urd=ur hrv=hr bul=bg lit=lt lat=la mao=mi mri=mi mal=ml cym=cy "
+        "wel=cy slk=sk slo=sk tel=te fas=fa per=fa lav=lv ben=bn srp=sr aze=az slv=sl kan=kn "
+        "est=et mac=mk mkd=mk bre=br baq=eu eus=eu ice=is isl=is arm=hy hye=hy nep=ne mon=mn "
+        "bos=bs kaz=kk alb=sq sqi=sq swa=sw glg=gl mar=mr pan=pa sin=si khm=km sna=sn yor=yo "
+        "som=so afr=af oci=oc geo=ka kat=ka bel=be tgk=tg snd=sd guj=gu amh=am yid=yi lao=lo "
+        "uzb=uz fao=fo hat=ht pus=ps tuk=tk nno=nn mlt=mt san=sa ltz=lb bur=my mya=my bod=bo "
+        "tib=bo tgl=tl mlg=mg asm=as tat=tt lin=ln hau=ha bak=ba jav=jw sun=su",
+        # Members of a macrolanguage of ISO 639-3 that are what its name usually means.
+        "arb=ar azj=az cmn=zh ekk=et fil=tl khk=mn lvs=lv nob=no npi=ne pes=fa plt=mg swh=sw "
+        "ydd=yi zsm=ms",
+        # Of two letters: withdrawn codes, and those that Whisper knows by another.
+        "in=id iw=he ji=yi jv=jw mo=ro nb=no",
+    )
+    for other, code in (pair.split("=") for pair in codes.split())
+}
+"""Whisper's codes by other codes of the same language."""
+
+_TAG = re.compile(
+    r"(?P<language>[a-z]{2,3})"
+    r"(?:-(?P<extended>[a-z]{3}))?"
+    r"(?:-[a-z]{4})?"  # a script
+    r"(?:-(?:[a-z]{2}|[0-9]{3}))?"  # a region
+    r"(?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*"  # variants
+    r"(?:-[a-z0-9](?:-[a-z0-9]{2,8})+)*"  # extensions
+)
+"""A language tag of BCP 47 in lower case, with underscores made hyphens."""
+
+_POSIX = re.compile(r"[.@].*")
+"""Encoding and modifier of a locale, as in ``de_DE.UTF-8``."""
+
+_CLOSE = 0.81
+"""How similar a known language must be to be what was meant; "Irish" is no slip for "Spanish"."""
+
+
+def code_of(language: str) -> str | None:
+    """Whisper's code for a language; ``None`` if it is unknown.
+
+    Args:
+        language: in any case, a code of ``LANGUAGES`` or of ISO 639, an English name, a language
+            tag such as ``"pt-BR"`` or ``"zh_Hant_TW"``, or a locale such as ``"de_DE.UTF-8"``.
+    """
+    wanted = " ".join(language.lower().split())
+    if code := _CODES.get(wanted):
+        return code
+    tag = _TAG.fullmatch(_POSIX.sub("", wanted).replace("_", "-"))
+    if tag is None:
+        return None
+    # An extended language is the more exact: zh-yue is Cantonese.
+    for code in (tag["extended"], tag["language"]):
+        known = _OTHER_CODES.get(code or "", code)
+        if known in LANGUAGES:
+            return known
+    return None
 
 
 def resolve(language: str, multilingual: bool, task: str, *, cantonese: bool = True) -> str:
     """The code to give the engine.
 
     Args:
-        language: a code such as ``"de"``, an English name such as ``"German"``, or ``"auto"``.
+        language: what ``code_of`` takes, or ``"auto"``.
         multilingual: whether the model knows more than English.
         task: ``"transcribe"`` or ``"translate"``.
         cantonese: whether the model has the token for Cantonese, which came with large-v3.
@@ -136,8 +239,8 @@ def resolve(language: str, multilingual: bool, task: str, *, cantonese: bool = T
         UsageError: the language is unknown, or the model is not fit for it or for the task.
     """
     wanted = language.strip().lower()
-    code = _CODES.get(wanted, wanted)
-    if code != AUTO and code not in LANGUAGES:
+    code = AUTO if wanted == AUTO else code_of(language)
+    if code is None:
         raise UsageError(f'language "{language}" is unknown{_suggestion(wanted)}')
     if multilingual:
         if code == "yue" and not cantonese:
@@ -159,8 +262,12 @@ def resolve(language: str, multilingual: bool, task: str, *, cantonese: bool = T
 
 
 def _suggestion(wanted: str) -> str:
-    close = difflib.get_close_matches(wanted, [*_CODES, *LANGUAGES], n=1)
+    close = difflib.get_close_matches(wanted, [*_CODES, *LANGUAGES], n=1, cutoff=_CLOSE)
     if not close:
-        return '; give a code such as "en", "de" or "ja", or "auto" to detect it'
+        return (
+            ' to Whisper: give a code such as "en", "de" or "ja", an English name, or "auto" to '
+            "detect it"
+        )
     code = _CODES.get(close[0], close[0])
-    return f'; did you mean "{code}" ({LANGUAGES[code].title()})?'
+    name = close[0] if close[0] in _CODES else LANGUAGES[code]
+    return f'; did you mean "{code}" ({name.title()})?'

@@ -32,7 +32,7 @@ class DecodingFlags(Flags):
             "-l",
             metavar="LANGUAGE",
             autocompletion=completion.languages,
-            help='Spoken language, such as de or German; or "auto".',
+            help='Spoken language, such as de, German or pt-BR; or "auto" to detect it.',
             rich_help_panel=topics.SPEECH,
         ),
     ] = _DEFAULT.language
