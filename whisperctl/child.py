@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from typing import BinaryIO
 
+from whisperctl.quoting import on_one_line
+
 _LAST_WORDS_BYTES = 4096
 
 
@@ -22,7 +24,7 @@ def death(code: int, errors: BinaryIO) -> str:
     else:
         reason = f"ended with exit code {code}"
     said = _last_words(errors)
-    return f"its process {reason}" + (f": {said}" if said else "")
+    return f"its process {reason}" + (f": {on_one_line(said)}" if said else "")
 
 
 def _last_words(errors: BinaryIO) -> str:

@@ -11,15 +11,21 @@
     ├── SubtitleError   a subtitle file is missing, damaged, or something else
     └── OutputError     a result could not be written
 
-A message is one line: what is wrong, with which file, and what to do about it. Lower layers raise;
-only ``whisperctl.cli`` prints or exits.
+A message is one line: what is wrong, with which file, and what to do about it. Whatever a message
+quotes, such as an engine's own words, it holds no control character. Lower layers raise; only
+``whisperctl.cli`` prints or exits.
 """
 
 from __future__ import annotations
 
+from whisperctl.quoting import on_one_line
+
 
 class WhisperctlError(Exception):
     """Base of every error whisperctl raises on purpose; its text is fit to show to a person."""
+
+    def __str__(self) -> str:
+        return on_one_line(super().__str__())
 
 
 class UsageError(WhisperctlError):

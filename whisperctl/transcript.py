@@ -7,10 +7,11 @@ durations of work are milliseconds (as whisper.cpp prints them), memory is bytes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from whisperctl.decoding import Task
+from whisperctl.quoting import visible
 
 PHASES = ("load", "mel", "sample", "encode", "decode", "batchd", "prompt", "total")
 """whisper.cpp's phases, in the order ``whisper_print_timings`` prints them."""
@@ -63,6 +64,16 @@ class Segment:
     no_speech_probability: float | None = None
     temperature: float | None = None
 
+    def visible(self) -> Segment:
+        """The same with control characters in its texts made visible; tokens stay as they are."""
+        shown = replace(
+            self,
+            text=visible(self.text, prose=True),
+            words=tuple(replace(word, text=visible(word.text, prose=True)) for word in self.words),
+            speaker=None if self.speaker is None else visible(self.speaker, prose=True),
+        )
+        return self if shown == self else shown
+
 
 @dataclass(frozen=True, slots=True)
 class Phase:
@@ -114,6 +125,15 @@ class Transcript:
     system_info: str = ""
     task: Task = "transcribe"
     model: Path | None = None
+
+    def visible(self) -> Transcript:
+        """The same with control characters in all its texts made visible."""
+        return replace(
+            self,
+            segments=tuple(segment.visible() for segment in self.segments),
+            language=visible(self.language),
+            system_info=visible(self.system_info),
+        )
 
     @property
     def text(self) -> str:

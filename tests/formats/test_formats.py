@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import math
+import os
+import unicodedata
 import zlib
 from collections.abc import Iterator
 from html import unescape
@@ -54,6 +56,8 @@ AWKWARD = [
     " {\\an8}braces",
     " trailing space  ",
 ]
+KEPT = [text.replace("\u2028", "\n") for text in AWKWARD]
+"""The same as JSON and CSV have them: line breaks are line feeds."""
 
 
 def awkward(texts: list[str]) -> Transcript:
@@ -170,11 +174,11 @@ def test_json_has_no_logprob_that_it_cannot_know(probability: float) -> None:
     assert json.loads(written("json", result))["segments"][0]["avg_logprob"] is None
 
 
-def test_json_keeps_every_text_as_it_is() -> None:
+def test_json_keeps_every_text_as_it_is_but_for_line_breaks_of_other_kinds() -> None:
     parsed = json.loads(written("json", awkward(AWKWARD)))
 
-    assert [segment["text"] for segment in parsed["segments"]] == AWKWARD
-    assert parsed["text"] == "".join(AWKWARD)
+    assert [segment["text"] for segment in parsed["segments"]] == KEPT
+    assert parsed["text"] == "".join(KEPT)
 
 
 def test_json_full_is_as_whisper_cli_writes_it(tiny_en: Path) -> None:
@@ -299,7 +303,23 @@ def test_json_full_leaves_out_a_model_that_is_not_there(tmp_path: Path) -> None:
 def test_json_full_keeps_every_text_as_it_is() -> None:
     parsed = json.loads(written("json-full", awkward(AWKWARD)))
 
-    assert [segment["text"] for segment in parsed["transcription"]] == AWKWARD
+    assert [segment["text"] for segment in parsed["transcription"]] == KEPT
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_format_has_control_characters(name: str, tmp_path: Path) -> None:
+    text = " a\x1b]8;;x\x1b\\b\x00\x9b2J\x7f\x85\u202ec\ud83d"
+    word = Word(0.0, 1.0, text, 1.0)
+    tokens = (Token(1, b" a\x1b]8\x7f", 0.5), Token(2, b"\xc2\x9b", 0.5))
+    segment = Segment(0.0, 1.0, text, tokens, (word,), "\x1bA\x85")
+    model = tmp_path / os.fsdecode(b"caf\xe9\x1b.bin")
+    result = Transcript((segment,), "en\x07", 1.0, system_info="CPU\x1b", model=model)
+
+    shown = written(name, result)
+
+    assert not [c for c in shown if unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t"]
+    assert not {"\u2028", "\u202e"} & set(shown)
+    shown.encode()
 
 
 def test_who_speaks_shows_in_every_format() -> None:
@@ -323,7 +343,7 @@ def test_who_speaks_shows_in_every_format() -> None:
 
 
 def test_csv_can_be_read_back() -> None:
-    texts = [*AWKWARD, ' "quoted", with commas\r\nand "" more']
+    texts = [*KEPT, ' "quoted", with commas\r\nand "" more']
 
     rows = list(csv.reader(io.StringIO(written("csv", awkward(texts)), newline=""), strict=True))
 

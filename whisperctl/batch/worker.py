@@ -28,6 +28,7 @@ from whisperctl.batch.opening import opened
 from whisperctl.batch.plan import label
 from whisperctl.batch.sources import Recording
 from whisperctl.errors import ModelError, UsageError, WhisperctlError
+from whisperctl.quoting import on_one_line
 from whisperctl.transcription.transcriber import Transcriber
 
 _GRACE_S = 2.0
@@ -95,7 +96,8 @@ def _serve(requests: BinaryIO, answers: BinaryIO, stack: ExitStack) -> None:
         except WhisperctlError as error:
             emit(Failed(str(error)))
         except Exception as error:
-            emit(Failed(f"{label(recording)}: {type(error).__name__}: {error} (unexpected)"))
+            reason = on_one_line(f"{type(error).__name__}: {error}")
+            emit(Failed(f"{label(recording)}: {reason} (unexpected)"))
         busy.clear()
 
 

@@ -112,7 +112,7 @@ def _failed(error: Exception) -> int:
 
         _write_stderr(traceback.format_exc().rstrip())
     if isinstance(error, WhisperctlError):
-        _say(f"error: {_one_line(str(error))}")
+        _say(f"error: {str(error) or 'no message'}")
         return USAGE if isinstance(error, UsageError) else FAILED
     # Of all that is open, only our own output is written without being told by name when it fails.
     if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
@@ -120,7 +120,7 @@ def _failed(error: Exception) -> int:
         _drop_stdout()
         return FAILED
     _say(
-        f"error: {type(error).__name__}: {_one_line(str(error))} "
+        f"error: {type(error).__name__}: {str(error) or 'no message'} "
         f"(unexpected; please report it, with what {DEBUG_VARIABLE}=1 shows)"
     )
     return FAILED
@@ -146,13 +146,13 @@ def _drop_stdout() -> None:
 
 
 def _say(text: str) -> None:
-    _write_stderr(f"whisperctl: {text}")
+    from whisperctl.quoting import on_one_line
+
+    _write_stderr(f"whisperctl: {on_one_line(text)}")
 
 
 def _write_stderr(text: str) -> None:
+    from whisperctl.quoting import visible
+
     with contextlib.suppress(OSError, ValueError):  # nobody reads it
-        print(text, file=sys.stderr, flush=True)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split()) or "no message"
+        print(visible(text, prose=True), file=sys.stderr, flush=True)

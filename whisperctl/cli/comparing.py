@@ -21,7 +21,7 @@ from whisperctl.compare.plan import Plan, Recording, Variant
 from whisperctl.compare.reports import figures, table
 from whisperctl.errors import UsageError
 from whisperctl.formats import console as formatted
-from whisperctl.quoting import quoted
+from whisperctl.quoting import quoted, visible
 from whisperctl.source import STDIN
 from whisperctl.transcript import Segment
 
@@ -151,7 +151,7 @@ def _recordings(files: Sequence[str], reference: Sequence[str]) -> tuple[Recordi
         references = finding.find(reference, list(zip(labels, paths, strict=True)))
     found = []
     for name, label, path, said in zip(names, labels, paths, references, strict=True):
-        found.append(Recording(label, path, audio.load(name), said))
+        found.append(Recording(visible(label), path, audio.load(name), said))
         _warn(found[-1], ())
         if reference and said is None:
             console.note(f"{label} has no reference")
@@ -249,9 +249,11 @@ def present(
     if wanted.printed == "table":
         plain = not sys.stdout.isatty()
         terminal = Console(width=_WIDTH if plain else None, color_system=None if plain else "auto")
-        console.result(_table(comparison, terminal, plain=plain, phases=phases))
+        made = _table(comparison, terminal, plain=plain, phases=phases)
+        console.result(made, prose=True, styled=not plain)
     elif wanted.printed:
-        console.result(_text(comparison, samples, wanted.printed, phases=phases).rstrip("\n"))
+        made = _text(comparison, samples, wanted.printed, phases=phases)
+        console.result(made.rstrip("\n"), prose=True)
 
 
 def _text(

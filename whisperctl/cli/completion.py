@@ -40,7 +40,7 @@ def completion(
     script = get_completion_script(
         prog_name=_PROGRAM, complete_var=COMPLETION_VARIABLE, shell=shell.value
     )
-    console.result(script)
+    console.result(script, prose=True)
 
 
 def answer(command: TyperGroup, instruction: str) -> int:

@@ -10,6 +10,7 @@ import typer
 
 from whisperctl.cli import console
 from whisperctl.cli.command import Command, Group
+from whisperctl.quoting import visible
 
 if TYPE_CHECKING:
     from typer._click import Context
@@ -30,7 +31,7 @@ def print_path() -> None:
     """Print where the configuration file is, or would be."""
     from whisperctl.cli import configuration
 
-    console.result(str(configuration.path()))
+    console.path(configuration.path())
 
 
 @app.command("show", cls=Command)
@@ -51,7 +52,7 @@ def show() -> None:
     file = configuration.path()
     settings = configuration.load(keys(group))
     state = "" if file.exists() else " (not there)"
-    console.result(f"# file: {file}{state}")
+    console.result(f"# file: {visible(str(file))}{state}")
     with group.make_context("whisperctl", ["config"], resilient_parsing=True) as parent:
         for name, command in configured(group).items():
             lines = list(_lines(command, parent, settings[name], whole=name == "transcribe"))
@@ -96,10 +97,14 @@ def _toml(value: object) -> str | None:
     if isinstance(value, list | tuple):
         return f"[{', '.join(str(_toml(one)) for one in value)}]"
     escaped = "".join(
-        f"\\u{ord(c):04x}" if c < " " or c == "\x7f" else {"\\": "\\\\", '"': '\\"'}.get(c, c)
+        {"\\": "\\\\", '"': '\\"'}.get(c, c if visible(c) == c else _code(ord(c)))
         for c in str(value)
     )
     return f'"{escaped}"'
+
+
+def _code(number: int) -> str:
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def _warn_of(variable: str, command: ConfiguredCommand) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 from whisperctl.errors import OutputError
-from whisperctl.quoting import quoted
+from whisperctl.quoting import quoted, visible
 
 ROOT = logging.getLogger("whisperctl")
 PRINTED = logging.getLogger("whisperctl.printed")
@@ -78,7 +78,16 @@ class _Shown(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(OSError, ValueError):
-            print(f"whisperctl: {record.getMessage()}", file=sys.stderr, flush=True)
+            print(
+                f"whisperctl: {visible(record.getMessage(), prose=True)}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record), prose=True)
 
 
 class _Kept(logging.FileHandler):
@@ -93,7 +102,7 @@ class _Kept(logging.FileHandler):
             ) from error
         self._path = path
         self._broken = False
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        self.setFormatter(_Formatter("%(asctime)s %(levelname)s %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
         if not self._broken:

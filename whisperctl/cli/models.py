@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whisperctl.cli import completion
+from whisperctl.cli import completion, console
 from whisperctl.cli.command import Command, Group
 from whisperctl.models.layout import FTYPE_OF_QUANTIZATION
+from whisperctl.quoting import visible
 
 if TYPE_CHECKING:
     from whisperctl.models.progress import OnProgress
@@ -83,7 +84,7 @@ def pull_models(
         with _progress() as on_progress:
             result = pull(name, on_progress=on_progress)
         state = "installed" if result.new else "already here"
-        print(f"{name}: {state}, {result.path}")
+        console.result(f"{name}: {state}, {result.path}")
     if not Store().detectors():
         _pull_detector()
 
@@ -98,9 +99,9 @@ def _pull_detector() -> None:
         with _progress() as on_progress:
             result = pull(catalog.DETECTOR.name, on_progress=on_progress)
     except ModelError as error:
-        print(f"note: the model that detects speech is not here: {error}", file=sys.stderr)
+        console.line(f"note: the model that detects speech is not here: {error}")
         return
-    print(f"{result.name}: installed, {result.path} (detects speech)")
+    console.result(f"{result.name}: installed, {result.path} (detects speech)")
 
 
 @app.command("import", cls=Command)
@@ -119,7 +120,7 @@ def import_model(
     with _progress() as on_progress:
         result = pull.import_model(path, name, on_progress=on_progress)
     note = f" (this is the published {result.published_as})" if result.published_as else ""
-    print(f"{result.name}: installed, {result.path}{note}")
+    console.result(f"{result.name}: installed, {result.path}{note}")
 
 
 @app.command("quantize", cls=Command)
@@ -179,7 +180,7 @@ def quantize_model(
         note = f" (identical to the published {result.published_as})"
     elif (published := result.name.removesuffix(CUSTOM)) in catalog.MODELS:
         note = f" (differs from the published {published})"
-    print(f"{result.name}: installed, {result.path}{note}")
+    console.result(f"{result.name}: installed, {result.path}{note}")
 
 
 @app.command("verify", cls=Command)
@@ -201,10 +202,10 @@ def verify_models(
     with _progress() as on_progress:
         verdicts = list(verify(names or None, on_progress=on_progress))
     for verdict in verdicts:
-        print(f"{verdict.name}: {verdict.status} ({verdict.detail})")
+        console.result(f"{verdict.name}: {verdict.status} ({verdict.detail})")
         damaged = damaged or verdict.status == "damaged"
     if not verdicts:
-        print("no models are here to verify", file=sys.stderr)
+        console.line("no models are here to verify")
     if damaged:
         raise typer.Exit(1)
 
@@ -222,7 +223,7 @@ def print_path(
 
     path = Store().locate(name)
     kinds.inspect(path)
-    print(path)
+    console.path(path)
 
 
 @app.command("rm", cls=Command)
@@ -244,7 +245,7 @@ def remove_models(
         store.require(name)
     names = [store.meant(name) for name in names]
     for name in dict.fromkeys(names):
-        print(f"{name}: removed, {store.remove(name)}")
+        console.result(f"{name}: removed, {store.remove(name)}")
 
 
 @contextmanager
@@ -256,7 +257,7 @@ def _progress() -> Iterator[OnProgress]:
         def on_line(step: str, done_bytes: int, total_bytes: int | None) -> None:
             nonlocal step_shown
             if step != step_shown:
-                print(step, file=sys.stderr, flush=True)
+                console.line(step)
                 step_shown = step
 
         yield on_line
@@ -265,14 +266,14 @@ def _progress() -> Iterator[OnProgress]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
     with Progress(*columns, console=Console(stderr=True)) as bars:
         task: TaskID | None = None
 
         def on_bar(step: str, done_bytes: int, total_bytes: int | None) -> None:
             nonlocal step_shown, task
             if task is None or step != step_shown:
-                task = bars.add_task(step, total=total_bytes)
+                task = bars.add_task(visible(step), total=total_bytes)
                 step_shown = step
             bars.update(task, completed=done_bytes, total=total_bytes)
 
@@ -289,8 +290,8 @@ def _print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> No
     for row in rows:
         table.add_row(*row)
     # Away from a terminal there is no width to keep to, and nothing is to be cut off.
-    console = Console(markup=False, width=None if sys.stdout.isatty() else 10_000)
-    console.print(table)
+    width = None if sys.stdout.isatty() else 10_000
+    Console(markup=False, emoji=False, width=width).print(table)
 
 
 def _size(size_bytes: int) -> str:

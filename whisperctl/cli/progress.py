@@ -11,6 +11,7 @@ from whisperctl.batch.sources import Recording
 from whisperctl.batch.workload import Workload
 from whisperctl.cli import console
 from whisperctl.formats.cues import timestamp
+from whisperctl.quoting import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -42,14 +43,15 @@ class Bars:
             self._progress.stop()
 
     def result(self, text: str) -> None:
-        """Write a line of the result to standard output, above the bars if they are there too."""
+        """Write a line of a transcript, or a whole document, above the bars if they are there."""
         if self._progress is None or sys.stdout is None or not sys.stdout.isatty():
-            console.result(text)
+            console.result(text, prose=True, styled=True)
             return
         from rich.text import Text
 
         # In one piece, or it would be broken where words end and not where the terminal does.
-        self._progress.console.print(Text.from_ansi(text), soft_wrap=True)
+        shown = Text.from_ansi(console.shown(text, prose=True, styled=True))
+        self._progress.console.print(shown, soft_wrap=True)
         console.heard(text)
 
     def event(self, index: int, event: Event) -> None:
@@ -58,7 +60,7 @@ class Bars:
             return
         self._workload.event(index, event)
         if isinstance(event, Started | Opened) and index not in self._bars:
-            name = console.shown(self._recordings[index].name)
+            name = console.short(self._recordings[index].name)
             self._bars[index] = self._progress.add_task(name, total=None, note="")
         elif isinstance(event, Advanced) and index in self._bars:
             self._progress.update(
@@ -100,12 +102,17 @@ def eta(left_s: float | None) -> str:
 def bars() -> Progress:
     """Bars that stand where standard error is, and vanish in the end."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+    from rich.progress import BarColumn, Progress, Task, TaskProgressColumn, TextColumn
+    from rich.text import Text
+
+    class Name(TextColumn):
+        def render(self, task: Task) -> Text:
+            return Text(visible(task.description))
 
     # Where results go to the same terminal, all must pass through one hand.
     together = sys.stdout is not None and sys.stdout.isatty()
     return Progress(
-        TextColumn("{task.description}", markup=False),
+        Name(""),
         BarColumn(),
         TaskProgressColumn(),
         TextColumn("{task.fields[note]}", markup=False),

@@ -11,6 +11,7 @@ from whisperctl.batch.plan import label
 from whisperctl.batch.sources import Recording
 from whisperctl.cli import console
 from whisperctl.cli.progress import Bars
+from whisperctl.quoting import on_one_line
 from whisperctl.transcript import Segment
 
 
@@ -78,5 +79,5 @@ class Reporter:
         console.error(f"{len(self.failures)} of {n_recordings} recordings failed:")
         for recording, reason in self.failures:
             name = label(recording)
-            text = " ".join(reason.split())
+            text = on_one_line(reason)
             console.line(f"  {text}" if text.startswith(name) else f"  {name}: {text}")

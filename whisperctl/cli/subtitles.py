@@ -11,6 +11,7 @@ import typer
 from whisperctl.cli import console
 from whisperctl.cli.command import Command, Group
 from whisperctl.errors import OutputError, SubtitleError, UsageError
+from whisperctl.quoting import visible
 from whisperctl.source import STDIN
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ def lint_subtitles(
     if output == _JSON:
         import json
 
-        console.result(json.dumps(reports, ensure_ascii=False, indent=2))
+        console.result(json.dumps(reports, indent=2))
     if wrong:
         raise typer.Exit(1)
 
@@ -243,9 +244,8 @@ def _duration(text: str | None) -> float | None:
 def _line(name: str, finding: Finding) -> str:
     from whisperctl.formats.cues import clock
 
-    shown = name if name.isprintable() else name.encode("unicode_escape").decode()
     start = clock(max(0, finding.start_ms), ",")
-    return f"{shown}:cue {finding.cue} ({start}): {finding.message}"
+    return f"{visible(name)}:cue {finding.cue} ({start}): {finding.message}"
 
 
 def _report(name: str, subtitles: Subtitles, findings: list[Finding]) -> dict[str, object]:

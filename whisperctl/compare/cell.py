@@ -22,9 +22,10 @@ from whisperctl.batch import records
 from whisperctl.compare import wire
 from whisperctl.compare.values import BY_NAME, rounded
 from whisperctl.errors import WhisperctlError
+from whisperctl.quoting import on_one_line
 from whisperctl.transcript import Timings, Transcript
 from whisperctl.usage import cpu_time_s, peak_memory_bytes
-from whisperctl.words import words_of
+from whisperctl.words import CharacterMender, words_of
 
 WINDOW_S = 30
 """How much of a recording is transcribed to warm up: what Whisper hears at a time."""
@@ -59,7 +60,7 @@ def main() -> int:
         _send_error(events, str(error))
         return 1
     except Exception as error:
-        _send_error(events, f"{type(error).__name__}: {error}")
+        _send_error(events, on_one_line(f"{type(error).__name__}: {error}"))
         return 1
     return 0
 
@@ -91,9 +92,12 @@ def _serve(requests: BinaryIO, events: BinaryIO) -> wire.Result:
         if request.warm_up:
             window = Audio(samples[: WINDOW_S * SAMPLE_RATE], request.source)
             first = session.transcribe(window, request.options)
+        mender = CharacterMender()
         before_s = cpu_time_s()
         transcript = session.transcribe(
-            audio, request.options, on_segment=lambda segment: _send(events, segment)
+            audio,
+            request.options,
+            on_segment=lambda segment: _send(events, mender.add(segment).visible()),
         )
         cpu_ms = (cpu_time_s() - before_s) * 1000
     timings = transcript.timings
@@ -105,19 +109,25 @@ def _serve(requests: BinaryIO, events: BinaryIO) -> wire.Result:
     return wire.Result(
         {name: rounded(value, BY_NAME[name].unit) for name, value in values.items()},
         {name: phase.runs for name, phase in timings.phases.items()},
-        _with_words(transcript) if request.options.word_timestamps else transcript,
+        _finished(transcript, with_words=request.options.word_timestamps),
     )
 
 
-def _with_words(transcript: Transcript) -> Transcript:
-    """Sessions that know when tokens were said leave it to others to make words of them."""
-    segments = tuple(
-        segment
-        if segment.words
-        else dataclasses.replace(segment, words=words_of(segment, transcript.language))
-        for segment in transcript.segments
-    )
-    return dataclasses.replace(transcript, segments=segments)
+def _finished(transcript: Transcript, *, with_words: bool) -> Transcript:
+    """What ``transcribe`` makes of an engine's result too: whole characters, words, all visible.
+
+    Sessions that know when tokens were said leave it to others to make words of them.
+    """
+    mender = CharacterMender()
+    segments = [mender.add(segment) for segment in transcript.segments]
+    if with_words:
+        segments = [
+            segment
+            if segment.words
+            else dataclasses.replace(segment, words=words_of(segment, transcript.language))
+            for segment in segments
+        ]
+    return dataclasses.replace(transcript, segments=tuple(segments)).visible()
 
 
 def _of(timings: Timings, opened: Timings, audio: Audio) -> dict[str, float]:

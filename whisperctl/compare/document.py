@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from whisperctl.batch import records
-from whisperctl.compare.comparison import SCHEMA, Comparison
+from whisperctl.compare.comparison import SCHEMA, Comparison, RecordingInfo, VariantInfo
 from whisperctl.errors import UsageError
-from whisperctl.quoting import quoted
+from whisperctl.quoting import quoted, visible
+
+Info = TypeVar("Info", RecordingInfo, VariantInfo)
 
 
 def text(comparison: Comparison) -> str:
@@ -37,6 +41,16 @@ def read(path: Path) -> Comparison:
             f"{quoted(path)} {what}: give what this version's comparisons write (schema {SCHEMA})"
         )
     try:
-        return records.restore(Comparison, document)
+        comparison = records.restore(Comparison, document)
     except ValueError as error:
         raise UsageError(f"{quoted(path)} is damaged: {error}") from error
+    return replace(
+        comparison,
+        recordings=tuple(_labelled(one) for one in comparison.recordings),
+        variants=tuple(_labelled(one) for one in comparison.variants),
+    )
+
+
+def _labelled(info: Info) -> Info:
+    """The same; a document may come from anywhere, and its labels are names."""
+    return replace(info, label=visible(info.label))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from whisperctl.errors import UsageError
 from whisperctl.formats import markup
-from whisperctl.quoting import quoted
+from whisperctl.quoting import quoted, visible
 from whisperctl.subtitles import encoding, reading
 
 _MAX_BYTES = 256 * 2**20
@@ -56,7 +56,8 @@ def of_text(text: str, path: Path, data: bytes, name: str) -> Reference:
         UsageError: there are no words in it.
     """
     # JSON may hold halves of characters, which could not be written anywhere.
-    text = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").strip()
+    text = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    text = visible(text, prose=True).strip()
     if not text:
         raise UsageError(f"{name} holds no words: a reference is what is said in the recording")
     return Reference(text, path, hashlib.sha256(data).hexdigest())

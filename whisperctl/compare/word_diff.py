@@ -10,6 +10,7 @@ from rich.text import Text
 
 from whisperctl.compare.differences import Span
 from whisperctl.compare.splitting import spaced
+from whisperctl.quoting import visible
 
 MAX_CHANGES = 20
 """Changes that are shown, if nothing else is asked for."""
@@ -156,7 +157,7 @@ def _wrapped(
     line = Text(indent)
     style_before: str | None = None
     for atom in atoms:
-        parts = chop_cells(_printable(atom.text), width - len(indent)) or [""]
+        parts = chop_cells(visible(atom.text, prose=True), width - len(indent)) or [""]
         for i, part in enumerate(parts):
             gap = " " if atom.spaced and i == 0 and style_before is not None else ""
             if style_before is not None and cell_len(line.plain + gap + part) > width:
@@ -167,8 +168,3 @@ def _wrapped(
             line.append(part, atom.style if colors else _PLAIN)
             style_before = atom.style
     yield line
-
-
-def _printable(text: str) -> str:
-    """Text in which no character controls the terminal."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)

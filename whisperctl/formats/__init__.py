@@ -1,8 +1,9 @@
 """The file formats a transcript can be written in, one module each.
 
 A writer takes a transcript, a text stream (UTF-8 with line feeds) and the limits that subtitles are
-to keep to. To add a format, write such a function in a module of its own and name it in
-``FORMATS``. Everything here imports only the standard library.
+to keep to; control characters in the texts are visible by then. To add a format, write such a
+function in a module of its own and name it in ``FORMATS``. Everything here imports only the
+standard library.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class _Lazy:
         self, transcript: Transcript, out: TextIO, options: SubtitleOptions = NO_LIMITS
     ) -> None:
         write: Writer = getattr(import_module(f"whisperctl.formats.{self.module}"), self.function)
-        write(transcript, out, options)
+        write(transcript.visible(), out, options)
 
 
 FORMATS: dict[str, Writer] = {

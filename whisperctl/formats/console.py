@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from whisperctl.formats.cues import label, one_line, timestamp
+from whisperctl.quoting import visible
 from whisperctl.transcript import Segment
 
 _COLORS = (160, 166, 208, 215, 227, 114, 71)
@@ -23,8 +24,9 @@ def line(segment: Segment, *, times: bool = True, colors: bool = False) -> str:
         colors: whether to colour the text by the tokens' probabilities, as whisper-cli's
             ``--print-colors`` does, for terminals that know ``ESC[38;5;Nm``.
     """
-    pieces = [(one_line(text), probability) for text, probability in _pieces(segment, colors)]
-    speaker = label(segment.speaker)
+    shown = segment.visible()
+    pieces = [(one_line(text), probability) for text, probability in _pieces(shown, colors)]
+    speaker = label(shown.speaker)
     if speaker or not times:
         pieces = _stripped(pieces)
     text = "".join(
@@ -61,7 +63,7 @@ def _tokens(segment: Segment) -> list[tuple[str, float]]:
         data, probability = b"", 1.0
     if data:
         pieces.append((data.decode(errors="replace"), probability))
-    return pieces
+    return [(visible(text, prose=True), probability) for text, probability in pieces]
 
 
 def _color(probability: float) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from whisperctl.formats import markup
 from whisperctl.formats.cues import clock, milliseconds
 from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions
+from whisperctl.quoting import visible
 from whisperctl.transcript import Segment, Token, Transcript
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def write_json_full(
     if parameters is not None:
         document["model"] = _model(parameters)
     document["params"] = {
-        "model": str(transcript.model or ""),
+        "model": visible(str(transcript.model or "")),
         "language": transcript.language,
         "translate": transcript.task == "translate",
     }
@@ -61,10 +62,14 @@ def _segment(segment: Segment) -> dict[str, object]:
 
 
 def _token(token: Token) -> dict[str, object]:
-    fields: dict[str, object] = {"text": token.data.decode("utf-8", "replace")}
+    fields: dict[str, object] = {"text": _text(token.data)}
     if token.start_s is not None and token.end_s is not None:
         fields |= _times(token.start_s, token.end_s)
     return {**fields, "id": token.id, "p": _Number(token.probability), "t_dtw": -1}
+
+
+def _text(data: bytes) -> str:
+    return visible(data.decode("utf-8", "replace"), prose=True)
 
 
 def _whole_characters(tokens: tuple[Token, ...]) -> Iterator[Token]:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from whisperctl.errors import SubtitleError, UsageError
-from whisperctl.quoting import quoted
+from whisperctl.quoting import quoted, visible
 from whisperctl.source import STDIN
 from whisperctl.subtitles import cue_files, encoding, lyrics, tables
 from whisperctl.subtitles.document import Subtitles
@@ -99,7 +99,8 @@ def _parsed(data: bytes, fmt: str | None, name: str) -> Subtitles:
     notes: tuple[str, ...] = ()
     if encoded == "windows-1252":
         notes = (f"{name} is not UTF-8: it was read as Windows-1252; check its accents",)
-    return Subtitles(tuple(segments), fmt, language, notes)
+    shown = tuple(segment.visible() for segment in segments)
+    return Subtitles(shown, fmt, visible(language), notes)
 
 
 def _segments(text: str, fmt: str) -> tuple[list[Segment], str]:

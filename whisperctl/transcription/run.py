@@ -142,7 +142,7 @@ class Run:
             system_info=decoder.system_info,
             task=self._options.decoding.task,
             model=model,
-        )
+        ).visible()
 
     def _transcribe_channels(
         self, piece: Piece, pieces: Pieces, decoder: PieceDecoder, source: str
@@ -202,7 +202,7 @@ class Run:
             if self._options.decoding.word_timestamps:
                 language = self._language or decoder.language or self._asked_language()
                 segment = replace(segment, words=words_of(segment, language))
-            segment = timeline.segment(segment)
+            segment = timeline.segment(segment.visible())
             if not segment.text.strip():
                 return
             if self._options.speech_check and not hearing.supports(segment):

@@ -9,6 +9,7 @@ from whisperctl.compare import values
 from whisperctl.compare.comparison import CellInfo, Comparison, Ratio, Stat
 from whisperctl.compare.differences import Difference, Errors, TimeDeltas
 from whisperctl.compare.values import Value, shown
+from whisperctl.quoting import visible
 from whisperctl.transcript import PHASES
 
 NOTHING = "-"
@@ -53,8 +54,8 @@ class Group:
 
 
 def writable(text: str) -> str:
-    """A report that can be written as UTF-8: names of files need not be valid text."""
-    return text.encode("utf-8", errors="replace").decode("utf-8")
+    """A report that can be written as UTF-8 and shown anywhere, whatever names and texts hold."""
+    return visible(text, prose=True)
 
 
 def cells_of(comparison: Comparison, recording: int) -> tuple[CellInfo, ...]:

@@ -13,6 +13,7 @@ from whisperctl.compare import splitting, word_diff
 from whisperctl.compare.comparison import CellInfo, Comparison
 from whisperctl.compare.reports import figures, grid, provenance
 from whisperctl.compare.reports.grid import Grid
+from whisperctl.quoting import visible
 
 _ELLIPSES = 3
 """On a line of a word diff, at most; each is two columns wider in ASCII."""
@@ -87,7 +88,7 @@ class _Drawing:
         """A text of ours, without what would steer the terminal; in ASCII if plain."""
         if self.plain:
             text = text.replace(figures.PLUS_MINUS, "+-").replace("→", "->").replace("…", "...")
-        return "".join(c if c.isprintable() or c == "\n" else " " for c in text)
+        return visible(text, prose=True)
 
     def title(self, text: str) -> Iterator[RenderableType]:
         """A heading, with room above it."""
