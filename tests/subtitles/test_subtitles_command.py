@@ -82,6 +82,69 @@ def test_a_failed_conversion_leaves_the_old_result(cli: Cli) -> None:
     assert (cli.directory / "old.vtt").read_text() == "WEBVTT\n\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("a.vtt", "WEBVTT\n\n00:0x.000 --> 00:02.000\nHi\n", "line 3 cannot be read: "),
+        ("a.ass", "[Script Info]\nScriptType: v4.00+\n", "has no [Events]"),
+        ("a.ass", "[Events]\nFormat: Layer, Start, End, Text\n", "there is no text to write"),
+        ("a.srt", "1\n00:00:01,000 --> 00:00:02,000\n\n", "there is no text to write"),
+        ("a.srt", "", "there is no text to write"),
+        ("a.json", '{"segments": []}', "there is no text to write"),
+    ],
+)
+def test_an_empty_result_never_replaces_a_file(cli: Cli, name: str, text: str, reason: str) -> None:
+    (cli.directory / name).write_text(text)
+    for target in ("b.srt", "b.vtt"):
+        (cli.directory / target).write_text("kept")
+        done = cli("subtitles", "convert", name, target, "--lenient")
+        strict = cli("subtitles", "convert", name, target)
+        assert (done.code, strict.code) == (1, 1)
+        assert reason in strict.err
+        assert strict.err.splitlines()[-1].startswith("whisperctl: error: ")
+        assert (cli.directory / target).read_text() == "kept"
+
+
+def test_convert_skips_what_cannot_be_read_if_asked_to(cli: Cli) -> None:
+    text = "1\n00:00:01,000 --> 00:00:0x,000\nlost\n\n2\n0:0:2 --> 0:0:3,5\nkept\n\n3\n0:1: --> x\n"
+    (cli.directory / "a.srt").write_text(text)
+    done = cli("subtitles", "convert", "a.srt", "b.vtt")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
+        'whisperctl: error: "a.srt" line 2 cannot be read: "00:00:0x,000" is no time (and 1 more): '
+        "mend it, or skip what cannot be read with --lenient\n"
+    )
+    assert not (cli.directory / "b.vtt").exists()
+    done = cli("subtitles", "convert", "a.srt", "b.vtt", "--lenient")
+    assert (done.code, done.out) == (0, "")
+    assert done.err == 'whisperctl: "a.srt": skipped 2 that cannot be read: line 2, line 10\n'
+    assert (cli.directory / "b.vtt").read_text() == "WEBVTT\n\n00:02.000 --> 00:03.500\nkept\n\n"
+
+
+def test_lint_finds_lines_that_cannot_be_read(cli: Cli) -> None:
+    (cli.directory / "a.vtt").write_text("WEBVTT\n\n00:01 -> 00:02\na\n\n00:01 --> 00:02,5\nb\n")
+    done = cli("subtitles", "lint", "a.vtt")
+    assert (done.code, done.err) == (1, "")
+    assert done.out == "a.vtt:line 3: it is text that belongs to no cue\n"
+    [report] = json.loads(cli("subtitles", "lint", "a.vtt", "--format", "json").out)
+    assert report["findings"] == [
+        {"place": "line 3", "check": "unreadable", "message": "it is text that belongs to no cue"}
+    ]
+
+
+def test_an_encoding_can_be_named(cli: Cli) -> None:
+    text = SRT.replace("wörld", "мир")
+    (cli.directory / "a.srt").write_bytes(text.encode("cp1251"))
+    done = cli("subtitles", "convert", "a.srt", "b.srt")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "--encoding" in done.err
+    done = cli("subtitles", "convert", "a.srt", "b.srt", "--encoding", "windows-1251")
+    assert (done.code, done.err) == (0, "")
+    assert (cli.directory / "b.srt").read_text("utf-8") == text
+    assert cli("subtitles", "lint", "a.srt", "--encoding", "cp1251").code == 0
+    assert cli("subtitles", "lint", "a.srt", "--encoding", "klingon").code == 2
+
+
 def test_latin_1_is_read_with_a_note(cli: Cli) -> None:
     (cli.directory / "a.srt").write_bytes(SRT.encode("latin-1"))
     done = cli("subtitles", "convert", "a.srt", "b.srt")

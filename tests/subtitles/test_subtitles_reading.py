@@ -103,7 +103,7 @@ def test_substation_of_others_is_read() -> None:
     )
     assert converted(text, "ass", "srt") == (
         "1\n00:00:01,000 --> 00:00:02,000\nAnn: <i>la, la\nlo</i>\n\n"
-        "2\n00:00:05,000 --> 00:00:06,000\n<b>bold a b c</b>\n\n"
+        "2\n00:00:05,000 --> 00:00:06,000\n<b>bold</b> a b c\n\n"
     )
 
 
@@ -162,15 +162,28 @@ def test_words_of_lyrics_are_written_and_read_again() -> None:
     ]
 
 
-def test_words_without_times_are_left_out() -> None:
+def test_words_without_times_get_the_time_between_their_neighbours() -> None:
+    # As WhisperX writes numbers, and words that it could not align.
     segment = {
         "start": 0.0,
-        "end": 1.0,
-        "text": "in 2024",
-        "words": [{"word": "in", "start": 0.0, "end": 0.5, "score": 0.9}, {"word": "2024"}],
+        "end": 4.0,
+        "text": " In 2024 it was",
+        "words": [
+            {"word": "In", "start": 0.0, "end": 0.5, "score": 0.9},
+            {"word": "2024"},
+            {"word": "it", "start": 1.5, "end": 2.0, "score": None},
+            {"word": "was", "start": None, "end": None, "score": None},
+        ],
     }
     [read_back] = parse(json.dumps({"segments": [segment]}).encode(), "json").segments
-    assert read_back.text == "in 2024"
+    assert read_back.words == (
+        Word(0.0, 0.5, "In", 0.9),
+        Word(0.5, 1.5, "2024", 1.0),
+        Word(1.5, 2.0, "it", 1.0),
+        Word(2.0, 4.0, "was", 1.0),
+    )
+    segment["words"] = [{"word": "In"}, {"word": "2024"}]
+    [read_back] = parse(json.dumps({"segments": [segment]}).encode(), "json").segments
     assert read_back.words == ()
 
 
@@ -189,7 +202,7 @@ def test_subtitles_of_silence_are_no_cues(fmt: str) -> None:
         (b"nothing of it\n", "ass", "[Script Info]"),
         (b"no times\n", "lrc", "no line begins with a time"),
         (b"a\tb\n1\t2\n", "tsv", "first line"),
-        (b"start\tend\ttext\n1\t2\n", "tsv", "row 2 has 2 columns"),
+        (b"start\tend\ttext\n1\t2\n", "tsv", "line 2 cannot be read: it has 2 columns"),
         (b'start,end,text\n1,x,"a"\n', "csv", "no milliseconds"),
         (b'start,end,text\n1,2,"a"b\n', "csv", "comma-separated"),
         (b"{", "json", "no JSON"),

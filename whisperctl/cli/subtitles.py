@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from whisperctl.subtitles.document import Subtitles
     from whisperctl.subtitles.lint import Finding, Limits
 
+_Encoding = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding",
+        metavar="NAME",
+        help="Character encoding of the input, such as utf-8, cp1251 or shift_jis.",
+        show_default="detected",
+    ),
+]
+
 app = typer.Typer(
     cls=Group,
     rich_markup_mode=None,
@@ -54,6 +64,14 @@ def convert_subtitles(
             show_default="by the name of OUT",
         ),
     ] = None,
+    encoding: _Encoding = None,
+    lenient: Annotated[
+        bool,
+        typer.Option(
+            "--lenient",
+            help="Skip lines that cannot be read, and say how many, instead of failing.",
+        ),
+    ] = False,
     max_line_width: Annotated[
         int | None, typer.Option(help="Characters a line.", show_default="lines as they are")
     ] = None,
@@ -112,8 +130,12 @@ def convert_subtitles(
     else:
         fmt = convert.output_format(target)
     convert.check_target(source, target)
-    subtitles = read(source, from_)
+    subtitles = read(source, from_, encoding=encoding, lenient=lenient)
     _show_notes(subtitles)
+    if subtitles.n_unreadable:
+        console.note(_skipped(source, subtitles))
+    if not subtitles.say_something:
+        console.note(f"{_named(source)} holds no text")
     if target != STDIN:
         convert.write_file(subtitles, Path(target), fmt, options)
         return
@@ -165,15 +187,17 @@ def lint_subtitles(
             show_default="by their names, else by what is in them",
         ),
     ] = None,
+    encoding: _Encoding = None,
     output: Annotated[
         str, typer.Option("--format", metavar="text|json", help="How to show what is found.")
     ] = _TEXT,
 ) -> None:
     """Check subtitle files, a line for each thing that is wrong.
 
-    Always looked for: cues that overlap, take no time or end before they begin, are out of order or
-    empty, or hold a timing line. Line length, number of lines, reading speed, gaps and durations
-    are checked when their option or a profile asks for it.
+    Always looked for: lines that cannot be read; cues that overlap, take no time, end before they
+    begin or begin before the recording, are out of order or empty, or hold a timing line. Line
+    length, number of lines, reading speed, gaps and durations are checked when their option or a
+    profile asks for it.
     Exits with 1 if anything is found.
     """
     from whisperctl.subtitles.lint import lint
@@ -197,7 +221,7 @@ def lint_subtitles(
     wrong = 0
     for name in files:
         try:
-            subtitles = read(name, from_)
+            subtitles = read(name, from_, encoding=encoding, lenient=True)
         except SubtitleError as error:
             console.error(str(error))
             wrong += 1
@@ -205,8 +229,10 @@ def lint_subtitles(
         _show_notes(subtitles)
         lyrics = subtitles.format == "lrc"
         findings = lint(subtitles.segments, limits, last_end_guessed=lyrics)
-        wrong += bool(findings)
+        wrong += bool(findings or subtitles.n_unreadable)
         if output == _TEXT:
+            for unreadable in subtitles.unreadable:
+                console.result(f"{visible(name)}:{unreadable.place}: {unreadable.problem}")
             for finding in findings:
                 console.result(_line(name, finding))
         reports.append(_report(name, subtitles, findings))
@@ -248,12 +274,28 @@ def _line(name: str, finding: Finding) -> str:
     return f"{visible(name)}:cue {finding.cue} ({start}): {finding.message}"
 
 
+def _named(source: str) -> str:
+    from whisperctl.quoting import quoted
+
+    return "standard input" if source == STDIN else quoted(source)
+
+
+def _skipped(source: str, subtitles: Subtitles) -> str:
+    places = [unreadable.place for unreadable in subtitles.unreadable]
+    shown = ", ".join(places[:5]) + (", ..." if subtitles.n_unreadable > 5 else "")
+    return f"{_named(source)}: skipped {subtitles.n_unreadable:,} that cannot be read: {shown}"
+
+
 def _report(name: str, subtitles: Subtitles, findings: list[Finding]) -> dict[str, object]:
     return {
         "file": name,
         "format": subtitles.format,
         "cues": len(subtitles.segments),
         "findings": [
+            {"place": unreadable.place, "check": "unreadable", "message": unreadable.problem}
+            for unreadable in subtitles.unreadable
+        ]
+        + [
             {
                 "cue": finding.cue,
                 "start_ms": finding.start_ms,

@@ -90,10 +90,12 @@ def decoded(data: bytes, path: Path) -> str:
     """
     try:
         text, name = encoding.decode(data)
+    except encoding.UnsureError:
+        text, name = "", "unknown"
     except ValueError:
         text, name = "\0", ""
     if "\0" in text:
         raise UsageError(f"{quoted(path)} is no text: name a file with what is said")
-    if name == "windows-1252":
+    if not name.startswith("utf-"):
         raise UsageError(f"{quoted(path)} is not UTF-8: save it as UTF-8, or convert it with iconv")
     return text

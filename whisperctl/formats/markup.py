@@ -59,7 +59,10 @@ def width(text: str) -> int:
 
 
 def tidied(text: str) -> str:
-    """``text`` with every style begun once and ended once, those inside another first."""
+    """``text`` with every style begun once and ended once, those inside another first.
+
+    A style that ends where it begins is left out.
+    """
     running: list[str] = []
     result: list[str] = []
     for part in re.split(f"({_STYLE_MARKS.pattern})", text):
@@ -76,7 +79,10 @@ def tidied(text: str) -> str:
             # What was begun inside ends first and begins again.
             part = "".join(STYLES[style] for style in reversed(inner)) + part + "".join(inner)
         result.append(part)
-    return "".join(result) + "".join(STYLES[style] for style in reversed(running))
+    tidy = "".join(result) + "".join(STYLES[style] for style in reversed(running))
+    for begin, end in STYLES.items():
+        tidy = tidy.replace(begin + end, "")
+    return tidy
 
 
 def closed(texts: Iterable[str]) -> list[str]:

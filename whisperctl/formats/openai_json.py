@@ -48,7 +48,7 @@ def _fields(number: int, segment: Segment) -> dict[str, object]:
     if segment.words:
         fields["words"] = [
             {
-                "word": word.text,
+                "word": markup.plain(word.text),
                 "start": _seconds(word.start_s),
                 "end": _seconds(word.end_s),
                 "probability": word.probability,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from whisperctl.errors import UsageError
+from whisperctl.errors import OutputError, UsageError
 from whisperctl.formats import FORMATS, extension, writer
 from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions
 from whisperctl.output import write_atomic
@@ -51,9 +51,21 @@ def write_file(
     """Write ``subtitles`` whole or not at all.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: it cannot be written, or would be empty where a file has something in it.
         UsageError: there is no such format.
     """
     write = writer(fmt)
+    if not subtitles.say_something and _holds_something(target):
+        raise OutputError(
+            f"there is no text to write: {quoted(target)} is left as it is; remove it first if it "
+            "should be empty"
+        )
     transcript = subtitles.transcript()
     write_atomic(target, lambda out: write(transcript, out, options))
+
+
+def _holds_something(target: Path) -> bool:
+    try:
+        return target.is_file() and target.stat().st_size > 0
+    except (OSError, ValueError):
+        return False

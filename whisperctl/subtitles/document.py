@@ -2,9 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from whisperctl.transcript import Segment, Transcript
+
+MAX_CUES = 1_000_000
+"""A week of speech has fewer; each takes half a kilobyte of memory."""
+
+_MAX_CHARACTERS = 2**28
+_MAX_UNREADABLE = 1000
+
+
+class TooLargeError(ValueError):
+    """A file has more cues, or more text, than any subtitles have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A part of a file that is no cue, though it should be: ``place`` is such as ``"line 3"``."""
+
+    place: str
+    problem: str
+
+
+@dataclass(slots=True)
+class Found:
+    """What a reader has found so far, in the file's order."""
+
+    segments: list[Segment] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    n_unreadable: int = 0
+    language: str = ""
+    notes: list[str] = field(default_factory=list)
+    n_characters: int = 0
+
+    def add(self, segment: Segment) -> None:
+        """Take a cue.
+
+        Raises:
+            TooLargeError: there are too many.
+        """
+        self.n_characters += len(segment.text)
+        if len(self.segments) >= MAX_CUES:
+            raise TooLargeError(f"it has more than {MAX_CUES:,} cues")
+        if self.n_characters > _MAX_CHARACTERS:
+            raise TooLargeError("its cues have too much text")
+        self.segments.append(segment)
+
+    def skip(self, place: str, problem: str) -> None:
+        """Take down what cannot be read; only the first thousand are kept, all are counted."""
+        self.n_unreadable += 1
+        if len(self.unreadable) < _MAX_UNREADABLE:
+            self.unreadable.append(Unreadable(place, problem))
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,13 +61,21 @@ class Subtitles:
     """The cues of one file in its order, their texts with marks (``whisperctl.formats.markup``).
 
     ``format`` is what it was read as, ``language`` a code if the file names one, ``notes`` what a
-    person should know about the reading.
+    person should know about the reading. ``unreadable`` are the first of the ``n_unreadable``
+    parts that were skipped.
     """
 
     segments: tuple[Segment, ...]
     format: str
     language: str = ""
     notes: tuple[str, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    n_unreadable: int = 0
+
+    @property
+    def say_something(self) -> bool:
+        """Whether any cue has text."""
+        return any(segment.text.strip() for segment in self.segments)
 
     def transcript(self) -> Transcript:
         """What a writer takes: cues with text, in the order of time."""

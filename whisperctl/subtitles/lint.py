@@ -68,32 +68,38 @@ def lint(
 ) -> list[Finding]:
     """Check cues, in the order they stand in.
 
-    Always: no time at all, ended before it began, begun before the one before it, overlap, no text,
-    a timing line among the text. Two cues overlap only if they are not known to be of two speakers.
-    The rest is what ``limits`` ask for. ``last_end_guessed`` is for lyrics, whose last line says
-    only when it begins.
+    Always: no time at all, ended before it began, begun before the one before it or before the
+    recording, overlap, no text, a timing line among the text. Two cues overlap only if they are not
+    known to be of two speakers. The rest is what ``limits`` ask for. ``last_end_guessed`` is for
+    lyrics, whose last line says only when it begins.
     """
     limits = limits or Limits()
     findings: list[Finding] = []
-    last_of: dict[str | None, int] = {}  # where the cue that ends last is, by speaker
+    # Where the cue that ends last is: of each speaker, of nobody in particular, and of all.
+    last_of: dict[str | None, int] = {}
+    last: int | None = None
     before_ms = 0
     for number, segment in enumerate(segments, start=1):
         start_ms, end_ms = _ms(segment.start_s), _ms(segment.end_s)
         if last_end_guessed and number == len(segments) and limits.ends_by_s is not None:
             end_ms = min(end_ms, max(start_ms + 1, _ms(limits.ends_by_s)))
         found = [*_length(start_ms, end_ms, limits)]
-        if start_ms < before_ms:
+        if start_ms < 0:
+            found.append(("early", f"begins {-start_ms / 1000:g} s before the recording"))
+        elif start_ms < before_ms:
             found.append(("order", "begins before the cue before it"))
         before_ms = start_ms
         lines = _lines(segment)
         speaker = _speaker(segment)
-        for who, place in last_of.items():
-            if speaker is not None and who is not None and who != speaker:
-                continue
+        # Somebody who is not known may be anybody.
+        near = {last} if speaker is None else {last_of.get(speaker), last_of.get(None)}
+        for place in sorted(place for place in near if place is not None):
             found += _distance(_ms(segments[place].end_s), start_ms, place + 1, limits)
-        last = last_of.get(speaker)
-        if last is None or _ms(segments[last].end_s) <= end_ms:
+        known = last_of.get(speaker)
+        if known is None or _ms(segments[known].end_s) <= end_ms:
             last_of[speaker] = number - 1
+        if last is None or _ms(segments[last].end_s) <= end_ms:
+            last = number - 1
         found += _text(segment, lines, end_ms - start_ms, limits)
         findings += [Finding(number, start_ms, check, message) for check, message in found]
     return findings
@@ -137,7 +143,7 @@ def _text(
     if limits.max_line_count is not None and len(lines) > limits.max_line_count:
         yield "lines", f"{len(lines)} lines > {limits.max_line_count}"
     if limits.max_line_width is not None:
-        widest = max(map(len, lines), default=0)
+        widest = max(map(markup.width, lines), default=0)
         if widest > limits.max_line_width:
             yield "width", f"line of {widest} characters > {limits.max_line_width}"
     if limits.max_cps is not None and length_ms > 0:

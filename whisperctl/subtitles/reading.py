@@ -4,46 +4,77 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from whisperctl.errors import SubtitleError, UsageError
+from whisperctl.formats import markup
 from whisperctl.quoting import quoted, visible
 from whisperctl.source import STDIN
-from whisperctl.subtitles import cue_files, encoding, lyrics, tables
-from whisperctl.subtitles.document import Subtitles
-from whisperctl.transcript import Segment
+from whisperctl.subtitles import cue_files, lyrics, substation, tables
+from whisperctl.subtitles import encoding as encodings
+from whisperctl.subtitles.document import Found, Subtitles, TooLargeError
+from whisperctl.subtitles.times import ARROW, timing
 
-READABLE = ("srt", "vtt", "ass", "ssa", "lrc", "tsv", "csv", "json")
+_READERS: dict[str, Callable[[str], Found]] = {
+    "srt": cue_files.read_srt,
+    "vtt": cue_files.read_vtt,
+    "ass": substation.read_ass,
+    "ssa": substation.read_ass,
+    "lrc": lyrics.read_lrc,
+    "tsv": tables.read_tsv,
+    "csv": tables.read_csv,
+    "json": tables.read_json,
+}
+
+READABLE = tuple(_READERS)
 """What can be read; ``json`` is openai-whisper's as well as whisper.cpp's."""
 
 _MAX_BYTES = 256 * 2**20
 """A day of subtitles with words is a tenth of that; a film named by mistake is more."""
 
 
-def read(source: str | Path, fmt: str | None = None) -> Subtitles:
+def read(
+    source: str | Path,
+    fmt: str | None = None,
+    *,
+    encoding: str | None = None,
+    lenient: bool = False,
+) -> Subtitles:
     """Read a file, or standard input for ``"-"``.
 
     Args:
         source: where it is.
         fmt: one of ``READABLE``, or ``json-full``; ``None`` goes by the name, and else by what is
             in it.
+        encoding: of its characters; ``None`` goes by what is in it.
+        lenient: whether to skip what cannot be read, and to say so in ``Subtitles.unreadable``.
 
     Raises:
-        SubtitleError: it cannot be read, or is not in that format.
-        UsageError: the format is none of those, or nobody can tell which it is.
+        SubtitleError: it cannot be read, is not in that format, or some of it is no cue and
+            ``lenient`` is false.
+        UsageError: the format is none of those, the encoding is none, or nobody can tell which
+            they are.
     """
     name = "standard input" if str(source) == STDIN else quoted(source)
-    if fmt is not None:
-        known = _format(fmt, name)
-        return _parsed(_bytes(source, name), known, name)
     suffix = "" if str(source) == STDIN else Path(source).suffix.lower().removeprefix(".")
-    data = _bytes(source, name)
-    return _parsed(data, suffix if suffix in READABLE else None, name)
+    known = _format(fmt, name) if fmt is not None else suffix if suffix in READABLE else None
+    codec = None if encoding is None else encodings.named(encoding)
+    return _parsed(_bytes(source, name), known, name, codec, lenient=lenient)
 
 
-def parse(data: bytes, fmt: str | None = None, name: str = "the text") -> Subtitles:
+def parse(
+    data: bytes,
+    fmt: str | None = None,
+    name: str = "the text",
+    *,
+    encoding: str | None = None,
+    lenient: bool = False,
+) -> Subtitles:
     """Like ``read``, of what is in memory; ``name`` is for messages."""
-    return _parsed(data, None if fmt is None else _format(fmt, name), name)
+    known = None if fmt is None else _format(fmt, name)
+    codec = None if encoding is None else encodings.named(encoding)
+    return _parsed(data, known, name, codec, lenient=lenient)
 
 
 def _format(fmt: str, name: str) -> str:
@@ -76,11 +107,10 @@ def _bytes(source: str | Path, name: str) -> bytes:
     return data
 
 
-def _parsed(data: bytes, fmt: str | None, name: str) -> Subtitles:
-    try:
-        text, encoded = encoding.decode(data)
-    except ValueError as error:
-        raise SubtitleError(f"{name} is no text, or damaged: name a subtitle file") from error
+def _parsed(
+    data: bytes, fmt: str | None, name: str, encoding: str | None, *, lenient: bool
+) -> Subtitles:
+    text, encoded = _decoded(data, name, encoding)
     if "\0" in text:
         raise SubtitleError(f"{name} is no text but holds zero bytes: name a subtitle file")
     text = text.replace("\r\n", "\n").replace("\r", "\n") if fmt != "csv" else text
@@ -91,31 +121,61 @@ def _parsed(data: bytes, fmt: str | None, name: str) -> Subtitles:
             f"({', '.join(READABLE)})"
         )
     try:
-        segments, language = _segments(text, fmt)
+        found = _READERS[fmt](markup.unmarked(text))
+    except TooLargeError as error:
+        raise SubtitleError(f"{name} is too large to be subtitles: {error}") from error
     except ValueError as error:
         raise SubtitleError(f"{name} is not {fmt}: {error}") from error
-    if not segments and _holds_something(text, fmt):
+    if not found.segments and fmt == "srt" and text.strip() and ARROW not in text:
         raise SubtitleError(f"{name} is not {fmt}: no cue was found in it")
-    notes: tuple[str, ...] = ()
-    if encoded == "windows-1252":
-        notes = (f"{name} is not UTF-8: it was read as Windows-1252; check its accents",)
-    shown = tuple(segment.visible() for segment in segments)
-    return Subtitles(shown, fmt, visible(language), notes)
+    if found.unreadable and not lenient:
+        raise SubtitleError(_unreadable(found, name))
+    if found.unreadable and not found.segments:
+        raise SubtitleError(f"{name} holds no cue that can be read: name a subtitle file")
+    notes = tuple(f"{name}: {note}" for note in found.notes)
+    if encoding is None and not encoded.startswith("utf-"):
+        notes = (
+            f"{name} is not UTF-8: it was read as {encoded}; if its letters are wrong, say what it "
+            "is with --encoding",
+            *notes,
+        )
+    return Subtitles(
+        tuple(segment.visible() for segment in found.segments),
+        fmt,
+        visible(found.language),
+        notes,
+        tuple(found.unreadable),
+        found.n_unreadable,
+    )
 
 
-def _segments(text: str, fmt: str) -> tuple[list[Segment], str]:
-    if fmt == "json":
-        return tables.read_json(text)
-    if fmt in ("ass", "ssa"):
-        return cue_files.read_ass(text, fmt), ""
-    readers = {
-        "srt": cue_files.read_srt,
-        "vtt": cue_files.read_vtt,
-        "lrc": lyrics.read_lrc,
-        "tsv": tables.read_tsv,
-        "csv": tables.read_csv,
-    }
-    return readers[fmt](text), ""
+def _decoded(data: bytes, name: str, encoding: str | None) -> tuple[str, str]:
+    try:
+        return encodings.decode(data, encoding)
+    except encodings.UnsureError as error:
+        raise SubtitleError(
+            f"{name} is not UTF-8, and what it is nobody can tell: {error}: name it with "
+            "--encoding (utf-8, cp1252, cp1251, shift_jis, gb18030, big5, ...)"
+        ) from error
+    except ValueError as error:
+        if encoding is not None:
+            raise SubtitleError(
+                f"{name} is not {encoding}, or damaged: check --encoding, or leave it out"
+            ) from error
+        reason = f" ({error})" if not isinstance(error, UnicodeError) else ""
+        raise SubtitleError(
+            f"{name} is no text, or damaged{reason}: name a subtitle file"
+        ) from error
+
+
+def _unreadable(found: Found, name: str) -> str:
+    first = found.unreadable[0]
+    more = found.n_unreadable - 1
+    others = f" (and {more:,} more)" if more else ""
+    return (
+        f"{name} {first.place} cannot be read: {first.problem}{others}: mend it, or skip what "
+        "cannot be read with --lenient"
+    )
 
 
 def _sniffed(text: str) -> str | None:
@@ -130,13 +190,15 @@ def _sniffed(text: str) -> str | None:
         return "tsv"
     if head.startswith(("start,end,text", "start,end,speaker,text")):
         return "csv"
-    if re.search(r"^\d+:\d+:\d+[,.]\d+ *--> *\d+:\d+:\d+", head, re.MULTILINE):
+    if any(ARROW in line and _has_times(line) for line in head.split("\n")):
         return "srt"
-    if re.search(r"^\[\d+:\d+(?:[.:]\d+)?\]", head, re.MULTILINE):
+    if re.search(r"^\[\d++:\d++(?::\d++)?(?:[.,]\d++)?\]", head, re.MULTILINE):
         return "lrc"
     return None
 
 
-def _holds_something(text: str, fmt: str) -> bool:
-    """Whether a file in which no cue was found should have had one."""
-    return fmt == "srt" and bool(text.strip())
+def _has_times(line: str) -> bool:
+    try:
+        return timing(line) is not None
+    except ValueError:
+        return False
