@@ -178,14 +178,18 @@ def settle(engine: Engine) -> Engine:
 def open_session(
     engine: Engine, model: Path, *, threads: int, word_timestamps: bool = False
 ) -> Session:
-    """Load ``model``; see ``whisperctl.backend.Backend.open``.
+    """Check ``model`` and load it; see ``whisperctl.backend.Backend.open``.
+
+    Its header, vocabulary, tensors and weights are checked first, because engines are not made for
+    damaged ones: they abort the process, or compute without end.
 
     Raises:
         UsageError: the backend has no such runtime, or cannot use so many threads.
         BackendError: the engine is not available, or failed to start.
-        ModelError: the engine refused the model.
+        ModelError: the model is damaged, or the engine refused it.
     """
     backend = backends.load(engine.backend)
+    _check_model(model)
     # Said only where it is asked for, so that a backend that cannot do it serves all else.
     extra = {"word_timestamps": True} if word_timestamps else {}
     try:
@@ -226,15 +230,16 @@ def open_quantizer(engine: Engine | None = None) -> Quantizer:
 
 
 def open_detector(engine: Engine | None, model: Path, *, threads: int = 1) -> Detector:
-    """Load a Silero model into ``engine`` if it can detect speech, else into the first that can.
+    """Check a Silero model, and load it into ``engine`` or the first that can detect speech.
 
     One thread is best: what it computes at a time is tiny.
 
     Raises:
         UsageError: the backend has no such runtime, or cannot use so many threads.
         BackendError: no installed backend can detect speech, or the engine failed to start.
-        ModelError: the engine refused the model.
+        ModelError: the model is damaged, or the engine refused it.
     """
+    _check_model(model)
     if engine is not None:
         backend = backends.load(engine.backend)
         if isinstance(backend, DetectingBackend):
@@ -257,6 +262,12 @@ def open_detector(engine: Engine | None, model: Path, *, threads: int = 1) -> De
             problems.append(str(error))
     reasons = f" ({'; '.join(problems)})" if problems else ""
     raise BackendError(f"no backend can find speech here{reasons}")
+
+
+def _check_model(model: Path) -> None:
+    from whisperctl.models import weights
+
+    weights.check(model)
 
 
 def _check_runtime(engine: Engine, runtimes: Iterable[RuntimeInfo]) -> None:

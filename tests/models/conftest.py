@@ -51,10 +51,17 @@ class Builder:
         dtype: str = "float16",
         seed: int = 1,
         filters: bytes | None = None,
+        n_state: int = N_STATE,
+        tokens: list[bytes] | None = None,
     ) -> bytes:
-        """The ggml file that holds the same weights."""
-        tokens = multilingual_tokens() if n_vocab > 51864 else english_tokens()
-        return ggml_bytes(ct2_arrays(n_vocab, n_mels, dtype, seed), tokens, filters)
+        """The ggml file that holds the same weights; ``tokens`` are the usual ones by default."""
+        if tokens is None:
+            tokens = multilingual_tokens() if n_vocab > 51864 else english_tokens()
+        return ggml_bytes(ct2_arrays(n_vocab, n_mels, dtype, seed, n_state), tokens, filters)
+
+    def tokens(self) -> list[bytes]:
+        """The text tokens of an English model."""
+        return english_tokens()
 
     def silero(self, version: tuple[int, int, int] = (6, 2, 0), seed: int = 1) -> bytes:
         """A ggml file that detects speech, with random weights."""
@@ -86,10 +93,12 @@ def small_model(small_ggml: bytes, tmp_path: Path) -> Path:
     return path
 
 
-def ct2_arrays(n_vocab: int, n_mels: int, dtype: str = "float16", seed: int = 1) -> Arrays:
+def ct2_arrays(
+    n_vocab: int, n_mels: int, dtype: str = "float16", seed: int = 1, n_state: int = N_STATE
+) -> Arrays:
     """CTranslate2's variables of a Whisper with one layer a side."""
     random = np.random.default_rng(seed)
-    n = N_STATE
+    n = n_state
 
     def weights(*shape: int) -> npt.NDArray[np.generic]:
         return random.standard_normal(shape).astype(dtype)
@@ -154,8 +163,15 @@ def write_ct2(directory: Path, arrays: Arrays, *, multilingual: bool) -> None:
 
 def english_strings() -> list[str]:
     """A vocabulary as CTranslate2 lists it: text tokens, then special ones."""
-    text = ["Ġhello", "Ń", "é", *(f"t{i}" for i in range(50253))]
+    others = [spelled(byte) for byte in range(256) if byte not in (0xAD, 0xE9)]
+    text = ["Ġhello", "Ń", "é", *others, *(f"t{i}" for i in range(49999))]
     return [*text, "<|endoftext|>", "<|startoftranscript|>"]
+
+
+def spelled(byte: int) -> str:
+    """GPT-2's character for a byte: its own where that is printable, else one from U+0100 on."""
+    hidden = [*range(0x21), *range(0x7F, 0xA1), 0xAD]
+    return chr(0x100 + hidden.index(byte)) if byte in hidden else chr(byte)
 
 
 def multilingual_strings() -> list[str]:
@@ -165,7 +181,9 @@ def multilingual_strings() -> list[str]:
 
 def english_tokens() -> list[bytes]:
     """``english_strings`` as a ggml file holds them."""
-    return [b" hello", b"\xad", b"\xe9", *(b"t%d" % i for i in range(50253)), b"<|endoftext|>"]
+    others = [bytes([byte]) for byte in range(256) if byte not in (0xAD, 0xE9)]
+    tokens = [b" hello", b"\xad", b"\xe9", *others, *(b"t%d" % i for i in range(49999))]
+    return [*tokens, b"<|endoftext|>"]
 
 
 def multilingual_tokens() -> list[bytes]:
@@ -175,8 +193,7 @@ def multilingual_tokens() -> list[bytes]:
 
 def ggml_bytes(arrays: Arrays, tokens: list[bytes], filters: bytes | None = None) -> bytes:
     """The ggml file, float16, that holds these weights; written out tensor by tensor."""
-    n = N_STATE
-    n_vocab = arrays["decoder/embeddings/weight"].shape[0]
+    n_vocab, n = arrays["decoder/embeddings/weight"].shape
     n_mels = arrays["encoder/conv1/weight"].shape[1]
     out = bytearray(struct.pack("<I", 0x67676D6C))
     out += struct.pack("<11i", n_vocab, 1500, n, 2, 1, 448, n, 2, 1, n_mels, 1)

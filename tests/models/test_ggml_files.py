@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import struct
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -140,6 +141,66 @@ def test_a_garbled_number_is_noticed(
     struct.pack_into("<i", data, offset, value)
     message = refusal(write(tmp_path / "garbled.bin", bytes(data)))
     assert "damaged" in message or "truncated" in message
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        ("n_vocab", 51867, "51867 tokens, Whisper has 51864, 51865 or 51866"),
+        ("n_audio_ctx", 200_000, "audio context of 200000, Whisper's is 1500"),
+        ("n_audio_ctx", 1499, "audio context of 1499"),
+        ("n_text_ctx", 1 << 20, "text context of 1048576, Whisper's is 448"),
+        ("n_audio_state", 128, "its encoder is 128 wide, its decoder 64"),
+        ("n_audio_head", 3, "its encoder has 3 heads, which do not divide a width of 64"),
+        ("n_text_head", 5, "its decoder has 5 heads, which do not divide a width of 64"),
+        ("n_text_head", 0, "its decoder has 0 heads"),
+        ("n_audio_head", -2, "its encoder has -2 heads"),
+        ("n_audio_head", 64, "the heads of its encoder have a size of 1, not 16 to 256"),
+        ("n_audio_layer", 97, "its encoder has 97 layers, not 1 to 96"),
+        ("n_text_layer", 0, "its decoder has 0 layers"),
+        ("n_mels", 100, "100 mel bands, Whisper has 80 or 128"),
+        ("ftype", -1, "(ftype -1) is unknown"),
+        ("ftype", 4, "(ftype 4) is unknown"),
+        ("ftype", 3001, "(ftype 3001) is unknown"),
+        ("ftype", 12, "q4_k does not fit 64 wide layers"),
+    ],
+)
+def test_a_header_that_contradicts_itself_says_where(
+    field: str, value: int, complaint: str, small_ggml: bytes, tmp_path: Path
+) -> None:
+    header = replace(Hyperparameters.unpack(small_ggml[4:48]), **{field: value})
+    path = write(tmp_path / "wrong.bin", small_ggml[:4] + header.pack() + small_ggml[48:])
+    assert complaint in refusal(path)
+
+
+def test_layers_too_wide_for_any_whisper_are_refused(small_ggml: bytes, tmp_path: Path) -> None:
+    header = Hyperparameters.unpack(small_ggml[4:48])
+    header = replace(header, n_audio_state=8192, n_text_state=8192)
+    path = write(tmp_path / "wide.bin", small_ggml[:4] + header.pack() + small_ggml[48:])
+    assert "its layers are 8192 wide, not 1 to 4096" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("at", "tokens", "complaint"),
+    [
+        (300, [], "lists 50256 tokens, not 50257 to 51864"),
+        (300, [b"x"] * 1609, "lists 51865 tokens, not 50257 to 51864"),
+        (35, [b"more"], "lacks a token for the byte 0x20"),  # whisper.cpp fails without a space
+        (300, [b"t0"], "token 300 of its vocabulary is there twice"),
+        (300, [b"x" * 1025], "token 300 of its vocabulary has a length of 1025 bytes"),
+        (300, [b"%d" % i + b"x" * 1000 for i in range(1608)], None),
+    ],
+)
+def test_a_broken_vocabulary_says_where(
+    at: int, tokens: list[bytes], complaint: str | None, build: Builder, tmp_path: Path
+) -> None:
+    usual = build.tokens()
+    data = build.ggml(tokens=[*usual[:at], *tokens, *usual[at + 1 :]])
+    path = write(tmp_path / "vocabulary.bin", data)
+    if complaint is None:
+        ggml.inspect(path)
+    else:
+        assert complaint in refusal(path)
 
 
 @pytest.mark.parametrize(

@@ -425,7 +425,7 @@ def test_a_hub_page_instead_of_a_model_is_not_installed(
 def test_a_broken_connection_is_resumed_where_it_broke(
     build: Builder, hub_environment: dict[str, str]
 ) -> None:
-    data = build.ggml(n_vocab=200_000)  # the hub library keeps pieces of ten megabytes
+    data = build.ggml(n_state=192)  # the hub library keeps pieces of ten megabytes
     serve(UNHASHED, data)
     Hub.break_after = [15_000_000]
     result = pull_in_process(UNHASHED, hub_environment)

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 
 from whisperctl.errors import ModelError
-from whisperctl.models import mel, vocabulary
+from whisperctl.models import ggml, mel, vocabulary
 from whisperctl.models.ct2 import CTranslate2Model, FloatArray
 from whisperctl.models.layout import MAGIC, N_FFT, Hyperparameters, TensorSpec, tensors
 from whisperctl.models.progress import OnProgress, ignore
@@ -104,9 +104,7 @@ def _parameters(model: CTranslate2Model) -> Hyperparameters:
     text_ctx, _ = _shape(model, "decoder/position_encodings/encodings", 2)
     audio_ctx, audio_state = _shape(model, "encoder/position_encodings/encodings", 2)
     _, n_mels, _ = _shape(model, "encoder/conv1/weight", 3)
-    if not text_state == audio_state > 0:
-        raise ModelError(f"{quoted(model.path)} is not a plain Whisper model: its states differ")
-    return Hyperparameters(
+    parameters = Hyperparameters(
         n_vocab=n_vocab,
         n_audio_ctx=audio_ctx,
         n_audio_state=audio_state,
@@ -119,6 +117,9 @@ def _parameters(model: CTranslate2Model) -> Hyperparameters:
         n_mels=n_mels,
         ftype=_F16_FTYPE,
     )
+    if wrong := ggml.problem(parameters):
+        raise ModelError(f"{quoted(model.path)} is damaged or not a Whisper model: {wrong}")
+    return parameters
 
 
 def _shape(model: CTranslate2Model, name: str, rank: int) -> tuple[int, ...]:

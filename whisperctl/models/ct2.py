@@ -21,6 +21,7 @@ from whisperctl.quoting import quoted
 
 # The order of the DataType enum in include/ctranslate2/types.h, with bytes a value.
 _TYPES = (("float32", 4), ("int8", 1), ("int16", 2), ("int32", 4), ("float16", 2), ("bfloat16", 2))
+_INTEGERS = ("int8", "int16", "int32")
 _FLOATS = ("float32", "float16")
 # Versions 4 and 5 differ from 6 in nothing that is read here.
 _VERSIONS = range(4, 7)
@@ -77,10 +78,19 @@ class CTranslate2Model:
         return flat.reshape(variable.dims)
 
     def integer(self, name: str, default: int) -> int:
-        """A single whole number, or ``default`` where the model does not have it."""
+        """A single whole number, or ``default`` where the model does not have it.
+
+        Raises:
+            ModelError: it is something else.
+        """
         if name not in self:
             return default
         variable = self._variable(name)
+        if variable.type not in _INTEGERS or math.prod(variable.dims) != 1:
+            raise ModelError(
+                f'{quoted(self.path)} is damaged: "{name}" is not a whole number; copy or download '
+                "it again"
+            )
         return int.from_bytes(self._bytes(variable).tobytes(), "little", signed=True)
 
     def _variable(self, name: str) -> _Variable:

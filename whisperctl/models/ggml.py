@@ -1,13 +1,15 @@
-"""Reads a ggml Whisper file's header and walks its tensors, so that only whole models are opened.
+"""Checks a ggml Whisper file's header, vocabulary and tensor table before an engine opens it.
 
-whisper.cpp itself aborts or reads past the end of many damaged files; this says what is wrong with
-one first. The weights are passed over, not read, so even the largest model takes milliseconds.
+whisper.cpp itself aborts on many damaged files, reads past their end, or computes for minutes; this
+says first what is wrong with one. The weights are passed over, not read, so even the largest model
+takes milliseconds; ``whisperctl.models.weights`` reads them.
 """
 
 from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NoReturn
@@ -16,23 +18,36 @@ from whisperctl.errors import ModelError
 from whisperctl.models import foreign
 from whisperctl.models.files import reading
 from whisperctl.models.layout import (
-    FIRST_MULTILINGUAL_VOCAB,
+    F32,
     FTYPE_PER_VERSION,
     MAGIC,
     N_FFT,
     TYPE_OF_FTYPE,
     Hyperparameters,
+    Place,
     TensorSpec,
+    TensorType,
     tensors,
 )
 from whisperctl.quoting import quoted
 
 _HEADER_BYTES = 48
-_MAX_TOKEN_BYTES = 1 << 16
 _MAX_NAME_BYTES = 256
-# Far beyond any Whisper, and small enough that no product of two overflows whisper.cpp's int32.
-_MAX_PARAMETER = 1 << 20
-_MAX_LAYERS = 512
+
+# What every Whisper has; whisper.cpp computes ids, windows and buffer sizes from these.
+_VOCABULARIES = (51864, 51865, 51866)
+_AUDIO_CONTEXT = 1500  # positions in 30 seconds
+_TEXT_CONTEXT = 448
+_MELS = (80, 128)
+_LAST_QUANTIZATION_VERSION = 2  # GGML_QNT_VERSION
+# At least twice the largest Whisper's (1280, 32), and the sizes of heads that ggml computes with.
+_MAX_STATE = 4096
+_MAX_LAYERS = 96
+_HEAD_SIZES = range(16, 257)
+# The text tokens, which English models list with the end of text. The longest has 128 bytes.
+_MIN_TOKENS = 50257
+_MAX_TOKEN_BYTES = 1024
+_MAX_MEAN_TOKEN_BYTES = 64  # with the length before it; Whisper's is 11
 _KIND_OF_LAYERS = {4: "tiny", 6: "base", 12: "small", 24: "medium", 32: "large"}
 
 
@@ -70,6 +85,14 @@ def inspect(path: Path) -> ModelInfo:
         return _Walk(path, file).run()
 
 
+def places(path: Path, called: Path | None = None) -> list[Place]:
+    """The mel filters and every tensor, in the file's order; see ``kinds.places``."""
+    with reading(path) as file:
+        walk = _Walk(called or path, file)
+        walk.run()
+    return walk.places
+
+
 class _Walk:
     """One pass over one file."""
 
@@ -77,6 +100,7 @@ class _Walk:
         self.path = path
         self.file = file
         self.size = os.fstat(file.fileno()).st_size
+        self.places: list[Place] = []
 
     def run(self) -> ModelInfo:
         parameters = self._header()
@@ -98,46 +122,43 @@ class _Walk:
             self._truncated("in its header")
         parameters = Hyperparameters.unpack(head[4:_HEADER_BYTES])
         self.file.seek(_HEADER_BYTES)
-        p = parameters
-        plausible = (
-            FIRST_MULTILINGUAL_VOCAB - 1 <= p.n_vocab < _MAX_PARAMETER
-            and 0 < p.n_audio_ctx < _MAX_PARAMETER
-            and 0 < p.n_text_ctx < _MAX_PARAMETER
-            and 0 < p.n_audio_state < _MAX_PARAMETER
-            and p.n_text_state == p.n_audio_state
-            and 0 < p.n_audio_head <= p.n_audio_state
-            and 0 < p.n_text_head <= p.n_text_state
-            and 0 < p.n_audio_layer <= _MAX_LAYERS
-            and 0 < p.n_text_layer <= _MAX_LAYERS
-            and 0 < p.n_mels <= 1024
-            and p.ftype >= 0
-        )
-        if not plausible:
-            self._damaged("its header is that of no Whisper model")
-        if p.ftype % FTYPE_PER_VERSION not in TYPE_OF_FTYPE:
-            self._damaged(f"its number format (ftype {p.ftype}) is unknown")
-        if p.n_audio_state % p.weight_type.block:
-            self._damaged(f"{p.weight_type.name} does not fit {p.n_audio_state} wide layers")
+        if wrong := problem(parameters):
+            self._damaged(wrong)
         return parameters
 
     def _mel_filters(self, parameters: Hyperparameters) -> None:
         n_mels, n_fft = self._integers(2, "in its header")
         if n_mels != parameters.n_mels or n_fft != N_FFT:
             self._damaged(f"its mel filters are {n_mels} by {n_fft}")
-        self._skip(4 * n_mels * n_fft, "in its mel filters")
+        self._skip("mel filters", F32, 4 * n_mels * n_fft, "in its mel filters")
 
     def _vocabulary(self, parameters: Hyperparameters) -> None:
         where = "in its vocabulary"
         (n_tokens,) = self._integers(1, where)
-        if not 0 < n_tokens <= parameters.n_vocab:
-            self._damaged(f"its vocabulary has {n_tokens} tokens")
-        for _ in range(n_tokens):
-            (length,) = self._integers(1, where)
-            if not 0 <= length <= _MAX_TOKEN_BYTES:
-                self._damaged("its vocabulary is garbled")
-            # Reading is faster here than seeking: tokens are a few bytes long.
-            if len(self.file.read(length)) < length:
-                self._truncated(where)
+        if not _MIN_TOKENS <= n_tokens <= parameters.n_vocab:
+            self._damaged(
+                f"its vocabulary lists {n_tokens} tokens, not {_MIN_TOKENS} to {parameters.n_vocab}"
+            )
+        start = self.file.tell()
+        data = self.file.read(n_tokens * _MAX_MEAN_TOKEN_BYTES)
+        seen: set[bytes] = set()
+        at = 0
+        for i in range(n_tokens):
+            length = int.from_bytes(data[at : at + 4], "little")
+            if length > _MAX_TOKEN_BYTES:
+                self._damaged(f"token {i} of its vocabulary has a length of {length} bytes")
+            token = data[at + 4 : at + 4 + length]
+            at += 4 + length
+            if at > len(data):
+                if start + len(data) == self.size:
+                    self._truncated(where)
+                self._damaged("its vocabulary is far too long")
+            if length and token in seen:
+                self._damaged(f"token {i} of its vocabulary is there twice")
+            seen.add(token)
+        self.file.seek(start + at)
+        if missing := {bytes([byte]) for byte in range(256)} - seen:
+            self._damaged(f"its vocabulary lacks a token for the byte 0x{min(missing).hex()}")
 
     def _tensors(self, parameters: Hyperparameters) -> None:
         missing = {spec.name: spec for spec in tensors(parameters)}
@@ -175,7 +196,7 @@ class _Walk:
             self._damaged(f'its tensor "{name}" has shape {dims} instead of {spec.dims}')
         if type_id != kind.id:
             self._damaged(f'its tensor "{name}" has type {type_id}, not {kind.id} ({kind.name})')
-        self._skip(spec.n_bytes(parameters), where)
+        self._skip(name, kind, spec.n_bytes(parameters), where)
 
     def _integers(self, n: int, where: str) -> tuple[int, ...]:
         data = self.file.read(4 * n)
@@ -183,9 +204,11 @@ class _Walk:
             self._truncated(where)
         return struct.unpack(f"<{n}i", data)
 
-    def _skip(self, n_bytes: int, where: str) -> None:
-        if self.file.tell() + n_bytes > self.size:
+    def _skip(self, name: str, kind: TensorType, n_bytes: int, where: str) -> None:
+        offset = self.file.tell()
+        if offset + n_bytes > self.size:
             self._truncated(where)
+        self.places.append(Place(name, kind, offset, n_bytes))
         self.file.seek(n_bytes, os.SEEK_CUR)
 
     def _truncated(self, where: str) -> NoReturn:
@@ -199,6 +222,49 @@ class _Walk:
             f"{quoted(self.path)} is damaged or not a Whisper model: {what}; "
             "pull or copy the model again"
         )
+
+
+def problem(p: Hyperparameters) -> str | None:
+    """What keeps hyperparameters from being a Whisper's, if anything."""
+    if p.n_vocab not in _VOCABULARIES:
+        return f"its header says {p.n_vocab} tokens, Whisper has {_either(_VOCABULARIES)}"
+    if p.n_mels not in _MELS:
+        return f"its header says {p.n_mels} mel bands, Whisper has {_either(_MELS)}"
+    if p.n_audio_ctx != _AUDIO_CONTEXT:
+        return f"its header says an audio context of {p.n_audio_ctx}, Whisper's is {_AUDIO_CONTEXT}"
+    if p.n_text_ctx != _TEXT_CONTEXT:
+        return f"its header says a text context of {p.n_text_ctx}, Whisper's is {_TEXT_CONTEXT}"
+    if p.n_text_state != p.n_audio_state:
+        return (
+            f"its encoder is {p.n_audio_state} wide, its decoder {p.n_text_state}: they must agree"
+        )
+    if not 0 < p.n_audio_state <= _MAX_STATE:
+        return f"its layers are {p.n_audio_state} wide, not 1 to {_MAX_STATE}"
+    for side, n_heads, n_layers in (
+        ("encoder", p.n_audio_head, p.n_audio_layer),
+        ("decoder", p.n_text_head, p.n_text_layer),
+    ):
+        if not 0 < n_layers <= _MAX_LAYERS:
+            return f"its {side} has {n_layers} layers, not 1 to {_MAX_LAYERS}"
+        if n_heads <= 0 or p.n_audio_state % n_heads:
+            return (
+                f"its {side} has {n_heads} heads, which do not divide a width of {p.n_audio_state}"
+            )
+        if p.n_audio_state // n_heads not in _HEAD_SIZES:
+            return (
+                f"the heads of its {side} have a size of {p.n_audio_state // n_heads}, not "
+                f"{_HEAD_SIZES[0]} to {_HEAD_SIZES[-1]}"
+            )
+    version, ftype = divmod(p.ftype, FTYPE_PER_VERSION)
+    if ftype not in TYPE_OF_FTYPE or not 0 <= version <= _LAST_QUANTIZATION_VERSION:
+        return f"its number format (ftype {p.ftype}) is unknown"
+    if p.n_audio_state % p.weight_type.block:
+        return f"{p.weight_type.name} does not fit {p.n_audio_state} wide layers"
+    return None
+
+
+def _either(numbers: Sequence[int]) -> str:
+    return f"{', '.join(map(str, numbers[:-1]))} or {numbers[-1]}"
 
 
 def _info(p: Hyperparameters, size_bytes: int) -> ModelInfo:

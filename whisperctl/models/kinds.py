@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from whisperctl.models import ggml, silero
+from whisperctl.models.layout import Place
 
 
 def inspect(path: Path) -> ggml.ModelInfo | silero.SileroInfo:
@@ -15,3 +16,18 @@ def inspect(path: Path) -> ggml.ModelInfo | silero.SileroInfo:
             message says which.
     """
     return silero.inspect(path) if silero.begins_like_silero(path) else ggml.inspect(path)
+
+
+def places(path: Path, called: Path | None = None) -> list[Place]:
+    """Where a model of either kind has its weights, in the file's order.
+
+    Args:
+        path: the file.
+        called: what to call it in messages, if not by ``path``.
+
+    Raises:
+        ModelError: as ``inspect``.
+    """
+    if silero.begins_like_silero(path):
+        return silero.places(path, called)
+    return ggml.places(path, called)

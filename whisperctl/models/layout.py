@@ -34,6 +34,16 @@ class TensorType:
     block_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a file holds the numbers of a tensor: ``n_bytes`` bytes from ``offset`` on."""
+
+    name: str
+    type: TensorType
+    offset: int
+    n_bytes: int
+
+
 F32 = TensorType(0, "f32", 1, 4)
 F16 = TensorType(1, "f16", 1, 2)
 

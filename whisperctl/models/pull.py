@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from whisperctl.errors import ModelError
-from whisperctl.models import catalog, hub, kinds, registry
+from whisperctl.models import catalog, hub, kinds, registry, weights
 from whisperctl.models.convert import convert
 from whisperctl.models.hashing import hex_digest
 from whisperctl.models.progress import OnProgress, ignore
@@ -80,7 +80,7 @@ def import_model(
     guess = name or name_from(source)
     store.path_of(guess)  # to refuse an unfit name before anything else
     if not source.is_dir():
-        kinds.inspect(source)
+        weights.check(source)
     with store.workspace(guess, on_progress) as work:
         file = work / "ggml.bin"
         with file.open("xb") as out:
@@ -88,7 +88,7 @@ def import_model(
                 convert(source, out, on_progress)
             else:
                 _copy(source, out, on_progress)
-        kinds.inspect(file)
+        weights.check(file, called=source)
         sha1 = hex_digest(file, "sha1", on_progress)
         published = catalog.with_sha1(sha1)
         final = name or (published.name if published else guess)
@@ -163,7 +163,10 @@ def _from_hub(model: catalog.CatalogModel, work: Path, on_progress: OnProgress) 
 def _check(
     model: catalog.CatalogModel, file: Path, on_progress: OnProgress, sha256: str | None = None
 ) -> None:
-    kinds.inspect(file)
+    if model.sha1 is None:
+        weights.check(file)
+    else:
+        kinds.inspect(file)
     for algorithm, expected in (
         ("sha1", model.sha1),
         ("sha256", sha256 if not model.sha1 else None),

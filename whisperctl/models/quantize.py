@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from whisperctl.backend import Quantizer
 from whisperctl.errors import ModelError, UsageError
-from whisperctl.models import catalog, ggml
+from whisperctl.models import catalog, ggml, weights
 from whisperctl.models.hashing import hex_digest
 from whisperctl.models.layout import (
     F16,
@@ -97,6 +97,7 @@ def quantize(
         )
     guess = name or f"{name_from(source)}-{type_name}"
     _refuse_replacing(guess, store, force=force)
+    weights.check(source)
     with source.open("rb") as file, store.workspace(guess, on_progress) as work:
         _refuse_replacing(guess, store, force=force)  # one may have come while this waited
         rewriting = _Rewriting(source, file, FTYPE_OF_QUANTIZATION[type_name])
@@ -104,7 +105,8 @@ def quantize(
         result = work / "ggml.bin"
         with open_quantizer() as quantizer, result.open("xb") as out:
             rewriting.run(out, quantizer, on_progress)
-        ggml.inspect(result)
+        # A number of a float32 model may be too large for float16, as are scales of blocks.
+        weights.check(result, called=source)
         published = _as_published(result, rewriting.target, on_progress)
         final = guess
         if name is not None:
@@ -201,12 +203,7 @@ class _Rewriting:
             with np.errstate(over="ignore"):
                 as_kept: FloatArray = values.astype(_DTYPES[kind.id], copy=False)
             return as_kept.tobytes()
-        values = values.astype(np.float32, copy=False)
-        if not np.isfinite(values).all():
-            raise ModelError(
-                f"{quoted(self.path)} cannot be quantized: some of its weights are not finite"
-            )
-        return quantizer.quantize(values, kind.name)
+        return quantizer.quantize(values.astype(np.float32, copy=False), kind.name)
 
     def _integers(self, out: BinaryIO, n: int) -> tuple[int, ...]:
         """The next numbers, which are copied."""

@@ -18,7 +18,7 @@ from typing import BinaryIO, NoReturn
 from whisperctl.errors import ModelError
 from whisperctl.models import foreign
 from whisperctl.models.files import reading
-from whisperctl.models.layout import F16, F32, MAGIC, TensorType
+from whisperctl.models.layout import F16, F32, MAGIC, Place, TensorType
 from whisperctl.quoting import quoted
 
 _TYPE = b"silero-16k"
@@ -75,6 +75,14 @@ def inspect(path: Path) -> SileroInfo:
         return _Walk(path, file).run()
 
 
+def places(path: Path, called: Path | None = None) -> list[Place]:
+    """Every tensor, in the file's order; see ``kinds.places``."""
+    with reading(path) as file:
+        walk = _Walk(called or path, file)
+        walk.run()
+    return walk.places
+
+
 class _Walk:
     """One pass over one file."""
 
@@ -82,6 +90,7 @@ class _Walk:
         self.path = path
         self.file = file
         self.size = os.fstat(file.fileno()).st_size
+        self.places: list[Place] = []
 
     def run(self) -> SileroInfo:
         version = self._header()
@@ -131,6 +140,7 @@ class _Walk:
         n_bytes = math.prod(dims) * kind.block_bytes
         if self.file.tell() + n_bytes > self.size:
             self._truncated(where)
+        self.places.append(Place(name, kind, self.file.tell(), n_bytes))
         self.file.seek(n_bytes, os.SEEK_CUR)
 
     def _integers(self, n: int, where: str) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from whisperctl.errors import ModelError
-from whisperctl.models import catalog, kinds
+from whisperctl.models import catalog, kinds, weights
 from whisperctl.models.hashing import hex_digest
 from whisperctl.models.progress import OnProgress, ignore
 from whisperctl.models.store import Store
@@ -61,4 +61,8 @@ def _judge(name: str, store: Store, on_progress: OnProgress) -> Verdict:
         return Verdict(name, "damaged", f"its sha1 is {sha1}, published is {model.sha1}")
     if (published := catalog.with_sha1(sha1)) is not None:
         return Verdict(name, "ok", f"it is {published.name}, sha1 {sha1}")
+    try:
+        weights.check(path)
+    except ModelError as error:
+        return Verdict(name, "damaged", str(error))
     return Verdict(name, "unpublished", f"whole, with no published hash to compare: sha1 {sha1}")

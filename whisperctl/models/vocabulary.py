@@ -62,7 +62,7 @@ def read(directory: Path, *, multilingual: bool) -> list[bytes]:
     bytes_of = _byte_of_character()
     try:
         return [bytes(bytes_of[c] for c in token) for token in tokens]
-    except KeyError as error:
+    except (KeyError, TypeError) as error:
         raise ModelError(f"{quoted(path)} is not a vocabulary of byte-level tokens") from error
 
 
@@ -78,7 +78,14 @@ def _strings(directory: Path) -> tuple[Path, list[str]]:
             continue
         try:
             return path, read_tokens(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             raise ModelError(f"{quoted(path)} is not a vocabulary: {error}") from error
     raise ModelError(
         f"{quoted(directory)} has no vocabulary: put the {' or '.join(readers)} of the model there"
