@@ -14,6 +14,13 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 # CMake. One library with all in it needs no search path of its own, which only a repaired wheel has.
 TUNED  := GGML_NATIVE=ON GGML_LLAMAFILE=ON BUILD_SHARED_LIBS=OFF CMAKE_POSITION_INDEPENDENT_CODE=ON
 
+# Says what is done and how long it took; what the command itself says is shown only if it fails.
+define quietly
+echo "  $(strip $(1))"; start=$$(date +%s); log=$$(mktemp); \
+if $(2) >"$$log" 2>&1; then rm -f "$$log"; echo "  ... done in $$(($$(date +%s) - start)) s"; \
+else code=$$?; cat "$$log" >&2; rm -f "$$log"; exit $$code; fi
+endef
+
 # Two files of tests at a time: most tests keep one processor busy.
 PARALLEL := --numprocesses 2 --dist loadfile
 
@@ -24,7 +31,7 @@ help: ## list these commands
 
 demo: setup wasm ## transcribe real speech on every backend and compare them
 	$(BIN)/whisperctl models pull tiny.en
-	mkdir -p build
+	@mkdir -p build
 	$(BIN)/whisperctl compare samples/jfk.wav --model tiny.en --reference samples/jfk.txt --output build/demo.html
 
 test: setup wasm browser ## run all tests
@@ -32,6 +39,7 @@ test: setup wasm browser ## run all tests
 	$(BIN)/python -m pytest $(PARALLEL)
 
 test-fast: setup wasm ## run the tests that need only seconds
+	$(BIN)/whisperctl models pull tiny.en base
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable chrome microsoft-edge
@@ -87,7 +95,7 @@ format: setup ## format the code
 wasm: setup $(WASI)/build.json ## build the WASI modules
 
 $(WASI)/build.json: $(GUEST_SOURCES) $(VENV)/.installed
-	$(BIN)/python wasm-build/build.py
+	@$(BIN)/python wasm-build/build.py
 
 build: setup wasm ## build the wheels of all distributions into dist/
 	for dir in . backends/faster-whisper backends/native backends/wasi; do \
@@ -98,10 +106,10 @@ native: $(NATIVE)/.installed ## compile pywhispercpp for this machine, in an env
 # PATH for the environment's own cmake; the version, as setup.py asks git for one.
 $(NATIVE)/.installed: requirements-native.lock wasm-build/source.py | $(VENV)/.installed
 	@echo "Compiling pywhispercpp for this machine in $(NATIVE) (a few minutes)"
-	rm -rf $(NATIVE)
-	$(PYTHON) -m venv $(NATIVE)
-	$(NATIVE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-	    -r requirements-native.lock
+	@rm -rf $(NATIVE)
+	@$(PYTHON) -m venv $(NATIVE)
+	@$(call quietly,Installing what it is compiled with, $(NATIVE)/bin/python -m pip install \
+	    --disable-pip-version-check --require-hashes -r requirements-native.lock)
 	archive=$$($(BIN)/python wasm-build/source.py) && \
 	    PATH="$(abspath $(NATIVE))/bin:$$PATH" $(TUNED) \
 	    $(NATIVE)/bin/python -m pip install --quiet --disable-pip-version-check \
@@ -114,11 +122,13 @@ $(NATIVE)/.installed: requirements-native.lock wasm-build/source.py | $(VENV)/.i
 setup: $(VENV)/.installed ## create the environment
 
 $(VENV)/.installed: requirements.lock pyproject.toml backends/faster-whisper/pyproject.toml backends/native/pyproject.toml backends/wasi/pyproject.toml
-	@echo "Setting up the environment in $(VENV) (about a minute the first time)"
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
-	    -e . -e backends/faster-whisper -e backends/native -e backends/wasi
+	@echo "Setting up the environment in $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(call quietly,Installing what whisperctl stands on (one to three minutes the first time), \
+	    $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock)
+	@$(call quietly,Installing whisperctl and its backends, \
+	    $(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation \
+	    -e . -e backends/faster-whisper -e backends/native -e backends/wasi)
 	@touch $@
 
 lock: setup ## resolve requirements.lock anew
