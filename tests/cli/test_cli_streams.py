@@ -108,22 +108,56 @@ def test_a_full_disk_behind_standard_output_is_an_error(cli: Cli, jfk: Path, tin
         )
 
 
-def test_a_closed_standard_output_is_an_error(cli: Cli, jfk: Path, tiny_en: Path) -> None:
-    done = subprocess.run(
-        [
-            "/bin/sh",
-            "-c",
-            '"$@" >&-',
-            "sh",
-            *cli.command("transcribe", jfk, "-m", tiny_en, *GREEDY),
-        ],
-        stderr=subprocess.PIPE,
+def run_with_closed(
+    streams: str, cli: Cli, *arguments: str | Path
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" {streams}', "sh", *cli.command(*arguments)],
+        capture_output=True,
         cwd=cli.directory,
         env=cli.environment(),
         check=False,
     )
+
+
+@pytest.mark.parametrize("streams", [">&-", "<&- >&-"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("transcribe", "models list", "models path", "compare", "config show"),
+        *("completion bash", "convert", "--help", "--version"),
+    ],
+)
+def test_a_closed_standard_output_is_an_error(
+    command: str, streams: str, cli: Cli, jfk: Path, tiny_en: Path
+) -> None:
+    (cli.directory / "a.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nwords\n", "utf-8")
+    commands: dict[str, tuple[str | Path, ...]] = {
+        "transcribe": ("transcribe", jfk, "-m", tiny_en, *GREEDY),
+        "models path": ("models", "path", tiny_en),
+        "compare": ("compare", "--show", "missing.json"),
+        "convert": ("subtitles", "convert", "a.srt", "-", "--to", "vtt"),
+    }
+    done = run_with_closed(streams, cli, *commands.get(command, tuple(command.split())))
+    said = done.stderr.decode()
+    assert done.returncode == (1 if command != "compare" else done.returncode) != 0
+    assert said.count("\n") == 1
+    assert "(unexpected" not in said
+    if command != "compare":
+        assert said.startswith("whisperctl: error: standard output is closed")
+
+
+@pytest.mark.parametrize("streams", ["2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
+def test_what_is_not_the_result_never_gets_into_it(
+    streams: str, cli: Cli, jfk: Path, tiny_en: Path
+) -> None:
+    """Where standard error is closed, print() and the system put it in standard output's place."""
+    done = run_with_closed(streams, cli, "transcribe", "missing.wav", jfk, "-m", tiny_en, *GREEDY)
     assert done.returncode == 1
-    assert done.stderr.startswith(b"whisperctl: error: standard output is closed")
+    assert done.stderr == b""
+    lines = done.stdout.decode().splitlines()
+    assert all(line.startswith("[00:00:") for line in lines)
+    assert bool(lines) == (">&- 2" not in streams)
 
 
 def test_text_that_the_encoding_lacks_is_escaped(cli: Cli, tiny_en: Path) -> None:

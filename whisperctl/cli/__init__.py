@@ -50,8 +50,7 @@ def _main() -> int:
         _prepare_streams()
         code = _run(sys.argv[1:])
         # Here rather than at exit, where Python would print a traceback of its own.
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return code
     except _Terminated:
         return TERMINATED
@@ -131,6 +130,20 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 def _prepare_streams() -> None:
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # Closed by who started us. The next file that is opened would get its number, and with
+            # it all that a library or a child process writes there.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    if sys.stderr is None:
+        # print() would take standard output instead, and put messages into the result.
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+    if sys.stdout is None:
+        from whisperctl.cli.console import ClosedOutput
+
+        sys.stdout = ClosedOutput()
     # A name or text that the terminal's encoding cannot show must not end a run.
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:

@@ -82,7 +82,7 @@ class Wanted:
         printed = chosen or "table"
         if chosen is not None and chosen in [name for _, name in files]:
             printed = ""
-        if printed == "html" and sys.stdout is not None and sys.stdout.isatty():
+        if printed == "html" and sys.stdout.isatty():
             raise UsageError("HTML is for a browser: give --output report.html")
         return cls(printed, tuple(files))
 
@@ -195,7 +195,7 @@ def run(
     if earlier is not None:
         comparison = drift.with_drift(earlier, comparison)
     kept = archive.save(comparison, state.directory())
-    if kept is not None and sys.stderr is not None and sys.stderr.isatty():
+    if kept is not None and sys.stderr.isatty():
         console.note(f"to repeat this: whisperctl compare --from {quoted(kept)}")
     return comparison
 

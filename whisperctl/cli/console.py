@@ -5,6 +5,7 @@ Nothing else prints, so that no character that controls a terminal gets through.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -16,6 +17,18 @@ from whisperctl.quoting import on_one_line, quoted, visible
 _MOST_SHOWN = 40
 _STYLE = re.compile("(\x1b\\[[0-9;]*m)")
 """ECMA-48's SGR, which changes how text looks and nothing else."""
+
+
+class ClosedOutput(io.TextIOBase):
+    """Stands for a standard output that was closed: a result that is written to it is an error."""
+
+    def write(self, text: str) -> int:
+        """Refuse it.
+
+        Raises:
+            OutputError: always.
+        """
+        raise OutputError("standard output is closed: leave it open, or send it to a file")
 
 
 def result(text: str, *, prose: bool = False, styled: bool = False) -> None:
@@ -30,8 +43,6 @@ def result(text: str, *, prose: bool = False, styled: bool = False) -> None:
         OutputError: standard output is closed, or what is behind it is full.
         BrokenPipeError: its reader is gone.
     """
-    if sys.stdout is None:
-        raise OutputError("standard output is closed: leave it open, or send it to a file")
     text = shown(text, prose=prose, styled=styled)
     try:
         print(text, flush=True)

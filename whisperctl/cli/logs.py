@@ -30,7 +30,7 @@ def messages(*, verbose: bool, log_file: Path | None) -> Iterator[None]:
         OutputError: the file cannot be opened.
     """
     handlers: list[logging.Handler] = []
-    if verbose and sys.stderr is not None:
+    if verbose:
         shown = _Shown()
         shown.addFilter(lambda record: not record.name.startswith(PRINTED.name))
         handlers.append(shown)

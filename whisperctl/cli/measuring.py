@@ -20,7 +20,7 @@ class Display:
     def __init__(self, plan: Plan) -> None:
         self._several = len(plan.recordings) > 1
         self._labels = dict(zip(plan.variants, labels(plan.variants), strict=True))
-        self._progress = progress.bars() if sys.stderr is not None and sys.stderr.isatty() else None
+        self._progress = progress.bars() if sys.stderr.isatty() else None
         self._task: TaskID | None = None
         self._n_done = 0
         self._n_resumed = 0

@@ -44,7 +44,7 @@ class Bars:
 
     def result(self, text: str) -> None:
         """Write a line of a transcript, or a whole document, above the bars if they are there."""
-        if self._progress is None or sys.stdout is None or not sys.stdout.isatty():
+        if self._progress is None or not sys.stdout.isatty():
             console.result(text, prose=True, styled=True)
             return
         from rich.text import Text
@@ -110,7 +110,7 @@ def bars() -> Progress:
             return Text(visible(task.description))
 
     # Where results go to the same terminal, all must pass through one hand.
-    together = sys.stdout is not None and sys.stdout.isatty()
+    together = sys.stdout.isatty()
     return Progress(
         Name(""),
         BarColumn(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ import typer
 
 from whisperctl.cli import console
 from whisperctl.cli.command import Command, Group
-from whisperctl.errors import OutputError, SubtitleError, UsageError
+from whisperctl.errors import SubtitleError, UsageError
 from whisperctl.quoting import visible
 from whisperctl.source import STDIN
 
@@ -139,10 +140,9 @@ def convert_subtitles(
     if target != STDIN:
         convert.write_file(subtitles, Path(target), fmt, options)
         return
-    if sys.stdout is None:
-        raise OutputError("standard output is closed: leave it open, or name a file")
-    # As in a file: UTF-8 with line feeds, whatever the terminal's encoding.
-    sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]  # a real one
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As in a file: UTF-8 with line feeds, whatever the terminal's encoding.
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
     formats.writer(fmt)(subtitles.transcript(), sys.stdout, options)
 
 
