@@ -23,6 +23,7 @@ from whisperctl.models import alignment
 from whisperctl.transcript import Segment, Transcript
 
 SANDBOX = "wasi/wasmtime"
+AUSTEN = Path(__file__).parent.parent / "samples" / "austen.flac"
 PROMPT = "and so my fellow americans ask not what your country can do for you"
 
 
@@ -147,6 +148,24 @@ def test_windows_that_are_aligned_arrive_once_and_in_order(
     between = next(i for i, event in enumerate(events) if isinstance(event, float) and event > 0)
     assert any(isinstance(event, Segment) for event in events[:between])
     assert any(isinstance(event, Segment) for event in events[between:])
+
+
+def test_words_after_a_pause_are_where_they_are_spoken(
+    aligning: dict[str, Session], speech: Audio
+) -> None:
+    """A window that begins in silence may begin with two timestamps, the first without text."""
+    austen = audio.load(AUSTEN).samples[: 9 * 16_000]
+    pause = np.zeros(10 * 16_000, np.float32)
+    samples = np.concatenate([pause, speech.samples, pause, austen])
+
+    found = aligning["native"].transcribe(Audio(samples, "pauses"), greedy(word_timestamps=True))
+
+    check_order(found.segments)
+    later = [span for span in spans(found) if span[0] > 21]
+    assert len(later) > 20
+    assert later[0][0] == pytest.approx(31.2, abs=0.3)
+    assert later[-1][1] == pytest.approx(40.0, abs=0.3)
+    assert sum(end_s - start_s > 0.05 for start_s, end_s in later) > 0.7 * len(later)
 
 
 @pytest.mark.parametrize("ms", [110, 120, 150, 180])

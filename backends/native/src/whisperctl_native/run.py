@@ -183,12 +183,11 @@ class Run:
         """For the backend that whisper.cpp makes to compute an alignment.
 
         What is left of a recording may be 110 to 150 ms, of which the alignment is not computed:
-        its tokens then get times that are anywhere in this rest.
+        its tokens then get times that are anywhere in this rest. Nothing tells where a window
+        begins, but its first segment never begins before it.
         """
         if not self._aligning:
             return None
-        first = pw.whisper_full_get_token_data(self._context, self._delivered, 0)
         t0 = pw.whisper_full_get_segment_t0(self._context, self._delivered)
-        window = t0 - 2 * (first.tid - pw.whisper_token_beg(self._context))
-        left = pw.whisper_n_len(self._context) - window
-        return self._never if left < _SHORTEST_ALIGNED else None
+        long_enough = 0 <= t0 <= pw.whisper_n_len(self._context) - _SHORTEST_ALIGNED
+        return None if long_enough else self._never
