@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from whisperctl.errors import BackendError
-from whisperctl.transcript import Segment, Transcript
+from whisperctl.transcript import Segment, SpokenLanguage, Transcript
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +35,7 @@ GROUP = "whisperctl.backends"
 
 OnSegment = Callable[[Segment], None]
 OnProgress = Callable[[float], None]
+OnLanguage = Callable[[SpokenLanguage], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +126,15 @@ class Session(Closeable, Protocol):
         *,
         on_segment: OnSegment | None = None,
         on_progress: OnProgress | None = None,
+        on_language: OnLanguage | None = None,
     ) -> Transcript:
         """Transcribe ``audio`` with exactly these options; nothing lingers from earlier calls.
 
         Callbacks run in the caller's thread while the engine works: ``on_segment`` with each
-        segment as it is decided, ``on_progress`` with a fraction from 0 to 1. An exception raised
-        in one, or KeyboardInterrupt, stops the engine within a second and propagates; the session
-        can be used again afterwards.
+        segment as it is decided, ``on_progress`` with a fraction from 0 to 1, and ``on_language``
+        once with the language, detected or not, before the first segment. An exception raised in
+        one, or KeyboardInterrupt, stops the engine within a second and propagates; the session can
+        be used again afterwards.
 
         An option that the engine has nothing for is refused before anything is computed, never
         ignored. The defaults of ``DecodeOptions``, greedy decoding (``beam_size=1``) and a language

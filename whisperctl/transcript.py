@@ -76,6 +76,14 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class SpokenLanguage:
+    """The language of a recording: Whisper's code, and its probability if it was detected."""
+
+    code: str
+    probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Phase:
     """Time spent in one of whisper.cpp's phases, over ``runs`` calls."""
 

@@ -14,7 +14,7 @@ from whisperctl.audio import Audio
 from whisperctl.backend import Backend, Session
 from whisperctl.batch.limits import resident_bytes
 from whisperctl.decoding import DecodeOptions
-from whisperctl.transcript import Segment, Transcript
+from whisperctl.transcript import Segment, SpokenLanguage, Transcript
 
 GREEDY = DecodeOptions(language="en", beam_size=1)
 
@@ -71,6 +71,7 @@ class Heard:
     transcript: Transcript
     streamed: list[Segment] = field(default_factory=list)
     progress: list[float] = field(default_factory=list)
+    languages: list[SpokenLanguage] = field(default_factory=list)
     threads: set[threading.Thread] = field(default_factory=set)
     wall_ms: float = 0.0
     first_segment_ms: float = 0.0
@@ -101,9 +102,18 @@ class Shared:
             heard.progress.append(fraction)
             heard.threads.add(threading.current_thread())
 
+        def on_language(language: SpokenLanguage) -> None:
+            assert not heard.streamed, "on_language is called before on_segment"
+            heard.languages.append(language)
+            heard.threads.add(threading.current_thread())
+
         started = time.perf_counter()
         heard.transcript = self.session.transcribe(
-            audio, options, on_segment=on_segment, on_progress=on_progress
+            audio,
+            options,
+            on_segment=on_segment,
+            on_progress=on_progress,
+            on_language=on_language,
         )
         heard.wall_ms = (time.perf_counter() - started) * 1000
         held = resident_bytes(os.getpid())

@@ -1,8 +1,9 @@
 """Promise 5. Callbacks.
 
-`on_segment` gets each segment as it is decided, in order, the very ones that are returned, and
-`on_progress` a fraction from 0 to 1 that never falls. Both run in the caller's thread and before
-`transcribe` returns. Either may be left out.
+`on_segment` gets each segment as it is decided, in order, the very ones that are returned,
+`on_progress` a fraction from 0 to 1 that never falls, and `on_language`, once and before the first
+segment, the language with its probability, which is `None` unless it was detected. All run in the
+caller's thread and before `transcribe` returns. Any may be left out.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import threading
 import time
 
 from whisperctl.audio import Audio
-from whisperctl.testing.subject import GREEDY, Heard, Shared
+from whisperctl.testing.subject import GREEDY, Heard, Shared, replaced
+from whisperctl.transcript import SpokenLanguage
 
 
 def test_segments_are_streamed_as_they_are_returned(heard: Heard, at_length: Heard) -> None:
@@ -28,11 +30,25 @@ def test_progress_rises_from_0_to_1(heard: Heard, at_length: Heard) -> None:
     assert at_length.progress, "a recording of a minute gives some progress"
 
 
+def test_the_language_is_told_once_before_the_text(heard: Heard, at_length: Heard) -> None:
+    for one in (heard, at_length):
+        assert one.languages == [SpokenLanguage("en")], one.languages
+
+
+def test_a_detected_language_is_told_as_it_is_returned(shared: Shared, clip: Audio) -> None:
+    detected = shared.hear(clip, replaced(language="auto"))
+    (language,) = detected.languages
+    transcript = detected.transcript
+    assert (language.code, language.probability) == (
+        transcript.language,
+        transcript.language_probability,
+    )
+
+
 def test_callbacks_run_in_the_callers_thread(heard: Heard, at_length: Heard) -> None:
     for one in (heard, at_length):
         assert one.threads == {threading.current_thread()}, (
-            "on_segment and on_progress run in the thread that called transcribe(): "
-            "see whisperctl.engine_thread.run"
+            "callbacks run in the thread that called transcribe(): see whisperctl.engine_thread.run"
         )
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from whisperctl.audio import SAMPLE_RATE
 from whisperctl.speech import FRAME_S
 from whisperctl.transcript import Segment
+from whisperctl.transcription.timeline import Stretch, stretches
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,6 +69,33 @@ class Hearing:
         if self._detection is not None:
             return _speech_in(self._detection.probabilities)
         return self._loudest(0, len(self._samples)) > _SILENT
+
+    def speech(self) -> list[Stretch]:
+        """Where somebody may speak, in samples of the piece; without a detector, what is audible.
+
+        Empty where nothing is, and never where ``anything`` is true.
+        """
+        import numpy as np
+
+        n_samples = len(self._samples)
+        if self._detection is not None and self._detection.spans:
+            return stretches(self._detection.spans, n_samples)
+        frame = round(FRAME_S * SAMPLE_RATE)
+        if self._detection is not None:
+            frames = self._detection.probabilities > HEARD
+        else:
+            levels = np.abs(self._samples)
+            frames = np.maximum.reduceat(levels, np.arange(0, n_samples, frame)) > _SILENT
+        edges = np.flatnonzero(np.diff(frames, prepend=False, append=False))
+        return [
+            Stretch(int(begin) * frame, min(n_samples, int(end) * frame))
+            for begin, end in zip(edges[::2], edges[1::2], strict=True)
+            if begin * frame < n_samples
+        ]
+
+    def speech_is_detected(self) -> bool:
+        """Whether a detector heard speech; without one, nobody knows."""
+        return self._detection is not None and self.anything()
 
     def supports(self, segment: Segment) -> bool:
         """Whether a segment of the piece can be something that was said."""

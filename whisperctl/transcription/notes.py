@@ -15,6 +15,7 @@ class Tally:
     """What happened in a run so far."""
 
     n_dropped: int = 0
+    speech_detected: bool = False
 
     def lines(self, source: str, n_segments: int) -> Iterator[str]:
         """The remarks.
@@ -23,7 +24,12 @@ class Tally:
             source: the recording's name, as messages show it.
             n_segments: how many segments the transcript has.
         """
-        if not n_segments:
+        if not n_segments and self.speech_detected:
+            yield (
+                f"{source} holds speech, but the model made no text of it: "
+                "name its --language, or use a larger model"
+            )
+        elif not n_segments:
             yield f"{source} holds no speech"
         elif self.n_dropped:
             yield f"dropped {_count(self.n_dropped, 'segment')} where no speech is heard"

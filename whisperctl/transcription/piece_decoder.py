@@ -8,9 +8,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from whisperctl.audio import SAMPLE_RATE, Audio
-from whisperctl.backend import OnSegment, Session
+from whisperctl.backend import OnLanguage, OnSegment, Session
 from whisperctl.decoding import DecodeOptions
-from whisperctl.transcript import Segment, Timings
+from whisperctl.transcript import Segment, SpokenLanguage, Timings
 from whisperctl.transcription.loops import Loop, LoopGuard, once
 from whisperctl.transcription.prompts import tail
 from whisperctl.transcription.sounds import alike
@@ -56,26 +56,45 @@ class PieceOptions:
     bare: DecodeOptions
     compression_ratio_threshold: float
 
+    def in_language(self, code: str) -> PieceOptions:
+        """The same for a language that is known."""
+        first, bare = replace(self.first, language=code), replace(self.bare, language=code)
+        return replace(self, first=first, bare=bare)
 
-class _LoopedError(Exception):
-    """Stops an engine that repeats itself; never leaves this module."""
+
+class _StoppedError(Exception):
+    """Stops an engine on purpose."""
+
+
+class _LoopedError(_StoppedError):
+    """Stops an engine that repeats itself."""
+
+
+class _DetectedError(_StoppedError):
+    """Stops an engine once it has detected the language, before it has decoded anything."""
+
+    def __init__(self, spoken: SpokenLanguage) -> None:
+        super().__init__(spoken)
+        self.spoken = spoken
+
+
+class UnsureLanguageError(_DetectedError):
+    """The engine is not sure of the language."""
 
 
 class PieceDecoder:
     """Decodes pieces one after the other; what they took is counted in ``timings``.
 
-    ``language`` and ``language_probability`` are those of the last piece's first run; empty and
-    ``None`` before any. ``system_info`` is the engine's.
+    ``spoken`` is the language of the piece under way, ``None`` until the engine has told it.
+    ``system_info`` is the engine's.
     """
 
     def __init__(self, session: Session, source: str) -> None:
         self.timings = TimingsSum()
-        self.language = ""
-        self.language_probability: float | None = None
+        self.spoken: SpokenLanguage | None = None
         self.system_info = ""
         self._session = session
         self._source = source
-        self._sure = False
 
     def decode(
         self,
@@ -85,6 +104,7 @@ class PieceDecoder:
         on_segment: OnSegment,
         on_progress: OnShare,
         on_loop: OnLoop,
+        check_language: Callable[[SpokenLanguage], bool] = lambda spoken: True,
     ) -> None:
         """Decode one piece.
 
@@ -94,9 +114,13 @@ class PieceDecoder:
             on_segment: gets segments once they are certain, in seconds from the first sample.
             on_progress: gets the share of the samples that is done; it may fall back.
             on_loop: gets what repeated itself and was decoded again.
+            check_language: whether to go on in the language that the engine tells.
+
+        Raises:
+            UnsureLanguageError: not to go on; nothing was decoded.
         """
-        self.language = ""
-        self._sure = False
+        self.spoken = None
+        self._check_language = check_language
         _Pass(self, samples, options, on_segment, on_progress, on_loop).go()
 
     def run(
@@ -105,21 +129,58 @@ class PieceDecoder:
         options: DecodeOptions,
         on_segment: OnSegment,
         on_progress: OnShare | None,
-        *,
-        main: bool,
     ) -> None:
         """Give samples to the engine as they are.
 
         Args:
             samples: as for ``decode``.
-            options: exactly how to, but for a language known by now.
+            options: exactly how to, but for a language that is known by now.
             on_segment: gets segments, in seconds from the first of these samples.
             on_progress: gets the share of these samples that is done.
-            main: whether these are the piece's samples to its end. The language of a short stretch
-                is a guess, which counts until it is known better.
         """
-        if self._sure:
-            options = replace(options, language=self.language)
+        if self.spoken is not None:
+            options = replace(options, language=self.spoken.code)
+        told = self._transcribe(
+            samples,
+            options,
+            on_segment=on_segment,
+            on_progress=on_progress,
+            on_language=self._on_language,
+        )
+        self.spoken = self.spoken or told
+
+    def detect_language(self, samples: Samples, options: DecodeOptions) -> SpokenLanguage:
+        """The language of up to 30 s of speech; nothing is decoded.
+
+        Args:
+            samples: as for ``decode``.
+            options: with the language to be detected.
+        """
+
+        def on_language(spoken: SpokenLanguage) -> None:
+            raise _DetectedError(spoken)
+
+        try:
+            return self._transcribe(samples, options, on_language=on_language)
+        except _DetectedError as detected:
+            return detected.spoken
+
+    def _on_language(self, spoken: SpokenLanguage) -> None:
+        if self.spoken is not None:
+            return
+        if not self._check_language(spoken):
+            raise UnsureLanguageError(spoken)
+        self.spoken = spoken
+
+    def _transcribe(
+        self,
+        samples: Samples,
+        options: DecodeOptions,
+        *,
+        on_language: OnLanguage,
+        on_segment: OnSegment | None = None,
+        on_progress: OnShare | None = None,
+    ) -> SpokenLanguage:
         started = perf_counter()
         try:
             transcript = self._session.transcribe(
@@ -127,16 +188,14 @@ class PieceDecoder:
                 options,
                 on_segment=on_segment,
                 on_progress=on_progress,
+                on_language=on_language,
             )
-        except _LoopedError:
+        except _StoppedError:
             self.timings.add(Timings(wall_ms=(perf_counter() - started) * 1000))
             raise
         self.timings.add(transcript.timings)
         self.system_info = transcript.system_info
-        if not self.language or (main and not self._sure):
-            self.language = transcript.language
-            self.language_probability = transcript.language_probability
-            self._sure = main
+        return SpokenLanguage(transcript.language, transcript.language_probability)
 
 
 class _Pass:
@@ -314,8 +373,7 @@ class _Pass:
             if on_progress is not None and self._length_s:
                 on_progress((offset_s + share * len(samples) / SAMPLE_RATE) / self._length_s)
 
-        main = on_progress is not None
-        self._decoder.run(samples, decoding, shifted, progressed, main=main)
+        self._decoder.run(samples, decoding, shifted, progressed)
 
 
 def _temperatures(options: DecodeOptions) -> Iterator[float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,20 @@ from whisperctl.backend import Detector, OnSegment, Session
 from whisperctl.errors import BackendError, UsageError
 from whisperctl.quoting import quoted
 from whisperctl.speech import VadOptions
-from whisperctl.transcript import Segment, Transcript
+from whisperctl.transcript import Segment, SpokenLanguage, Transcript
 from whisperctl.transcription.checkpoint import Checkpoint, OnCheckpoint
 from whisperctl.transcription.hearing import Hearing
 from whisperctl.transcription.notes import Tally, loop_line
 from whisperctl.transcription.options import TranscriptionOptions
-from whisperctl.transcription.piece_decoder import PieceDecoder, PieceOptions, Resolved
+from whisperctl.transcription.piece_decoder import (
+    PieceDecoder,
+    PieceOptions,
+    Resolved,
+    UnsureLanguageError,
+)
 from whisperctl.transcription.pieces import Piece, Pieces
 from whisperctl.transcription.prompts import tail
+from whisperctl.transcription.spoken_language import SpeechWindows, is_sure, vote
 from whisperctl.transcription.tidy import Tidier
 from whisperctl.transcription.timeline import Stretch, Timeline, joined, stretches
 from whisperctl.words import CharacterMender, words_of
@@ -185,6 +192,7 @@ class Run:
             self._progress(pieces, piece, 1.0, turn)
             return
         hearing, parts = heard
+        self._tally.speech_detected |= hearing.speech_is_detected()
         timeline = Timeline([Stretch(piece.start + p.start, piece.start + p.end) for p in parts])
         before = [segment for segment in self._segments if segment.speaker == speaker]
         after_s = max(before[-1].end_s if before else 0.0, piece.start / SAMPLE_RATE)
@@ -200,7 +208,7 @@ class Run:
         def on_segment(segment: Segment) -> None:
             segment = mender.add(segment)
             if self._options.decoding.word_timestamps:
-                language = self._language or decoder.language or self._asked_language()
+                language = decoder.spoken.code if decoder.spoken is not None else ""
                 segment = replace(segment, words=words_of(segment, language))
             segment = timeline.segment(segment.visible())
             if not segment.text.strip():
@@ -217,17 +225,47 @@ class Run:
         def on_loop(loop: Resolved) -> None:
             self._callbacks.note(loop_line(loop, timeline.start_s(loop.start_s)))
 
-        decoder.decode(
-            joined(piece.samples, parts),
-            self._decoding(before, self._previous_text if speaker is None else tail(before)),
+        samples = joined(piece.samples, parts)
+        cut = len(samples) < len(piece.samples)  # to speech
+        windows = SpeechWindows(samples, [Stretch(0, len(samples))] if cut else hearing.speech())
+        decode = partial(
+            decoder.decode,
+            samples,
             on_segment=on_segment,
             on_progress=on_progress,
             on_loop=on_loop,
         )
+        decoding = self._decoding(before, self._previous_text if speaker is None else tail(before))
+        self._decode(decode, decoder, decoding, windows)
         give_tidy(tidier.flush())
-        if n_given and not self._language:
-            self._language = decoder.language
-            self._language_probability = decoder.language_probability
+        if n_given and not self._language and decoder.spoken is not None:
+            self._language = decoder.spoken.code
+            self._language_probability = decoder.spoken.probability
+
+    def _decode(
+        self,
+        decode: Callable[..., None],
+        decoder: PieceDecoder,
+        decoding: PieceOptions,
+        windows: SpeechWindows,
+    ) -> None:
+        """Decode a piece in the language asked for, or in the one that its speech is in."""
+        if decoding.first.language != languages.AUTO:
+            decode(decoding)
+            return
+        detect = partial(decoder.detect_language, options=decoding.bare)
+        votes: list[SpokenLanguage] = []
+        if windows.lead():
+            # The engine detects it on its way, which takes no time of its own.
+            try:
+                decode(decoding, check_language=lambda s: is_sure(s) or not windows.several())
+            except UnsureLanguageError as unsure:
+                votes.append(unsure.spoken)
+            else:
+                return
+        spoken = vote(windows.spread()[len(votes) :], detect, votes)
+        decode(decoding.in_language(spoken.code))
+        decoder.spoken = spoken
 
     def _give(self, segments: list[Segment]) -> None:
         for segment in segments:

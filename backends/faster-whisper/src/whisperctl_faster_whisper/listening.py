@@ -13,12 +13,13 @@ import numpy.typing as npt
 
 from whisperctl.errors import BackendError
 from whisperctl.languages import AUTO
-from whisperctl.transcript import Segment, Token
+from whisperctl.transcript import Segment, SpokenLanguage, Token
 from whisperctl.whisper_params import WhisperParams
 from whisperctl.words import text_of
 from whisperctl_faster_whisper.engine import Engine, Run, WordSpan
 
-Emit = Callable[[Segment | float], None]
+Event = Segment | SpokenLanguage | float
+Emit = Callable[[Event], None]
 
 _RATE = 16_000
 _WINDOW_S = 30.0
@@ -74,12 +75,13 @@ class Listening:
         )
         engine.run = self.run
 
-    def listen(self, samples: npt.NDArray[np.float32], emit: Emit) -> tuple[str, float | None]:
-        """Transcribe; gives the language, and how probable it is if it was detected.
+    def listen(self, samples: npt.NDArray[np.float32], emit: Emit) -> SpokenLanguage:
+        """Transcribe; gives the language.
 
         Args:
             samples: float32, shape (n_samples,), 16 kHz.
-            emit: gets each segment as it is decided, and the share of the recording done.
+            emit: gets the language first, then each segment as it is decided, and the share of the
+                recording done.
 
         Raises:
             StoppedError: the run was told to stop.
@@ -94,24 +96,25 @@ class Listening:
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
             raise BackendError(f"faster-whisper failed: {error}") from error
 
-    def _listen(self, samples: npt.NDArray[np.float32]) -> tuple[str, float | None]:
+    def _listen(self, samples: npt.NDArray[np.float32]) -> SpokenLanguage:
         engine = self._engine
-        language: str = self._params["language"]
-        probability = None
-        if language == AUTO:
+        spoken = SpokenLanguage(self._params["language"])
+        if spoken.code == AUTO:
             # Here, because transcribe would do it before there is anything to iterate over, and
             # because it takes a language of a recording that has no samples for granted.
             head = samples[: round(_WINDOW_S * _RATE)]
             head = np.pad(head, (0, max(0, _MIN_SAMPLES - len(head))))
             language, probability, _ = engine.detect_language(head)
+            spoken = SpokenLanguage(language, float(probability))
+        self._emit(spoken)
         if len(samples) >= _MIN_SAMPLES:
             self._duration_s = len(samples) / _RATE
-            found, _ = engine.transcribe(samples, language=language, **self._arguments())
+            found, _ = engine.transcribe(samples, language=spoken.code, **self._arguments())
             for segment in found:
                 self._heard = True
                 self._at_s = float(segment.end)
                 self._emit(self._converted(segment))
-        return language, None if probability is None else float(probability)
+        return spoken
 
     def _arguments(self) -> dict[str, Any]:
         """All but the recording and its language, for ``WhisperModel.transcribe``."""
@@ -196,5 +199,5 @@ def _temperatures(first: float, increment: float) -> list[float]:
     return [round(first + i * increment, 6) for i in range(n)]
 
 
-def _ignore(event: Segment | float) -> None:
+def _ignore(event: Event) -> None:
     """Nobody listens yet."""

@@ -12,16 +12,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from whisperctl import engine_thread, languages
-from whisperctl.backend import OnProgress, OnSegment
+from whisperctl.backend import OnLanguage, OnProgress, OnSegment
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.in_process import OneAtATime
 from whisperctl.quoting import quoted
-from whisperctl.transcript import PHASES, Phase, Segment, Timings, Transcript
+from whisperctl.transcript import (
+    PHASES,
+    Phase,
+    Segment,
+    SpokenLanguage,
+    Timings,
+    Transcript,
+)
 from whisperctl.usage import cpu_time_s, peak_memory_bytes
 from whisperctl.whisper_params import whisper_params
 from whisperctl_faster_whisper import cache, convert, suppression, vocabulary
 from whisperctl_faster_whisper.engine import Engine, StoppedError
-from whisperctl_faster_whisper.listening import Listening
+from whisperctl_faster_whisper.listening import Event, Listening
 from whisperctl_faster_whisper.weights import GgmlWeights
 
 if TYPE_CHECKING:
@@ -63,13 +70,14 @@ class FasterWhisperSession(OneAtATime):
         *,
         on_segment: OnSegment | None = None,
         on_progress: OnProgress | None = None,
+        on_language: OnLanguage | None = None,
     ) -> Transcript:
         """See ``whisperctl.backend.Session.transcribe``.
 
         A token's probability is the mean of its window's, or with word timestamps its word's.
         """
         with self.use():
-            return self._transcribe(audio, options, on_segment, on_progress)
+            return self._transcribe(audio, options, on_segment, on_progress, on_language)
 
     def _request_stop(self) -> None:
         self._stop.set()
@@ -83,6 +91,7 @@ class FasterWhisperSession(OneAtATime):
         options: DecodeOptions,
         on_segment: OnSegment | None,
         on_progress: OnProgress | None,
+        on_language: OnLanguage | None,
     ) -> Transcript:
         language = languages.resolve(
             options.language,
@@ -107,9 +116,12 @@ class FasterWhisperSession(OneAtATime):
         segments: list[Segment] = []
         progress = -1.0
 
-        def on_event(event: Segment | float) -> None:
+        def on_event(event: Event) -> None:
             nonlocal progress
-            if isinstance(event, Segment):
+            if isinstance(event, SpokenLanguage):
+                if on_language is not None:
+                    on_language(event)
+            elif isinstance(event, Segment):
                 segments.append(event)
                 if on_segment is not None:
                     on_segment(event)
@@ -119,12 +131,12 @@ class FasterWhisperSession(OneAtATime):
                     on_progress(event)
             listening.handled.set()
 
-        def work(emit: Callable[[Segment | float], None]) -> tuple[str, float | None]:
+        def work(emit: Callable[[Event], None]) -> SpokenLanguage:
             return listening.listen(samples, emit)
 
         started, started_cpu_s = time.perf_counter(), cpu_time_s()
         try:
-            spoken, probability = engine_thread.run(work, on_event=on_event, cancel=self._stop.set)
+            spoken = engine_thread.run(work, on_event=on_event, cancel=self._stop.set)
         except StoppedError as error:
             raise BackendError("the session was closed while it was transcribing") from error
         finally:
@@ -142,9 +154,9 @@ class FasterWhisperSession(OneAtATime):
         }
         return Transcript(
             segments=tuple(segments),
-            language=spoken,
+            language=spoken.code,
             duration_s=audio.duration_s,
-            language_probability=probability,
+            language_probability=spoken.probability,
             task=options.task,
             model=self._model,
             system_info=f"CTranslate2 {version('ctranslate2')}, {self._compute_type}",

@@ -10,13 +10,14 @@ import numpy.typing as npt
 import _pywhispercpp as pw
 from whisperctl.errors import BackendError
 from whisperctl.token_times import TokenTimes
-from whisperctl.transcript import Segment
-from whisperctl.whisper_log import parse_fallbacks
+from whisperctl.transcript import Segment, SpokenLanguage
+from whisperctl.whisper_log import parse_fallbacks, parse_language
 from whisperctl.whisper_params import WhisperParams
 from whisperctl_native import convert, library, log, objects
 from whisperctl_native.stop import Stop
 
-Emit = Callable[[Segment | float], None]
+Event = Segment | SpokenLanguage | float
+Emit = Callable[[Event], None]
 
 _SHORTEST_ALIGNED = 16
 """Hundredths of a second; whisper.cpp aborts the process when it filters the alignment of less."""
@@ -37,7 +38,8 @@ class Run:
         wanted: every parameter.
         threads: how many to compute with.
         stop: is asked between graphs.
-        emit: gets segments as they are decided, and fractions from 0 to 1.
+        emit: gets the language if it is detected, segments as they are decided, and fractions from
+            0 to 1.
         times: gives tokens their times; ``None`` for none.
         aligning: whether the model was loaded to align.
     """
@@ -61,6 +63,7 @@ class Run:
         self._emit = emit
         self._times = times
         self._aligning = aligning
+        self._said = log.Log()
         self._failures: list[Exception] = []
         self._delivered = 0
         self._windows = 0
@@ -80,6 +83,7 @@ class Run:
             shortest.put_into(params)
         self._fallbacks = self._count_fallbacks()
         with log.capture() as said:
+            self._said = said
             pw.whisper_reset_timings(self._context)
             try:
                 with library.backends_with(self._flag_of_alignment):
@@ -113,7 +117,7 @@ class Run:
         params.set_abort_callback(self._stop.on_pass)
         return params
 
-    def _give(self, events: Callable[[], Iterable[Segment | float]]) -> None:
+    def _give(self, events: Callable[[], Iterable[Event]]) -> None:
         # An exception must not travel through whisper.cpp.
         try:
             for event in events():
@@ -129,6 +133,8 @@ class Run:
 
     def _on_window_begin(self, _context: pw.whisper_context) -> bool:
         self._windows += 1
+        if self._windows == 1 and (detected := parse_language(self._said.lines)):
+            self._emit(SpokenLanguage(*detected))
         if self._windows > 1 and self._wanted["forget_text"]:
             self._forget_text()
         return self._stop.on_window()

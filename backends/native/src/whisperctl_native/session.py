@@ -12,18 +12,18 @@ import numpy as np
 
 import _pywhispercpp as pw
 from whisperctl import engine_thread, languages
-from whisperctl.backend import OnProgress, OnSegment
+from whisperctl.backend import OnLanguage, OnProgress, OnSegment
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.in_process import OneAtATime
 from whisperctl.models import alignment
 from whisperctl.quoting import quoted
 from whisperctl.token_times import TokenTimes
-from whisperctl.transcript import Segment, Timings, Transcript
+from whisperctl.transcript import Segment, SpokenLanguage, Timings, Transcript
 from whisperctl.usage import cpu_time_s, peak_memory_bytes
 from whisperctl.whisper_log import parse_fallbacks, parse_language, parse_timings
 from whisperctl.whisper_params import refused_regex, whisper_params
 from whisperctl_native import library, log, objects
-from whisperctl_native.run import Run, StateFreedError
+from whisperctl_native.run import Event, Run, StateFreedError
 from whisperctl_native.stop import Stop
 
 if TYPE_CHECKING:
@@ -66,13 +66,14 @@ class NativeSession(OneAtATime):
         *,
         on_segment: OnSegment | None = None,
         on_progress: OnProgress | None = None,
+        on_language: OnLanguage | None = None,
     ) -> Transcript:
         """See ``whisperctl.backend.Session.transcribe``.
 
         Segments' times are whisper.cpp's: the last one may end a little after the recording does.
         """
         with self.use():
-            return self._transcribe(audio, options, on_segment, on_progress)
+            return self._transcribe(audio, options, on_segment, on_progress, on_language)
 
     def _request_stop(self) -> None:
         self._stop.request()
@@ -83,6 +84,7 @@ class NativeSession(OneAtATime):
         options: DecodeOptions,
         on_segment: OnSegment | None,
         on_progress: OnProgress | None,
+        on_language: OnLanguage | None,
     ) -> Transcript:
         context = self._fresh_context(prompted=bool(options.initial_prompt))
         language = languages.resolve(
@@ -99,10 +101,19 @@ class NativeSession(OneAtATime):
         times = TokenTimes(samples, aligned=aligning) if options.word_timestamps else None
         segments: list[Segment] = []
         progress = 0.0
+        told = False
 
-        def on_event(event: Segment | float) -> None:
+        def tell(spoken: SpokenLanguage) -> None:
+            nonlocal told
+            told = True
+            if on_language is not None:
+                on_language(spoken)
+
+        def on_event(event: Event) -> None:
             nonlocal progress
-            if isinstance(event, Segment):
+            if isinstance(event, SpokenLanguage):
+                tell(event)
+            elif isinstance(event, Segment):
                 segments.append(event)
                 if on_segment is not None:
                     on_segment(event)
@@ -111,7 +122,7 @@ class NativeSession(OneAtATime):
                 if on_progress is not None:
                     on_progress(event)
 
-        def work(emit: Callable[[Segment | float], None]) -> log.Log:
+        def work(emit: Callable[[Event], None]) -> log.Log:
             return Run(
                 context,
                 params,
@@ -122,6 +133,8 @@ class NativeSession(OneAtATime):
                 aligning=aligning,
             ).run(samples)
 
+        if language != languages.AUTO:
+            tell(SpokenLanguage(language))
         # Until it is known that nothing was drawn; a run that is cut short may have drawn.
         self._used = self._decoded = True
         self._stop.clear()
@@ -144,11 +157,14 @@ class NativeSession(OneAtATime):
             on_progress(1.0)
 
         detected = parse_language(said.lines) if language == languages.AUTO else None
+        spoken = SpokenLanguage(*detected) if detected else SpokenLanguage(language)
+        if not told:  # of a recording that is too short for any window
+            tell(spoken)
         return Transcript(
             segments=tuple(segments),
-            language=detected[0] if detected else language,
+            language=spoken.code,
             duration_s=audio.duration_s,
-            language_probability=detected[1] if detected else None,
+            language_probability=spoken.probability,
             task=options.task,
             model=self._model,
             system_info=library.system_info(),

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from whisperctl import languages
-from whisperctl.backend import Closing, OnProgress, OnSegment
+from whisperctl.backend import Closing, OnLanguage, OnProgress, OnSegment
 from whisperctl.errors import BackendError, GuestError, ModelError
 from whisperctl.models import alignment, ggml
 from whisperctl.quoting import quoted
 from whisperctl.token_times import TokenTimes
-from whisperctl.transcript import Segment, Timings, Transcript
+from whisperctl.transcript import Segment, SpokenLanguage, Timings, Transcript
 from whisperctl.usage import cpu_time_s, peak_memory_bytes
 from whisperctl.whisper_log import parse_language, parse_timings
 from whisperctl.whisper_params import refused_regex, whisper_params
@@ -94,6 +94,7 @@ class WasiSession(Closing):
         *,
         on_segment: OnSegment | None = None,
         on_progress: OnProgress | None = None,
+        on_language: OnLanguage | None = None,
     ) -> Transcript:
         """See ``whisperctl.backend.Session.transcribe``."""
         guest = self.guest
@@ -110,6 +111,9 @@ class WasiSession(Closing):
         segments: list[Segment] = []
         progress = 0.0
         asked = False
+        spoken = None if language == languages.AUTO else SpokenLanguage(language)
+        if spoken is not None and on_language is not None:
+            on_language(spoken)
         try:
             samples = np.ascontiguousarray(audio.samples, dtype="<f4").view(np.uint8).data
             request = protocol.request(
@@ -120,6 +124,11 @@ class WasiSession(Closing):
             asked = True
             while True:
                 event = self._next_event(guest)
+                if spoken is None and not isinstance(event, Failed):
+                    # The log has it before the first window begins, which is told as progress.
+                    spoken = self._spoken_language()
+                    if on_language is not None:
+                        on_language(spoken)
                 if isinstance(event, SegmentEvent):
                     segments.append(protocol.segment(event, times))
                     if on_segment is not None:
@@ -141,12 +150,12 @@ class WasiSession(Closing):
             raise self._broken("it stopped a run that nobody asked it to stop")
         if on_progress is not None and progress < 1.0:
             on_progress(1.0)
-        detected = parse_language(self._log) if language == languages.AUTO else None
+        assert spoken is not None
         return Transcript(
             segments=tuple(segments),
-            language=detected[0] if detected else language,
+            language=spoken.code,
             duration_s=audio.duration_s,
-            language_probability=detected[1] if detected else None,
+            language_probability=spoken.probability,
             task=options.task,
             model=self._model,
             system_info=self._system_info,
@@ -218,6 +227,15 @@ class WasiSession(Closing):
                 return event
             self._log.append(event.text)
             _LOGGER.debug("%s", event.text)
+
+    def _spoken_language(self) -> SpokenLanguage:
+        """The language that whisper.cpp's log says it detected."""
+        detected = parse_language(self._log)
+        if detected is None:
+            return SpokenLanguage(languages.AUTO)
+        if detected[0] not in languages.LANGUAGES:
+            raise self._broken(f"it detected an unknown language, {detected[0]}")
+        return SpokenLanguage(*detected)
 
     def _cancel(self, asked: bool) -> None:
         """Stop the run, and the guest with it unless it answers soon."""
