@@ -18,6 +18,8 @@ import pytest
 import soundfile
 
 from tests.cli.test_cli_streams import read_terminal
+from whisperctl import cli as cli_package
+from whisperctl import engines
 
 if TYPE_CHECKING:
     from tests.conftest import Cli, Finished, MakePlugin
@@ -184,8 +186,9 @@ def test_transcribe_shows_and_writes_no_control_character(scene: Scene) -> None:
             json.loads(text)
     assert r"link\x1b]8;;" in written["here/log.txt"]
 
-    planned = scene.run(*every, "--dry-run")
+    planned = scene.run(*every, "--dry-run", "--prompt", "a\nb\x1b")
     assert len(planned.out.splitlines()) == 3 + len(NAMES)
+    assert r"a\nb\x1b" in planned.out
     assert r'"caf\xe9 \xff.wav" -> "out/caf\xe9 \xff.txt"' in planned.out
     again = scene.run(*every, "--word-timestamps", "--resume")
     assert (
@@ -212,13 +215,14 @@ def test_compare_shows_and_writes_no_control_character(scene: Scene) -> None:
     (scene.cli.directory / "said.tsv").write_bytes(
         b"audio\ttext\n-dash.wav\tIt said\x1b[31m \xe2\x80\xaeold\x07\n"
     )
-    names = (NAMES[0], NAMES[3], NAMES[7], NAMES[-3], NAMES[-1])
+    names = (NAMES[0], NAMES[3], NAMES[7], NAMES[8], NAMES[-3], NAMES[-1])
     measured = ("-m", scene.model, "-b", "acme", "--no-warm-up", "--word-timestamps")
     done = scene.run(
         *("compare", *measured, "--reference", "said.tsv", "-o", "r.json", "--", *names)
     )
     assert done.code == 0, done.err
     assert "café" in done.out
+    assert done.out.count(NAMES[8]) > 1
     document = scene.cli.directory / "r.json"
     # A document may come from anywhere: what it holds is no cleaner than the names.
     raw = json.loads(document.read_text())
@@ -288,6 +292,20 @@ def test_names_of_files_in_errors_are_visible(scene: Scene) -> None:
         assert len(done.err.splitlines()) == 1
 
 
+def test_nothing_prints_but_what_makes_control_characters_visible() -> None:
+    folder = Path(cli_package.__file__).parents[1]
+    printing = {
+        str(path.relative_to(folder))
+        for path in folder.rglob("*.py")
+        if re.search(r"(?<![\w.])print\(|std(?:out|err)\.write\(", path.read_text())
+        and "testing" not in path.parts
+    }
+    # Besides the console: the log, the program's end, the version, and answers to a shell.
+    assert printing == {
+        *("cli/console.py", "cli/logs.py", "cli/__init__.py", "cli/app.py", "cli/completion.py")
+    }
+
+
 def test_what_is_known_of_backends_and_models_is_visible(scene: Scene, tmp_path: Path) -> None:
     folder = tmp_path / NAMES[3].replace(".wav", "")
     folder.mkdir()
@@ -305,3 +323,36 @@ def test_what_is_known_of_backends_and_models_is_visible(scene: Scene, tmp_path:
         scene.run(*command, env=env)
     exact = scene.cli("models", "path", "mine", env=env)
     assert exact.out == f"{folder / 'ggml-mine.bin'}\n"
+
+
+def test_a_model_whose_name_is_not_utf8_opens_in_every_engine(
+    tiny_en: Path, silero: Path, tmp_path: Path, engine: str
+) -> None:
+    links = [tmp_path / os.fsdecode(name) for name in (b"mod\xe8le\xff.bin", b"sil\xe8ro.bin")]
+    for link, model in zip(links, (tiny_en, silero), strict=True):
+        link.symlink_to(model)
+    chosen = engines.parse(engine)
+    engines.open_session(chosen, links[0], threads=1, word_timestamps=True).close()
+    engines.open_detector(chosen, links[1]).close()
+
+
+@pytest.mark.parametrize("backend", ["native", "wasi"])
+def test_a_vocabulary_with_escape_sequences_shows_them(
+    cli: Cli, jfk: Path, tiny_en: Path, backend: str
+) -> None:
+    model = cli.directory / os.fsdecode(b"\xe9vil.bin")
+    token = b"\x07\0\0\0 fellow"
+    data = tiny_en.read_bytes()
+    assert data.count(token) == 1
+    model.write_bytes(data.replace(token, b"\x07\0\0\0\x1b[31m\xc2\x9b"))
+    done = cli(
+        *("transcribe", jfk, "-m", model, "-b", backend, "--beam-size", "1", "--duration", "4"),
+        *("-f", "json-full,srt", "-v"),
+    )
+    assert done.code == 0, done.err
+    full = (cli.directory / "jfk.full.json").read_bytes().decode()
+    for text in (done.out, (cli.directory / "jfk.srt").read_text(), full):
+        assert r"\x1b[31m\u009b" in text.replace(r"\\", "\\")
+        assert harmful(text) == []
+    assert harmful(done.err) == []
+    assert json.loads(full)["params"]["model"].endswith(r"\xe9vil.bin")

@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from whisperctl.batch.job import Job
 from whisperctl.batch.plan import Planned, label
 from whisperctl.formats.layout import SubtitleOptions
-from whisperctl.quoting import quoted
+from whisperctl.quoting import quoted, visible
 from whisperctl.transcription.options import TranscriptionOptions
 
 _WHY = {"exists": "skipped: its results exist", "finished": "skipped: finished before"}
@@ -22,7 +22,7 @@ def describe(job: Job, planned: Sequence[Planned]) -> Iterator[str]:
         *_changed(job.options, TranscriptionOptions()),
         *_changed(job.results.subtitles, SubtitleOptions()),
     ]
-    yield f"options: {', '.join(changed) or 'the defaults'}"
+    yield f"options: {visible(', '.join(changed)) or 'the defaults'}"
     for item in planned:
         name = label(item.recording)
         if item.skip:

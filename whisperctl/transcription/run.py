@@ -12,7 +12,7 @@ from whisperctl import audio, languages
 from whisperctl.audio import SAMPLE_RATE
 from whisperctl.backend import Detector, OnSegment, Session
 from whisperctl.errors import BackendError, UsageError
-from whisperctl.quoting import quoted
+from whisperctl.quoting import on_one_line, quoted
 from whisperctl.speech import VadOptions
 from whisperctl.transcript import Segment, SpokenLanguage, Transcript
 from whisperctl.transcription.checkpoint import Checkpoint, OnCheckpoint
@@ -72,7 +72,7 @@ class Callbacks:
     def note(self, text: str) -> None:
         """Remark on something."""
         if self.on_note is not None:
-            self.on_note(text)
+            self.on_note(on_one_line(text))
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         """Say where to go on from."""

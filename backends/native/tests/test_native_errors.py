@@ -105,11 +105,13 @@ def test_a_model_that_vanishes_is_an_error_and_comes_back(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="such names exist on Linux")
-def test_a_path_that_is_not_text_is_an_error(tmp_path: Path, tiny_en: Path) -> None:
+def test_a_path_that_is_not_text_is_opened(tmp_path: Path, tiny_en: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.bin"))
     path.symlink_to(tiny_en)
+    NativeBackend().open(path, threads=1).close()
+    path.unlink()
 
-    with pytest.raises(ModelError, match="UTF-8"):
+    with pytest.raises(ModelError, match=r"\\xff.bin"):
         NativeBackend().open(path, threads=1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,14 +64,11 @@ class NativeDetector(OneAtATime):
         return detection(spans, vad_library.probabilities(context), len(samples), options)
 
     def _load(self, model: Path, threads: int) -> int:
-        path = os.fsencode(model)
-        try:
-            path.decode()
-        except UnicodeDecodeError as error:  # whisper.cpp logs the path, and the bindings decode it
-            raise ModelError(
-                f"{quoted(model)}: whisper.cpp takes only paths in UTF-8; rename it"
-            ) from error
-        with log.capture() as said, library.stoppable(self._stop):
+        with (
+            library.utf8_path(model) as path,
+            log.capture() as said,
+            library.stoppable(self._stop),
+        ):
             context = vad_library.load(path, threads)
         if context is None:
             raise ModelError(f"{quoted(model)}: whisper.cpp refused it: {said.reason()}")

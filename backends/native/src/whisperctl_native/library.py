@@ -10,13 +10,17 @@ the CPU device makes its backends, and give the callback to each that it makes.
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import _pywhispercpp as pw
+from whisperctl.errors import ModelError
+from whisperctl.quoting import quoted
 from whisperctl_native import log
 
 # enum ggml_backend_dev_type
@@ -61,6 +65,29 @@ class StopFlag:
     def address(self) -> int:
         """Where the string is."""
         return ctypes.addressof(self._string)
+
+
+@contextmanager
+def utf8_path(model: Path) -> Iterator[bytes]:
+    """A path to the file in UTF-8: whisper.cpp logs it, and the bindings decode that.
+
+    A file whose name is something else goes by the number that it is open with.
+
+    Raises:
+        ModelError: it cannot be opened.
+    """
+    path = os.fsencode(model)
+    try:
+        path.decode()
+    except UnicodeDecodeError:
+        try:
+            file = model.open("rb")
+        except OSError as error:
+            raise ModelError(f"cannot read {quoted(model)}: {error.strerror}") from error
+        with file:
+            yield f"/dev/fd/{file.fileno()}".encode()
+    else:
+        yield path
 
 
 def whisper_version() -> str:

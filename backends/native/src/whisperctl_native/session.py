@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -195,13 +194,6 @@ class NativeSession(OneAtATime):
         return self._context or self._load()
 
     def _load(self) -> pw.whisper_context:
-        path = os.fsencode(self._model)
-        try:
-            path.decode()
-        except UnicodeDecodeError as error:  # whisper.cpp logs the path, and the bindings decode it
-            raise ModelError(
-                f"{quoted(self._model)}: whisper.cpp takes only paths in UTF-8; rename it"
-            ) from error
         params = pw.whisper_context_default_params()
         params.use_gpu = False  # both backends compute with the CPU, or they could not be compared
         if self._alignment is not None:
@@ -212,7 +204,11 @@ class NativeSession(OneAtATime):
                 pw.whisper_alignment_heads_preset, f"WHISPER_AHEADS_{name}"
             )
             params.dtw_mem_size = self._alignment.memory_bytes
-        with log.capture() as said, library.stoppable(self._stop.flag):
+        with (
+            library.utf8_path(self._model) as path,
+            log.capture() as said,
+            library.stoppable(self._stop.flag),
+        ):
             try:
                 context = pw.whisper_init_from_file_with_params(path, params)
             except MemoryError as error:
