@@ -196,19 +196,20 @@ def test_transcribe_shows_and_writes_no_control_character(scene: Scene) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["error", "crash"])
-def test_what_an_engine_says_in_an_error_is_one_clean_line(scene: Scene, kind: str) -> None:
-    for jobs in ("1", "2"):
-        done = scene.run(
-            *("transcribe", ".", "-m", scene.model, "-b", "acme", "--no-speech-check"),
-            *("-q", "-j", jobs),
-            env={"ACME": kind},
-        )
-        assert done.code == 1
-        said = [line for line in done.err.splitlines() if r"it said\x1b]8;;" in line]
-        assert len(said) == 2 * len(NAMES)
-        assert all(r"\x1b\ \u009b2J" in line for line in said)
-        assert len(done.err.splitlines()) == 2 * len(NAMES) + 1
+@pytest.mark.parametrize(("kind", "jobs"), [("error", "1"), ("crash", "2")])
+def test_what_an_engine_says_in_an_error_is_one_clean_line(
+    scene: Scene, kind: str, jobs: str
+) -> None:
+    done = scene.run(
+        *("transcribe", ".", "-m", scene.model, "-b", "acme", "--no-speech-check"),
+        *("-q", "-j", jobs),
+        env={"ACME": kind},
+    )
+    assert done.code == 1
+    said = [line for line in done.err.splitlines() if r"it said\x1b]8;;" in line]
+    assert len(said) == 2 * len(NAMES)
+    assert all(r"\x1b\ \u009b2J" in line for line in said)
+    assert len(done.err.splitlines()) == 2 * len(NAMES) + 1
 
 
 def test_compare_shows_and_writes_no_control_character(scene: Scene) -> None:
@@ -314,11 +315,9 @@ def test_what_is_known_of_backends_and_models_is_visible(scene: Scene, tmp_path:
     env = {"WHISPERCTL_MODELS": str(folder), "WHISPERCTL_CONFIG": str(folder / "none\n.toml")}
     for command in (
         ("backends",),
-        ("backends", "--json"),
         ("doctor",),
         ("config", "show"),
         ("models", "list"),
-        ("models", "verify"),
     ):
         scene.run(*command, env=env)
     exact = scene.cli("models", "path", "mine", env=env)
@@ -336,17 +335,14 @@ def test_a_model_whose_name_is_not_utf8_opens_in_every_engine(
     engines.open_detector(chosen, links[1]).close()
 
 
-@pytest.mark.parametrize("backend", ["native", "wasi"])
-def test_a_vocabulary_with_escape_sequences_shows_them(
-    cli: Cli, jfk: Path, tiny_en: Path, backend: str
-) -> None:
+def test_a_vocabulary_with_escape_sequences_shows_them(cli: Cli, jfk: Path, tiny_en: Path) -> None:
     model = cli.directory / os.fsdecode(b"\xe9vil.bin")
     token = b"\x07\0\0\0 fellow"
     data = tiny_en.read_bytes()
     assert data.count(token) == 1
     model.write_bytes(data.replace(token, b"\x07\0\0\0\x1b[31m\xc2\x9b"))
     done = cli(
-        *("transcribe", jfk, "-m", model, "-b", backend, "--beam-size", "1", "--duration", "4"),
+        *("transcribe", jfk, "-m", model, "-b", "wasi", "--beam-size", "1", "--duration", "4"),
         *("-f", "json-full,srt", "-v"),
     )
     assert done.code == 0, done.err
