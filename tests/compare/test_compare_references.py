@@ -160,9 +160,9 @@ def test_references_may_lie_beside_the_recordings(here: Path) -> None:
 
 
 def test_librispeech_is_understood(here: Path) -> None:
-    put(here / "audio", s__trans__txt="talk ASK NOT\nelse WHAT\n")
-    assert found(here / "audio", here, "talk.mp3", "other one.wav") == ["ASK NOT", None]
-    assert found(here / "audio" / "s.trans.txt", here) == ["ASK NOT"]
+    put(here / "audio", s__trans__txt="talk ASK\u2028NOT\nelse WHAT\n")
+    assert found(here / "audio", here, "talk.mp3", "other one.wav") == ["ASK\nNOT", None]
+    assert found(here / "audio" / "s.trans.txt", here) == ["ASK\nNOT"]
 
 
 @pytest.mark.parametrize(

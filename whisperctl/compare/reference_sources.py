@@ -188,7 +188,7 @@ def _absolute(path: Path) -> str:
 
 def _trans(text: str) -> Iterator[_Entry]:
     """LibriSpeech: the recording's name without its ending, a space, and the text."""
-    for i, line in enumerate(text.splitlines(), 1):
+    for i, line in enumerate(text.split("\n"), 1):
         if line.strip():
             audio, _, said = line.strip().partition(" ")
             yield _Entry(audio, said, "", f"line {i}")
