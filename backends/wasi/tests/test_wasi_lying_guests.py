@@ -15,6 +15,9 @@ from whisperctl.decoding import DecodeOptions
 from whisperctl.errors import BackendError, GuestError, ModelError
 from whisperctl.models import store
 from whisperctl.speech import VadOptions
+from whisperctl.transcript import Segment
+from whisperctl.transcription.options import TranscriptionOptions
+from whisperctl.transcription.transcriber import Transcriber
 from whisperctl_wasi import WasiBackend, modules
 from whisperctl_wasi.host.guest import Program
 from whisperctl_wasi.modules import Module
@@ -30,6 +33,7 @@ HELLO: Event = {
 }
 READY: Event = {"event": "ready", "memory_bytes": 1, "multilingual": False, "n_vocab": 51864}
 N_SAMPLES = 5 * 512
+JFK = Path(__file__).parents[3] / "samples" / "jfk.wav"
 
 
 @pytest.fixture
@@ -129,6 +133,35 @@ def test_numbers_in_log_lines_that_are_none_are_passed_over(
         {"event": "result", "memory_bytes": 1},
     )
     assert transcribe("wasmtime", tiny_en, jfk) == ""
+
+
+def test_control_characters_of_a_guest_are_visible(
+    tiny_en: Path, says: Callable[..., None]
+) -> None:
+    link = "\x1b]8;;https://evil.example\x1b\\\x9b2J\x07"
+    shown = r"\x1b]8;;https://evil.example\x1b\\u009b2J\x07"
+    token = [5, 0.5, base64.b64encode(f" a{link}".encode()).decode()]
+    segment = {"event": "segment", "t0": 0, "t1": 100, "no_speech": 0, "temperature": 0}
+    says(
+        HELLO | {"system_info": link},
+        READY,
+        segment | {"tokens": [token]},
+        {"event": "result", "memory_bytes": 1},
+        {"event": "error", "message": f"it said\n{link}"},
+    )
+    options = TranscriptionOptions(speech_check=False)
+    heard: list[Segment] = []
+    with WasiBackend().open(tiny_en, threads=1, runtime="wasmtime") as session:
+        transcriber = Transcriber(session)
+        result = transcriber.transcribe(JFK, options, on_segment=heard.append)
+        with pytest.raises(BackendError) as caught:
+            transcriber.transcribe(JFK, options)
+
+    assert [segment.text for segment in heard] == [f" a{shown}"]
+    assert result.segments == tuple(heard)
+    assert result.segments[0].tokens[0].data == f" a{link}".encode()
+    assert result.system_info == shown
+    assert str(caught.value).endswith(f"it said {shown}")
 
 
 def detected(**changes: object) -> Event:
