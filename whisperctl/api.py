@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from whisperctl import engines, processors
+from whisperctl import engines, processors, stall
 from whisperctl.backend import OnSegment
 from whisperctl.decoding import DecodeOptions, Task
 from whisperctl.models import store
@@ -41,6 +41,7 @@ def transcribe(
     temperature_increment: float = 0.2,
     decoding: DecodeOptions | None = None,
     threads: int | None = None,
+    stall_timeout_s: float | None = stall.TIMEOUT_S,
     on_segment: OnSegment | None = None,
     on_progress: OnProgress | None = None,
     on_note: OnNote | None = None,
@@ -72,6 +73,8 @@ def transcribe(
         temperature_increment: what it rises by when a try fails; zero is no further try.
         decoding: every decoding parameter there is, in place of those above that it has too.
         threads: how many to compute with; ``None`` is up to four.
+        stall_timeout_s: seconds without progress of the engine after which it fails; ``None`` is no
+            limit.
         on_segment: gets each segment once it is certain.
         on_progress: gets how far the run is.
         on_note: gets one-line remarks about the recording and what was done about it.
@@ -80,7 +83,7 @@ def transcribe(
         UsageError: an option is wrong, or does not fit the model or the recording.
         AudioError: the recording cannot be read.
         ModelError: the model is missing or damaged.
-        BackendError: the backend is not available, or its engine failed.
+        BackendError: the backend is not available, or its engine failed or made no progress.
     """
     if decoding is None:
         decoding = DecodeOptions(
@@ -110,6 +113,7 @@ def transcribe(
         options,
         threads=processors.default_threads() if threads is None else threads,
         vad_model=vad_model,
+        stall_timeout_s=None if stall_timeout_s is None else stall.timeout(stall_timeout_s),
     ) as transcriber:
         source = path if isinstance(path, str) else Path(path)
         return transcriber.transcribe(

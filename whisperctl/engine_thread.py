@@ -11,6 +11,7 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +21,9 @@ Event = TypeVar("Event")
 Result = TypeVar("Result")
 
 _POLL_S = 0.1
+_FAILED = 1
 _INTERRUPTED = 130
+_EXIT_WAIT_S = 120.0
 _left_behind: list[threading.Thread] = []
 
 
@@ -109,7 +112,8 @@ def leave_behind(thread: threading.Thread) -> None:
     """Go on without a daemon thread that computes where nothing can stop it.
 
     When Python ends it must not be in the midst of that: what it uses would be taken down around
-    it, which crashes. So at exit it is waited for; Ctrl-C then ends the process at once.
+    it, which crashes. So at exit it is waited for; after two minutes, or at Ctrl-C, the process
+    ends at once, as failed.
     """
     if not _left_behind:
         atexit.register(_wait)
@@ -133,8 +137,11 @@ def exit_at_once(code: int) -> None:
 
 
 def _wait() -> None:
+    deadline = time.monotonic() + _EXIT_WAIT_S
     try:
         for thread in _left_behind:
-            thread.join()
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if is_left_behind():
+            os._exit(_FAILED)
     except BaseException:  # whatever a signal's handler raises
         os._exit(_INTERRUPTED)

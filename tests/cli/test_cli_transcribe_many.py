@@ -79,6 +79,19 @@ def test_a_recording_that_takes_too_long_is_given_up(
     assert tree(cli.directory).keys() == {"x.txt", "talks/x.wav", "talks/deeper/x.wav"}
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_recording_without_progress_fails(
+    jobs: str, cli: Cli, talks: Path, tiny_en: Path
+) -> None:
+    command = ("transcribe", "talks/x.wav", "talks/deeper/x.wav", "-m", tiny_en, *FAST)
+    done = cli(*command, "--jobs", jobs, "--threads", "1", "--stall-timeout", "0.02")
+
+    said = "the engine made no progress for 0.02 s: try another model or backend"
+    assert done.code == 1
+    assert f'  "talks/x.wav": {said}' in done.err
+    assert f'  "talks/deeper/x.wav": {said}' in done.err
+
+
 def test_a_recording_that_takes_too_much_memory_is_given_up(
     cli: Cli, talks: Path, tiny_en: Path
 ) -> None:
@@ -259,6 +272,7 @@ def test_one_format_goes_to_standard_output_instead_of_segments(
         (("talks/deeper/x.wav", "--output", "same.srt"), 2, "would both be written"),
         (("--jobs", "0"), 2, "jobs must be at least 1"),
         (("--timeout", "-1"), 2, "above 0 seconds"),
+        (("--stall-timeout", "-1"), 2, "0 (no limit) or more seconds"),
         (("--max-memory", "much"), 2, "2G or 500M"),
         (("--files-from", "missing"), 1, '"missing" cannot be read'),
         (("nothing/*.mp3",), 1, '"nothing/*.mp3" matches no file'),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from whisperctl import stall
 from whisperctl.engines import Engine
 from whisperctl.formats.layout import SubtitleOptions
 from whisperctl.output import TEMPLATE
@@ -35,7 +36,8 @@ class Job:
     ``vad_model`` is the file of a voice activity model, if there is one.
     ``resume`` goes on where an earlier run stopped, ``skip_existing`` leaves results alone that are
     there. ``journal`` keeps what a later run needs to go on. With ``logs`` other processes
-    hand over what they log.
+    hand over what they log. ``stall_timeout_s`` seconds without progress fail a recording; ``None``
+    is no limit.
     """
 
     engine: Engine
@@ -48,3 +50,4 @@ class Job:
     skip_existing: bool = False
     journal: bool = True
     logs: bool = False
+    stall_timeout_s: float | None = stall.TIMEOUT_S

@@ -12,5 +12,10 @@ from whisperctl.transcription.transcriber import Transcriber
 def opened(job: Job) -> AbstractContextManager[Transcriber]:
     """What ``whisperctl.transcription.opening.opened`` gives for a job."""
     return opening.opened(
-        job.engine, job.model, job.options, threads=job.threads, vad_model=job.vad_model
+        job.engine,
+        job.model,
+        job.options,
+        threads=job.threads,
+        vad_model=job.vad_model,
+        stall_timeout_s=job.stall_timeout_s,
     )

@@ -152,6 +152,16 @@ def transcribe(
             rich_help_panel=topics.MANY,
         ),
     ] = None,
+    stall_timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--stall-timeout",
+            metavar="SECONDS",
+            help="Fail a recording if the engine makes no progress for this long; 0 for no limit.",
+            show_default="1800",
+            rich_help_panel=topics.MANY,
+        ),
+    ] = None,
     max_memory: Annotated[
         str | None,
         typer.Option(
@@ -177,7 +187,7 @@ def transcribe(
     --output-format asks for it; then talk.mp4 gives talk.srt, in the current directory or the one
     of --output-dir. A recording that fails does not stop the others.
     """
-    from whisperctl import engines
+    from whisperctl import engines, stall
     from whisperctl.batch import plan, sources
     from whisperctl.batch.job import Job
     from whisperctl.cli import logs
@@ -190,6 +200,7 @@ def transcribe(
         )
     results = _results(output_format or [], output_dir, output)
     limits = _limits(jobs, timeout, max_memory)
+    stall_timeout_s = stall.timeout(stall.TIMEOUT_S if stall_timeout is None else stall_timeout)
     lists = [sources.FileList(name, null_separated=null) for name in files_from or []]
     recordings = sources.find(files or [], lists, recursive=recursive)
     settings = flags.resolve()
@@ -204,6 +215,7 @@ def transcribe(
         resume=resume,
         skip_existing=skip_existing,
         logs=logs.ROOT.isEnabledFor(logging.DEBUG),
+        stall_timeout_s=stall_timeout_s,
     )
     planned = plan.plan(job, recordings)
     if dry_run:

@@ -16,7 +16,7 @@ import time
 from types import FrameType
 from typing import BinaryIO
 
-from whisperctl import engines
+from whisperctl import engines, stall
 from whisperctl.audio import SAMPLE_RATE, Audio
 from whisperctl.batch import records
 from whisperctl.compare import wire
@@ -83,7 +83,8 @@ def _serve(requests: BinaryIO, events: BinaryIO) -> wire.Result:
         request.model,
         threads=request.threads,
         word_timestamps=request.options.word_timestamps,
-    ) as session:
+    ) as loaded:
+        session = stall.WatchedSession(loaded)
         values = {
             "start_ms": (opening - request.started_s) * 1000,
             "open_ms": (time.perf_counter() - opening) * 1000,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from whisperctl import engines
+from whisperctl import engines, stall
 from whisperctl.backend import Detector
 from whisperctl.engines import Engine
 from whisperctl.errors import BackendError, ModelError
@@ -42,6 +42,7 @@ def opened(
     *,
     threads: int,
     vad_model: Path | None,
+    stall_timeout_s: float | None = stall.TIMEOUT_S,
 ) -> Iterator[Transcriber]:
     """Load the model, and the voice activity detector if it is wanted and there is one.
 
@@ -62,7 +63,7 @@ def opened(
         detector = _detector(engine, options, vad_model)
         if detector is not None:
             stack.enter_context(detector)
-        yield Transcriber(session, model=model, detector=detector)
+        yield Transcriber(session, model=model, detector=detector, stall_timeout_s=stall_timeout_s)
 
 
 def _detector(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from whisperctl import stall
 from whisperctl.backend import Detector, OnSegment, Session
 from whisperctl.transcript import Transcript
 from whisperctl.transcription.checkpoint import Checkpoint, OnCheckpoint
@@ -24,6 +25,7 @@ class Transcriber:
         model: Path | None = None,
         detector: Detector | None = None,
         piece_s: float = PIECE_S,
+        stall_timeout_s: float | None = stall.TIMEOUT_S,
     ) -> None:
         """Get ready; nothing is read yet.
 
@@ -33,8 +35,9 @@ class Transcriber:
             detector: finds speech; without one, noise is told from speech less well.
             piece_s: how long the pieces of a long recording are at most; what is up to twice as
                 long is one piece.
+            stall_timeout_s: seconds without progress after which a run fails; ``None`` is no limit.
         """
-        self._session = session
+        self._session = stall.WatchedSession(session, stall_timeout_s)
         self._model = model
         self._detector = detector
         self._piece_s = piece_s
@@ -69,7 +72,7 @@ class Transcriber:
 
         Raises:
             AudioError: the recording cannot be read.
-            BackendError: the engine failed.
+            BackendError: the engine failed, or made no progress.
             UsageError: an option fits neither the model nor the recording.
         """
         callbacks = Callbacks(on_segment, on_progress, on_note, on_checkpoint)

@@ -16,6 +16,7 @@ from whisperctl.backend import OnLanguage, OnProgress, OnSegment
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.in_process import OneAtATime
 from whisperctl.quoting import quoted
+from whisperctl.stall import Stalled
 from whisperctl.transcript import (
     PHASES,
     Phase,
@@ -139,6 +140,10 @@ class FasterWhisperSession(OneAtATime):
             spoken = engine_thread.run(work, on_event=on_event, cancel=self._stop.set)
         except StoppedError as error:
             raise BackendError("the session was closed while it was transcribing") from error
+        except Stalled:
+            # What CTranslate2 has begun may never end, and all else that it is asked would wait.
+            self._engine = None
+            raise
         finally:
             if listening.run.drew:
                 # CTranslate2's random numbers would go on where they are; a new model starts anew.

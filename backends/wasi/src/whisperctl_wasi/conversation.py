@@ -58,8 +58,13 @@ def ask(guest: Guest, request: bytes) -> None:
     guest.send(request)
 
 
-def next_event(guest: Guest, within_s: float) -> Event | None:
+def next_event(guest: Guest, within_s: float, *, patient: bool = False) -> Event | None:
     """The guest's next event of a kind that is known, ``None`` if there is none in time.
+
+    Args:
+        guest: whose event.
+        within_s: how long to wait.
+        patient: see ``Guest.receive``.
 
     Raises:
         GuestError: the guest has ended, or what it says is not an event.
@@ -67,7 +72,7 @@ def next_event(guest: Guest, within_s: float) -> Event | None:
     deadline = time.monotonic() + within_s
     while (left_s := deadline - time.monotonic()) > 0:
         # In short waits, so that Ctrl-C gets through between them.
-        line = guest.receive(min(_POLL_S, left_s))
+        line = guest.receive(min(_POLL_S, left_s), patient=patient)
         if line is not None and (event := protocol.parse_event(line)) is not None:
             return event
     return None

@@ -123,7 +123,8 @@ class WasiSession(Closing):
             guest.send(samples)
             asked = True
             while True:
-                event = self._next_event(guest)
+                # The host of every engine watches its progress, see whisperctl.stall.
+                event = self._next_event(guest, patient=True)
                 if spoken is None and not isinstance(event, Failed):
                     # The log has it before the first window begins, which is told as progress.
                     spoken = self._spoken_language()
@@ -217,10 +218,10 @@ class WasiSession(Closing):
                 self._cantonese = event.n_vocab >= languages.CANTONESE_VOCABULARY
                 return
 
-    def _next_event(self, guest: Guest) -> Event:
+    def _next_event(self, guest: Guest, *, patient: bool = False) -> Event:
         """The next event that is not a line of whisper.cpp's log; those are kept."""
         while True:
-            event = conversation.next_event(guest, math.inf)
+            event = conversation.next_event(guest, math.inf, patient=patient)
             if event is None:
                 continue
             if not isinstance(event, Log):
