@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -167,6 +168,42 @@ def test_a_failing_engine_is_an_error(
     with pytest.raises(BackendError, match="too many decoders requested"):
         session.transcribe(jfk, options)
     assert session.transcribe(jfk, GREEDY).segments
+
+
+ABORTS = """
+import sys
+from pathlib import Path
+import numpy as np
+from whisperctl.audio import Audio
+from whisperctl.decoding import DecodeOptions
+from whisperctl_native import NativeBackend
+
+with NativeBackend().open(Path(sys.argv[1]), threads=1) as session:
+    session.transcribe(Audio(np.zeros(16_000, np.float32), "silence"), DecodeOptions())
+"""
+
+
+def test_an_abort_of_the_engine_is_one_line(tiny_en: Path, tmp_path: Path) -> None:
+    path = tmp_path / "heads.bin"
+    with tiny_en.open("rb") as whole:
+        data = bytearray(whole.read())
+    data[16:20] = (5).to_bytes(4, "little")  # heads that do not divide the state
+    path.write_bytes(data)
+
+    run = subprocess.run(
+        [sys.executable, "-c", ABORTS, path],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (run.returncode, run.stdout) == (1, "")
+    assert re.fullmatch(
+        r"whisperctl: error: whisper\.cpp gave up \(\S+\.c(pp)?:\d+: .*\): the model may be "
+        r"damaged; check it with .*\n",
+        run.stderr,
+    )
 
 
 LEFT_OPEN = """

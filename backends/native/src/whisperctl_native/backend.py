@@ -95,6 +95,9 @@ def _check_works() -> None:
     info = _runtime_info()
     if info.problem is not None:
         raise BackendError(f"the native backend cannot be used here: {info.problem}")
+    from whisperctl_native import abort
+
+    abort.install()
 
 
 def _version(distribution: str) -> str:
