@@ -57,7 +57,7 @@ class Session(Closing):
         pass
 
     def transcribe(self, audio, options, *, on_segment=None, on_progress=None):
-        logging.getLogger("whisperctl.engine").debug("%s", LINK + chr(7))
+        logging.getLogger("whisperctl.engine").debug("%s", LINK + "\\n2026-01-01 fake")
         if os.environ.get("ACME") == "error":
             raise BackendError(f"it said{{LINK}}\\n\\x9b2J")
         if os.environ.get("ACME") == "crash":
@@ -186,7 +186,11 @@ def test_transcribe_shows_and_writes_no_control_character(scene: Scene) -> None:
             json.loads(text)
     assert r"link\x1b]8;;" in written["here/log.txt"]
 
-    planned = scene.run(*every, "--dry-run", "--prompt", "a\nb\x1b")
+    assert "\n2026-01-01 fake" not in done.err + written["here/log.txt"]
+    assert "2026-01-01 fake" in done.err and "2026-01-01 fake" in written["here/log.txt"]
+
+    bare = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    planned = scene.run(*every, "--dry-run", "--prompt", "a\nb\x1b", env=bare)
     assert len(planned.out.splitlines()) == 3 + len(NAMES)
     assert r"a\nb\x1b" in planned.out
     assert r'"caf\xe9 \xff.wav" -> "out/caf\xe9 \xff.txt"' in planned.out

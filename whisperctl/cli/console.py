@@ -91,12 +91,14 @@ def stdout_error(error: OSError) -> OutputError:
 
 def note(text: str) -> None:
     """Tell the person something that is not the result."""
-    line(f"whisperctl: {on_one_line(text)}", log=text)
+    text = on_one_line(text)
+    line(f"whisperctl: {text}", log=text)
 
 
 def heading(text: str) -> None:
     """Say which of several recordings comes next."""
-    line(f"==> {on_one_line(text)} <==", log=text)
+    text = on_one_line(text)
+    line(f"==> {text} <==", log=text)
 
 
 def error(text: str) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 from whisperctl.errors import OutputError
-from whisperctl.quoting import quoted, visible
+from whisperctl.quoting import on_one_line, quoted, visible
 
 ROOT = logging.getLogger("whisperctl")
 PRINTED = logging.getLogger("whisperctl.printed")
@@ -78,16 +78,14 @@ class _Shown(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(OSError, ValueError):
-            print(
-                f"whisperctl: {visible(record.getMessage(), prose=True)}",
-                file=sys.stderr,
-                flush=True,
-            )
+            print(f"whisperctl: {on_one_line(record.getMessage())}", file=sys.stderr, flush=True)
 
 
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return visible(super().format(record), prose=True)
+        text = super().format(record)
+        # Results may be of several lines; a message of them could pass for others.
+        return visible(text, prose=True) if record.name == PRINTED.name else on_one_line(text)
 
 
 class _Kept(logging.FileHandler):
