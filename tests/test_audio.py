@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import timeit
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -59,6 +59,7 @@ def mux(
     default: int | None = None,
     delay_s: float = 0.0,
     options: dict[str, str] | None = None,
+    languages: Sequence[str] = (),
 ) -> Path:
     """Write float32 tracks of shape (n_channels, n_samples) at ``rate`` with FFmpeg's encoders."""
     # PyAV types a stream whose codec is named at run time as any kind of stream.
@@ -67,6 +68,10 @@ def mux(
         film = cast(Any, container.add_stream(video, rate=10)) if video else None
         streams = [cast(Any, container.add_stream(codec, rate=rate, layout=layout)) for _ in tracks]
         for number, stream in enumerate(streams):
+            if codec == "wmav2":
+                stream.bit_rate = 64_000  # its encoder has no usual one
+            if languages:
+                stream.metadata["language"] = languages[number]
             if default is not None:
                 stream.disposition = Disposition.default if number == default else Disposition(0)
         if film:

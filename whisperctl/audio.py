@@ -1,8 +1,9 @@
 """Any media file or stdin to mono float32 samples at 16 kHz.
 
 ``load`` gives a whole recording, ``stream`` gives it block by block. Channels are averaged, so a
-stereo recording with one silent channel comes out at half its level. Samples beyond full scale are
-clipped, and values that are not numbers become silence; both put a note in ``warnings``.
+stereo recording with one silent channel comes out at half its level; where they cancel each other
+out, one of them is used. Samples beyond full scale are clipped, and values that are not numbers
+become silence; all of this but the averaging puts a note in ``warnings``.
 """
 
 from __future__ import annotations
@@ -61,8 +62,15 @@ class BlockStream:
     complete when the last block was read.
     """
 
-    def __init__(self, source: str | Path, block_s: float | None, *, split: bool = False) -> None:
-        self._media = Media(source, split=split)
+    def __init__(
+        self,
+        source: str | Path,
+        block_s: float | None,
+        *,
+        split: bool = False,
+        track: str | None = None,
+    ) -> None:
+        self._media = Media(source, split=split, track=track)
         self._split = split
         self._pieces = self._converted()
         if block_s is not None:
@@ -80,8 +88,13 @@ class BlockStream:
 
     @property
     def stated_s(self) -> float | None:
-        """Seconds the header states."""
+        """Seconds the header states; ``None`` if it states none, or fewer than were decoded."""
         return self._media.stated_s
+
+    @property
+    def expected_s(self) -> float | None:
+        """Seconds the recording may last, a guess if its header states nothing."""
+        return self._media.expected_s
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -100,6 +113,16 @@ class BlockStream:
     def close(self) -> None:
         """Close the file; may be called more than once."""
         self._media.close()
+
+    def reaches_s(self, end_s: float) -> float:
+        """Where the recording ends, but no further than a block after ``end_s``, in seconds.
+
+        Decodes from the start, and must be called before iterating.
+
+        Raises:
+            AudioError: the recording cannot be read.
+        """
+        return self._media.reaches_s(end_s)
 
     def _converted(self) -> Iterator[NDArray[np.float32]]:
         """Resample, clean and clip: float32 blocks of any length, [-1, 1], at ``SAMPLE_RATE``.
@@ -158,13 +181,21 @@ class BlockStream:
         return soxr.ResampleStream(rate, SAMPLE_RATE, n_channels, dtype=np.float32)
 
 
-def stream(source: str | Path, block_s: float = 30.0, *, split: bool = False) -> BlockStream:
+def stream(
+    source: str | Path,
+    block_s: float = 30.0,
+    *,
+    split: bool = False,
+    track: str | None = None,
+) -> BlockStream:
     """Decode a recording of any length in little memory.
 
     Args:
         source: a media file, or ``"-"`` for standard input.
         block_s: seconds in each block, but for the last, which may be shorter.
         split: keep the channels apart instead of averaging them.
+        track: number, from 1, or language of the audio track to read; ``None`` is the default one,
+            else the first.
 
     Returns:
         An iterable of float32 arrays, [-1, 1], at ``SAMPLE_RATE``: shape (n_samples,), mono; or
@@ -172,25 +203,29 @@ def stream(source: str | Path, block_s: float = 30.0, *, split: bool = False) ->
 
     Raises:
         AudioError: here, or while iterating, as ``load``.
+        UsageError: ``track`` is neither a number from 1 nor a language.
     """
-    return BlockStream(source, block_s, split=split)
+    return BlockStream(source, block_s, split=split, track=track)
 
 
-def load(source: str | Path) -> Audio:
+def load(source: str | Path, *, track: str | None = None) -> Audio:
     """Decode a whole recording.
 
     Args:
         source: a media file, or ``"-"`` for standard input.
+        track: number, from 1, or language of the audio track to read; ``None`` is the default one,
+            else the first.
 
     Raises:
-        AudioError: it is missing, empty, not media, without audio, damaged from its start, or too
-            long for this machine's memory.
+        AudioError: it is missing, empty, not media, without audio or such a track, damaged from its
+            start, or too long for this machine's memory.
+        UsageError: ``track`` is neither a number from 1 nor a language.
     """
     import numpy as np
 
     started = perf_counter()
     filled = 0
-    with BlockStream(source, None) as blocks:
+    with BlockStream(source, None, track=track) as blocks:
         samples = np.empty(0, np.float32)
         try:
             for block in blocks:

@@ -30,6 +30,11 @@ class Source:
         """The file's descriptor, at any position."""
         return self.file.fileno()
 
+    @property
+    def size_bytes(self) -> int:
+        """The file's size."""
+        return os.fstat(self.descriptor).st_size
+
     def head(self, n_bytes: int, offset: int = 0) -> bytes:
         """Up to ``n_bytes`` bytes from ``offset`` on."""
         return os.pread(self.descriptor, n_bytes, offset)

@@ -15,10 +15,11 @@ from whisperctl.quoting import quoted
 from whisperctl.source import STDIN
 
 _ENDINGS = """
-3g2 3ga 3gp aac ac3 aif aifc aiff amr ape asf au avi awb caf divx dts eac3 f4a f4v flac flv gsm m1a
-m2a m2ts m2v m4a m4b m4p m4r m4v mj2 mka mkv mov mp+ mp1 mp2 mp3 mp4 mpa mpc mpe mpeg mpg mpga mpp
-mts mxf oga ogg ogm ogv ogx opus qcp qt ra ram rf64 rm rmvb snd spx tak ts tta vob voc w64 wav wave
-weba webm wma wmv wv
+3g2 3ga 3gp aa3 aac ac3 aif aifc aiff amr ape apl asf au avi awb caf dav dif divx dsf dss dts dtshd
+dv eac3 ec3 f4a f4v flac flv gsm gxf ircam isma ismv m1a m2a m2ts m4a m4b m4p m4r m4v mac mj2 mk3d
+mka mkv mlp mod mov mp+ mp1 mp2 mp3 mp4 mpa mpc mpe mpeg mpg mpga mpp mts mxf nist nut oga ogg ogm
+ogv ogx oma omg opus pvf qcp qt ra rf64 rm rmvb sf shn snd sox sph spx tak thd tod ts tta vob voc
+vqe vqf vql w64 wav wave weba webm wma wmv wtv wv xwma
 """
 
 EXTENSIONS = frozenset(_ENDINGS.split())
