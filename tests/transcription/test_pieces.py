@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from tests.transcription.conftest import MakeRecording, Samples, silence, white_noise
 from whisperctl import audio
@@ -89,6 +90,37 @@ def test_a_clip_beyond_the_end_names_the_recording_and_its_length(
 ) -> None:
     with pytest.raises(UsageError, match=rf"from {start_s:g} s on .*made\.wav.* 22\.0 s long"):
         pieces_of(talk, Clip(0.0, 1.0), Clip(start_s))
+
+
+@pytest.mark.parametrize("start_s", [21.999, 22.0, 22.5, 40.0])
+def test_a_last_clip_that_begins_after_the_end_is_refused_before_any_piece_is_given(
+    talk: Path, start_s: float
+) -> None:
+    with audio.stream(talk, block_s=1.5) as blocks:
+        pieces = iter(Pieces(blocks, (Clip(0.0, 1.0), Clip(2.0, 3.0), Clip(start_s, 60.0))))
+
+        with pytest.raises(UsageError, match=rf"from {start_s:g} s on .* 22\.0 s long"):
+            next(pieces)
+
+
+@pytest.mark.parametrize("start_s", [13.0, 20.5])
+def test_a_clip_is_where_the_sound_goes_on_whatever_the_header_says(
+    talk: Path, tmp_path: Path, start_s: float
+) -> None:
+    wav = bytearray(talk.read_bytes())
+    data = wav.index(b"data")
+    wav[data + 4 : data + 8] = (0).to_bytes(4, "little")
+    short = tmp_path / "short.wav"
+    short.write_bytes(wav)
+    joined = tmp_path / "joined.mp3"
+    speech = audio.load(talk).samples[: 11 * SAMPLE_RATE]
+    soundfile.write(tmp_path / "one.mp3", speech, SAMPLE_RATE)
+    joined.write_bytes((tmp_path / "one.mp3").read_bytes() * 2)
+
+    for path in (short, joined):
+        for clips in ([Clip(start_s, start_s + 1)], [Clip(0, 1), Clip(start_s, 22.0)]):
+            pieces = pieces_of(path, *clips, piece_s=10.0)
+            assert pieces[-1].start == round(start_s * SAMPLE_RATE)
 
 
 def test_how_long_it_all_is_and_how_far(talk: Path) -> None:

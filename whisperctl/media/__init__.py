@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -118,12 +119,12 @@ class Media:
         Raises:
             AudioError: as ``blocks``.
         """
-        again = Media(self.source, track=self._track)
         reached_s = 0.0
-        for rate, block in again._raw_blocks():
-            reached_s += len(block) / max(1, rate)
-            if reached_s > end_s:
-                break
+        with closing(Media(self.source, track=self._track)._raw_blocks()) as blocks:
+            for rate, block in blocks:
+                reached_s += len(block) / max(1, rate)
+                if reached_s > end_s:
+                    break
         return reached_s
 
     def blocks(self) -> Iterator[Block]:
@@ -148,7 +149,7 @@ class Media:
                 )
             yield rate, mixed
 
-    def _raw_blocks(self) -> Iterator[Block]:
+    def _raw_blocks(self) -> Generator[Block]:
         """All samples, float32 of shape (n_samples, n_channels)."""
         n_decoded = 0
         for rate, block in self._of_all_parts():
