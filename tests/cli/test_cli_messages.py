@@ -127,6 +127,15 @@ def test_a_log_is_kept_of_a_quiet_run_and_of_errors(cli: Cli, tmp_path: Path) ->
     assert done.err.strip().removeprefix("whisperctl: error: ") in text
 
 
+def test_a_log_is_never_appended_to_a_recording(cli: Cli, jfk: Path, tiny_en: Path) -> None:
+    recording = cli.directory / "a.wav"
+    recording.write_bytes(jfk.read_bytes())
+    done = cli("transcribe", "a.wav", "-m", tiny_en, "--dry-run", "--log-file", "a.wav")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == ('whisperctl: error: --log-file "a.wav" is not a text file: name another\n')
+    assert recording.read_bytes() == jfk.read_bytes()
+
+
 def test_a_log_that_cannot_be_written_is_said_to_be_one(cli: Cli, jfk: Path, tiny_en: Path) -> None:
     arguments = ("transcribe", jfk, "-m", tiny_en, "--beam-size", "1", "--log-file")
     nowhere = cli(*arguments, "no/folder/log.txt")

@@ -6,6 +6,7 @@ Engines log to ``whisperctl.engine`` what whisper.cpp says, other modules to log
 
 from __future__ import annotations
 
+import codecs
 import logging
 import os
 import sys
@@ -14,12 +15,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from whisperctl.errors import OutputError
+from whisperctl.errors import OutputError, UsageError
 from whisperctl.quoting import on_one_line, quoted, visible
 
 ROOT = logging.getLogger("whisperctl")
 PRINTED = logging.getLogger("whisperctl.printed")
 """What a person was shown anyway, which ``--verbose`` need not show again."""
+
+_HEAD_BYTES = 65536
 
 
 @contextmanager
@@ -27,6 +30,7 @@ def messages(*, verbose: bool, log_file: Path | None) -> Iterator[None]:
     """Show and keep messages inside the ``with``; an error that leaves it is kept too.
 
     Raises:
+        UsageError: the file is not text.
         OutputError: the file cannot be opened.
     """
     handlers: list[logging.Handler] = []
@@ -73,6 +77,27 @@ def colored(wanted: bool, stream: TextIO | None) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def _check_text(path: Path) -> None:
+    """Check that a file to append to is text, if it is there: a recording would be damaged.
+
+    Raises:
+        UsageError: it is not.
+    """
+    try:
+        if not path.is_file():
+            return
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # the last character may be cut
+        if b"\0" not in head:
+            return
+    except UnicodeDecodeError:
+        pass
+    except (OSError, ValueError):
+        return  # who opens it to write says why it cannot be
+    raise UsageError(f"--log-file {quoted(path)} is not a text file: name another")
+
+
 class _Shown(logging.Handler):
     """Writes to standard error, as long as somebody reads it."""
 
@@ -92,6 +117,7 @@ class _Kept(logging.FileHandler):
     """Appends to a file; says once when that fails, and does without it then."""
 
     def __init__(self, path: Path) -> None:
+        _check_text(path)
         try:
             super().__init__(path, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
