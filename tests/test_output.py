@@ -17,6 +17,8 @@ import pytest
 from whisperctl.errors import OutputError, UsageError
 from whisperctl.output import (
     PlannedOutput,
+    check_place,
+    check_replaceable,
     has_language,
     output_path,
     plan_outputs,
@@ -208,6 +210,71 @@ def test_a_plan_fails_early_where_nothing_can_be_written(tmp_path: Path) -> None
         plan_outputs(["a.wav"], tmp_path, ["srt"])
 
 
+@pytest.mark.parametrize("folder", ["", "not/made/yet"])
+def test_a_name_that_the_file_system_does_not_take_is_refused_before_work(
+    tmp_path: Path, folder: str
+) -> None:
+    def plan(stem: str, template: str = "{stem}.{ext}") -> None:
+        plan_outputs(
+            [f"{stem}.wav"],
+            tmp_path,
+            ["srt"],
+            template=template,
+            folders=[folder],
+            makes_directory=True,
+        )
+
+    longest = "ä" * 125 + "a"  # 251 bytes, and four of the suffix
+    plan(longest)
+    plan(longest[4:], "{stem}.{lang}.{ext}")  # {lang} becomes three letters at most
+    with pytest.raises(OutputError, match="its name is too long for the file system; choose a sho"):
+        plan(longest + "a")
+    with pytest.raises(OutputError, match="its name is too long"):
+        plan(longest, "{stem}.{lang}.{ext}")
+    with pytest.raises(OutputError, match="holds characters that no file's name can hold"):
+        plan("a", "{stem}\0.{ext}")
+    with pytest.raises(OutputError, match="its name is too long"):
+        check_place(tmp_path / ("a" * 252 + ".csv"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_has_room_for_the_temporary_file_too(tmp_path: Path) -> None:
+    levels = (4096 - 20 - len(os.fsencode(tmp_path))) // 2
+    with pytest.raises(OutputError, match="its path is too long; choose another directory"):
+        plan_outputs(["a.wav"], tmp_path.joinpath(*"a" * levels), ["srt"], makes_directory=True)
+
+
+def test_a_folder_or_file_that_is_a_broken_link_is_refused_before_work(tmp_path: Path) -> None:
+    (tmp_path / "folder").symlink_to("missing")
+    (tmp_path / "a.srt").symlink_to("missing/a.srt")
+    with pytest.raises(OutputError, match=r"there is no directory .*folder"):
+        plan_outputs(["a.wav"], tmp_path / "folder", ["srt"], makes_directory=True)
+    with pytest.raises(OutputError, match=r"there is no directory .*missing"):
+        plan_outputs(["a.wav"], tmp_path, ["srt"])
+
+
+@pytest.mark.parametrize("sources", [("Talk.wav", "talk.mp3"), ("\u00e9.wav", "e\u0301.mp3")])
+def test_names_that_the_file_system_takes_for_one_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sources: tuple[str, str]
+) -> None:
+    plan_outputs(sources, tmp_path, ["srt"])  # this one keeps them apart
+    assert list(tmp_path.iterdir()) == []
+
+    monkeypatch.setattr("whisperctl.output._same_name", lambda folder, one, other: True)
+    with pytest.raises(UsageError, match="would both be written to"):
+        plan_outputs(sources, tmp_path, ["srt"])
+    with pytest.raises(UsageError, match="would both be written to"):
+        plan_outputs(
+            ["x.wav", "y.wav"],
+            tmp_path,
+            ["srt"],
+            template="a.{ext}",
+            folders=[Path(one).stem for one in sources],
+        )
+    (tmp_path / Path(sources[0]).with_suffix(".srt")).touch()
+    plan_outputs(sources, tmp_path, ["srt"])  # as the system was asked, and has but one
+
+
 def test_text_is_utf8_with_line_feeds(tmp_path: Path) -> None:
     write_atomic(tmp_path / "a.txt", writes("Grüße\n日本\n"))
 
@@ -310,7 +377,7 @@ def _full_disk(folder: Path) -> Path:
         (_missing_directory, 'there is no directory "{path.parent}"; create it or choose another'),
         (_file_as_directory, 'there is no directory "{path.parent}"; create it or choose another'),
         (_directory, "it is a directory; choose another name"),
-        (_long_name, "File name too long; choose another directory or name"),
+        (_long_name, "its name is too long for the file system; choose a shorter one"),
         pytest.param(
             _full_disk,
             "the disk is full; free some space or choose another directory",
@@ -360,13 +427,16 @@ def test_a_plan_fails_early_without_permission(tmp_path: Path) -> None:
         plan_outputs(["a.wav"], folder, ["srt"])
 
 
-def test_a_read_only_file_is_not_replaced(tmp_path: Path) -> None:
+def test_a_read_only_file_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.txt"
     path.write_text("keep")
     path.chmod(0o444)
 
     with unprivileged(), pytest.raises(OutputError, match="permission denied; check"):
         write_atomic(path, writes("new"))
+    monkeypatch.setattr("whisperctl.output._writable", lambda path: False)
+    with pytest.raises(OutputError, match="permission denied; check"):
+        check_replaceable(path)
 
     assert path.read_text() == "keep"
 

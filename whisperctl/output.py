@@ -6,6 +6,7 @@ import errno
 import os
 import secrets
 import stat
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import TextIO
 from whisperctl import locks
 from whisperctl.errors import OutputError, UsageError
 from whisperctl.formats import extension
+from whisperctl.languages import LANGUAGES
 from whisperctl.quoting import quoted
 from whisperctl.source import STDIN
 
@@ -27,6 +29,7 @@ TEMPLATE = "{stem}.{ext}"
 
 _PLACEHOLDERS = ("stem", "name", "lang", "ext")
 _TEMPORARY = ".whisperctl-{}.tmp"
+_TOKEN_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +138,13 @@ def plan_outputs(
     Raises:
         UsageError: two files would get one name, one would replace a recording to be read, or the
             template cannot be filled in.
-        OutputError: a directory to write to is missing, or a file's name is a directory's.
+        OutputError: a directory to write to is missing or may not be written to, a file's name is a
+            directory's, or a name or path is one that its file system does not take.
     """
     language_open = not language and has_language(template)
     inputs = {_identity(Path(s)): str(s) for s in sources if str(s) != STDIN}
     planned: dict[object, PlannedOutput] = {}
+    alike: dict[str, PlannedOutput] = {}
     for source, folder in zip(map(str, sources), folders or [""] * len(sources), strict=True):
         for fmt in dict.fromkeys(formats):
             path = output_path(
@@ -151,10 +156,24 @@ def plan_outputs(
                 language=language,
             )
             output = PlannedOutput(source, fmt, path, language_open)
+            _check_name(
+                output_path(
+                    source,
+                    directory,
+                    extension(fmt),
+                    template=template,
+                    folder=folder,
+                    language=language or max(LANGUAGES, key=len),
+                )
+            )
             key = _identity(path)
             if key in inputs:
                 raise _replaces(path, inputs[key])
             other = planned.setdefault(key, output)
+            if other is output:
+                twin = alike.setdefault(_folded(path), output)
+                if twin is not output and _one_file(twin.path, path):
+                    other = twin
             if other is not output and (other.source != source or other.format == fmt):
                 raise UsageError(
                     f"{quoted(other.source)} and {quoted(source)} would both be written to "
@@ -178,13 +197,27 @@ def check_place(path: Path, inputs: Iterable[str | Path] = ()) -> None:
 
     Raises:
         UsageError: it would replace an input.
-        OutputError: its directory is missing or may not be written to, or it is a directory.
+        OutputError: its directory is missing or may not be written to, it is a directory or may not
+            be replaced, or its name is one that the file system does not take.
     """
+    _check_name(path)
     for source in inputs:
         if str(source) != STDIN and _identity(Path(source)) == _identity(path):
             raise _replaces(path, source)
     if not _is_special(path):
         _check_place(path, path.parent)
+        check_replaceable(path)
+
+
+def check_replaceable(path: Path) -> None:
+    """Check that a file may be replaced, if it is there.
+
+    Raises:
+        OutputError: it is read-only.
+    """
+    status = _status(path)
+    if status is not None and stat.S_ISREG(status.st_mode) and not _writable(path):
+        raise _cannot(path, _NOT_ALLOWED)
 
 
 def _replaces(path: Path, source: str | Path) -> UsageError:
@@ -237,7 +270,7 @@ def _replace(real: Path, write: Callable[[TextIO], None]) -> None:
         if not _writable(real):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     # Not the tempfile module: its files are for their owner alone, these follow the umask.
-    temporary = real.with_name(_TEMPORARY.format(secrets.token_hex(8)))
+    temporary = real.with_name(_TEMPORARY.format(secrets.token_hex(_TOKEN_BYTES)))
     try:
         with temporary.open("x", encoding="utf-8", newline="\n") as out:
             with suppress(OSError):  # some file systems have no locks
@@ -302,15 +335,97 @@ def _check_place(path: Path, directory: Path | None) -> None:
     if _is_directory(path):
         raise _cannot(path, "it is a directory; choose another output directory")
     place = path.parent
-    if place != directory:
-        while _status(place) is None and place != place.parent:
-            place = place.parent
+    if os.path.islink(path):  # noqa: PTH114 - answers for names that Path.is_symlink raises on
+        place = Path(os.path.realpath(path)).parent  # what the link points to is written
+    elif place != directory:
+        place = _nearest(place)
     if not _is_directory(place):
         there = _status(place) is not None
         reason = f"{quoted(place)} is not a directory; choose another"
         raise _cannot(path, reason if there else _no_directory(place))
     if not _writable(place):
         raise _cannot(path, _NOT_ALLOWED)
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder itself or the first above it of which something is there."""
+    while _status(folder) is None and not os.path.islink(folder) and folder != folder.parent:  # noqa: PTH114 - answers for names that Path.is_symlink raises on
+        folder = folder.parent
+    return folder
+
+
+def _check_name(path: Path) -> None:
+    """Ask the file system whether it takes a name, and those of folders still to be made.
+
+    Raises:
+        OutputError: it does not.
+    """
+    # How long a name may be, and in what units, is known to the file system alone.
+    try:
+        place = _nearest(path.parent)
+        for name in path.relative_to(place).parts:
+            _ask(place / name)
+    except (OSError, ValueError) as error:
+        raise _cannot(path, _name_reason(error, "name")) from error
+    try:
+        real = Path(os.path.realpath(path))
+        _ask(real)
+        _ask(real.with_name(_TEMPORARY.format("0" * 2 * _TOKEN_BYTES)))
+    except (OSError, ValueError) as error:
+        raise _cannot(path, _name_reason(error, "path")) from error
+
+
+def _ask(path: Path) -> None:
+    # What is missing or may not be looked at has a name that can be looked up.
+    with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+        path.lstat()
+
+
+def _name_reason(error: OSError | ValueError, what: str) -> str:
+    if isinstance(error, ValueError):
+        return "its name holds characters that no file's name can hold; choose another"
+    if error.errno != errno.ENAMETOOLONG:
+        return f"{error.strerror or error}; choose another directory or name"
+    if what == "name":
+        return "its name is too long for the file system; choose a shorter one"
+    return "its path is too long; choose another directory, nearer to the root"
+
+
+def _folded(path: Path) -> str:
+    """What is equal for names that a file system may take for one."""
+    name = unicodedata.normalize("NFC", os.path.realpath(path))
+    return unicodedata.normalize("NFC", name.casefold())
+
+
+def _one_file(one: Path, other: Path) -> bool:
+    """Whether two names that differ in case or in how characters are composed name one file.
+
+    Where neither is there, the file system is asked, by an empty folder that is gone at once.
+    """
+    if _status(one) is not None or _status(other) is not None:
+        return False  # or their identities would be the same
+    place = _nearest(one.parent)
+    probe = place / _TEMPORARY.format(secrets.token_hex(_TOKEN_BYTES))
+    first, second = (Path(os.path.realpath(path)).parts for path in (one, other))
+    differing = [(a, b) for a, b in zip(first, second, strict=False) if a != b]
+    try:
+        probe.mkdir(mode=0o700)
+        try:
+            return all(_same_name(probe, a, b) for a, b in differing)
+        finally:
+            probe.rmdir()
+    except OSError:
+        return False  # what cannot be written there is told by who tries
+
+
+def _same_name(folder: Path, one: str, other: str) -> bool:
+    """Whether two names stand for one file in an empty folder, which is left empty."""
+    file = folder / one
+    file.touch(exist_ok=False)
+    try:
+        return os.path.lexists(folder / other)
+    finally:
+        file.unlink()
 
 
 def _cannot(path: Path, reason: str) -> OutputError:
@@ -326,6 +441,8 @@ def _reason(path: Path, error: OSError | ValueError) -> str:
         return f"its text does not fit the format ({error}); please report it"
     if isinstance(error, PermissionError):
         return _NOT_ALLOWED
+    if error.errno == errno.ENAMETOOLONG:
+        return _name_reason(error, "name")
     if not _is_directory(path.parent):
         return _no_directory(path.parent)
     if isinstance(error, IsADirectoryError):

@@ -233,6 +233,10 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
         '"talks/deeper/x.wav": skipped: its results exist'
     )
 
+    too_long = cli(*command, "--dry-run", "--output", "a" * 252 + "{stem}.{ext}")
+    assert too_long.code == 1
+    assert too_long.err.endswith("its name is too long for the file system; choose a shorter one\n")
+
 
 def test_existing_results_are_left_alone(cli: Cli, talks: Path, tiny_en: Path) -> None:
     for name in ("x.srt", "y.srt", "y.txt"):

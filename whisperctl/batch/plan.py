@@ -16,7 +16,13 @@ from whisperctl.decoding import DecodeOptions
 from whisperctl.errors import OutputError
 from whisperctl.formats.layout import SubtitleOptions
 from whisperctl.languages import LANGUAGES
-from whisperctl.output import PlannedOutput, output_path, plan_outputs, remove_leftovers
+from whisperctl.output import (
+    PlannedOutput,
+    check_replaceable,
+    output_path,
+    plan_outputs,
+    remove_leftovers,
+)
 from whisperctl.quoting import quoted
 from whisperctl.source import STDIN
 
@@ -63,6 +69,9 @@ def plan(job: Job, recordings: Sequence[Recording]) -> list[Planned]:
             skip = "exists"
         elif job.resume and journal.finished(job, recording):
             skip = "finished"
+        if not skip and not job.skip_existing:
+            for output in own:
+                check_replaceable(output.path)
         planned.append(Planned(recording, own, skip))
     return planned
 
