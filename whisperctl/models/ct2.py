@@ -25,6 +25,7 @@ _INTEGERS = ("int8", "int16", "int32")
 _FLOATS = ("float32", "float16")
 # Versions 4 and 5 differ from 6 in nothing that is read here.
 _VERSIONS = range(4, 7)
+_MAX_NAME_BYTES = 256
 
 FloatArray = npt.NDArray[np.float32] | npt.NDArray[np.float16]
 
@@ -118,7 +119,10 @@ class _Reader:
 
     def string(self) -> str:
         """A string with its length, which counts the closing zero, before it."""
-        return self._read(self.number("H"))[:-1].decode("utf-8", "replace")
+        n_bytes = self.number("H")
+        if not 0 < n_bytes <= _MAX_NAME_BYTES:
+            raise self.damaged(f"it has a name of {n_bytes} bytes")
+        return self._read(n_bytes)[:-1].decode("utf-8", "replace")
 
     def skip(self, n_bytes: int) -> int:
         """Pass over ``n_bytes`` bytes; returns where they start."""
@@ -127,6 +131,10 @@ class _Reader:
             raise self._truncated(start + n_bytes)
         self.file.seek(n_bytes, 1)
         return start
+
+    def damaged(self, what: str) -> ModelError:
+        """The error for a file that contradicts itself."""
+        return ModelError(f"{quoted(self.path)} is damaged: {what}; copy or download it again")
 
     def _read(self, n_bytes: int) -> bytes:
         data = self.file.read(n_bytes)
@@ -150,7 +158,9 @@ def _table(reader: _Reader) -> dict[str, _Variable]:
         )
     spec = reader.string()
     if spec != "WhisperSpec":
-        raise ModelError(f'{quoted(reader.path)} is a CTranslate2 "{spec}", not a Whisper model')
+        raise ModelError(
+            f"{quoted(reader.path)} is a CTranslate2 {quoted(spec)}, not a Whisper model"
+        )
     reader.number("I")  # the spec's revision; what matters is which variables there are
     variables = {}
     for _ in range(reader.number("I")):
@@ -159,10 +169,7 @@ def _table(reader: _Reader) -> dict[str, _Variable]:
         type_id = reader.number("B")
         n_bytes = reader.number("I")
         if type_id >= len(_TYPES) or math.prod(dims) * _TYPES[type_id][1] != n_bytes:
-            raise ModelError(
-                f'{quoted(reader.path)} is damaged: variable "{name}" does not fit its size; '
-                "copy or download it again"
-            )
+            raise reader.damaged(f"variable {quoted(name)} does not fit its size")
         variables[name] = _Variable(dims, _TYPES[type_id][0], reader.skip(n_bytes), n_bytes)
     for _ in range(reader.number("I")):
         alias, name = reader.string(), reader.string()

@@ -11,6 +11,8 @@ from whisperctl.quoting import quoted
 
 END_OF_TEXT = "<|endoftext|>"
 _N_TEXT_TOKENS = 50257
+_MAX_BYTES = 16 << 20
+"""Of a file; Whisper's largest, a tokenizer.json, has 4 MB."""
 
 
 @cache
@@ -77,6 +79,8 @@ def _strings(directory: Path) -> tuple[Path, list[str]]:
         if not path.is_file():
             continue
         try:
+            if path.stat().st_size > _MAX_BYTES:
+                raise ValueError(f"it is larger than {_MAX_BYTES >> 20} MiB")
             return path, read_tokens(path.read_text(encoding="utf-8"))
         except (
             OSError,
