@@ -33,6 +33,7 @@ def transcribe(
     speech_check: bool = True,
     clips: Sequence[tuple[float, float | None]] = (),
     speakers_from_channels: bool = False,
+    audio_track: int | str | None = None,
     initial_prompt: str = "",
     condition_on_previous_text: bool = True,
     beam_size: int = 5,
@@ -65,6 +66,8 @@ def transcribe(
         clips: start and end in seconds of what to transcribe, in order; an end of ``None`` is the
             recording's. None of them is the whole recording.
         speakers_from_channels: transcribe each channel by itself, and fill ``Segment.speaker``.
+        audio_track: number, from 1, or language of the audio track to read; ``None`` is the default
+            one, else the first.
         initial_prompt: text that the first window is conditioned on, such as names to expect.
         condition_on_previous_text: condition each window on the text before it.
         beam_size: 1 is greedy decoding.
@@ -103,6 +106,7 @@ def transcribe(
         vad=(VadOptions() if vad else None) if isinstance(vad, bool) else vad,
         speech_check=speech_check,
         speakers_from_channels=speakers_from_channels,
+        audio_track=None if audio_track is None else str(audio_track),
     )
     engine = engines.choose(backend, None)
     file = store.resolve(model)

@@ -175,6 +175,7 @@ def test_every_option_reaches_the_settings(tiny_en: Path) -> None:
         speech_check=False,
         speaker_from_channels=True,
         clip=["1-2"],
+        audio_track="2",
     ).resolve()
     decoding, transcription = settings.decoding, settings.transcription
     assert (settings.model, settings.threads) == (tiny_en, 3)
@@ -185,6 +186,7 @@ def test_every_option_reaches_the_settings(tiny_en: Path) -> None:
     assert settings.vad_model == "some model"
     assert (transcription.speech_check, transcription.speakers_from_channels) == (False, True)
     assert transcription.clips == (Clip(1, 2),)
+    assert transcription.audio_track == "2"
 
 
 def test_a_prompt_comes_from_a_file(tmp_path: Path) -> None:

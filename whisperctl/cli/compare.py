@@ -10,7 +10,7 @@ import typer
 
 from whisperctl.cli import console
 from whisperctl.cli.command import ConfiguredCommand
-from whisperctl.cli.options import DecodingFlags, topics, with_flags
+from whisperctl.cli.options import DecodingFlags, TrackFlags, topics, with_flags
 from whisperctl.cli.options.comparison import MatrixFlags, MeasuringFlags
 from whisperctl.errors import UsageError
 
@@ -31,6 +31,7 @@ def compare(
     matrix: MatrixFlags,
     measuring: MeasuringFlags,
     flags: DecodingFlags,
+    track: TrackFlags,
     files: Annotated[
         list[str] | None,
         typer.Argument(
@@ -147,6 +148,7 @@ def compare(
             decoding,
             files,
             reference or [],
+            audio_track=track.audio_track,
             baseline=matrix.baseline,
             repeats=repeats or 1,
             warm_up=measuring.warm_up,

@@ -102,6 +102,7 @@ def begin(
     files: Sequence[str],
     reference: Sequence[str],
     *,
+    audio_track: str | None,
     baseline: str | None,
     repeats: int,
     warm_up: bool,
@@ -115,7 +116,7 @@ def begin(
     """
     name = matrix.baseline_name(baseline, variants)
     baselines = matrix.baselines(name, variants)
-    plan = Plan(_recordings(files, reference), variants, decoding, repeats, warm_up)
+    plan = Plan(_recordings(files, reference, audio_track), variants, decoding, repeats, warm_up)
     return plan, conclude.setting(sys.argv[1:], name, baselines, left_out)
 
 
@@ -134,7 +135,9 @@ def again(path: Path, earlier: Comparison, repeats: int | None) -> tuple[Plan, S
     return plan, conclude.setting(sys.argv[1:], earlier.baseline, baselines, ())
 
 
-def _recordings(files: Sequence[str], reference: Sequence[str]) -> tuple[Recording, ...]:
+def _recordings(
+    files: Sequence[str], reference: Sequence[str], audio_track: str | None
+) -> tuple[Recording, ...]:
     if files.count(STDIN) > 1:
         raise UsageError('standard input can be read once: give "-" once')
     names = list(dict.fromkeys(files))
@@ -151,7 +154,8 @@ def _recordings(files: Sequence[str], reference: Sequence[str]) -> tuple[Recordi
         references = finding.find(reference, list(zip(labels, paths, strict=True)))
     found = []
     for name, label, path, said in zip(names, labels, paths, references, strict=True):
-        found.append(Recording(visible(label), path, audio.load(name), said))
+        samples = audio.load(name, track=audio_track)
+        found.append(Recording(visible(label), path, samples, said, audio_track))
         _warn(found[-1], ())
         if reference and said is None:
             console.note(f"{label} has no reference")

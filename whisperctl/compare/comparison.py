@@ -43,7 +43,8 @@ class ReferenceText:
 class RecordingInfo:
     """A recording; of one from standard input ``path`` and ``file_sha256`` are ``None``.
 
-    ``path`` is absolute or begins with ``~``.
+    ``path`` is absolute or begins with ``~``. ``audio_track`` is the number or language of
+    the track that was asked for, if one was.
     ``samples_sha256`` is of the float32 samples, little-endian, which is what engines get.
     """
 
@@ -55,6 +56,7 @@ class RecordingInfo:
     duration_s: float
     warnings: tuple[str, ...] = ()
     reference: ReferenceText | None = None
+    audio_track: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

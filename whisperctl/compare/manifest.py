@@ -112,6 +112,7 @@ def recording_info(recording: Recording) -> RecordingInfo:
         reference=None
         if reference is None
         else ReferenceText(portable(reference.path), reference.sha256, reference.text),
+        audio_track=recording.audio_track,
     )
 
 

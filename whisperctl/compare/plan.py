@@ -48,13 +48,15 @@ class Recording:
     """What is transcribed.
 
     ``label`` tells it from the others of one plan: its file's name, or its path where two names
-    are alike. ``path`` is ``None`` for standard input.
+    are alike. ``path`` is ``None`` for standard input. ``audio_track`` is the number or language of
+    the track that was asked for, if one was.
     """
 
     label: str
     path: Path | None
     audio: Audio
     reference: Reference | None = None
+    audio_track: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

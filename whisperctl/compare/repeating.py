@@ -38,7 +38,7 @@ def plan(earlier: Comparison, folder: Path, *, repeats: int | None = None) -> Pl
     weights = [_weights(model) for model in earlier.models]
     chosen = [Engine(engine.backend, engine.runtime) for engine in earlier.engines]
     return Plan(
-        recordings=tuple(_recording(one, folder) for one in earlier.recordings),
+        recordings=tuple(recording(one, folder) for one in earlier.recordings),
         variants=tuple(
             Variant(chosen[one.engine], weights[one.model], one.threads) for one in earlier.variants
         ),
@@ -58,7 +58,9 @@ def samples(earlier: Comparison, folder: Path) -> list[Samples | None]:
     found: list[Samples | None] = []
     for info in earlier.recordings:
         try:
-            read = audio.load(_found(info.path, folder)).samples if info.path is not None else None
+            read = None
+            if info.path is not None:
+                read = audio.load(_found(info.path, folder), track=info.audio_track).samples
         except AudioError:
             read = None
         same = read is not None and manifest.samples_hash(read) == info.samples_sha256
@@ -73,7 +75,13 @@ def _options(parameters: dict[str, Any]) -> DecodeOptions:
     return DecodeOptions(**parameters)
 
 
-def _recording(info: RecordingInfo, folder: Path) -> Recording:
+def recording(info: RecordingInfo, folder: Path) -> Recording:
+    """A recording of an earlier run, read again.
+
+    Raises:
+        UsageError: it came from standard input.
+        AudioError: it cannot be read any more.
+    """
     if info.path is None:
         raise UsageError(
             f"the recording {info.label} came from standard input and is gone: compare a file"
@@ -83,10 +91,11 @@ def _recording(info: RecordingInfo, folder: Path) -> Recording:
     return Recording(
         info.label,
         path,
-        audio.load(path),
+        audio.load(path, track=info.audio_track),
         None
         if reference is None
         else Reference(reference.text, Path(reference.source), reference.sha256),
+        info.audio_track,
     )
 
 

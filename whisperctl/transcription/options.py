@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from whisperctl.decoding import DecodeOptions
 from whisperctl.errors import UsageError
+from whisperctl.media import tracks
 from whisperctl.speech import VadOptions
 
 
@@ -36,7 +37,8 @@ class TranscriptionOptions:
     where the detector hears no speech at all, without cutting anything. Text whose
     ``compression_ratio_threshold`` is exceeded (length in bytes over length deflated, as in
     openai-whisper) repeats itself, and is decoded again. ``speakers_from_channels`` transcribes
-    each channel by itself and names its segments' speaker.
+    each channel by itself and names its segments' speaker. ``audio_track`` is the number, from 1,
+    or the language of the audio track to read; ``None`` is the default one, else the first.
 
     Raises:
         UsageError: clips overlap, are out of order, or a value is outside its range.
@@ -48,8 +50,11 @@ class TranscriptionOptions:
     speech_check: bool = True
     compression_ratio_threshold: float = 2.4
     speakers_from_channels: bool = False
+    audio_track: str | None = None
 
     def __post_init__(self) -> None:
+        if self.audio_track is not None:
+            tracks.check(self.audio_track)
         for before, after in zip(self.clips, self.clips[1:], strict=False):
             if before.end_s is None or after.start_s < before.end_s:
                 raise UsageError("clips must be in order and may not overlap")

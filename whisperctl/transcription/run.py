@@ -120,7 +120,8 @@ class Run:
     def over(self, source: str | Path, model: Path | None) -> Transcript:
         """Transcribe a recording."""
         split = self._options.speakers_from_channels
-        with audio.stream(source, block_s=_BLOCK_S, split=split) as blocks:
+        track = self._options.audio_track
+        with audio.stream(source, block_s=_BLOCK_S, split=split, track=track) as blocks:
             decoder = PieceDecoder(self._session, blocks.source)
             pieces = Pieces(
                 blocks, self._options.clips, start=self._position, piece_s=self._piece_s

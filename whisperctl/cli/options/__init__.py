@@ -10,6 +10,14 @@ from whisperctl.cli.options.decoding import DecodingFlags
 from whisperctl.cli.options.flags import with_flags
 from whisperctl.cli.options.messages import MessageFlags
 from whisperctl.cli.options.settings import Settings
+from whisperctl.cli.options.track import TrackFlags
 from whisperctl.cli.options.transcription import TranscribeFlags
 
-__all__ = ["DecodingFlags", "MessageFlags", "Settings", "TranscribeFlags", "with_flags"]
+__all__ = [
+    "DecodingFlags",
+    "MessageFlags",
+    "Settings",
+    "TrackFlags",
+    "TranscribeFlags",
+    "with_flags",
+]

@@ -16,6 +16,7 @@ from whisperctl.cli.options.messages import MessageFlags
 from whisperctl.cli.options.settings import Settings
 from whisperctl.cli.options.speech import SpeechFlags
 from whisperctl.cli.options.subtitles import SubtitleFlags
+from whisperctl.cli.options.track import TrackFlags
 from whisperctl.errors import UsageError
 from whisperctl.transcription.options import Clip, TranscriptionOptions
 
@@ -85,6 +86,7 @@ class TranscribeFlags(Flags):
         ),
     ] = _DEFAULT.compression_ratio_threshold
     parts: PartFlags
+    track: TrackFlags
     speech: SpeechFlags
     subtitles: SubtitleFlags
     messages: MessageFlags
@@ -102,6 +104,7 @@ class TranscribeFlags(Flags):
         transcription = TranscriptionOptions(
             decoding=decoding,
             clips=self.parts.clips(),
+            audio_track=self.track.audio_track,
             vad=self.speech.vad_options(),
             speech_check=self.speech.speech_check,
             compression_ratio_threshold=self.compression_ratio_threshold,

@@ -45,6 +45,8 @@ def describe(recording: RecordingInfo) -> str:
         f"{recording.label}, {shown(recording.duration_s, 's')} s",
         f"samples sha256 {recording.samples_sha256[:SHORT]}",
     ]
+    if recording.audio_track is not None:
+        parts.append(f"audio track {recording.audio_track}")
     if recording.reference is not None:
         parts.append(f"reference {PurePath(recording.reference.source).name}")
     return ", ".join((*parts, *recording.warnings))
