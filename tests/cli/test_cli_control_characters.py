@@ -56,7 +56,7 @@ class Session(Closing):
     def close(self):
         pass
 
-    def transcribe(self, audio, options, *, on_segment=None, on_progress=None):
+    def transcribe(self, audio, options, *, on_segment=None, **callbacks):
         logging.getLogger("whisperctl.engine").debug("%s", LINK + "\\n2026-01-01 fake")
         if os.environ.get("ACME") == "error":
             raise BackendError(f"it said{{LINK}}\\n\\x9b2J")
