@@ -181,3 +181,22 @@ def test_the_process_waits_for_what_was_left_behind_unless_it_is_in_a_hurry() ->
     code, said, took_s = run("50", "at once")
     assert (code, said) == (7, "True\nexit functions ran\n")
     assert took_s < 40
+
+
+STUCK = """
+import threading, time
+from whisperctl import engine_thread
+
+engine_thread._EXIT_WAIT_S = 0.3
+thread = threading.Thread(target=time.sleep, args=(60,), daemon=True)
+thread.start()
+engine_thread.leave_behind(thread)
+print("result")
+"""
+
+
+def test_a_computation_that_never_ends_does_not_keep_the_process() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STUCK], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (1, "result\n", "")

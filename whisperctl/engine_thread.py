@@ -130,10 +130,14 @@ def exit_at_once(code: int) -> None:
     """End the process as Python does, but without waiting for what was left behind."""
     atexit.unregister(_wait)
     atexit._run_exitfuncs()
+    _flush()
+    os._exit(code)
+
+
+def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):  # closed, or none at all
             stream.flush()
-    os._exit(code)
 
 
 def _wait() -> None:
@@ -142,6 +146,7 @@ def _wait() -> None:
         for thread in _left_behind:
             thread.join(max(0.0, deadline - time.monotonic()))
         if is_left_behind():
+            _flush()
             os._exit(_FAILED)
     except BaseException:  # whatever a signal's handler raises
         os._exit(_INTERRUPTED)
