@@ -136,3 +136,16 @@ def test_a_file_made_in_a_pipe_states_nothing(encode: Encode, tmp_path: Path, co
     with audio.stream(path) as blocks:
         next(iter(blocks))
         assert blocks.stated_s is None
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.flv"])
+def test_a_clock_that_does_not_start_at_zero_makes_no_recording_longer(
+    encode: Encode, tmp_path: Path, name: str
+) -> None:
+    sound = encode("a.mka", "aac", rate=44_100)
+    path = assemble(tmp_path / name, [(sound, 30.0)])
+
+    loaded, _ = load(path)
+
+    assert loaded.duration_s == pytest.approx(11, abs=0.2)
+    assert loaded.warnings == ()

@@ -83,7 +83,8 @@ def stated_end_s(
     """
     whole_s = container_end_s(container, source)
     if is_named(container, frozenset({"matroska"})):
-        return _matroska_end_s(container, stream, whole_s)
+        end_s = _matroska_end_s(container, stream, whole_s)
+        return None if end_s is None else max(0.0, end_s - origin_s)
     if container.format.name == "mp3":
         return whole_s if _states_mp3(source) else None
     if is_named(container, _STATE_EACH_TRACK):
@@ -92,7 +93,7 @@ def stated_end_s(
         start_s = float((stream.start_time or 0) * stream.time_base)
         return start_s + float(stream.duration * stream.time_base) - origin_s
     if is_named(container, _STATE_THE_WHOLE) and not container.streams.video:
-        return whole_s
+        return None if whole_s is None else max(0.0, whole_s - origin_s)
     return None
 
 
@@ -101,7 +102,7 @@ def _matroska_end_s(
 ) -> float | None:
     """From the tag that muxers write for each track, some with a language after its name.
 
-    mkvmerge writes how long a track is and FFmpeg where it ends; without a delay it is the same.
+    mkvmerge writes how long a track is and FFmpeg where it ends; the less of what both mean counts.
     A tag that was copied from a longer file is not believed.
     """
     if whole_s is None:
