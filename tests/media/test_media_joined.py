@@ -79,6 +79,22 @@ def test_what_can_be_read_around_a_broken_part_is_heard(part: Samples, tmp_path:
     assert "1 of the recordings joined in it cannot be read" in loaded.warnings[0]
 
 
+def test_a_part_that_holds_less_than_its_header_states_is_noticed(
+    part: Samples, tmp_path: Path
+) -> None:
+    link = encoded(tmp_path, part, FLAC, 16_000, 1)
+    path = tmp_path / "a.flac"
+    path.write_bytes(link[: len(link) // 2] + link)
+
+    loaded = audio.load(path)
+
+    lost_s = 2 * LENGTH_S - loaded.duration_s
+    assert 1 < lost_s < 3
+    assert loaded.warnings == (
+        f'"{path}" is damaged: {lost_s:.1f} s of the recordings joined in it could not be read',
+    )
+
+
 def test_tracks_that_play_together_are_not_taken_for_joined_ones(
     part: Samples, tmp_path: Path
 ) -> None:

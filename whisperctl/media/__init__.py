@@ -168,19 +168,26 @@ class Media:
             yield from self._of_one()
             return
         n_all = n_unreadable = n_in_a_row = 0
+        lost_s = 0.0
         error: AudioError | None = None
         for part in (part for some in (first, parts) for part in some):
             decoder = Decoder(self.source, self._track, part)
             n_decoded = 0
+            decoded_s = 0.0
             try:
                 for rate, block in decoder.blocks():
                     n_decoded += len(block)
+                    decoded_s += len(block) / max(1, rate)
                     yield rate, block
             except AudioError as unreadable:
                 error = unreadable
             if decoder.remark is not None and not n_all:
                 self.warn(decoder.remark)
-            self._warn_of_damage(decoder)
+            short_s = (decoder.stated_s or 0.0) - decoded_s
+            if short_s > _LOST_S:
+                lost_s += short_s
+            else:
+                self._warn_of_damage(decoder)
             n_all += n_decoded
             n_in_a_row = 0 if n_decoded else n_in_a_row + 1
             n_unreadable += not n_decoded
@@ -190,6 +197,10 @@ class Media:
             raise error
         if n_unreadable:
             self.warn(f"is damaged: {n_unreadable} of the recordings joined in it cannot be read")
+        if lost_s:
+            self.warn(
+                f"is damaged: {lost_s:.1f} s of the recordings joined in it could not be read"
+            )
 
     def _of_one(self) -> Iterator[Block]:
         """Decode what is one recording, with whichever library can."""
