@@ -49,6 +49,16 @@ def test_text_of_the_recording_before_never_reaches_the_next() -> None:
         assert whisper_params(options, "en")["no_context"] is True
 
 
+def test_a_prompt_of_spaces_is_no_prompt() -> None:
+    params = whisper_params(DecodeOptions(initial_prompt=" \n\t "), "en")
+    assert params == whisper_params(DecodeOptions(), "en")
+
+
+def test_a_prompt_that_would_be_cut_at_nul_is_refused() -> None:
+    with pytest.raises(UsageError, match="NUL character: remove it, or save a file in UTF-16"):
+        whisper_params(DecodeOptions(initial_prompt="M\0r\0"), "en")
+
+
 def test_not_conditioning_on_earlier_text_leaves_no_room_for_it() -> None:
     params = whisper_params(DecodeOptions(condition_on_previous_text=False), "en")
     assert params["n_max_text_ctx"] == 0

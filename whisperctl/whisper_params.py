@@ -54,7 +54,12 @@ def whisper_params(
     Raises:
         UsageError: the regular expression is wrong, or the initial prompt is not text.
     """
-    prompt = options.initial_prompt
+    # Spaces alone would change the style of the text, as any prompt does.
+    prompt = options.initial_prompt if options.initial_prompt.strip() else ""
+    if "\0" in prompt:  # where whisper.cpp would end it
+        raise UsageError(
+            "the initial prompt has a NUL character: remove it, or save a file in UTF-16 as UTF-8"
+        )
     try:
         prompt.encode()
     except UnicodeEncodeError as error:

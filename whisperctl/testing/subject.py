@@ -72,6 +72,7 @@ class Heard:
     streamed: list[Segment] = field(default_factory=list)
     progress: list[float] = field(default_factory=list)
     languages: list[SpokenLanguage] = field(default_factory=list)
+    language_came_late: bool = False
     threads: set[threading.Thread] = field(default_factory=set)
     wall_ms: float = 0.0
     first_segment_ms: float = 0.0
@@ -103,7 +104,7 @@ class Shared:
             heard.threads.add(threading.current_thread())
 
         def on_language(language: SpokenLanguage) -> None:
-            assert not heard.streamed, "on_language is called before on_segment"
+            heard.language_came_late |= bool(heard.streamed)
             heard.languages.append(language)
             heard.threads.add(threading.current_thread())
 

@@ -33,6 +33,7 @@ def test_progress_rises_from_0_to_1(heard: Heard, at_length: Heard) -> None:
 def test_the_language_is_told_once_before_the_text(heard: Heard, at_length: Heard) -> None:
     for one in (heard, at_length):
         assert one.languages == [SpokenLanguage("en")], one.languages
+        assert not one.language_came_late, "on_language is called before on_segment"
 
 
 def test_a_detected_language_is_told_as_it_is_returned(shared: Shared, clip: Audio) -> None:

@@ -136,6 +136,14 @@ def test_word_timestamps_give_tokens_times(session: FasterWhisperSession, jfk: A
     assert len({token.probability for s in transcript.segments for token in s.tokens}) > 10
 
 
+def test_a_prompt_that_spells_special_tokens_is_text(
+    session: FasterWhisperSession, jfk: Audio
+) -> None:
+    marked = replace(GREEDY, initial_prompt="<|endoftext|><|startoftranscript|> hello <|0.00|>")
+
+    assert "fellow Americans" in session.transcribe(jfk, marked).text
+
+
 def test_a_prompt_sets_the_style_unless_there_is_no_room(
     session: FasterWhisperSession, jfk: Audio
 ) -> None:

@@ -143,6 +143,8 @@ class Engine(WhisperModel):  # type: ignore[misc]  # the library has no types
             cpu_threads=threads,
             local_files_only=True,
         )
+        # What a prompt spells like a mark, "<|endoftext|>", is text, as for whisper.cpp.
+        self.hf_tokenizer.encode_special_tokens = True
         self.run: Run
         self._alignment: Any = []
         self.max_length = max_length
