@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 from itertools import pairwise
+from unicodedata import east_asian_width
 
 import lemony_lrc_parser
 import pysubs2
@@ -205,16 +206,45 @@ def test_a_word_longer_than_a_line_is_not_cut() -> None:
     [
         ("我们不知道、他们在哪里。好", "我们不知道、\n他们在哪里。\n好"),
         ("「はい」と言った。ニュース", "「はい」と\n言った。\nニュース"),
-        ("ไม่รู้จักกัน", "ไม่รู้\nจักกัน"),
-        ("OK好的 yes", "OK好的\nyes"),
+        ("ไม่รู้จักกันมาก่อนเลย", "ไม่รู้จักกัน\nมาก่อนเลย"),
+        ("OK好的 yes no", "OK好的 yes\nno"),
+        ("안녕하세요 여러분 반갑습니다아아아아", "안녕하세요\n여러분 반갑\n습니다아아아\n아"),
+        ("a😀😀😀😀😀😀", "a😀😀😀😀😀😀"),
     ],
 )
 def test_lines_break_between_characters_where_words_have_no_spaces(
     text: str, expected: str
 ) -> None:
-    # A closing mark, a small letter or a combining one never begins a line.
-    laid_out = layout(transcript(Segment(0, 9, text)), SubtitleOptions(max_line_width=6))
+    # A closing mark, a small letter or a combining one never begins a line. Full-width characters
+    # count twice.
+    laid_out = layout(transcript(Segment(0, 9, text)), SubtitleOptions(max_line_width=12))
     assert laid_out[0].text == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "我们不知道他们在哪里、也不知道他们什么时候回来。" * 3,
+        "今日はとてもいい天気ですね。インターネットのニュースを見ましょう。" * 3,
+        "안녕하세요 여러분 오늘은날씨가정말좋네요그렇죠 " * 3,
+        "ไม่รู้จักกันมาก่อนเลยจริงๆนะครับ" * 3,
+        "mixed 中文 and English 日本語 words 한국어 " * 3,
+    ],
+)
+@pytest.mark.parametrize("with_words", [False, True])
+def test_no_line_is_wider_than_asked_in_scripts_without_spaces(text: str, with_words: bool) -> None:
+    words = tuple(Word(i, i + 1, f" {part}", 1.0) for i, part in enumerate(text.split()))
+    segment = Segment(0, 30, f" {text.strip()}", words=words if with_words else ())
+    for width in (8, 16, 42):
+        for count in (None, 2):
+            options = SubtitleOptions(max_line_width=width, max_line_count=count)
+            cues = layout(transcript(segment), options)
+            lines = [line for cue in cues for line in cue.text.split("\n")]
+            widths = [sum(1 + (east_asian_width(c) in "WF") for c in line) for line in lines]
+            assert max(widths) <= width
+            assert "".join("".join(lines).split()) == "".join(text.split())
+            if with_words:
+                assert all(cue.pieces for cue in cues)
 
 
 def test_each_sentence_begins_a_cue() -> None:

@@ -74,7 +74,10 @@ def convert_subtitles(
         ),
     ] = False,
     max_line_width: Annotated[
-        int | None, typer.Option(help="Characters a line.", show_default="lines as they are")
+        int | None,
+        typer.Option(
+            help="Characters a line; full-width ones count twice.", show_default="lines as they are"
+        ),
     ] = None,
     max_line_count: Annotated[
         int | None,
@@ -159,7 +162,9 @@ def lint_subtitles(
             "2 frames, 5/6 to 7 s). Options below change single ones."
         ),
     ] = None,
-    max_line_width: Annotated[int | None, typer.Option(help="Characters a line.")] = None,
+    max_line_width: Annotated[
+        int | None, typer.Option(help="Characters a line; full-width ones count twice.")
+    ] = None,
     max_line_count: Annotated[int | None, typer.Option(help="Lines a cue.")] = None,
     max_cps: Annotated[float | None, typer.Option(help="Characters a second.")] = None,
     min_cue_gap: Annotated[

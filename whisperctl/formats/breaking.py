@@ -8,7 +8,7 @@ cues no longer follow the segments, so that a pause of three seconds begins a ne
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from whisperctl.formats import markup, words
@@ -57,9 +57,12 @@ class _Breaker:
         last_ms = 0
         before = ""
         for segment in segments:
-            pieces = words.known(segment)
-            timed = bool(pieces)
-            for number, piece in enumerate(pieces or words.estimated(segment)):
+            known = words.known(segment)
+            timed = bool(known)
+            pieces: Iterable[Piece] = known or words.estimated(segment)
+            if options.max_line_width is not None:
+                pieces = words.narrow(pieces, options.max_line_width)
+            for number, piece in enumerate(pieces):
                 begins = bool(self._pieces) and (
                     self._begins_cue(number)
                     or segment.speaker != self._speaker
@@ -112,7 +115,7 @@ class _Breaker:
         return "\n" + text.replace(markup.BREAK, " ").lstrip()
 
     def _label_width(self, speaker: str | None) -> int:
-        return len(label(speaker)) if self._speaker_in_text else 0
+        return markup.width(label(speaker)) if self._speaker_in_text else 0
 
     def _taken(self) -> Cue:
         pieces = tuple(self._pieces)

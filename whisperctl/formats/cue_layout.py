@@ -12,6 +12,8 @@ from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions
 from whisperctl.formats.timing import Span, unhurried, untangled
 from whisperctl.transcript import Transcript
 
+_MOST_HIGHLIGHTED = 1000
+
 
 def layout(
     transcript: Transcript, options: SubtitleOptions = NO_LIMITS, *, speaker_in_text: bool = True
@@ -30,9 +32,12 @@ def layout(
     """
     cues = broken(transcript.segments, options, speaker_in_text=speaker_in_text)
     limit_ms = max([milliseconds(transcript.duration_s), *(cue.end_ms for cue in cues)])
+    of_speakers: dict[str | None, list[Cue]] = {}
+    for cue in cues:
+        of_speakers.setdefault(cue.speaker, []).append(cue)
     timed: list[Cue] = []
-    for speaker in dict.fromkeys(cue.speaker for cue in cues):
-        timed += _timed([cue for cue in cues if cue.speaker == speaker], options, limit_ms)
+    for theirs in of_speakers.values():
+        timed += _timed(theirs, options, limit_ms)
     return sorted(timed, key=lambda cue: cue.start_ms)
 
 
@@ -44,10 +49,12 @@ def n_characters(cue: Cue) -> int:
 def highlighted(cue: Cue) -> Iterator[Cue]:
     """``cue`` cut into one for each word, in which that word is underlined, as openai-whisper does.
 
-    Where no word is spoken none is underlined. A cue whose words have no times stays whole.
+    Where no word is spoken none is underlined. A cue whose words have no times stays whole, and so
+    does one of more words than anyone reads at once: it would be written as often as it has words.
     """
     here_ms = cue.start_ms
-    for number, times in enumerate(word_times(cue)):
+    times_of_words = word_times(cue) if len(cue.pieces) <= _MOST_HIGHLIGHTED else ()
+    for number, times in enumerate(times_of_words):
         if times is None:
             continue
         start_ms, end_ms = times
@@ -57,7 +64,7 @@ def highlighted(cue: Cue) -> Iterator[Cue]:
             _underlined(piece.text) if place == number else piece.text
             for place, piece in enumerate(cue.pieces)
         )
-        yield replace(cue, start_ms=start_ms, end_ms=end_ms, text=text)
+        yield replace(cue, start_ms=start_ms, end_ms=end_ms, text=markup.tidied(text))
         here_ms = end_ms
     if here_ms < cue.end_ms:
         yield replace(cue, start_ms=here_ms)

@@ -11,9 +11,9 @@ from whisperctl.errors import UsageError
 class SubtitleOptions:
     """Limits that cues keep to; ``None`` is no limit, and without any, a segment is a cue.
 
-    ``max_line_width`` counts characters, ``max_cps`` characters a second of showing;
-    ``min_cue_gap_s`` is kept free between cues. ``highlight_words`` marks each word while it is
-    spoken. ``split_sentences`` begins a cue with each sentence where times of words allow it.
+    ``max_line_width`` counts characters, full-width ones twice, ``max_cps`` characters a second of
+    showing; ``min_cue_gap_s`` is kept free between cues. ``highlight_words`` marks each word while
+    it is spoken. ``split_sentences`` begins a cue with each sentence where times of words allow it.
 
     Raises:
         UsageError: a value is outside its range.

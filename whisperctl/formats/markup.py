@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from unicodedata import east_asian_width
 
 BREAK = "\ufdd0"
 ITALIC, ITALIC_END = "\ufdd1", "\ufdd2"
@@ -53,9 +54,17 @@ def unstyled(text: str) -> str:
     return _STYLE_MARKS.sub("", text)
 
 
-def width(text: str) -> int:
-    """How many characters of ``text`` show: code points, as openai-whisper counts them."""
+def length(text: str) -> int:
+    """How many characters there are to read: code points, as openai-whisper counts them."""
     return len(unstyled(text))
+
+
+def width(text: str) -> int:
+    """How wide a line of ``text`` is: full-width characters and emoji count twice."""
+    shown = unstyled(text)
+    if shown.isascii():
+        return len(shown)
+    return len(shown) + sum(east_asian_width(character) in "WF" for character in shown)
 
 
 def tidied(text: str) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from whisperctl.formats.cues import Piece, milliseconds, one_line
-from whisperctl.formats.markup import BREAK, BREAK_OR_SPACE, width
+from whisperctl.formats.markup import BREAK, BREAK_OR_SPACE, length, width
 from whisperctl.transcript import Segment
 
 # Scripts that put no spaces between words: Thai, Lao, Burmese, Khmer, kana, Chinese characters.
@@ -15,6 +15,7 @@ _SPACELESS = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\U00020000-\U0003ffff]"
 )
+_BREAKABLE = re.compile(f"{_SPACELESS.pattern}|[\uac00-\ud7a3]")
 # What may not begin a line in Japanese though it is a letter: small kana, the long vowel's mark.
 _CLINGING = frozenset("ーぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ々〻")
 _WORD = re.compile(f"{BREAK_OR_SPACE}*[^\\s{BREAK}]+")
@@ -46,14 +47,14 @@ def known(segment: Segment) -> list[Piece]:
 def estimated(segment: Segment) -> list[Piece]:
     """The words of ``segment``, its time shared out among them by their numbers of characters."""
     texts = [part for word in _WORD.findall(one_line(segment.text)) for part in _parts(word)]
-    total = sum(map(width, texts))
+    total = sum(map(length, texts))
     start_ms = milliseconds(segment.start_s)
     length_ms = max(0, milliseconds(segment.end_s) - start_ms)
     pieces = []
     passed = 0
     begin_ms = start_ms
     for text in texts:
-        passed += width(text)
+        passed += length(text)
         # Whole hundredths, the unit of whisper.cpp's times and of the coarsest formats.
         end_ms = start_ms + round(length_ms * passed / max(1, total) / 10) * 10
         pieces.append(Piece(begin_ms, min(end_ms, start_ms + length_ms), text))
@@ -63,22 +64,41 @@ def estimated(segment: Segment) -> list[Piece]:
     return pieces
 
 
-def _parts(word: str) -> Iterator[str]:
+def narrow(pieces: Iterable[Piece], max_width: int) -> Iterator[Piece]:
+    """``pieces``, those wider than a line in parts if their script allows it, which share the time.
+
+    Korean words are parted only here: they have spaces between them.
+    """
+    for piece in pieces:
+        parts = [piece.text]
+        if width(piece.text.strip()) > max_width:
+            parts = list(_parts(piece.text, _BREAKABLE))
+        passed = 0
+        begin_ms = piece.start_ms
+        for part in parts:
+            passed += len(part)
+            length_ms = piece.end_ms - piece.start_ms
+            end_ms = piece.start_ms + length_ms * passed // len(piece.text)
+            yield Piece(begin_ms, end_ms, part)
+            begin_ms = end_ms
+
+
+def _parts(word: str, breakable: re.Pattern[str] = _SPACELESS) -> Iterator[str]:
     """Where a line may break inside what stands between two spaces."""
-    if not _SPACELESS.search(word):
+    if not breakable.search(word):
         yield word
         return
     begin = 0
-    for at in range(1, len(word)):
-        before, here = word[at - 1], word[at]
-        if word[:at].strip() and _may_part(before, here):
+    first = len(word) - len(word.lstrip())
+    for at in range(first + 1, len(word)):
+        if _may_part(word[at - 1], word[at], breakable):
             yield word[begin:at]
             begin = at
     yield word[begin:]
 
 
-def _may_part(before: str, here: str) -> bool:
-    if not (_SPACELESS.match(before) or _SPACELESS.match(here)):
+def _may_part(before: str, here: str, breakable: re.Pattern[str]) -> bool:
+    if not (breakable.match(before) or breakable.match(here)):
         return False
     if here in _CLINGING or unicodedata.category(here)[0] in "MC":
         return False

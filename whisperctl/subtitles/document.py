@@ -9,7 +9,6 @@ from whisperctl.transcript import Segment, Transcript
 MAX_CUES = 1_000_000
 """A week of speech has fewer; each takes half a kilobyte of memory."""
 
-_MAX_CHARACTERS = 2**28
 _MAX_UNREADABLE = 1000
 
 
@@ -35,6 +34,7 @@ class Found:
     language: str = ""
     notes: list[str] = field(default_factory=list)
     n_characters: int = 0
+    max_characters: int = 2**28
 
     def add(self, segment: Segment) -> None:
         """Take a cue.
@@ -45,7 +45,7 @@ class Found:
         self.n_characters += len(segment.text)
         if len(self.segments) >= MAX_CUES:
             raise TooLargeError(f"it has more than {MAX_CUES:,} cues")
-        if self.n_characters > _MAX_CHARACTERS:
+        if self.n_characters > self.max_characters:
             raise TooLargeError("its cues have too much text")
         self.segments.append(segment)
 

@@ -15,6 +15,8 @@ _OFFSET = re.compile(r"\s*+\[offset:\s*+([+-]?\d{1,12}+)\s*+\]", re.ASCII | re.I
 _METADATA = re.compile(r"\s*+\[[a-z_#-]++\d*+\s*+:", re.IGNORECASE)
 _READING_S_PER_CHARACTER = 1 / 15
 _LEAST_S = 2.0
+_LEAST_CHARACTERS = 1_000_000
+_MOST_REPEATS = 20
 
 
 def read_lrc(text: str) -> Found:
@@ -26,7 +28,8 @@ def read_lrc(text: str) -> Found:
     Raises:
         ValueError: no line has a time.
     """
-    found = Found()
+    # A line counts for each of its times: few letters could make an endless song.
+    found = Found(max_characters=max(_LEAST_CHARACTERS, _MOST_REPEATS * len(text)))
     offset_s = 0.0
     timed: list[tuple[float, str]] = []
     lines = text.split("\n")

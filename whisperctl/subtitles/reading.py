@@ -30,8 +30,11 @@ _READERS: dict[str, Callable[[str], Found]] = {
 READABLE = tuple(_READERS)
 """What can be read; ``json`` is openai-whisper's as well as whisper.cpp's."""
 
-_MAX_BYTES = 256 * 2**20
-"""A day of subtitles with words is a tenth of that; a film named by mistake is more."""
+_MAX_BYTES = 128 * 2**20
+"""A day of speech with its tokens has fewer; a film named by mistake is more."""
+
+_MAX_LINES = 4_000_000
+"""Each takes a hundred bytes of memory, however short it is."""
 
 
 def read(
@@ -120,6 +123,8 @@ def _parsed(
             f"{name} is in no format that its name or text shows: say which with --from "
             f"({', '.join(READABLE)})"
         )
+    if text.count("\n") > _MAX_LINES:
+        raise SubtitleError(f"{name} is too large to be subtitles: it has too many lines")
     try:
         found = _READERS[fmt](markup.unmarked(text))
     except TooLargeError as error:

@@ -15,8 +15,8 @@ from whisperctl.subtitles.times import checked
 from whisperctl.transcript import Segment, Token, Word
 from whisperctl.words import words_of
 
-_MAX_VALUES = 16_000_000
-"""Each takes some sixty bytes of memory; a day of speech with its tokens has a quarter of that."""
+_MAX_VALUES = 8_000_000
+"""Each takes some sixty bytes of memory; a day of speech with its tokens has half of that."""
 
 _HEADERS = (["start", "end", "text"], ["start", "end", "speaker", "text"])
 _MILLISECONDS = re.compile(r"\s*+-?\d{1,15}+\s*+", re.ASCII)
@@ -237,7 +237,7 @@ def _offsets(item: Mapping[str, object]) -> tuple[float, float]:
     offsets = item["offsets"]
     if not isinstance(offsets, dict):
         raise TypeError("no offsets")
-    return checked(_number(offsets["from"]) / 1000), checked(_number(offsets["to"]) / 1000)
+    return _number(offsets["from"], per_s=1000), _number(offsets["to"], per_s=1000)
 
 
 def _speaker(item: Mapping[str, object]) -> str | None:
@@ -256,7 +256,7 @@ def _text(value: object) -> str:
     return markup.unmarked(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _number(value: object) -> float:
+def _number(value: object, *, per_s: int = 1) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{type(value)} is no number")
-    return checked(float(value))
+    return checked(float(value) / per_s)

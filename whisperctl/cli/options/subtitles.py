@@ -33,7 +33,7 @@ class SubtitleFlags(Flags):
         typer.Option(
             "--max-line-width",
             metavar="N",
-            help="Characters a line.",
+            help="Characters a line; full-width ones count twice.",
             show_default="no limit",
             rich_help_panel=topics.SUBTITLES,
         ),
