@@ -156,6 +156,8 @@ def test_mutants_are_refused_or_read_and_what_is_written_is_read_again(fmt: str)
             text = written(subtitles, target)
             again = parse(text.encode(), target)  # not lenient: what we write can be read
             rewritten = written(again, target)
+            if target == "srt":  # it has no escapes: what looks like a tag is one when read again
+                rewritten = written(parse(rewritten.encode(), target), target)
             assert written(parse(rewritten.encode(), target), target) == rewritten, target
             written(subtitles, target, TIGHT).encode()
     assert n_read > 15

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
 
 from whisperctl.errors import SubtitleError
+from whisperctl.formats import FORMATS
+from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions
 from whisperctl.subtitles.document import Subtitles
 from whisperctl.subtitles.lint import lint
 from whisperctl.subtitles.reading import parse
@@ -31,6 +34,12 @@ def refused(text: str, fmt: str) -> str:
 
 def lenient(text: str, fmt: str) -> Subtitles:
     return parse(text.encode(), fmt, lenient=True)
+
+
+def written(subtitles: Subtitles, fmt: str, options: SubtitleOptions = NO_LIMITS) -> str:
+    out = io.StringIO()
+    FORMATS[fmt](subtitles.transcript(), out, options)
+    return out.getvalue()
 
 
 @pytest.mark.parametrize("fmt", ["srt", "vtt"])
@@ -331,3 +340,46 @@ def test_cues_before_the_recording_keep_their_sign_and_are_found() -> None:
     assert [(f.cue, f.check, f.message) for f in lint(segments)] == [
         (1, "early", "begins 2.5 s before the recording")
     ]
+
+
+def test_cues_that_overlap_go_back_or_are_empty_come_out_in_order_with_all_their_text() -> None:
+    items = [(5, 9, " b"), (1, 4, " a"), (8, 6, " c"), (9, 9, " "), (9, 9, " d"), (-3, -1, " z")]
+    segments = [{"start": start, "end": end, "text": text} for start, end, text in items]
+    subtitles = parse(json.dumps({"segments": segments}).encode())
+    assert {f.check for f in lint(subtitles.segments)} == {
+        *("order", "overlap", "negative", "zero", "empty", "early")
+    }
+    for fmt in ("srt", "vtt", "ass"):
+        again = parse(written(subtitles, fmt).encode(), fmt)
+        assert " ".join(s.text.strip() for s in again.segments) == "z a b c d"
+        assert lint(again.segments) == []
+
+
+def test_right_to_left_text_and_emoji_are_left_as_they_are() -> None:
+    texts = [
+        "\u202bשלום עולם 123!\u202c",  # noqa: RUF001 - Hebrew is meant
+        "مرحبا، كيف الحال؟",
+        "👩‍👩‍👧 ok 🇩🇪 1️⃣",
+        "e\u0301 हिन्दी ไม่รู้",
+    ]
+    cue = "\n".join(f"{i}\n00:0{i} --> 00:0{i + 1}\n{text}\n" for i, text in enumerate(texts))
+    subtitles = parse(cue.encode(), "srt")
+    for fmt in ("srt", "vtt", "ass", "lrc", "tsv", "csv", "json", "json-full"):
+        again = parse(written(subtitles, fmt).encode(), fmt)
+        assert [s.text.strip() for s in again.segments] == texts, fmt
+
+
+def test_times_of_words_are_kept_from_format_to_format() -> None:
+    subtitles = parse(YOUTUBE.encode(), "vtt")
+    again = parse(written(subtitles, "json").encode(), "json")
+    assert [s.words for s in again.segments] == [s.words for s in subtitles.segments]
+    options = SubtitleOptions(highlight_words=True)
+    assert "[00:00.16] <00:00.16>hello <00:00.48>there" in written(subtitles, "lrc", options)
+    assert r"{\k32}hello{\k32} there" in written(subtitles, "ass", options)
+    assert "00:00:00,480 --> 00:00:00,800\nhello <u>there</u> world\n" in written(
+        subtitles, "srt", options
+    )
+    styled = "WEBVTT\n\n00:10.000 --> 00:14.000\n<i>one <00:12.000>two</i>\nthree\n"
+    assert "<u><i>one</i></u><i> two</i>\nthree" in written(parse(styled.encode()), "srt", options)
+    full = parse(written(again, "json-full").encode(), "json-full")
+    assert full.segments[0].text == again.segments[0].text

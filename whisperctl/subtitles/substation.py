@@ -27,6 +27,9 @@ _SECTIONS = frozenset({"script info", "v4 styles", "v4+ styles", "v4++ styles", 
 # Other things that a script may show or do.
 _NO_TEXT = frozenset({"comment", "picture", "sound", "movie", "command"})
 _NAMES = {"actor": "name"}
+_STYLES = "".join(markup.STYLES)
+# A name's field has no commas, its place in the text has no braces.
+_ESCAPED = str.maketrans("{},", "() ")
 
 
 def read_ass(text: str) -> Found:
@@ -117,10 +120,13 @@ def _event(value: str, order: tuple[str, ...], styles: dict[str, str]) -> Segmen
         return None
     speaker = fields.get("name") or None
     if speaker is not None:
-        # As we write it, before or after the marks of a style.
-        shown = shown.replace(f"{speaker}: ", "", 1) if _named(shown, speaker) else shown
+        shown = _without_name(shown, speaker)
     return Segment(start_s, end_s, tags.spaced(shown), speaker=speaker)
 
 
-def _named(shown: str, speaker: str) -> bool:
-    return markup.unstyled(shown).startswith(f"{speaker}: ")
+def _without_name(shown: str, speaker: str) -> str:
+    """``shown`` without the speaker's name before it, as we write it, escaped: ``Ann: ``."""
+    text = shown.lstrip(_STYLES)
+    n = len(speaker) + 2
+    named = text[:n].translate(_ESCAPED) == f"{speaker}: ".translate(_ESCAPED)
+    return shown[: len(shown) - len(text)] + text[n:] if named else shown
