@@ -39,7 +39,7 @@ def run() -> Iterator[Finding]:
     yield _import("soundfile", "__libsndfile_version__", "libsndfile", "pip install soundfile")
     yield _ffmpeg()
     yield _pip()
-    yield _writable("temporary files", Path(tempfile.gettempdir()), "set TMPDIR to a directory")
+    yield _temporary()
 
 
 def _backends() -> Iterator[Finding]:
@@ -141,6 +141,14 @@ def _pip() -> Finding:
             "pip", "warn", "it is missing, so models cannot be pulled; try: python -m ensurepip"
         )
     return Finding("pip", "ok", " ".join(done.stdout.split()[1:2]))
+
+
+def _temporary() -> Finding:
+    subject, remedy = "temporary files", "set TMPDIR to a directory"
+    try:
+        return _writable(subject, Path(tempfile.gettempdir()), remedy)
+    except OSError as error:
+        return Finding(subject, "fail", f"{_brief(error)}; {remedy} you can write to")
 
 
 def _writable(subject: str, directory: Path, remedy: str) -> Finding:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import stat
 import sys
-import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from whisperctl import temporary
 from whisperctl.errors import AudioError
 from whisperctl.quoting import quoted
 
@@ -47,6 +48,7 @@ def open_source(source: str | Path) -> Source:
 
     Raises:
         AudioError: it is missing, may not be read, is not a file or pipe, or is empty.
+        OutputError: there is no room for the copy of a pipe.
     """
     if str(source) == STDIN:
         label = "standard input"
@@ -99,19 +101,25 @@ def _not_empty(file: BinaryIO, label: str) -> BinaryIO:
     return file
 
 
-def _spooled(pipe: BinaryIO, label: str) -> BinaryIO:
+def _next_chunk(pipe: BinaryIO, label: str) -> bytes:
     try:
-        copy = tempfile.TemporaryFile()  # noqa: SIM115 - handed to the caller, who closes it
-        try:
-            while chunk := pipe.read(1 << 20):
-                copy.write(chunk)
-            copy.flush()
-        except BaseException:
-            copy.close()
-            raise
+        return pipe.read(1 << 20)
     except OSError as error:
         raise AudioError(
-            f"{label} cannot be copied to {quoted(tempfile.gettempdir())} ({error.strerror}): "
-            "free some space there, or set TMPDIR"
+            f"{label} cannot be read ({error.strerror or error}): try again"
         ) from error
+
+
+def _spooled(pipe: BinaryIO, label: str) -> BinaryIO:
+    copy = temporary.open_file(label)
+    try:
+        while chunk := _next_chunk(pipe, label):
+            copy.write(chunk)
+        copy.flush()
+    except BaseException as error:
+        with suppress(OSError):  # what a full disk did not take is tried once more
+            copy.close()
+        if isinstance(error, OSError):
+            raise temporary.problem(label, error) from error
+        raise
     return _not_empty(copy, label)

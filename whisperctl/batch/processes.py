@@ -7,13 +7,13 @@ import os
 import queue
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from whisperctl import temporary
 from whisperctl.batch import records
 from whisperctl.batch.events import KINDS, Event
 from whisperctl.batch.job import Job
@@ -43,7 +43,7 @@ class Process:
     def __init__(self, job: Job, said: queue.SimpleQueue[tuple[Process, Said]]) -> None:
         self.index: int | None = None
         self.since = 0.0
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in end()
+        self._errors = temporary.open_file("working in separate processes")
         requests, self._requests = os.pipe()
         answers, theirs = os.pipe()
         try:

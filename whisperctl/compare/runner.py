@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
+from whisperctl import temporary
 from whisperctl.backend import OnSegment
 from whisperctl.batch import records
 from whisperctl.child import death
@@ -52,7 +52,8 @@ def run(
     """
     samples = cell.recording.audio.samples
     started_s = time.perf_counter()
-    with tempfile.TemporaryFile() as errors, _process(start or command(), errors) as process:
+    errors = temporary.open_file("measuring in a separate process")
+    with errors, _process(start or command(), errors) as process:
         assert process.stdin is not None and process.stdout is not None
         # A process that died early says why on its standard error.
         with contextlib.suppress(BrokenPipeError):

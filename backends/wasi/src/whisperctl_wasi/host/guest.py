@@ -13,13 +13,12 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from whisperctl import usage
+from whisperctl import temporary, usage
 from whisperctl.errors import BackendError, GuestError
 from whisperctl.usage import Usage
 from whisperctl_wasi.host.child import Order
@@ -94,7 +93,7 @@ class Guest:
         self._released = False
         self._private_cache = None
         if cache is None:
-            self._private_cache = cache = Path(tempfile.mkdtemp(prefix="whisperctl-"))
+            self._private_cache = cache = temporary.make_folder("the sandbox")
         try:
             self._start(cache)
             self._await_start()
