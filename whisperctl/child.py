@@ -1,4 +1,4 @@
-"""What a child process that died leaves to be said of it."""
+"""How child processes live in a terminal, and what one that died leaves to be said of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,17 @@ from typing import BinaryIO
 from whisperctl.quoting import on_one_line
 
 _LAST_WORDS_BYTES = 4096
+
+
+def ignore_terminal() -> None:
+    """Leave it to the parent what comes of Ctrl-C, or of a terminal that is closed.
+
+    Both reach every process of the terminal. A child ends when the parent's pipe does.
+    """
+    for name in ("SIGINT", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def death(code: int, errors: BinaryIO) -> str:

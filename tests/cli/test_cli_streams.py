@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,11 +63,27 @@ def test_ctrl_c_at_the_start_is_quiet_too(cli: Cli, jfk: Path, tiny_en: Path) ->
             assert errors == b"whisperctl: interrupted\n"
 
 
-def test_sigterm_ends_a_run_cleanly(cli: Cli, long_talk: Path, tiny_en: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=lambda value: str(value)
+)
+def test_a_signal_ends_a_run_cleanly(
+    cli: Cli, long_talk: Path, tiny_en: Path, number: signal.Signals, code: int
+) -> None:
     process = cli.start("transcribe", long_talk, "-m", tiny_en, *GREEDY, "-f", "srt")
     first_line(process)
-    assert ended(process, signal.SIGTERM) == (143, "")
+    assert ended(process, number) == (code, f"whisperctl: ended by {number.name}\n")
     assert list(cli.directory.iterdir()) == []
+
+
+def test_a_hangup_that_nohup_has_ignored_stays_ignored() -> None:
+    program = (
+        "import os, signal, sys\n"
+        "from whisperctl import cli\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "cli._run = lambda arguments: os.kill(os.getpid(), signal.SIGHUP) or 0\n"
+        "sys.exit(cli.main())\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_segments_come_through_a_pipe_while_the_run_goes_on(

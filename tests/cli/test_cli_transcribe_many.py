@@ -144,7 +144,11 @@ def test_a_process_that_dies_fails_its_recording_alone(
 
 @pytest.mark.parametrize(
     ("number", "code", "said"),
-    [(signal.SIGINT, 130, "whisperctl: interrupted\n"), (signal.SIGTERM, 143, "")],
+    [
+        (signal.SIGINT, 130, "whisperctl: interrupted\n"),
+        (signal.SIGTERM, 143, "whisperctl: ended by SIGTERM\n"),
+        (signal.SIGHUP, 129, "whisperctl: ended by SIGHUP\n"),
+    ],
 )
 def test_a_signal_ends_every_process_and_keeps_what_is_written(
     cli: Cli,
@@ -163,6 +167,9 @@ def test_a_signal_ends_every_process_and_keeps_what_is_written(
     for _ in range(2):  # of both
         assert process.stdout.readline().startswith(b"[00:")
     family = workers(process, 2)
+    if number == signal.SIGHUP:  # as from a terminal, to all
+        for child in family:
+            child.send_signal(number)
     process.send_signal(number)
     _, errors = process.communicate(timeout=30)
 

@@ -369,7 +369,7 @@ def test_a_model_from_the_environment_may_have_spaces_in_its_name(
     assert [variant["threads"] for variant in result["variants"]] == [1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_no_process_is_left_behind(
     cli: Cli, long_talk: Path, tiny_en: Path, number: signal.Signals
 ) -> None:

@@ -27,6 +27,7 @@ from whisperctl.batch.job import Job
 from whisperctl.batch.opening import opened
 from whisperctl.batch.plan import label
 from whisperctl.batch.sources import Recording
+from whisperctl.child import ignore_terminal
 from whisperctl.errors import ModelError, UsageError, WhisperctlError
 from whisperctl.quoting import on_one_line
 from whisperctl.transcription.transcriber import Transcriber
@@ -48,8 +49,7 @@ def main(requests: BinaryIO, answers: BinaryIO) -> int:
     Returns:
         The exit code: 0 if every request was answered, else 1.
     """
-    # Ctrl-C reaches every process of the terminal; the parent decides what comes of it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_terminal()
     signal.signal(signal.SIGTERM, _abandon)
     # What libraries write to standard output is no result.
     os.dup2(2, 1)

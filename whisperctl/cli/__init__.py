@@ -16,9 +16,9 @@ from types import FrameType
 SUCCESS = 0
 FAILED = 1
 USAGE = 2
+_SIGNALLED = 128
 INTERRUPTED = 130
 PIPE_CLOSED = 141
-TERMINATED = 143
 
 DEBUG_VARIABLE = "WHISPERCTL_DEBUG"
 COMPLETION_VARIABLE = "_WHISPERCTL_COMPLETE"
@@ -28,7 +28,11 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 class _Terminated(BaseException):
-    """SIGTERM came; unwinds the stack, so that sessions and child processes are closed."""
+    """A signal to end came; unwinds the stack, so that sessions and child processes are closed."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 def main() -> int:
@@ -46,14 +50,15 @@ def main() -> int:
 
 def _main() -> int:
     try:
-        signal.signal(signal.SIGTERM, _terminate)
+        _catch_signals()
         _prepare_streams()
         code = _run(sys.argv[1:])
         # Here rather than at exit, where Python would print a traceback of its own.
         sys.stdout.flush()
         return code
-    except _Terminated:
-        return TERMINATED
+    except _Terminated as error:
+        _say(f"ended by {signal.Signals(error.number).name}")
+        return _SIGNALLED + error.number
     except KeyboardInterrupt:
         _say("interrupted")
         return INTERRUPTED
@@ -125,8 +130,16 @@ def _failed(error: Exception) -> int:
     return FAILED
 
 
+def _catch_signals() -> None:
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        # nohup has the second ignored, which must stay so.
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _terminate)
+
+
 def _terminate(number: int, frame: FrameType | None) -> None:
-    raise _Terminated
+    raise _Terminated(number)
 
 
 def _prepare_streams() -> None:

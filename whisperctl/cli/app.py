@@ -34,8 +34,8 @@ app = typer.Typer(
     help="Speech to text and subtitles, with backends you can compare.",
     epilog=(
         "Exit codes: 0 all went well; 1 a run failed, if only on one file; 2 the command line is "
-        "wrong; 130 interrupted by Ctrl-C; 141 the reader of standard output is gone; 143 ended by "
-        "SIGTERM."
+        "wrong; 129 ended by SIGHUP, as when a terminal is closed; 130 interrupted by Ctrl-C; 141 "
+        "the reader of standard output is gone; 143 ended by SIGTERM."
     ),
 )
 

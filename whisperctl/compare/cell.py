@@ -19,6 +19,7 @@ from typing import BinaryIO
 from whisperctl import engines, stall
 from whisperctl.audio import SAMPLE_RATE, Audio
 from whisperctl.batch import records
+from whisperctl.child import ignore_terminal
 from whisperctl.compare import wire
 from whisperctl.compare.values import BY_NAME, rounded
 from whisperctl.errors import WhisperctlError
@@ -46,8 +47,7 @@ def main() -> int:
     Returns:
         The exit code: 0 if a result was sent, else 1.
     """
-    # Ctrl-C reaches every process of the terminal; the parent decides what comes of it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_terminal()
     signal.signal(signal.SIGTERM, _abandon)
     # Libraries that write to standard output would break the lines of ours.
     events = os.fdopen(os.dup(1), "wb")
