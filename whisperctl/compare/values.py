@@ -49,7 +49,7 @@ VALUES = (
     Value("wall_ms", "wall", "ms", "transcribing the recording, warm"),
     Value("cpu_ms", "CPU time", "ms", "of all threads meanwhile"),
     Value("real_time_factor", "real-time factor", "times", "wall / duration of the recording"),
-    Value("peak_memory_bytes", "peak memory", "bytes", "of the process"),
+    Value("peak_memory_bytes", "peak memory", "bytes", "of the process and its engine's"),
     Value("linear_memory_bytes", "linear memory", "bytes", "the sandbox's, resident or not"),
 )
 """Every value, in the order of tables."""

@@ -3,7 +3,8 @@
 `Timings` holds what was measured in this call; what the engine does not tell stays out. `wall_ms`
 is the time that `transcribe` took, `audio_decode_ms` that of `audio`. `phases` uses whisper.cpp's
 names, listed in `whisperctl.transcript.PHASES`; together they take no longer than `total`, and that
-no longer than the wall. `peak_memory_bytes` is the most memory that the process held.
+no longer than the wall. `peak_memory_bytes` is the most memory that the process held, with
+those that its engine runs in (`whisperctl.usage` counts both).
 """
 
 from __future__ import annotations
