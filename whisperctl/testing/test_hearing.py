@@ -3,8 +3,9 @@
 `transcribe(audio, options, on_segment=, on_progress=, on_language=)` takes `audio.samples`
 (float32, shape `(n_samples,)`, mono, 16 kHz) and gives what is said in it, with times in seconds:
 segments in order, from their start to their end, beginning within the recording. A segment's text
-is text, without U+FFFD; where it has tokens, their bytes joined are its text. Nothing is written to
-standard output.
+is text, without U+FFFD; where it has tokens, their bytes joined are its text. Control characters
+need no care: whisperctl makes them visible in texts, language codes, `system_info`, logs and
+errors. Nothing is written to standard output.
 """
 
 from __future__ import annotations
