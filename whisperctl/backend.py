@@ -168,7 +168,7 @@ class Backend(Protocol):
         """Load a ggml model file.
 
         Args:
-            model: a ggml model file, already recognised as whole.
+            model: a ggml model file, whole and with finite weights: ``engines`` checks that.
             threads: how many threads compute with, at least 1.
             runtime: one of ``describe().runtimes``; ``None`` takes the first available one.
             word_timestamps: prepare for runs that ask for word timestamps. A session opened

@@ -40,9 +40,9 @@ _AUDIO_CONTEXT = 1500  # positions in 30 seconds
 _TEXT_CONTEXT = 448
 _MELS = (80, 128)
 _LAST_QUANTIZATION_VERSION = 2  # GGML_QNT_VERSION
-# At least twice the largest Whisper's (1280, 32), and the sizes of heads that ggml computes with.
-_MAX_STATE = 4096
-_MAX_LAYERS = 96
+# Twice the largest Whisper's (1280, 32), and the sizes of heads that ggml computes with.
+_MAX_STATE = 2560
+_MAX_LAYERS = 64
 _HEAD_SIZES = range(16, 257)
 # The text tokens, which English models list with the end of text. The longest has 128 bytes.
 _MIN_TOKENS = 50257
