@@ -65,7 +65,9 @@ def test_the_count_of_frames_in_the_first_of_joined_mp3s_is_not_that_of_all(
     assert stated_s is None
 
 
-@pytest.mark.parametrize(("n_frames", "states"), [(0, False), (20, False), (None, True)])
+@pytest.mark.parametrize(
+    ("n_frames", "states"), [(0, False), (20, False), (0xFFFF_FFFF, False), (None, True)]
+)
 def test_a_count_of_frames_in_an_mp3_is_believed_until_more_are_decoded(
     encode: Encode, tmp_path: Path, n_frames: int | None, states: bool
 ) -> None:

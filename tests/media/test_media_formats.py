@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import av
+import numpy as np
 import pytest
+import soundfile
 from av.format import ContainerFormat
 
 from tests.media.conftest import Encode, Samples, assemble, found_at_s
-from tests.test_audio import SAMPLE
+from tests.test_audio import SAMPLE, at_rate, correlation, mux
 from whisperctl import audio
 from whisperctl.batch.sources import EXTENSIONS
 from whisperctl.media import containers
@@ -103,6 +105,45 @@ def _studio(path: Path, sound: Path, codec: str, form: str) -> Path:
         for packet in sorted(packets, key=lambda p: float(p.dts * p.time_base)):
             out.mux(packet)
     return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "coding", "channels", "rate"),
+    [
+        ("WAV", "IMA_ADPCM", 1, 16_000),
+        ("WAV", "MS_ADPCM", 2, 16_000),
+        ("WAV", "ALAW", 1, 8_000),
+        ("WAV", "ULAW", 1, 16_000),
+        ("WAV", "GSM610", 1, 8_000),
+        ("WAV", "MPEG_LAYER_III", 1, 44_100),
+        ("WAVEX", "PCM_24", 6, 96_000),
+        ("WAV", "DOUBLE", 1, 16_000),
+        ("RF64", "PCM_16", 1, 16_000),
+        ("W64", "FLOAT", 1, 16_000),
+        ("AIFF", "IMA_ADPCM", 1, 16_000),
+        ("CAF", "ALAC_16", 2, 44_100),
+        ("AU", "PCM_S8", 1, 16_000),
+        ("VOC", "PCM_16", 1, 16_000),
+        ("IRCAM", "FLOAT", 1, 16_000),
+        ("NIST", "ULAW", 1, 16_000),
+    ],
+)
+def test_every_coding_of_sound_files_is_read_whole(
+    speech: Samples, tmp_path: Path, kind: str, coding: str, channels: int, rate: int
+) -> None:
+    path = tmp_path / "sound"
+    tracks = np.tile(at_rate(speech, rate), (channels, 1)).T
+    if kind == "WAV" and coding == "MPEG_LAYER_III":
+        mux(path.with_suffix(".wav"), tracks.T, codec="libmp3lame", rate=rate, layout="mono")
+        path.with_suffix(".wav").rename(path)
+    else:
+        soundfile.write(path, tracks, rate, format=kind, subtype=coding)
+
+    loaded = audio.load(path)
+
+    assert loaded.duration_s == pytest.approx(11.0, abs=0.15)
+    assert correlation(loaded.samples, speech)[0] > 0.9
+    assert loaded.warnings == ()
 
 
 @pytest.mark.parametrize("name", ["a.mxf", "a.wtv", "a.nut", "a.sph", "a.sox"])

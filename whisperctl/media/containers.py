@@ -43,6 +43,9 @@ _INFO_BYTES = 65_536
 _INFO_DURATION = re.compile(rb"\x44\x89(?:\x84(?P<single>.{4})|\x88(?P<double>.{8}))", re.DOTALL)
 """Element Duration of a Matroska segment's Info (RFC 9559, section 5.1.2.10)."""
 
+_SMALLEST_MP3_FRAME = 24
+"""Bytes of a frame at 8 kbit/s and 24 kHz."""
+
 _TAG = re.compile(r"(\d{1,9}):(\d{1,9}):(\d{1,9}(?:\.\d*)?)", re.ASCII)
 
 
@@ -144,5 +147,8 @@ def _states_mp3(source: Source) -> bool:
         n_bytes = numbers.pop(0) if match[1][0] & 2 else 0
     elif match := re.search(rb"VBRI.{6}(.{8})", frame, re.DOTALL):
         n_bytes, n_frames = struct.unpack(">II", match[1])
+    if n_bytes == 0:
+        return n_frames > 0
     # FFmpeg draws the same line, and guesses from the bit rate beyond it.
-    return n_frames > 0 and (n_bytes == 0 or source.size_bytes - offset <= n_bytes * 17 // 16)
+    joined = source.size_bytes - offset > n_bytes * 17 // 16
+    return 0 < n_frames <= n_bytes // _SMALLEST_MP3_FRAME and not joined
