@@ -113,3 +113,14 @@ def test_a_hole_of_a_minute_in_a_film_is_kept(
 
     second = loaded.samples[12 * SAMPLE_RATE :]
     assert found_at_s(second, speech) == pytest.approx(59.0, abs=0.01)
+
+
+@pytest.mark.parametrize(("late_s", "expected_s"), [(15.0, 15.0), (5000.0, 0.0)])
+def test_a_picture_with_another_clock_does_not_delay_the_sound_of_a_transport_stream(
+    encode: Encode, speech: Samples, tmp_path: Path, late_s: float, expected_s: float
+) -> None:
+    path = assemble(tmp_path / "a.ts", [(encode("a.mka", "mp2"), late_s)], video_s=2)
+
+    loaded = audio.load(path)
+
+    assert found_at_s(loaded.samples, speech) == pytest.approx(expected_s, abs=LEADING_S)

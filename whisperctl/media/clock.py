@@ -10,7 +10,8 @@ _JUMP_S = 10.0
 line, as -dts_delta_threshold."""
 
 _UNSTATED_S = 600.0
-"""A gap longer than this is a damaged timestamp, where no duration of the recording is stated."""
+"""A gap longer than this is a damaged timestamp, where no duration of the recording is stated, or
+another clock."""
 
 _MOST_SILENCE_S = 24 * 3600.0
 """Silence that is put into a recording at most, whatever its timestamps say."""
@@ -67,6 +68,6 @@ class Clock:
             return False
         if self._jumps and began:
             return gap_s <= _JUMP_S
-        if self._end_s is None:
+        if self._jumps or self._end_s is None:  # programs of one stream have clocks of their own
             return gap_s <= _UNSTATED_S
         return self.position_s + gap_s < self._end_s + 1

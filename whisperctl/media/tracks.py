@@ -21,7 +21,8 @@ def check(wanted: str) -> None:
     Raises:
         UsageError: it is neither.
     """
-    if not wanted.strip() or (wanted.strip().isdecimal() and int(wanted) < 1):
+    wanted = wanted.strip()
+    if not wanted or (wanted.isdecimal() and _number(wanted) < 1):
         raise UsageError(
             f'audio track "{wanted}" is invalid: give a number from 1, or a language such as "en"'
         )
@@ -89,7 +90,8 @@ def _one(number: int, track: AudioStream) -> str:
 def _fitting(tracks: Sequence[AudioStream], wanted: str) -> list[AudioStream]:
     wanted = wanted.strip()
     if wanted.isdecimal():
-        return list(tracks[int(wanted) - 1 : int(wanted)])
+        number = _number(wanted)
+        return list(tracks[number - 1 : number])
     code = languages.code_of(wanted) or wanted.casefold()
     of_tracks = [(track, _language(track)) for track in tracks]
     return [
@@ -97,6 +99,11 @@ def _fitting(tracks: Sequence[AudioStream], wanted: str) -> list[AudioStream]:
         for track, tag in of_tracks
         if tag and code == (languages.code_of(tag) or tag.casefold())
     ]
+
+
+def _number(digits: str) -> int:
+    """A number, or a large one for more digits than Python takes."""
+    return int(digits[:18])
 
 
 def _language(track: AudioStream) -> str:
