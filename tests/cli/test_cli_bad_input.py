@@ -48,6 +48,18 @@ def test_a_directory_instead_of_a_recording(cli: Cli, tiny_en: Path) -> None:
     assert_refused(cli("transcribe", "..", "-m", tiny_en, "-f", "srt"), cli, 1, '".."')
 
 
+def test_an_audio_track_that_is_not_there(cli: Cli, jfk: Path, tiny_en: Path) -> None:
+    done = cli("transcribe", jfk, "-m", tiny_en, "-f", "srt", "--audio-track", "de")
+    assert_refused(done, cli, 1, f'"{jfk}"', 'no audio track "de"', "it has only 1")
+    done = cli("compare", jfk, "-m", tiny_en, "--audio-track", "0")
+    assert_refused(done, cli, 2, 'audio track "0"', "give a number from 1, or a language")
+
+
+def test_a_last_clip_after_the_end(cli: Cli, jfk: Path, tiny_en: Path) -> None:
+    done = cli("transcribe", jfk, "-m", tiny_en, "-f", "srt", "--clip", "0-1,11.5-12")
+    assert_refused(done, cli, 1, f'"{jfk}"', "clip from 11.5 s", "11.0 s long")
+
+
 def test_empty_standard_input(cli: Cli, tiny_en: Path) -> None:
     assert_refused(cli("transcribe", "-", "-m", tiny_en), cli, 1, "standard input")
 
