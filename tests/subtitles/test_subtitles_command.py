@@ -132,6 +132,28 @@ def test_lint_finds_lines_that_cannot_be_read(cli: Cli) -> None:
     ]
 
 
+def test_lint_lists_all_lines_of_a_file_that_cannot_be_read(cli: Cli) -> None:
+    (cli.directory / "a.srt").write_text("1\n0:0:x --> 0:0:2\na\n\n0:0:3 --> y\nb\n")
+    done = cli("subtitles", "lint", "a.srt")
+    assert (done.code, done.err) == (1, "")
+    assert done.out == 'a.srt:line 2: "0:0:x" is no time\na.srt:line 5: "y" is no time\n'
+    done = cli("subtitles", "convert", "a.srt", "b.srt", "--lenient")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "holds no cue that can be read" in done.err
+    assert not (cli.directory / "b.srt").exists()
+
+
+def test_a_file_is_read_as_what_it_says_it_is_and_not_by_a_wrong_name(cli: Cli) -> None:
+    (cli.directory / "a.srt").write_text("WEBVTT\n\n00:01.000 --> 00:02.000\nHi\n")
+    done = cli("subtitles", "convert", "a.srt", "b.srt")
+    assert (done.code, done.err) == (0, 'whisperctl: "a.srt" is vtt, whatever its name says\n')
+    assert (cli.directory / "b.srt").read_text() == "1\n00:00:01,000 --> 00:00:02,000\nHi\n\n"
+    (cli.directory / "a.ass").write_text("[Script Info]\n\n[V4 Styles]\n\n[Events]\n")
+    done = cli("subtitles", "lint", "a.ass")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert cli("subtitles", "convert", "a.srt", "b.srt", "--from", "srt").code == 1
+
+
 def test_an_encoding_can_be_named(cli: Cli) -> None:
     text = SRT.replace("wörld", "мир")
     (cli.directory / "a.srt").write_bytes(text.encode("cp1251"))

@@ -136,6 +136,7 @@ def convert_subtitles(
     convert.check_target(source, target)
     subtitles = read(source, from_, encoding=encoding, lenient=lenient)
     _show_notes(subtitles)
+    convert.check_cues(subtitles, _named(source))
     if subtitles.n_unreadable:
         console.note(_skipped(source, subtitles))
     if not subtitles.say_something:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from whisperctl.errors import OutputError, UsageError
+from whisperctl.errors import OutputError, SubtitleError, UsageError
 from whisperctl.formats import FORMATS, extension, writer
 from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions
 from whisperctl.output import write_atomic
@@ -43,6 +43,16 @@ def check_target(source: str | Path, target: str | Path) -> None:
         same = False
     if same:
         raise UsageError(f"{quoted(target)} is the input itself: give the result another name")
+
+
+def check_cues(subtitles: Subtitles, name: str) -> None:
+    """Refuse to write nothing instead of what could not be read.
+
+    Raises:
+        SubtitleError: all that the file holds was skipped.
+    """
+    if subtitles.n_unreadable and not subtitles.segments:
+        raise SubtitleError(f"{name} holds no cue that can be read: name a subtitle file")
 
 
 def write_file(

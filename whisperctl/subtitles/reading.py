@@ -27,6 +27,9 @@ _READERS: dict[str, Callable[[str], Found]] = {
     "json": tables.read_json,
 }
 
+_CUE_FILES = ("srt", "vtt", "ass", "ssa")
+"""Formats that players tell apart by what is in a file, whatever its name."""
+
 READABLE = tuple(_READERS)
 """What can be read; ``json`` is openai-whisper's as well as whisper.cpp's."""
 
@@ -63,7 +66,8 @@ def read(
     suffix = "" if str(source) == STDIN else Path(source).suffix.lower().removeprefix(".")
     known = _format(fmt, name) if fmt is not None else suffix if suffix in READABLE else None
     codec = None if encoding is None else encodings.named(encoding)
-    return _parsed(_bytes(source, name), known, name, codec, lenient=lenient)
+    by_name = fmt is None and known in _CUE_FILES
+    return _parsed(_bytes(source, name), known, name, codec, lenient=lenient, by_name=by_name)
 
 
 def parse(
@@ -111,12 +115,23 @@ def _bytes(source: str | Path, name: str) -> bytes:
 
 
 def _parsed(
-    data: bytes, fmt: str | None, name: str, encoding: str | None, *, lenient: bool
+    data: bytes,
+    fmt: str | None,
+    name: str,
+    encoding: str | None,
+    *,
+    lenient: bool,
+    by_name: bool = False,
 ) -> Subtitles:
     text, encoded = _decoded(data, name, encoding)
     if "\0" in text:
         raise SubtitleError(f"{name} is no text but holds zero bytes: name a subtitle file")
     text = text.replace("\r\n", "\n").replace("\r", "\n") if fmt != "csv" else text
+    shown = _signature(text)
+    shown_notes: tuple[str, ...] = ()
+    if by_name and shown is not None and _READERS[shown] is not _READERS[fmt or shown]:
+        shown_notes = (f"{name} is {shown}, whatever its name says",)
+        fmt = shown
     fmt = _sniffed(text) if fmt is None else fmt
     if fmt is None:
         raise UsageError(
@@ -135,9 +150,7 @@ def _parsed(
         raise SubtitleError(f"{name} is not {fmt}: no cue was found in it")
     if found.unreadable and not lenient:
         raise SubtitleError(_unreadable(found, name))
-    if found.unreadable and not found.segments:
-        raise SubtitleError(f"{name} holds no cue that can be read: name a subtitle file")
-    notes = tuple(f"{name}: {note}" for note in found.notes)
+    notes = (*shown_notes, *(f"{name}: {note}" for note in found.notes))
     if encoding is None and not encoded.startswith("utf-"):
         notes = (
             f"{name} is not UTF-8: it was read as {encoded}; if its letters are wrong, say what it "
@@ -183,10 +196,20 @@ def _unreadable(found: Found, name: str) -> str:
     )
 
 
-def _sniffed(text: str) -> str | None:
-    head = text.lstrip()[:100_000]
+def _signature(text: str) -> str | None:
+    """What a file says in its first line that it is."""
+    head = text[:1000].lstrip()
     if head.startswith("WEBVTT"):
         return "vtt"
+    if head.lower().startswith("[script info]"):
+        return "ssa" if "[v4 styles]" in text[:100_000].lower() else "ass"
+    return None
+
+
+def _sniffed(text: str) -> str | None:
+    if (shown := _signature(text)) is not None:
+        return shown
+    head = text.lstrip()[:100_000]
     if "[Script Info]" in head or "[Events]" in head:
         return "ass" if "V4+" in head or "[V4 Styles]" not in head else "ssa"
     if head.startswith("{"):
