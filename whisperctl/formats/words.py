@@ -46,7 +46,12 @@ def known(segment: Segment) -> list[Piece]:
 
 def estimated(segment: Segment) -> list[Piece]:
     """The words of ``segment``, its time shared out among them by their numbers of characters."""
-    texts = [part for word in _WORD.findall(one_line(segment.text)) for part in _parts(word)]
+    # Space at the end would be tried from each of its characters.
+    line = one_line(segment.text)
+    end = len(line)
+    while end and (line[end - 1].isspace() or line[end - 1] == BREAK):
+        end -= 1
+    texts = [part for word in _WORD.findall(line[:end]) for part in _parts(word)]
     total = sum(map(length, texts))
     start_ms = milliseconds(segment.start_s)
     length_ms = max(0, milliseconds(segment.end_s) - start_ms)

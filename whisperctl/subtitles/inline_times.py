@@ -68,7 +68,7 @@ def parted(text: str, times: list[float], start_s: float, end_s: float) -> tuple
     line = _Line.through(plain, [*anchors, (len(plain), end_s)])
     words = []
     position = 0
-    for match in _WORD.finditer(plain):
+    for match in _WORD.finditer(plain.rstrip(_SPACES)):
         begin = match.end() - len(match[0].lstrip(_SPACES))
         begin_s = line.starts_at(begin)
         # Only spaces differ between the two.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from whisperctl.subtitles.document import Found
+from whisperctl.subtitles.document import MAX_CUES, Found, TooLargeError
 from whisperctl.subtitles.times import checked, seconds
 from whisperctl.transcript import Segment, Word
 
@@ -45,6 +45,8 @@ def read_lrc(text: str) -> Found:
         if not starts and line.strip() and not _METADATA.match(line):
             found.skip(f"line {number}", "it begins with no time such as [00:12.00]")
         timed += [(start_s, rest) for start_s in starts]
+        if len(timed) > 2 * MAX_CUES:
+            raise TooLargeError("it has too many times")
     if not timed and found.unreadable and not _METADATA.match(text):
         raise ValueError("no line begins with a time such as [00:12.00]")
     timed.sort(key=lambda line: line[0])

@@ -123,6 +123,8 @@ def _parsed(
     lenient: bool,
     by_name: bool = False,
 ) -> Subtitles:
+    if data.count(b"\n") > _MAX_LINES:
+        raise SubtitleError(f"{name} is too large to be subtitles: it has too many lines")
     text, encoded = _decoded(data, name, encoding)
     if "\0" in text:
         raise SubtitleError(f"{name} is no text but holds zero bytes: name a subtitle file")

@@ -26,6 +26,7 @@ _SECTIONS = frozenset({"script info", "v4 styles", "v4+ styles", "v4++ styles", 
     "graphics", "aegisub project garbage", "aegisub extradata"})  # fmt: skip
 # Other things that a script may show or do.
 _NO_TEXT = frozenset({"comment", "picture", "sound", "movie", "command"})
+_MOST_FIELDS = 1000
 _NAMES = {"actor": "name"}
 _STYLES = "".join(markup.STYLES)
 # A name's field has no commas, its place in the text has no braces.
@@ -82,6 +83,8 @@ def read_ass(text: str) -> Found:
 
 
 def _order(value: str) -> tuple[str, ...]:
+    if value.count(",") > _MOST_FIELDS:
+        raise ValueError("a Format line has too many fields")
     names = (name.strip().lower() for name in value.split(","))
     return tuple(_NAMES.get(name, name) for name in names)
 
