@@ -5,7 +5,6 @@ As a library: ``whisperctl.transcribe("talk.mp3", model="base")`` gives a ``Tran
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,6 +41,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    **dict.fromkeys(__all__, "errors"),
     "transcribe": "api",
     "DecodeOptions": "decoding",
     "VadOptions": "speech",
@@ -51,9 +51,9 @@ _HOMES = {
 
 def __getattr__(name: str) -> object:
     # Only when it is asked for: the command's own start must not wait for it.
-    if name not in __all__:
-        raise AttributeError(f'module "whisperctl" has no attribute "{name}"')
-    return getattr(import_module(f"whisperctl.{_HOMES.get(name, 'errors')}"), name)
+    from whisperctl.lazy import attribute
+
+    return attribute(__name__, _HOMES, name)
 
 
 def __dir__() -> list[str]:

@@ -7,20 +7,10 @@ from typing import Annotated
 import typer
 
 from whisperctl import __version__
-from whisperctl.cli import (
-    backends,
-    compare,
-    completion,
-    config,
-    doctor,
-    models,
-    subtitles,
-    transcribe,
-)
-from whisperctl.cli.command import Command, Group, TranscribeCommand
+from whisperctl.cli.commands import Root
 
 app = typer.Typer(
-    cls=Group,
+    cls=Root,
     # Without rich, which takes longer to start than everything else together.
     rich_markup_mode=None,
     add_completion=False,
@@ -56,13 +46,3 @@ def _whisperctl(
     ] = False,
 ) -> None:
     pass
-
-
-app.command("transcribe", cls=TranscribeCommand)(transcribe.transcribe)
-app.command("compare", cls=compare.CompareCommand)(compare.compare)
-app.add_typer(models.app, name="models")
-app.add_typer(subtitles.app, name="subtitles")
-app.command("backends", cls=Command)(backends.backends)
-app.command("doctor", cls=Command)(doctor.doctor)
-app.add_typer(config.app, name="config")
-app.command("completion", cls=Command)(completion.completion)

@@ -6,12 +6,17 @@ turns what was typed into the checked ``Settings`` of a run.
 
 from __future__ import annotations
 
-from whisperctl.cli.options.decoding import DecodingFlags
-from whisperctl.cli.options.flags import with_flags
-from whisperctl.cli.options.messages import MessageFlags
-from whisperctl.cli.options.settings import Settings
-from whisperctl.cli.options.track import TrackFlags
-from whisperctl.cli.options.transcription import TranscribeFlags
+from typing import TYPE_CHECKING
+
+from whisperctl.lazy import attribute
+
+if TYPE_CHECKING:
+    from whisperctl.cli.options.decoding import DecodingFlags
+    from whisperctl.cli.options.flags import with_flags
+    from whisperctl.cli.options.messages import MessageFlags
+    from whisperctl.cli.options.settings import Settings
+    from whisperctl.cli.options.track import TrackFlags
+    from whisperctl.cli.options.transcription import TranscribeFlags
 
 __all__ = [
     "DecodingFlags",
@@ -21,3 +26,17 @@ __all__ = [
     "TranscribeFlags",
     "with_flags",
 ]
+
+_HOMES = {
+    "DecodingFlags": "decoding",
+    "with_flags": "flags",
+    "MessageFlags": "messages",
+    "Settings": "settings",
+    "TrackFlags": "track",
+    "TranscribeFlags": "transcription",
+}
+
+
+def __getattr__(name: str) -> object:
+    # The help of all commands needs the topics alone, which are a module beside these.
+    return attribute(__name__, _HOMES, name)
