@@ -151,3 +151,18 @@ def test_a_clock_that_does_not_start_at_zero_makes_no_recording_longer(
 
     assert loaded.duration_s == pytest.approx(11, abs=0.2)
     assert loaded.warnings == ()
+
+
+def test_a_guess_serves_progress_and_is_never_less_than_what_was_read(
+    encode: Encode, quiet: dict[str, bytes], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.aac"
+    path.write_bytes(encode("a.aac", "aac").read_bytes() + quiet["aac"])
+
+    with audio.stream(path, block_s=1.0) as blocks:
+        read_s = 0.0
+        for block in blocks:
+            read_s += len(block) / SAMPLE_RATE
+            assert blocks.expected_s is not None
+            assert blocks.expected_s >= read_s - 0.01
+            assert blocks.stated_s is None

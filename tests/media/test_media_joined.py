@@ -66,6 +66,18 @@ def test_every_recording_joined_in_a_file_is_heard(
     assert loaded.warnings == ()
 
 
+def test_flac_files_with_tags_in_front_are_told_apart(part: Samples, tmp_path: Path) -> None:
+    tag = b"ID3\x03\0\0\0\0\x01\0" + bytes(128)
+    links = [(FLAC, 16_000, 1), (FLAC, 44_100, 2)]
+    path = tmp_path / "a.flac"
+    path.write_bytes(b"".join(tag + encoded(tmp_path, part, *link) for link in links))
+
+    loaded = audio.load(path)
+
+    assert loaded.duration_s == pytest.approx(2 * LENGTH_S, abs=0.02)
+    assert loaded.warnings == ()
+
+
 def test_what_can_be_read_around_a_broken_part_is_heard(part: Samples, tmp_path: Path) -> None:
     link = encoded(tmp_path, part, VORBIS, 16_000, 1)
     broken = link[:28] + bytes(len(link) - 28)

@@ -11,6 +11,8 @@ import re
 import struct
 from typing import TYPE_CHECKING
 
+from whisperctl.media.joined import id3_bytes
+
 if TYPE_CHECKING:
     from av import AudioStream
     from av.container import InputContainer
@@ -133,12 +135,7 @@ def _states_mp3(source: Source) -> bool:
 
     That of the first of several files that were joined counts its own frames only, and bytes.
     """
-    tag = source.head(10)
-    offset = 0
-    if tag.startswith(b"ID3"):  # its size has seven bits a byte (ID3v2.4, section 3.1)
-        for byte in tag[6:]:
-            offset = offset << 7 | byte & 0x7F
-        offset += len(tag)
+    offset = id3_bytes(source)
     frame = source.head(2048, offset)
     n_frames = n_bytes = 0
     if match := re.search(rb"(?:Xing|Info)\0\0\0([\0-\x0f])(.{8})", frame, re.DOTALL):

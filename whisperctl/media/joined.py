@@ -27,27 +27,38 @@ def parts(source: Source) -> Iterator[tuple[int, int]]:
     """Start and end in bytes of each recording in a file; of other formats, all of the file."""
     size_bytes = source.size_bytes
     start = 0
-    for next_start in _starts(source):
-        if next_start > start:
-            yield start, next_start
-            start = next_start
+    for next_start in _later_starts(source):
+        yield start, next_start
+        start = next_start
     if size_bytes > start:
         yield start, size_bytes
 
 
-def _starts(source: Source) -> Iterator[int]:
-    mark = source.head(4)
+def id3_bytes(source: Source) -> int:
+    """Size of the ID3v2 tag at the start of a file, 0 if there is none."""
+    head = source.head(10)
+    if len(head) < 10 or not head.startswith(b"ID3"):
+        return 0
+    size_bytes = len(head)
+    for place, byte in enumerate(head[6:]):  # seven bits a byte (ID3v2.4, section 3.1)
+        size_bytes += (byte & 0x7F) << 7 * (3 - place)
+    return size_bytes
+
+
+def _later_starts(source: Source) -> Iterator[int]:
+    """Where each recording but the first begins, in bytes."""
+    position = first = id3_bytes(source)
+    mark = source.head(4, position)
     pattern = _STARTS.get(mark)
     if pattern is None:
         return
     announced_to = -1
-    position = 0
     # Every read overlaps the one before by less than a mark, so that none is found twice.
     while len(data := source.head(_READ_BYTES, position)) >= _LONGEST_START:
         for match in pattern.finditer(data):
             at = position + match.start()
             # Streams that play together are announced by pages that follow each other.
-            if at != announced_to:
+            if at > first and at != announced_to:
                 yield at
             if mark == b"OggS":
                 announced_to = at + _page_bytes(source, at)
