@@ -92,12 +92,11 @@ def stated_end_s(
         return None if end_s is None else max(0.0, end_s - origin_s)
     if container.format.name == "mp3":
         return whole_s if _states_mp3(source) else None
-    if is_named(container, _STATE_EACH_TRACK):
-        if stream.duration is None or stream.time_base is None or stream.duration <= 0:
-            return whole_s
+    each = is_named(container, _STATE_EACH_TRACK)
+    if each and stream.time_base is not None and (stream.duration or 0) > 0:
         start_s = float((stream.start_time or 0) * stream.time_base)
-        return start_s + float(stream.duration * stream.time_base) - origin_s
-    if is_named(container, _STATE_THE_WHOLE) and not container.streams.video:
+        return start_s + float((stream.duration or 0) * stream.time_base) - origin_s
+    if (each or is_named(container, _STATE_THE_WHOLE)) and not container.streams.video:
         return None if whole_s is None else max(0.0, whole_s - origin_s)
     return None
 
