@@ -257,3 +257,15 @@ def test_what_is_transcribed_is_clean_in_every_format(
         laid_out = limits if name in ("srt", "vtt", "ass", "lrc") else ()
         done = cli("subtitles", "lint", path, "--duration", "11", "--from", name, *laid_out)
         assert (done.code, done.out) == (0, "")
+    if "--highlight-words" in options:
+        assert cli("subtitles", "convert", "jfk.full.json", "again.json").code == 0
+        words = [
+            [
+                (word["word"], word["start"], word["end"])
+                for segment in json.loads((cli.directory / name).read_text())["segments"]
+                for word in segment["words"]
+            ]
+            for name in ("jfk.json", "again.json")
+        ]
+        assert words[0]
+        assert words[1] == words[0]
