@@ -6,6 +6,7 @@ import os
 import stat
 from pathlib import Path
 
+from whisperctl import directories
 from whisperctl.errors import BackendError
 from whisperctl.quoting import quoted
 
@@ -62,10 +63,11 @@ def cache_dir(name: str) -> Path:
     Raises:
         BackendError: the folder cannot be made.
     """
-    import platformdirs
-
-    root = os.environ.get(VARIABLE) or platformdirs.user_cache_dir("whisperctl")
-    folder = Path(root, name)
+    try:
+        root = directories.find("cache", VARIABLE)
+    except OSError as error:
+        raise BackendError(f"there is no place for a cache: {error.strerror}") from error
+    folder = root / name
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -73,8 +73,8 @@ def _models() -> Iterator[Finding]:
     from whisperctl.models.store import VARIABLE, Store
 
     store = Store()
-    yield _writable("models' directory", store.directory, f"set {VARIABLE} to a directory")
     try:
+        yield _writable("models' directory", store.directory, f"set {VARIABLE} to a directory")
         names = store.installed()
     except WhisperctlError as error:
         yield Finding("models", "fail", str(error))

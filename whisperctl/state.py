@@ -18,27 +18,31 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from whisperctl import locks
+from whisperctl import directories, locks
 
 T = TypeVar("T")
 
 DIRECTORY_VARIABLE = "WHISPERCTL_STATE"
 _KEPT_S = 30 * 24 * 3600
 _WAIT_S = 3.0
+_MOST_BYTES = 1 << 29
 
 
 def directory() -> Path:
-    """Where the files are."""
-    named = os.environ.get(DIRECTORY_VARIABLE)
-    if named:
-        return Path(named)
-    import platformdirs
+    """Where the files are.
 
-    return platformdirs.user_state_path("whisperctl") / "runs"
+    Raises:
+        FileNotFoundError: no home directory is known.
+    """
+    return directories.find("state", DIRECTORY_VARIABLE, "runs")
 
 
 def path_of(parts: object) -> Path:
-    """The file of a run that depends on these parts, which are what ``json.dumps`` takes."""
+    """The file of a run that depends on these parts, which are what ``json.dumps`` takes.
+
+    Raises:
+        FileNotFoundError: no home directory is known.
+    """
     return directory() / f"{hashed(parts)}.jsonl"
 
 
@@ -71,7 +75,10 @@ def prune() -> None:
 
 
 def read(path: Path, parse: Callable[[bytes], T]) -> list[T]:
-    """The whole lines of a file, up to one that is torn or that ``parse`` raises ValueError for."""
+    """The whole lines of a file, up to one that is torn or that ``parse`` raises ValueError for.
+
+    A file of more than ``_MOST_BYTES`` is none of ours, and has none.
+    """
     return _read(path, parse)[0]
 
 
@@ -79,19 +86,20 @@ class StateFile:
     """One file of lines for this process alone, or none: ``problem`` then says why.
 
     Args:
-        path: the file, made if it is not there; ``None`` for no file and no problem.
+        parts: what the file is of, see ``path_of``; ``None`` for no file and no problem.
         taken: the problem when another process has it.
     """
 
-    def __init__(self, path: Path | None, *, taken: str) -> None:
+    def __init__(self, parts: object | None, *, taken: str) -> None:
         self.problem = ""
-        self._path = path
+        self._path: Path | None = None
         self._file: BinaryIO | None = None
-        if path is None:
+        if parts is None:
             return
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = _locked(path)
+            self._path = path_of(parts)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = _locked(self._path)
         except BlockingIOError:
             self._give_up(taken)
         except OSError as error:
@@ -167,24 +175,27 @@ class StateFile:
     def _unwritable(self, error: OSError) -> str:
         from whisperctl.quoting import quoted
 
-        assert self._path is not None
+        place = "" if self._path is None else f" in {quoted(self._path.parent)}"
         reason = error.strerror or error
-        return f"the journal in {quoted(self._path.parent)} cannot be written ({reason})"
+        return f"the journal{place} cannot be written ({reason})"
 
 
 def _read(path: Path, parse: Callable[[bytes], T]) -> tuple[list[T], int]:
     lines: list[T] = []
     whole = 0
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
     except OSError:
+        return [], 0
+    if len(data) > _MOST_BYTES:
         return [], 0
     for text in data.splitlines(keepends=True):
         try:
             if not text.endswith(b"\n"):
                 break
             lines.append(parse(text))
-        except ValueError:
+        except (ValueError, RecursionError):
             break
         whole += len(text)
     return lines, whole

@@ -194,6 +194,48 @@ def test_a_torn_line_is_as_if_it_were_not_there(
         assert kept.checkpoint is None
 
 
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b"[" * 200_000,
+        b'{"checkpoint":' + b"[" * 900 + b"]" * 900 + b"}",
+        b'{"checkpoint": {"end_s": NaN}}',
+        b'{"results": ' + b"9" * 5000 + b"}",
+        b'{"unknown": 1}',
+        b"12",
+        bytes(range(128, 256)),
+    ],
+    ids=["deep", "deep value", "wrong types", "digits", "unknown field", "no record", "no text"],
+)
+def test_rubbish_is_as_if_it_were_not_there(
+    job: Job, recording: Recording, state: Path, rubbish: bytes
+) -> None:
+    with Journal(job, recording) as kept:
+        kept.add(FIRST)
+    (path,) = files(state)
+    whole = path.read_bytes()
+    path.write_bytes(rubbish + b"\n" + whole)
+    assert not journal.finished(job, recording)
+    with Journal(job, recording) as kept:
+        assert (kept.checkpoint, kept.transcript, kept.problem) == (None, None, "")
+        kept.add(FIRST)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", ["a\\u0000b", "\\ud800"])
+def test_results_whose_names_cannot_be_are_not_there(
+    job: Job, recording: Recording, state: Path, tmp_path: Path, name: str
+) -> None:
+    result = tmp_path / "talk.srt"
+    result.touch()
+    with Journal(job, recording) as kept:
+        kept.written([result])
+    (path,) = files(state)
+    assert journal.finished(job, recording)
+    path.write_text(path.read_text().replace("talk.srt", name))
+    assert not journal.finished(job, recording)
+
+
 def test_a_run_that_begins_anew_drops_what_was_kept(job: Job, recording: Recording) -> None:
     anew = replace(job, resume=False)
     with Journal(job, recording) as kept:

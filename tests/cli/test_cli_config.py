@@ -72,6 +72,8 @@ def test_keys_are_read_for_the_commands_that_have_them(file: Path) -> None:
         ("[[transcribe]]\nvad = true", r"must be a table"),
         ("threads =", r"no proper TOML: .*line 1"),
         ("vad = true\nvad = false", r"no proper TOML: .*line 2"),
+        (f"a = {'[' * 20000}", 'my config.toml" is nested too deeply'),
+        ("# no end\n" * 10000, 'my config.toml" is larger than 64 KiB'),
     ],
 )
 def test_what_is_wrong_in_the_file_is_named(file: Path, text: str, message: str) -> None:

@@ -50,18 +50,21 @@ class _Line:
 def forget(job: Job, recordings: Iterable[Recording]) -> None:
     """Drop what is kept of these recordings, as a run that begins anew does."""
     for recording in recordings:
-        path = _path(job, recording)
-        if path is not None:
+        parts = _parts(job, recording)
+        if parts is not None:
             with suppress(OSError):
-                path.unlink(missing_ok=True)
+                state.path_of(parts).unlink(missing_ok=True)
 
 
 def finished(job: Job, recording: Recording) -> bool:
     """Whether an earlier run wrote all results of this recording, and they are still the same."""
-    path = _path(job, recording)
-    if path is None or not job.results.formats or job.results.to_stdout:
+    parts = _parts(job, recording)
+    if parts is None or not job.results.formats or job.results.to_stdout:
         return False
-    lines = state.read(path, _parsed)
+    try:
+        lines = state.read(state.path_of(parts), _parsed)
+    except OSError:
+        return False
     return bool(lines) and _holds(lines[-1], _asked(job, recording))
 
 
@@ -82,7 +85,7 @@ class Journal:
         self.finished = False
         self._results = _asked(job, recording)
         self._file = state.StateFile(
-            _path(job, recording) if job.journal else None,
+            _parts(job, recording) if job.journal else None,
             taken="another run is transcribing this recording and keeps its journal",
         )
         self._load(resume=job.resume)
@@ -140,8 +143,8 @@ def _parsed(text: bytes) -> _Line:
     return records.parse(_Line, text)
 
 
-def _path(job: Job, recording: Recording) -> Path | None:
-    """The journal's place; ``None`` for what is no file that another run could find again."""
+def _parts(job: Job, recording: Recording) -> list[object] | None:
+    """What the journal's name is made of; ``None`` for what no other run could find again."""
     if recording.name == STDIN:
         return None
     identity = state.identity(Path(recording.name))
@@ -149,8 +152,7 @@ def _path(job: Job, recording: Recording) -> Path | None:
     if identity is None or model is None:
         return None
     engine = [job.engine.backend, job.engine.runtime]
-    parts = [__version__, identity, model, engine, records.plain(job.options), str(job.vad_model)]
-    return state.path_of(parts)
+    return [__version__, identity, model, engine, records.plain(job.options), str(job.vad_model)]
 
 
 def _asked(job: Job, recording: Recording) -> str:
@@ -168,7 +170,7 @@ def _written(path: Path) -> WrittenFile:
 def _unchanged(file: WrittenFile) -> bool:
     try:
         return _written(Path(file.path)) == file
-    except OSError:
+    except (OSError, ValueError):  # a path that cannot be one is none of ours
         return False
 
 

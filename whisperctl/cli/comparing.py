@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 
-from whisperctl import audio, output, state
+from whisperctl import audio, output
 from whisperctl.cli import console
 from whisperctl.compare import archive, conclude, document, drift, fail_if, matrix, repeating
 from whisperctl.compare.comparison import Comparison
@@ -198,7 +198,7 @@ def run(
             journal.done()
     if earlier is not None:
         comparison = drift.with_drift(earlier, comparison)
-    kept = archive.save(comparison, state.directory())
+    kept = archive.save(comparison)
     if kept is not None and sys.stderr.isatty():
         console.note(f"to repeat this: whisperctl compare --from {quoted(kept)}")
     return comparison

@@ -15,11 +15,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
+from whisperctl import directories
 from whisperctl.errors import UsageError
 from whisperctl.quoting import quoted
 
 VARIABLE = "WHISPERCTL_CONFIG"
 """Names another configuration file."""
+
+_MOST_BYTES = 1 << 16
 
 PREFIX = "WHISPERCTL_"
 
@@ -64,13 +67,22 @@ class Setting:
 
 
 def path() -> Path:
-    """``$WHISPERCTL_CONFIG``, or the usual place for a user's configuration."""
-    named = os.environ.get(VARIABLE)
-    if named:
-        return Path(named).expanduser()
-    import platformdirs
+    """``$WHISPERCTL_CONFIG``, or the usual place for a user's configuration.
 
-    return platformdirs.user_config_path("whisperctl", appauthor=False) / "config.toml"
+    Raises:
+        UsageError: no home directory is known.
+    """
+    found = _path()
+    if isinstance(found, OSError):
+        raise UsageError(f"there is no place for a configuration file: {found.strerror}") from found
+    return found
+
+
+def _path() -> Path | OSError:
+    try:
+        return directories.find("config", VARIABLE, "config.toml")
+    except OSError as error:
+        return error
 
 
 def load(keys: Keys) -> dict[str, dict[str, Setting]]:
@@ -83,9 +95,18 @@ def load(keys: Keys) -> dict[str, dict[str, Setting]]:
         UsageError: the file cannot be read, is no TOML, or holds what is no option or has a value
             of the wrong type.
     """
-    file = path()
+    file = _path()
+    if isinstance(file, OSError):  # where there is no home, there is no file in it
+        return {command: {} for command in keys}
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        with file.open("rb") as opened:
+            data = opened.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise UsageError(
+                f"{quoted(file)} is larger than {_MOST_BYTES >> 10} KiB, which no configuration "
+                "file is: name another"
+            )
+        text = data.decode("utf-8-sig")
     except FileNotFoundError as error:
         if os.environ.get(VARIABLE):
             raise UsageError(
@@ -106,6 +127,8 @@ def load(keys: Keys) -> dict[str, dict[str, Setting]]:
         document = tomllib.loads(f"{text}\n")
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{quoted(file)} is no proper TOML: {error}") from error
+    except RecursionError as error:
+        raise UsageError(f"{quoted(file)} is nested too deeply for a configuration") from error
     return _Reader(file, text, keys).read(document)
 
 

@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from whisperctl import output
+from whisperctl import output, state
 from whisperctl.compare import document
 from whisperctl.compare.comparison import Comparison
 from whisperctl.errors import OutputError
@@ -15,15 +15,16 @@ _KEPT = 100
 _PATTERN = "compare-*.json"
 
 
-def save(comparison: Comparison, folder: Path) -> Path | None:
+def save(comparison: Comparison) -> Path | None:
     """Keep a comparison among the last hundred; ``None`` where that cannot be written.
 
     It is a convenience: what a person wants to keep is written by ``--output``.
     """
     digits = re.sub(r"\D", "", comparison.date)[:14]
     label = re.sub(r"[^\w.-]+", "-", comparison.recordings[0].label)[:60]
-    path = folder / f"compare-{digits}-{label}.json"
     try:
+        folder = state.directory()
+        path = folder / f"compare-{digits}-{label}.json"
         folder.mkdir(parents=True, exist_ok=True)
         output.write_text(path, document.text(comparison))
     except (OSError, OutputError):

@@ -30,7 +30,7 @@ def read(path: Path) -> Comparison:
         document = json.loads(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{quoted(path)} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(
             f"{quoted(path)} is no JSON: give what a comparison wrote as JSON"
         ) from error

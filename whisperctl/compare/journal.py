@@ -60,7 +60,7 @@ class Journal:
         keys = _keys(plan)
         state.prune()
         file = state.StateFile(
-            state.path_of(["compare", *sorted(keys.values())]),
+            ["compare", *sorted(keys.values())],
             taken="another run measures the same and keeps its journal",
         )
         entries = file.read(_parsed) if resume else []

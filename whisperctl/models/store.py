@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from whisperctl import directories
 from whisperctl.errors import ModelError
 from whisperctl.models import catalog, ggml, silero
 from whisperctl.models.files import flush
@@ -34,13 +35,15 @@ class StoreError(ModelError):
 
 
 def default_directory() -> Path:
-    """``$WHISPERCTL_MODELS``, or the usual place for a user's data."""
-    chosen = os.environ.get(VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
-    import platformdirs
+    """``$WHISPERCTL_MODELS``, or the usual place for a user's data.
 
-    return platformdirs.user_data_path("whisperctl", appauthor=False) / "models"
+    Raises:
+        StoreError: no home directory is known.
+    """
+    try:
+        return directories.find("data", VARIABLE, "models")
+    except OSError as error:
+        raise StoreError(f"there is no place for models: {error.strerror}") from error
 
 
 def resolve(name_or_path: str | os.PathLike[str]) -> Path:
@@ -59,7 +62,18 @@ class Store:
     """Models in one directory, which need not exist before the first is put there."""
 
     def __init__(self, directory: Path | None = None) -> None:
-        self.directory = directory or default_directory()
+        self._directory = directory
+
+    @property
+    def directory(self) -> Path:
+        """Where the models are.
+
+        Raises:
+            StoreError: no home directory is known.
+        """
+        if self._directory is None:
+            self._directory = default_directory()
+        return self._directory
 
     def resolve(self, name_or_path: str | os.PathLike[str]) -> Path:
         """See the module's ``resolve``."""
@@ -83,7 +97,7 @@ class Store:
         """
         separators = {os.sep, os.altsep} - {None}
         if text.endswith(".bin") or any(s in text for s in separators if s):
-            return Path(text).expanduser()
+            return Path(os.path.expanduser(text))  # noqa: PTH111 - answers where no home is known
         if _NAME.fullmatch(text) and (path := self.path_of(self.meant(text))).exists():
             return path
         if catalog.published(text):
@@ -129,7 +143,11 @@ class Store:
     def all_installed(self) -> list[str]:
         """Names of all models here: those of ``installed``'s order, the others among them."""
         try:
-            files = [p.name for p in self.directory.glob("ggml-*.bin") if p.is_file()]
+            directory = self.directory
+        except StoreError:
+            return []  # nor can there be any
+        try:
+            files = [p.name for p in directory.glob("ggml-*.bin") if p.is_file()]
         except OSError as error:
             raise self._error(error) from error
         names = [name for f in files if _NAME.fullmatch(name := f[len("ggml-") : -len(".bin")])]

@@ -80,7 +80,7 @@ def _sha256(model: Path, folder: Path) -> str:
         status = os.fstat(file.fileno())
         known = [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns]
         note = folder / f"{status.st_dev:x}-{status.st_ino:x}.json"
-        with suppress(OSError, ValueError, KeyError, TypeError):
+        with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             noted = json.loads(note.read_text("utf-8"))
             if noted["file"] == known:
                 return str(noted["sha256"])

@@ -86,8 +86,12 @@ def _problem(runtime: str) -> str | None:
 
 
 def _code_cache(runtime: str) -> Path | None:
-    """The folder for machine code; ``None`` if others could change what is in it."""
-    folder = cache_dir(runtime)
+    """The folder for machine code; ``None`` if there is none that only this user can change."""
+    try:
+        folder = cache_dir(runtime)
+    except BackendError as error:
+        _LOGGER.debug("the cache of machine code is not used: %s", error)
+        return None
     reason = distrust(folder)
     if reason is None:
         return folder

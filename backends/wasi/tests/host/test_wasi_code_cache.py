@@ -145,16 +145,21 @@ def test_a_folder_with_files_that_its_manifest_lacks_is_emptied(tmp_path: Path) 
         assert sorted(path.name for path in folder.iterdir()) == []
 
 
-def test_a_cache_that_others_can_write_is_left_alone_and_said_so(
+@pytest.mark.parametrize("problem", ["can be written by others", "cannot make the cache folder"])
+def test_a_cache_that_cannot_be_used_is_left_alone_and_said_so(
     runtime: str,
+    problem: str,
     compiled: Callable[[str], Program],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     cache_root = tmp_path / "cache"
-    (cache_root / runtime).mkdir(parents=True)
-    cache_root.chmod(0o777)
+    if problem == "cannot make the cache folder":
+        cache_root.touch()
+    else:
+        (cache_root / runtime).mkdir(parents=True)
+        cache_root.chmod(0o777)
     monkeypatch.setenv("WHISPERCTL_CACHE", str(cache_root))
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -168,6 +173,6 @@ def test_a_cache_that_others_can_write_is_left_alone_and_said_so(
     finally:
         guest.kill()
     assert "the cache of machine code is not used" in caplog.text
-    assert "can be written by others" in caplog.text
-    assert list((cache_root / runtime).iterdir()) == []
+    assert problem in caplog.text
+    assert list(cache_root.rglob("*")) in ([], [cache_root / runtime])
     assert list(temporary.iterdir()) == []
