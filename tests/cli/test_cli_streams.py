@@ -108,6 +108,16 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(
     process.stderr.close()
 
 
+def test_a_reader_that_goes_away_costs_no_file(cli: Cli, jfk: Path, tiny_en: Path) -> None:
+    process = cli.start("transcribe", jfk, "-m", tiny_en, *GREEDY, "-f", "txt")
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert "your country" in (cli.directory / "jfk.txt").read_text("utf-8")
+
+
 def test_a_full_disk_behind_standard_output_is_an_error(cli: Cli, jfk: Path, tiny_en: Path) -> None:
     for arguments in (["transcribe", jfk, "-m", tiny_en, *GREEDY], ["--help"], ["backends"]):
         with Path("/dev/full").open("w") as full:

@@ -63,7 +63,7 @@ def _main() -> int:
         _say("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        _drop_stdout()
+        drop_stdout()
         return PIPE_CLOSED
     except Exception as error:
         return _failed(error)
@@ -121,7 +121,7 @@ def _failed(error: Exception) -> int:
     # Of all that is open, only our own output is written without being told by name when it fails.
     if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
         _say(f"error: standard output cannot be written: {error.strerror}")
-        _drop_stdout()
+        drop_stdout()
         return FAILED
     _say(
         f"error: {type(error).__name__}: {str(error) or 'no message'} "
@@ -163,7 +163,7 @@ def _prepare_streams() -> None:
         reconfigure(errors="backslashreplace")
 
 
-def _drop_stdout() -> None:
+def drop_stdout() -> None:
     """Send what is still buffered nowhere, or Python complains about it at exit."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)

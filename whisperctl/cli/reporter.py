@@ -9,14 +9,17 @@ from whisperctl.batch import events
 from whisperctl.batch.events import Event
 from whisperctl.batch.plan import label
 from whisperctl.batch.sources import Recording
-from whisperctl.cli import console
+from whisperctl.cli import console, drop_stdout
 from whisperctl.cli.progress import Bars
 from whisperctl.quoting import on_one_line
 from whisperctl.transcript import Segment
 
 
 class Reporter:
-    """Prints segments, remarks and errors as they come; ``failures`` grows by each that failed."""
+    """Prints segments, remarks and errors as they come; ``failures`` grows by each that failed.
+
+    Where files are written as well, a reader of the segments who goes away does not end the run.
+    """
 
     def __init__(
         self,
@@ -27,6 +30,7 @@ class Reporter:
         several: bool,
         quiet: bool,
         shows_segments: bool,
+        writes_files: bool,
     ) -> None:
         self.failures: list[tuple[Recording, str]] = []
         self._recordings = recordings
@@ -35,6 +39,7 @@ class Reporter:
         self._several = several
         self._quiet = quiet
         self._shows_segments = shows_segments
+        self._writes_files = writes_files
 
     def event(self, index: int, event: Event) -> None:
         """Print what an event says."""
@@ -46,7 +51,7 @@ class Reporter:
                     console.heading(recording.name)
             case events.Heard(segment):
                 if self._shows_segments:
-                    self._bars.result(self._line(segment))
+                    self._show(segment)
             case events.Written(text):
                 self._bars.result(text.removesuffix("\n"))
             case events.Noted(text):
@@ -58,6 +63,15 @@ class Reporter:
                 self.failures.append((recording, reason))
             case events.Finished():
                 self._finished(event)
+
+    def _show(self, segment: Segment) -> None:
+        try:
+            self._bars.result(self._line(segment))
+        except BrokenPipeError:
+            if not self._writes_files:
+                raise
+            drop_stdout()
+            self._shows_segments = False
 
     def _finished(self, event: events.Finished) -> None:
         from whisperctl.languages import LANGUAGES

@@ -257,6 +257,7 @@ def _run(
             several=len(planned) > 1,
             quiet=quiet,
             shows_segments=not job.results.to_stdout,
+            writes_files=bool(job.results.formats) and not job.results.to_stdout,
         )
         runner.run(job, due, reporter.event, jobs=min(jobs, len(due)), limits=limits)
     reporter.summarize(len(planned))
