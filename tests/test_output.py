@@ -14,6 +14,7 @@ from typing import TextIO
 
 import pytest
 
+from whisperctl import locks
 from whisperctl.errors import OutputError, UsageError
 from whisperctl.output import (
     PlannedOutput,
@@ -273,6 +274,30 @@ def test_names_that_the_file_system_takes_for_one_are_refused(
         )
     (tmp_path / Path(sources[0]).with_suffix(".srt")).touch()
     plan_outputs(sources, tmp_path, ["srt"])  # as the system was asked, and has but one
+
+
+def test_a_run_that_clears_away_leftovers_leaves_a_file_that_is_just_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = locks.take
+    others = iter(["before", "meanwhile"])
+
+    def interrupted(descriptor: int) -> None:
+        match next(others, None):
+            case "before":
+                monkeypatch.setattr(locks, "take", take)
+                remove_leftovers(tmp_path)
+                monkeypatch.setattr(locks, "take", interrupted)
+            case "meanwhile":
+                raise BlockingIOError  # the other has the lock, and is about to remove the file
+        take(descriptor)
+
+    monkeypatch.setattr(locks, "take", interrupted)
+    write_atomic(tmp_path / "a.txt", writes("whole"))
+
+    assert next(others, None) is None
+    assert (tmp_path / "a.txt").read_text() == "whole"
+    assert names_in(tmp_path) == ["a.txt"]
 
 
 def test_text_is_utf8_with_line_feeds(tmp_path: Path) -> None:

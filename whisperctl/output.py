@@ -269,12 +269,9 @@ def _replace(real: Path, write: Callable[[TextIO], None]) -> None:
         mode = stat.S_IMODE(real.stat().st_mode)
         if not _writable(real):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    # Not the tempfile module: its files are for their owner alone, these follow the umask.
-    temporary = real.with_name(_TEMPORARY.format(secrets.token_hex(_TOKEN_BYTES)))
+    temporary, out = _open_temporary(real)
     try:
-        with temporary.open("x", encoding="utf-8", newline="\n") as out:
-            with suppress(OSError):  # some file systems have no locks
-                locks.take(out.fileno())
+        with out:
             write(out)
             out.flush()
             if mode is not None:
@@ -285,6 +282,30 @@ def _replace(real: Path, write: Callable[[TextIO], None]) -> None:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+def _open_temporary(real: Path) -> tuple[Path, TextIO]:
+    """Make a locked temporary file beside ``real``."""
+    while True:
+        # Not the tempfile module: its files are for their owner alone, these follow the umask.
+        temporary = real.with_name(_TEMPORARY.format(secrets.token_hex(_TOKEN_BYTES)))
+        out = temporary.open("x", encoding="utf-8", newline="\n")
+        try:
+            locks.take(out.fileno())
+            is_ours = os.path.samestat(temporary.stat(), os.fstat(out.fileno()))
+        except (BlockingIOError, FileNotFoundError):
+            is_ours = False
+        except OSError:  # some file systems have no locks
+            is_ours = True
+        except BaseException:
+            out.close()
+            temporary.unlink(missing_ok=True)
+            raise
+        if is_ours:
+            return temporary, out
+        # Another run that began just now took it for one that was left behind.
+        out.close()
+        temporary.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:

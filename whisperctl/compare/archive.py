@@ -29,7 +29,9 @@ def save(comparison: Comparison) -> Path | None:
         output.write_text(path, document.text(comparison))
     except (OSError, OutputError):
         return None
-    for old in sorted(folder.glob(_PATTERN))[:-_KEPT]:
+    # Not this one, though it sorts first where the clock was set back.
+    others = sorted(set(folder.glob(_PATTERN)) - {path})
+    for old in others[: -(_KEPT - 1)]:
         with suppress(OSError):
             old.unlink()
     return path
