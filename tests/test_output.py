@@ -203,6 +203,15 @@ def test_no_output_replaces_an_input(tmp_path: Path, link: str | None) -> None:
     assert recording.read_bytes() == b"RIFF"
 
 
+def test_no_output_replaces_what_a_run_stands_on(tmp_path: Path) -> None:
+    (tmp_path / "talks.txt").touch()
+    others = [("the list", tmp_path / "talks.txt"), ("the log", tmp_path / "a.srt")]
+    plan_outputs(["talks.wav"], tmp_path, ["srt"], others=others)
+    for source, name, says in (("talks.wav", "txt", "the list"), ("a.wav", "srt", "the log")):
+        with pytest.raises(UsageError, match=f"would replace {says} .*: choose another output"):
+            plan_outputs([source], tmp_path, [name], others=others)
+
+
 def test_a_plan_fails_early_where_nothing_can_be_written(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"there is no directory .*missing\"; create it"):
         plan_outputs(["a.wav"], tmp_path / "missing", ["srt"])

@@ -30,6 +30,7 @@ TEMPLATE = "{stem}.{ext}"
 _PLACEHOLDERS = ("stem", "name", "lang", "ext")
 _TEMPORARY = ".whisperctl-{}.tmp"
 _TOKEN_BYTES = 8
+_INPUT = "the input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,7 @@ def plan_outputs(
     folders: Sequence[str] = (),
     language: str = "",
     makes_directory: bool = False,
+    others: Sequence[tuple[str, Path]] = (),
 ) -> list[PlannedOutput]:
     """Name every file that a run will write, before it spends time on anything.
 
@@ -134,15 +136,17 @@ def plan_outputs(
         folders: for each source the path below ``directory``; none at all is none for any.
         language: of all recordings, if it is known before they are transcribed.
         makes_directory: ``directory`` need not be there yet either.
+        others: what else must not be replaced, each with what it is, such as "the list".
 
     Raises:
-        UsageError: two files would get one name, one would replace a recording to be read, or the
-            template cannot be filled in.
+        UsageError: two files would get one name, one would replace a recording or one of ``others``,
+            or the template cannot be filled in.
         OutputError: a directory to write to is missing or may not be written to, a file's name is a
             directory's, or a name or path is one that its file system does not take.
     """
     language_open = not language and has_language(template)
-    inputs = {_identity(Path(s)): str(s) for s in sources if str(s) != STDIN}
+    inputs = {_identity(path): (what, str(path)) for what, path in others}
+    inputs |= {_identity(Path(s)): (_INPUT, str(s)) for s in sources if str(s) != STDIN}
     planned: dict[object, PlannedOutput] = {}
     alike: dict[str, PlannedOutput] = {}
     for source, folder in zip(map(str, sources), folders or [""] * len(sources), strict=True):
@@ -168,7 +172,7 @@ def plan_outputs(
             )
             key = _identity(path)
             if key in inputs:
-                raise _replaces(path, inputs[key])
+                raise _replaces(path, *inputs[key])
             other = planned.setdefault(key, output)
             if other is output:
                 twin = alike.setdefault(_folded(path), output)
@@ -203,7 +207,7 @@ def check_place(path: Path, inputs: Iterable[str | Path] = ()) -> None:
     _check_name(path)
     for source in inputs:
         if str(source) != STDIN and _identity(Path(source)) == _identity(path):
-            raise _replaces(path, source)
+            raise _replaces(path, _INPUT, source)
     if not _is_special(path):
         _check_place(path, path.parent)
         check_replaceable(path)
@@ -220,10 +224,10 @@ def check_replaceable(path: Path) -> None:
         raise _cannot(path, _NOT_ALLOWED)
 
 
-def _replaces(path: Path, source: str | Path) -> UsageError:
+def _replaces(path: Path, what: str, source: str | Path) -> UsageError:
     return UsageError(
-        f"{quoted(path)} would replace the input {quoted(source)}: "
-        "choose another output directory or format"
+        f"{quoted(path)} would replace {what} {quoted(source)}: "
+        "choose another output directory, name or format"
     )
 
 

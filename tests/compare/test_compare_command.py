@@ -320,6 +320,7 @@ def test_conditions_decide_the_exit_code(cli: Cli, clip: Path, tiny_en: Path) ->
         (("{jfk}", "-o", "report"), 2, '"report" does not say its format'),
         (("{jfk}", "-o", "no/such/report.html"), 1, "there is no directory"),
         (("{jfk}", "-f", "json", "-o", "{jfk}"), 2, "would replace the input"),
+        (("{jfk}", "--reference", "r.csv", "-o", "r.csv"), 2, "would replace the input"),
         (("{jfk}", "--fail-if", "wer"), 2, "is no condition"),
         (("{jfk}", "--baseline", "wasmer"), 2, 'baseline "wasmer" is nothing that is compared'),
         (("{jfk}", "--reference", "gone.txt"), 2, '"gone.txt"'),

@@ -41,11 +41,18 @@ class Planned:
     skip: Skip = ""
 
 
-def plan(job: Job, recordings: Sequence[Recording]) -> list[Planned]:
+def plan(
+    job: Job, recordings: Sequence[Recording], others: Sequence[tuple[str, Path]] = ()
+) -> list[Planned]:
     """Name all results, check that they can be written, and find what need not be done.
 
+    Args:
+        job: what is to be done.
+        recordings: with what.
+        others: what no result may replace, besides recordings and models; see ``plan_outputs``.
+
     Raises:
-        UsageError: two results would get one name, or one would replace a recording.
+        UsageError: two results would get one name, or one would replace an input.
         OutputError: a place cannot be written to.
     """
     results = job.results
@@ -59,6 +66,7 @@ def plan(job: Job, recordings: Sequence[Recording]) -> list[Planned]:
             folders=[recording.folder for recording in recordings],
             language=results.language,
             makes_directory=True,
+            others=[("the model", job.model), *others],
         ):
             outputs.setdefault(output.source, []).append(output)
     planned = []

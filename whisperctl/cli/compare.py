@@ -114,7 +114,9 @@ def compare(
     started = time.perf_counter()
     documents = [path for path in (measuring.earlier, measuring.show) if path is not None]
     wanted = comparing.Wanted.of(
-        "json" if as_json else output_format, output or [], [*(files or []), *documents]
+        "json" if as_json else output_format,
+        output or [],
+        [*(files or []), *(reference or []), *documents],
     )
     checks = [conditions.parse(text) for text in fail_if or []]
     repeats = measuring.repeats()

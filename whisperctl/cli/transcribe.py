@@ -217,7 +217,14 @@ def transcribe(
         logs=logs.ROOT.isEnabledFor(logging.DEBUG),
         stall_timeout_s=stall_timeout_s,
     )
-    planned = plan.plan(job, recordings)
+    others = [("the list", Path(name)) for name in files_from or [] if name != _STDOUT]
+    for what, path in (
+        ("the prompt", flags.decoding.initial_prompt_file),
+        ("the log", flags.messages.log_file),
+    ):
+        if path is not None:
+            others.append((what, path))
+    planned = plan.plan(job, recordings, others)
     if dry_run:
         _print_plan(job, planned)
         return
