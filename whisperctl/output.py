@@ -139,8 +139,8 @@ def plan_outputs(
         others: what else must not be replaced, each with what it is, such as "the list".
 
     Raises:
-        UsageError: two files would get one name, one would replace a recording or one of ``others``,
-            or the template cannot be filled in.
+        UsageError: two files would get one name, one would replace a recording or another input, or
+            the template cannot be filled in.
         OutputError: a directory to write to is missing or may not be written to, a file's name is a
             directory's, or a name or path is one that its file system does not take.
     """

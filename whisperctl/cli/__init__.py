@@ -17,6 +17,7 @@ SUCCESS = 0
 FAILED = 1
 USAGE = 2
 _SIGNALLED = 128
+_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
@@ -131,14 +132,16 @@ def _failed(error: Exception) -> int:
 
 
 def _catch_signals() -> None:
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        # nohup has the second ignored, which must stay so.
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+    for number in _ENDING:
+        # nohup has SIGHUP ignored, which must stay so.
+        if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _terminate)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
+    for other in _ENDING:
+        # A terminal that is closed sends SIGHUP twice; the second must not stop the cleaning up.
+        signal.signal(other, signal.SIG_IGN)
     raise _Terminated(number)
 
 
