@@ -128,6 +128,12 @@ def test_a_list_that_is_none_is_an_error(here: Path, data: bytes | None, message
         find([], [FileList("list")])
 
 
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="Unix has /dev/zero")
+def test_a_list_without_end_is_an_error() -> None:
+    with pytest.raises(AudioError, match='the list "/dev/zero" is larger than 64 MiB'):
+        find([], [FileList("/dev/zero")])
+
+
 def test_standard_input_is_one_thing_at_a_time() -> None:
     with pytest.raises(UsageError, match="once"):
         find(["-"], [FileList("-")])

@@ -22,6 +22,8 @@ ogv ogx oma omg opus pvf qcp qt ra rf64 rm rmvb sf shn snd sox sph spx tak thd t
 vqe vqf vql w64 wav wave weba webm wma wmv wtv wv xwma
 """
 
+_LIST_BYTES = 1 << 26
+
 EXTENSIONS = frozenset(_ENDINGS.split())
 """What the names of recordings end in, as far as folders and patterns are concerned."""
 
@@ -141,13 +143,19 @@ def _read_list(item: FileList) -> list[str]:
         if item.name == STDIN:
             if sys.stdin is None or sys.stdin.isatty():
                 raise AudioError("the list on standard input is missing: pipe one in")
-            data = sys.stdin.buffer.read()
+            data = sys.stdin.buffer.read(_LIST_BYTES + 1)
         else:
-            data = Path(item.name).read_bytes()
+            with Path(item.name).open("rb") as file:
+                data = file.read(_LIST_BYTES + 1)
     except OSError as error:
         raise AudioError(
             f"the list {label} cannot be read ({error.strerror or error}): check its name"
         ) from error
+    if len(data) > _LIST_BYTES:
+        raise AudioError(
+            f"the list {label} is larger than {_LIST_BYTES >> 20} MiB: name a list of files, or "
+            "give it in parts"
+        )
     if item.null_separated:
         names = [os.fsdecode(name) for name in data.split(b"\0") if name]
     else:
