@@ -21,8 +21,10 @@ if $(2) >"$$log" 2>&1; then rm -f "$$log"; echo "  ... done in $$(($$(date +%s) 
 else code=$$?; cat "$$log" >&2; rm -f "$$log"; exit $$code; fi
 endef
 
-# Two files of tests at a time: most tests keep one processor busy.
-PARALLEL := --numprocesses 2 --dist loadfile
+# Two files of tests at a time: most tests keep one processor busy. In the order of the command line,
+# which begins with the longest files, or one processor would have nothing to do while they end.
+PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+LONGEST  := tests/testing wasm-build
 
 .PHONY: help demo test test-fast browser check docs format bench experiment native profile wasm build lock setup clean distclean
 
@@ -36,7 +38,7 @@ demo: setup wasm ## transcribe real speech on every backend and compare them
 
 test: setup wasm browser ## run all tests
 	$(BIN)/whisperctl models pull tiny.en base
-	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest $(PARALLEL) $(LONGEST) tests backends
 
 test-fast: setup wasm ## run the tests that need only seconds
 	$(BIN)/whisperctl models pull tiny.en base
