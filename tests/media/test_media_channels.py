@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from tests.media.conftest import Samples
+from tests.media.conftest import Encode, Samples
 from tests.test_audio import mux
 from whisperctl import audio
 from whisperctl.audio import SAMPLE_RATE
@@ -100,3 +102,22 @@ def test_values_that_are_not_numbers_in_several_channels_are_silence(
     assert not loaded.samples[[100, 200]].any()
     assert np.isfinite(loaded.samples).all()
     assert "samples that are not numbers" in loaded.warnings[0]
+
+
+def test_eight_channels_are_read(speech: Samples, tmp_path: Path) -> None:
+    """In a process of its own, as PyAV reads through a pointer that is none, which ends it."""
+    path = mux(tmp_path / "a.m4a", np.tile(speech, (8, 1)), rate=SAMPLE_RATE, layout="7.1")
+
+    code = "import sys; from whisperctl import audio; print(audio.load(sys.argv[1]).duration_s)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], capture_output=True, text=True, timeout=60
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(11.0, abs=0.1)
+
+
+def test_samples_of_64_bits_are_read(encode: Encode, speech: Samples) -> None:
+    loaded = audio.load(encode("a.nut", "pcm_s64le"))
+
+    np.testing.assert_allclose(loaded.samples, speech, atol=1e-4)

@@ -197,3 +197,14 @@ def test_a_lie_costs_the_sound_or_nothing(results: dict[str, Read]) -> None:
 def test_values_that_are_no_sound_become_silence(results: dict[str, Read]) -> None:
     for name in ("nan.wav", "inf.wav", "double.wav"):
         assert "that are not numbers" in results[name].warnings[0]
+
+
+def test_a_track_that_starts_later_is_no_error_of_python(tmp_path: Path) -> None:
+    """PyAV asks at the end for what is left of it, and fails."""
+    path = tmp_path / "a.flv"
+    script = b"\x00\x00\x00\xc1" + bytes(203) + b"\xcc"
+    first = b"\x08\0\0\x83\x08\0\0\x07" + bytes(7) + b"z" + bytes(9)
+    late = b"\x12\x08\0\x01\xe5" + bytes(7) + b"\xaf" + bytes(486) + b"\x01\xf0"
+    path.write_bytes(b"FLV" + bytes(5) + b"\x09" + bytes(4) + script + first + late)
+
+    assert audio.load(path).duration_s > 0

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 BLOCK_SAMPLES = 65_536
 """Samples in a block, of each channel, about."""
 
-_SAFE_PLANES = 8
-"""PyAV looks for a frame's planes until a null pointer, which FFmpeg puts after eight or fewer."""
+_SAFE_PLANES = 7
+"""PyAV looks for a frame's planes until a null pointer. FFmpeg keeps eight pointers in the frame
+itself, behind which there are sizes: a plane that is none is read where a frame has all eight."""
 
 
 class Decoder:
@@ -125,6 +126,10 @@ class Decoder:
                 if packet is None:
                     break
                 frames = packet.decode()
+            except IndexError:
+                # PyAV asks for what is left of a track that began late, which it does not have:
+                # that comes after all that is left of the tracks it has.
+                break
             except av.FFmpegError:
                 # An encoder's first packets may lean on ones that were cut off: not worth a word.
                 if n_frames:
@@ -171,9 +176,11 @@ def _channels(frame: AudioFrame) -> NDArray[np.float32]:
     import av
     import numpy as np
 
-    if frame.format.is_planar and frame.layout.nb_channels > _SAFE_PLANES:
-        packer = av.AudioResampler(frame.format.packed, frame.layout, frame.sample_rate)
-        return np.concatenate([_channels(packed) for packed in packer.resample(frame)], axis=1)
+    packed = frame.format.packed.name
+    wide = packed == "s64"
+    if wide or (frame.format.is_planar and frame.layout.nb_channels > _SAFE_PLANES):
+        packer = av.AudioResampler("dbl" if wide else packed, frame.layout, frame.sample_rate)
+        return np.concatenate([_channels(part) for part in packer.resample(frame)], axis=1)
     # Planar formats give (n_channels, n_samples), packed ones (1, n_samples * n_channels).
     samples: NDArray[Any] = frame.to_ndarray()
     if not frame.format.is_planar:
