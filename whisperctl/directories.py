@@ -10,11 +10,18 @@ from typing import Literal
 Kind = Literal["config", "data", "cache", "state"]
 
 
+def at_home(name: str) -> Path:
+    """A path in which ``~`` stands for a home; where there is none it stands for itself.
+
+    ``Path.expanduser`` raises for a user that does not exist.
+    """
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - see above
+
+
 def named(variable: str) -> Path | None:
     """The path that an environment variable holds, if it holds one."""
     text = os.environ.get(variable)
-    # Not Path.expanduser, which raises where it knows no home.
-    return Path(os.path.expanduser(text)) if text else None  # noqa: PTH111
+    return at_home(text) if text else None
 
 
 def find(kind: Kind, variable: str, below: str = "") -> Path:

@@ -10,6 +10,7 @@ import pytest
 from whisperctl.batch import records
 from whisperctl.batch.job import Job, Results
 from whisperctl.batch.sources import Recording
+from whisperctl.compare.comparison import CellDrift
 from whisperctl.decoding import DecodeOptions
 from whisperctl.engines import Engine
 from whisperctl.formats.layout import SubtitleOptions
@@ -69,3 +70,23 @@ def test_a_record_survives_the_way_there_and_back(record: object) -> None:
 def test_what_is_no_record_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError):
         records.parse(Recording, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[" * 100_000,
+        b'{"position_s": 1' + b"0" * 400 + b', "segments": []}',
+        b'{"position_s": true, "segments": []}',
+        b'{"position_s": 1, "segments": [], "done": 1}',
+    ],
+    ids=["nested", "huge", "true", "one"],
+)
+def test_numbers_and_depths_that_cannot_be_are_refused(text: bytes) -> None:
+    with pytest.raises(ValueError):
+        records.parse(Checkpoint, text)
+
+
+def test_a_word_that_is_none_of_those_allowed_is_refused() -> None:
+    with pytest.raises(ValueError, match="'most' is none of 'same', 'different', 'none'"):
+        records.restore(CellDrift, {"cell": 0, "text": "most", "difference": None, "ratios": {}})

@@ -12,7 +12,8 @@ import typer.main
 from whisperctl.cli import configuration
 from whisperctl.cli.app import app
 from whisperctl.cli.command import configured, keys
-from whisperctl.errors import UsageError
+from whisperctl.errors import ModelError, UsageError
+from whisperctl.models import store
 
 if TYPE_CHECKING:
     from tests.conftest import Cli
@@ -74,6 +75,8 @@ def test_keys_are_read_for_the_commands_that_have_them(file: Path) -> None:
         ("vad = true\nvad = false", r"no proper TOML: .*line 2"),
         (f"a = {'[' * 20000}", 'my config.toml" is nested too deeply'),
         ("# no end\n" * 10000, 'my config.toml" is larger than 64 KiB'),
+        (f"temperature = {'9' * 400}", r'line 1: "temperature" must be a number'),
+        (f"temperature = {'9' * 5000}", "has a number that is too long"),
     ],
 )
 def test_what_is_wrong_in_the_file_is_named(file: Path, text: str, message: str) -> None:
@@ -81,6 +84,18 @@ def test_what_is_wrong_in_the_file_is_named(file: Path, text: str, message: str)
     with pytest.raises(UsageError, match=message) as caught:
         configuration.load(KEYS)
     assert str(caught.value).startswith(f'"{file}"')
+
+
+def test_the_home_of_nobody_is_a_name_like_any_other(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text('output-dir = "~nobody-has-this-name/x"')
+    assert values("transcribe")["output_dir"] == "~nobody-has-this-name/x"
+    with pytest.raises(ModelError, match=r'"~nobody-has-this-name/x\.bin" does not exist'):
+        store.resolve("~nobody-has-this-name/x.bin")
+    monkeypatch.setenv("WHISPERCTL_CONFIG", "~nobody-has-this-name/config.toml")
+    with pytest.raises(UsageError, match="which is not there"):
+        configuration.load(KEYS)
 
 
 def test_files_that_cannot_be_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from whisperctl.compare import document
+from whisperctl.compare import document, repeating
 from whisperctl.compare.comparison import Comparison
 from whisperctl.errors import UsageError
 
@@ -59,3 +59,55 @@ def test_a_damaged_field_is_named(four_engines: Comparison, tmp_path: Path) -> N
     path.write_text(json.dumps(broken))
     with pytest.raises(UsageError, match=r"is damaged: cells\.1\.runs: 'none' is no list"):
         document.read(path)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("variants", 0, "engine"), 4, r"variants\.0\.engine: there is no number 4"),
+        (("variants", 1, "model"), -1, r"variants\.1\.model: there is no number -1"),
+        (("cells", 2, "recording"), 7, r"cells\.2\.recording: there is no number 7"),
+        (("cells", 2, "baseline"), 9, r"cells\.2\.baseline: there is no number 9"),
+        (("cells", 1, "segments", 0, "start_s"), 1e300, "the number 1e.300, which nothing has"),
+        (("cells", 1, "stats", "wall_ms", "median"), float("nan"), "the number NaN"),
+        (("cells", 1, "stats", "wall_ms", "median"), 10**400, "the number 1000"),
+        (("cells", 1, "difference", "spans", 0, "text_end"), 99, r"difference\.spans: they do not"),
+        (
+            ("cells", 2, "agreement", "difference", "spans"),
+            [],
+            r"agreement\.difference\.spans: the",
+        ),
+    ],
+)
+def test_what_would_refer_to_nothing_is_refused(
+    place: tuple[str | int, ...],
+    value: object,
+    message: str,
+    four_engines: Comparison,
+    tmp_path: Path,
+) -> None:
+    broken = json.loads(document.text(four_engines))
+    inner = broken
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(broken))
+    with pytest.raises(UsageError, match=f"is damaged: .*{message}") as error:
+        document.read(path)
+    assert len(str(error.value)) < 300 + len(str(path))
+
+
+def test_a_document_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_bytes(b"[" * 100_000)
+    with pytest.raises(UsageError, match="is no JSON"):
+        document.read(path)
+
+
+def test_an_option_of_another_type_is_refused_before_anything_runs(
+    four_engines: Comparison, tmp_path: Path
+) -> None:
+    odd = replace(four_engines, parameters={"beam_size": "five"}, recordings=(), models=())
+    with pytest.raises(UsageError, match="has an option that cannot be: beam_size: 'five' is no"):
+        repeating.plan(replace(odd, variants=()), tmp_path)

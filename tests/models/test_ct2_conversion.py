@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,6 +126,24 @@ def test_a_garbled_model_bin_is_refused(
     path.write_bytes(data)
     message = refusal(path.parent)
     assert complaint in message or "truncated" in message
+
+
+@pytest.mark.parametrize(
+    "dims", [(1,) * 100, (0,) * 255, (0, 2**32 - 1, 2**32 - 1, 2**32 - 1)], ids=len
+)
+def test_dimensions_that_no_array_has_are_refused(
+    dims: tuple[int, ...], build: Builder, tmp_path: Path
+) -> None:
+    path = build.ct2(tmp_path / "model") / "model.bin"
+    name = b"decoder/embeddings/weight\0"
+    path.write_bytes(
+        struct.pack("<IH12sIIH", 6, 12, b"WhisperSpec\0", 3, 1, len(name))
+        + name
+        + struct.pack(f"<B{len(dims)}IBI", len(dims), *dims, 4, 2 * math.prod(dims))
+        + bytes(2 * math.prod(dims))
+        + bytes(4)
+    )
+    assert '"decoder/embeddings/weight" has ' in refusal(path.parent)
 
 
 def test_a_directory_without_a_model_is_refused(tmp_path: Path) -> None:

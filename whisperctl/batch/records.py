@@ -28,7 +28,10 @@ def parse(kind: type[T], text: bytes) -> T:
     Raises:
         ValueError: the line is not such a record.
     """
-    return restore(kind, json.loads(text))
+    try:
+        return restore(kind, json.loads(text))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def plain(value: object) -> Any:
@@ -61,7 +64,7 @@ def restore(kind: type[T], value: Any) -> T:
 def _restore(kind: Any, value: Any, where: str) -> Any:
     try:
         return _restored(kind, value, where)
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, AttributeError, OverflowError) as error:
         place = f"{where.lstrip('.')}: " if where else ""
         raise ValueError(f"{place}{error}") from error
 
@@ -76,12 +79,16 @@ def _restored(kind: Any, value: Any, where: str) -> Any:
     if origin is tuple:
         item = get_args(kind)[0]
         if not isinstance(value, list):
-            raise TypeError(f"{value!r} is no list")
+            raise TypeError(f"{value!r:.80} is no list")
         return tuple(_restore(item, part, f"{where}.{n}") for n, part in enumerate(value))
     if origin is not None and _is_mapping(origin):
         item = get_args(kind)[1]
         return {key: _restore(item, part, f"{where}.{key}") for key, part in value.items()}
-    if origin is Literal or kind is Any:
+    if kind is Any:
+        return value
+    if origin is Literal:
+        if value not in get_args(kind):
+            raise ValueError(f"{value!r:.80} is none of {', '.join(map(repr, get_args(kind)))}")
         return value
     if isinstance(kind, type) and is_dataclass(kind):
         hints = _hints(kind)
@@ -91,10 +98,10 @@ def _restored(kind: Any, value: Any, where: str) -> Any:
         return bytes.fromhex(value)
     if kind is Path:
         return Path(value)
-    if kind is float and isinstance(value, int):
+    if kind is float and type(value) is int:
         return float(value)
-    if not isinstance(value, kind):
-        raise TypeError(f"{value!r} is no {kind.__name__}")
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError(f"{value!r:.80} is no {kind.__name__}")
     return value
 
 

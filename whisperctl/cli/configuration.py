@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 from whisperctl import directories
+from whisperctl.directories import at_home
 from whisperctl.errors import UsageError
 from whisperctl.quoting import quoted
 
@@ -129,6 +131,8 @@ def load(keys: Keys) -> dict[str, dict[str, Setting]]:
         raise UsageError(f"{quoted(file)} is no proper TOML: {error}") from error
     except RecursionError as error:
         raise UsageError(f"{quoted(file)} is nested too deeply for a configuration") from error
+    except ValueError as error:  # Python's own limit, not TOML's
+        raise UsageError(f"{quoted(file)} has a number that is too long: mend it") from error
     return _Reader(file, text, keys).read(document)
 
 
@@ -220,7 +224,8 @@ def _checked(kind: object, value: object) -> Value:
         raise ValueError("a whole number")
     if kind is float:
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
+            with suppress(OverflowError):
+                return float(value)
         raise ValueError("a number")
     if get_origin(kind) is Literal:
         choices = get_args(kind)
@@ -236,7 +241,7 @@ def _checked(kind: object, value: object) -> Value:
         raise ValueError('a text in quotes, or a list of them such as ["a", "b"]')
     if isinstance(value, str):
         # A shell would have done this on the command line.
-        return str(Path(value).expanduser()) if kind is Path else value
+        return str(at_home(value)) if kind is Path else value
     raise ValueError("a text in quotes")
 
 

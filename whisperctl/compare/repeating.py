@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from whisperctl import audio
+from whisperctl.batch import records
 from whisperctl.compare import manifest
 from whisperctl.compare.comparison import Comparison, ModelInfo, RecordingInfo
 from whisperctl.compare.plan import Plan, Recording, Variant, Weights
 from whisperctl.compare.references import Reference
 from whisperctl.decoding import DecodeOptions
+from whisperctl.directories import at_home
 from whisperctl.engines import Engine
 from whisperctl.errors import AudioError, ModelError, UsageError
 from whisperctl.models.store import Store
@@ -72,7 +74,10 @@ def _options(parameters: dict[str, Any]) -> DecodeOptions:
     known = {field.name for field in fields(DecodeOptions)}
     if unknown := sorted(set(parameters) - known):
         raise UsageError(f"the earlier run has options that are unknown here: {', '.join(unknown)}")
-    return DecodeOptions(**parameters)
+    try:
+        return records.restore(DecodeOptions, parameters)
+    except ValueError as error:
+        raise UsageError(f"the earlier run has an option that cannot be: {error}") from error
 
 
 def recording(info: RecordingInfo, folder: Path) -> Recording:
@@ -101,7 +106,7 @@ def recording(info: RecordingInfo, folder: Path) -> Recording:
 
 def _found(name: str, folder: Path) -> Path:
     """A recording where it was, or else beside the document."""
-    path = Path(name).expanduser()
+    path = at_home(name)
     beside = folder / path.name
     return beside if beside.exists() and not path.exists() else path
 
@@ -109,7 +114,7 @@ def _found(name: str, folder: Path) -> Path:
 def _weights(info: ModelInfo) -> Weights:
     """The model where it was, or else of its name in the store."""
     store = Store()
-    path = Path(info.path).expanduser()
+    path = at_home(info.path)
     if not path.is_file():
         name = path.name.removeprefix("ggml-").removesuffix(".bin")
         path = store.path_of(name)

@@ -26,6 +26,7 @@ _FLOATS = ("float32", "float16")
 # Versions 4 and 5 differ from 6 in nothing that is read here.
 _VERSIONS = range(4, 7)
 _MAX_NAME_BYTES = 256
+_MAX_RANK = 3  # a convolution's weights
 
 FloatArray = npt.NDArray[np.float32] | npt.NDArray[np.float16]
 
@@ -70,6 +71,12 @@ class CTranslate2Model:
             ModelError: there is no such variable, or it is quantized.
         """
         variable = self._variable(name)
+        # NumPy raises for many dimensions, and for large ones beside one of 0.
+        if len(variable.dims) > _MAX_RANK or 0 in variable.dims:
+            raise ModelError(
+                f"{quoted(self.path)} is not a plain Whisper model: {quoted(name)} has "
+                f"{len(variable.dims)} dimensions and {math.prod(variable.dims)} numbers"
+            )
         if variable.type not in _FLOATS:
             raise ModelError(
                 f"{quoted(self.path)} holds {variable.type} weights, which have lost the exact "

@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from whisperctl import directories
+from whisperctl.directories import at_home
 from whisperctl.errors import ModelError
 from whisperctl.models import catalog, ggml, silero
 from whisperctl.models.files import flush
@@ -97,7 +98,7 @@ class Store:
         """
         separators = {os.sep, os.altsep} - {None}
         if text.endswith(".bin") or any(s in text for s in separators if s):
-            return Path(os.path.expanduser(text))  # noqa: PTH111 - answers where no home is known
+            return at_home(text)
         if _NAME.fullmatch(text) and (path := self.path_of(self.meant(text))).exists():
             return path
         if catalog.published(text):
