@@ -325,6 +325,35 @@ def test_a_guest_that_takes_no_input_is_ended(
         guest.kill()
 
 
+def test_a_guest_that_says_much_and_answers_nothing_is_ended(
+    runtime: str, compiled: Compile, code_cache: Path
+) -> None:
+    """A line every 20 ms is far from a flood, and no answer."""
+    nap = """(i32.store (i32.const 216) (i32.const 1))
+        (i64.store (i32.const 224) (i64.const 20000000))
+        (drop (call $poll_oneoff (i32.const 200) (i32.const 400) (i32.const 1) (i32.const 900)))"""
+    text = program(forever(f"(drop {write(1)}) {nap}"))
+    guest = Guest(runtime, compiled(text), TIGHT, code_cache)
+    try:
+        message, lines = ending(guest)
+    finally:
+        guest.kill()
+    assert "it did not answer for 1 s" in message
+    assert lines
+
+
+def test_short_lines_count_for_what_they_take_in_the_host(
+    compiled: Compile, code_cache: Path
+) -> None:
+    guest = Guest("wasmtime", compiled(program(forever(f"(drop {write(1)})"))), TIGHT, code_cache)
+    try:
+        message, lines = ending(guest)
+    finally:
+        guest.kill()
+    assert "it wrote more than 2 MiB of output" in message
+    assert len(lines) < TIGHT.output_bytes / 64
+
+
 def test_the_host_ends_what_a_guest_does_when_it_dies_itself(
     runtime: str, compiled: Compile, code_cache: Path
 ) -> None:

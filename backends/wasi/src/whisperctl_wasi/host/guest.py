@@ -35,6 +35,7 @@ _FINISH_S = 10.0
 _LAST_ERRORS_BYTES = 4096
 _CONTROL_BYTES = 1 << 24
 _READ_BYTES = 1 << 18
+_LINE_BYTES = 64
 _PIPE_BYTES = 1 << 20
 _END = object()
 
@@ -87,7 +88,9 @@ class Guest:
         self._end_reason = ""
         self._unavailable = ""
         self._failed = ""
-        self._last_sign = time.monotonic()
+        self._waited_s = 0.0
+        self._control_line = bytearray()
+        self._control_left = _CONTROL_BYTES
         self._usage = Usage(0.0, None)
         self._usage_came = threading.Event()
         self._released = False
@@ -104,7 +107,8 @@ class Guest:
     def begin(self) -> None:
         """Let the guest write as much as it may once more: a new request begins."""
         self._output_left = self.limits.output_bytes
-        self._last_sign = time.monotonic()
+        self._control_left = _CONTROL_BYTES
+        self._waited_s = 0.0
 
     def send(self, chunk: Chunk) -> None:
         """Give bytes to the guest's standard input; returns once they are in the pipe.
@@ -113,14 +117,15 @@ class Guest:
             GuestError: the guest has ended, or takes nothing for too long.
         """
         left = memoryview(chunk).cast("B")
-        self._last_sign = time.monotonic()
+        self._waited_s = 0.0
         with selectors.DefaultSelector() as selector:
             selector.register(self._input, selectors.EVENT_WRITE)
             while len(left):
                 if self.ended:
                     raise self._end_error()
+                started = time.monotonic()
                 if not selector.select(_POLL_S):  # in short waits, so that Ctrl-C gets through
-                    self._check_idle("took no input")
+                    self._waited(started, _POLL_S, "took no input")
                     continue
                 try:
                     left = left[os.write(self._input, left) :]
@@ -130,26 +135,29 @@ class Guest:
                     # It ended while it was being written to; its reason is on its way.
                     self._ended.wait(_FINISH_S)
                     raise self._end_error() from None
-                self._last_sign = time.monotonic()
+                self._waited_s = 0.0
 
     def receive(self, timeout_s: float, *, patient: bool = False) -> bytes | None:
         """The next line the guest wrote, or ``None`` when none came within ``timeout_s`` seconds.
 
         Args:
             timeout_s: how long to wait for it.
-            patient: whether silence longer than the limit is fine, as somebody else watches it.
+            patient: whether waiting longer than the limit is fine, as somebody else watches it.
 
         Raises:
-            GuestError: the guest has ended, or is silent for too long; the message has the last
-                lines of its standard error.
+            GuestError: the guest has ended, or does not answer for too long, whatever it writes
+                meanwhile; the message has the last lines of its standard error.
         """
+        timeout_s = max(0.0, timeout_s)
+        started = time.monotonic()
+        line: bytes | object | None
         try:
-            line = self._lines.get(timeout=max(0.0, timeout_s))
+            line = self._lines.get(timeout=timeout_s)
         except queue.Empty:
+            line = None
+        if line is None or isinstance(line, bytes):
             if not patient:
-                self._check_idle("wrote nothing")
-            return None
-        if isinstance(line, bytes):
+                self._waited(started, timeout_s, "did not answer")
             return line
         self._lines.put(_END)
         raise self._end_error()
@@ -174,7 +182,7 @@ class Guest:
         if not self.ended:
             self._usage_came.clear()
             with contextlib.suppress(OSError):
-                self._control.send(b"?")
+                self._control.send(b"?", socket.MSG_DONTWAIT)
                 self._usage_came.wait(_USAGE_S)
         return self._usage
 
@@ -256,8 +264,10 @@ class Guest:
         if not self._started.is_set():
             raise self._end_error()
 
-    def _check_idle(self, what: str) -> None:
-        if not self.ended and time.monotonic() - self._last_sign > self.limits.idle_s:
+    def _waited(self, since: float, at_most_s: float, what: str) -> None:
+        # A host that was stopped meanwhile, or at other work, has not waited for the guest.
+        self._waited_s += min(time.monotonic() - since, at_most_s)
+        if not self.ended and self._waited_s > self.limits.idle_s:
             self._set_end(f"it {what} for {self.limits.idle_s:g} s")
             self._process.kill()
             raise self._end_error()
@@ -280,8 +290,6 @@ class Guest:
             stderr.fileno(): self._on_errors,
             self._control.fileno(): self._on_control,
         }
-        self._control_line = bytearray()
-        self._control_left = _CONTROL_BYTES
         with selectors.DefaultSelector() as selector:
             for handle in takers:
                 selector.register(handle, selectors.EVENT_READ)
@@ -304,8 +312,8 @@ class Guest:
             self.instantiate_ms = (time.perf_counter() - self._started_at) * 1000
         if self.ended:
             return
-        self._last_sign = time.monotonic()
-        self._output_left -= len(data)
+        # Many short lines take far more memory than they have bytes.
+        self._output_left -= len(data) + _LINE_BYTES * data.count(b"\n")
         if self._output_left < 0:
             self._flooded(f"it wrote more than {_size(self.limits.output_bytes)} of output")
             return

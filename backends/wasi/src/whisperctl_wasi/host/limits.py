@@ -20,11 +20,12 @@ class Limits:
             4 GiB of a 32-bit memory are the bound).
         threads: started by the guest, beside its first.
         line_bytes: of one line of standard output.
-        output_bytes: of standard output between one ``Guest.begin`` and the next.
+        output_bytes: of standard output between one ``Guest.begin`` and the next. Each line counts
+            for 64 bytes more, which it takes in the host.
         error_bytes: of standard error, in all.
         start_s: seconds for compiling and instantiating.
-        idle_s: seconds in which the guest may take no input and write nothing while the host waits
-            for it.
+        idle_s: seconds in which the guest may take no input while the host sends, and then leave
+            the host without an answer, whatever else it writes.
         imports: what the module may import, as ``MODULE.NAME``; ``None`` for all that the runtime
             offers (still no file, no network and no environment).
     """
