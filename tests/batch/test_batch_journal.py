@@ -236,6 +236,33 @@ def test_results_whose_names_cannot_be_are_not_there(
     assert not journal.finished(job, recording)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"checkpoint": {"position_s": NaN, "segments": []}}',
+        b'{"checkpoint": {"position_s": 1e300, "segments": []}}',
+        b'{"checkpoint": {"position_s": -5, "segments": []}}',
+        b'{"checkpoint": {"position_s": 5, "segments": [], "language": "xx"}}',
+        b'{"checkpoint": {"position_s": 5, "segments": '
+        b'[{"start_s": 1e999, "end_s": 2, "text": "x"}]}}',
+        b'{"transcript": {"segments": [], "language": "en", "duration_s": NaN}}',
+        b"[" * 100_000,
+    ],
+    ids=range(7),
+)
+def test_a_line_that_cannot_be_is_as_if_it_were_not_there(
+    line: bytes, job: Job, recording: Recording, state: Path
+) -> None:
+    with Journal(job, recording) as first:
+        first.add(FIRST)
+    (path,) = state.glob("*.jsonl")
+    with path.open("ab") as file:
+        file.write(line + b"\n")
+    with Journal(job, recording) as second:
+        assert second.checkpoint == FIRST
+        assert second.transcript is None
+
+
 def test_a_run_that_begins_anew_drops_what_was_kept(job: Job, recording: Recording) -> None:
     anew = replace(job, resume=False)
     with Journal(job, recording) as kept:

@@ -118,7 +118,7 @@ def test_names_that_end_with_nul_may_hold_anything(here: Path) -> None:
         (b"\n# nothing\n", '^the list "list" names no recording'),
         (b"a.wav\0b.wav\0", "give --null"),
         (b"-\n", 'names "-"'),
-        (bytes(64 * 2**20 + 1), "is too large to be one"),
+        (bytes(64 * 2**20 + 1), "is larger than 64 MiB"),
     ],
 )
 def test_a_list_that_is_none_is_an_error(here: Path, data: bytes | None, message: str) -> None:

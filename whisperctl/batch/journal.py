@@ -16,13 +16,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from whisperctl import __version__, state
+from whisperctl import __version__, languages, state
 from whisperctl.batch import records
 from whisperctl.batch.job import Job
 from whisperctl.batch.sources import Recording
 from whisperctl.source import STDIN
 from whisperctl.transcript import Transcript
 from whisperctl.transcription.checkpoint import Checkpoint
+
+_LONGEST_S = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,18 @@ class Journal:
 
 
 def _parsed(text: bytes) -> _Line:
-    return records.parse(_Line, text)
+    """A line, of which no time is such that work on it would fail or be lost.
+
+    Raises:
+        ValueError: it is none.
+    """
+    line = records.restore(_Line, records.loads(text))
+    for found in (line.checkpoint, line.transcript):
+        if found is not None and found.language not in ("", languages.AUTO, *languages.LANGUAGES):
+            raise ValueError(f"there is no language {found.language:.40}")
+    if line.checkpoint is not None and not 0 <= line.checkpoint.position_s < _LONGEST_S:
+        raise ValueError(f"there is no time {line.checkpoint.position_s} s")
+    return line
 
 
 def _parts(job: Job, recording: Recording) -> list[object] | None:

@@ -12,14 +12,34 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+
+_MOST = 10**19
+"""More than anything that is counted or measured, such as nanoseconds since 1970."""
 
 
 def line(record: object) -> bytes:
     """A record as a line of JSON; in ASCII, which also carries names that are not valid text."""
     return json.dumps(plain(record), separators=(",", ":")).encode("ascii") + b"\n"
+
+
+class NumberError(ValueError):
+    """A number that nothing has."""
+
+
+def loads(text: bytes) -> Any:
+    """JSON from outside, with no number that is not finite or beyond all that is measured.
+
+    Raises:
+        NumberError: it holds such a number.
+        ValueError: it is no JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(text, parse_float=_float, parse_int=_int, parse_constant=_refuse)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def parse(kind: type[T], text: bytes) -> T:
@@ -112,3 +132,17 @@ def _is_mapping(origin: Any) -> bool:
 @cache
 def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    return value if abs(value) <= _MOST else _refuse(text)
+
+
+def _int(text: str) -> int:
+    value = int(text) if len(text) <= len(str(-_MOST)) else _refuse(text)
+    return value if abs(value) <= _MOST else _refuse(text)
+
+
+def _refuse(text: str) -> NoReturn:
+    raise NumberError(f"it holds the number {text:.40}, which nothing has")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from whisperctl.batch import records
 from whisperctl.compare import splitting
@@ -23,9 +23,6 @@ from whisperctl.quoting import quoted, visible
 
 Info = TypeVar("Info", RecordingInfo, VariantInfo)
 
-_MOST = 10**18
-"""More than anything that is counted or measured: bytes, milliseconds, seconds since 1970."""
-
 
 def text(comparison: Comparison) -> str:
     """The document, indented, in ASCII, with a line feed at its end."""
@@ -39,14 +36,12 @@ def read(path: Path) -> Comparison:
         UsageError: the file cannot be read, or is no such document.
     """
     try:
-        document = json.loads(
-            path.read_bytes(), parse_float=_float, parse_int=_int, parse_constant=_refuse
-        )
+        document = records.loads(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{quoted(path)} cannot be read: {error.strerror or error}") from error
-    except _NumberError as error:
+    except records.NumberError as error:
         raise UsageError(f"{quoted(path)} is damaged: {error}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(
             f"{quoted(path)} is no JSON: give what a comparison wrote as JSON"
         ) from error
@@ -71,24 +66,6 @@ def read(path: Path) -> Comparison:
 def _labelled(info: Info) -> Info:
     """The same; a document may come from anywhere, and its labels are names."""
     return replace(info, label=visible(info.label))
-
-
-class _NumberError(ValueError):
-    """A number that nothing has."""
-
-
-def _float(text: str) -> float:
-    value = float(text)
-    return value if abs(value) <= _MOST else _refuse(text)
-
-
-def _int(text: str) -> int:
-    value = int(text) if len(text) <= len(str(-_MOST)) else _refuse(text)
-    return value if abs(value) <= _MOST else _refuse(text)
-
-
-def _refuse(text: str) -> NoReturn:
-    raise _NumberError(f"it holds the number {text:.40}, which nothing has")
 
 
 def _check(comparison: Comparison) -> None:

@@ -107,7 +107,7 @@ class Journal:
 
 
 def _parsed(line: bytes) -> Entry:
-    return records.parse(Entry, line)
+    return records.restore(Entry, records.loads(line))
 
 
 def _keys(plan: Plan) -> dict[Cell, str]:
