@@ -196,6 +196,19 @@ def test_another_file_of_the_same_name_is_another_model(tmp_path: Path, cache_he
     assert ((first / "copy").read_bytes(), (second / "copy").read_bytes()) == (b"first", b"second")
 
 
+@pytest.mark.parametrize("sha256", ["../../elsewhere", "", 1, None, [[]]])
+def test_a_note_that_is_no_hash_leads_nowhere(
+    sha256: object, tmp_path: Path, cache_here: Path
+) -> None:
+    model = tmp_path / "model"
+    model.write_bytes(b"a model")
+    first = cache.converted(model, 1, lambda _, out: (out / "made").touch())
+    (note,) = cache_here.glob("*.json")
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"sha256": sha256}))
+
+    assert cache.converted(model, 1, lambda _, out: (out / "made").touch()) == first
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ModelError("no"), MemoryError()])
 def test_nothing_is_left_of_a_conversion_that_ends_early(
     tmp_path: Path, cache_here: Path, error: BaseException

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from whisperctl.models.hashing import hex_digest
 from whisperctl.quoting import quoted
 
 _NAME = "faster-whisper"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -82,7 +84,8 @@ def _sha256(model: Path, folder: Path) -> str:
         note = folder / f"{status.st_dev:x}-{status.st_ino:x}.json"
         with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             noted = json.loads(note.read_text("utf-8"))
-            if noted["file"] == known:
+            # It becomes the name of a folder, and must lead nowhere else.
+            if noted["file"] == known and _SHA256.fullmatch(noted["sha256"]):
                 return str(noted["sha256"])
         digest = hex_digest(model, "sha256")
     part = note.with_suffix(f".{secrets.token_hex(6)}.part")
