@@ -70,6 +70,20 @@ def peak_memory_bytes() -> int | None:
     return None if own is None else own + most
 
 
+def status_bytes(name: str) -> int | None:
+    """A size that Linux tells of this process, such as ``"VmData"``; ``None`` elsewhere.
+
+    The names are those of /proc/self/status in proc(5).
+    """
+    try:
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    return None
+
+
 def _of_children() -> list[Usage]:
     with _lock:
         children = list(_children.values())
@@ -79,14 +93,9 @@ def _of_children() -> list[Usage]:
 def _own_peak_bytes() -> int | None:
     # Linux hands `ru_maxrss` down through fork and exec, so that a small process started by a big
     # one shows the big one's peak; the high-water mark of /proc starts anew with each exec.
-    try:
-        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError, IndexError):
-        pass
-    if sys.platform == "win32":
-        return None
+    peak = status_bytes("VmHWM")
+    if peak is not None or sys.platform == "win32":
+        return peak
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

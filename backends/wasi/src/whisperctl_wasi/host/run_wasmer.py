@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from whisperctl.usage import status_bytes
 from whisperctl_wasi.host import code_cache
 from whisperctl_wasi.host.child import (
     CannotRunError,
@@ -32,6 +33,7 @@ _PIECE_BYTES = 1 << 20
 _LAST_OUTPUT_S = 0.2
 _BUFFERS_BYTES = 128 << 20
 _STACK_BYTES = 4 << 20
+_UNKNOWN_BYTES = 1 << 30
 
 
 def run(module: bytes, order: Order, line: Line) -> NoReturn:
@@ -61,7 +63,10 @@ async def _run(module: bytes, order: Order, line: Line) -> str:
             line.say("started", [(time.perf_counter() - started) * 1000, None])
         # Wasmer knows no limits, so the process gets one, from what it has now that it compiled.
         bound_memory(
-            _data_bytes() + order.memory_bytes + _BUFFERS_BYTES + order.threads * _STACK_BYTES
+            (status_bytes("VmData") or _UNKNOWN_BYTES)
+            + order.memory_bytes
+            + _BUFFERS_BYTES
+            + order.threads * _STACK_BYTES
         )
     except wasmer_sdk.WasmerError as error:
         raise CannotRunError(f"cannot be started: {_first_line(error)}") from error
@@ -100,17 +105,6 @@ async def _drain(stream: wasmer_sdk.ReadableBytes | None, handle: int) -> None:
 def _write(handle: int, data: bytes) -> None:
     while data:
         data = data[os.write(handle, data) :]
-
-
-def _data_bytes() -> int:
-    """The writable private memory of this process, as Linux counts it for its limit."""
-    try:
-        for row in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-            if row.startswith("VmData:"):
-                return int(row.split()[1]) * 1024
-    except (OSError, ValueError, IndexError):
-        pass
-    return 1 << 30
 
 
 def _first_line(error: Exception) -> str:
