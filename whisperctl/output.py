@@ -181,7 +181,8 @@ def plan_outputs(
             if other is not output and (other.source != source or other.format == fmt):
                 raise UsageError(
                     f"{quoted(other.source)} and {quoted(source)} would both be written to "
-                    f"{quoted(path)}: rename one, or give them different output directories"
+                    f"{quoted(path)}: rename one, or keep their endings with "
+                    '--output "{name}.{ext}"'
                 )
             if other is not output:
                 raise UsageError(

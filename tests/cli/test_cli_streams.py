@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
@@ -9,6 +10,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -212,6 +214,37 @@ def test_a_bar_is_drawn_only_on_a_terminal(cli: Cli, jfk: Path, tiny_en: Path) -
     assert "jfk.wav" in shown and "%" in shown
     assert re.fullmatch(r"(\[[\d:.]+ --> [\d:.]+\]  .+\n)+", printed)
     assert "\x1b" not in printed
+
+
+@pytest.mark.slow
+def test_a_terminal_that_is_closed_ends_a_run_like_its_signal(
+    cli: Cli, long_talk: Path, tiny_en: Path
+) -> None:
+    """Nothing can be written to it any more, which must not hide why the run ends."""
+    controller, terminal = pty.openpty()
+
+    def take_terminal() -> None:
+        os.setsid()
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+    process = subprocess.Popen(
+        cli.command("transcribe", long_talk, "-m", tiny_en, *GREEDY, "--log-file", "log.txt"),
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        cwd=cli.directory,
+        env=cli.environment({"TERM": "xterm"}),
+        preexec_fn=take_terminal,
+    )
+    os.close(terminal)
+    shown = b""
+    while b"-->" not in shown:
+        shown += os.read(controller, 65536)
+    os.close(controller)
+    assert process.wait(timeout=60) == 129
+    log = (cli.directory / "log.txt").read_text("utf-8")
+    assert log.rstrip().endswith("ended by SIGHUP")
+    assert "OSError" not in log
 
 
 def read_terminal(controller: int, process: subprocess.Popen[bytes]) -> str:

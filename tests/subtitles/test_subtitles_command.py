@@ -117,7 +117,7 @@ def test_convert_skips_what_cannot_be_read_if_asked_to(cli: Cli) -> None:
     assert not (cli.directory / "b.vtt").exists()
     done = cli("subtitles", "convert", "a.srt", "b.vtt", "--lenient")
     assert (done.code, done.out) == (0, "")
-    assert done.err == 'whisperctl: "a.srt": skipped 2 that cannot be read: line 2, line 10\n'
+    assert done.err == 'whisperctl: "a.srt": skipped 2 lines that cannot be read: line 2, line 10\n'
     assert (cli.directory / "b.vtt").read_text() == "WEBVTT\n\n00:02.000 --> 00:03.500\nkept\n\n"
 
 

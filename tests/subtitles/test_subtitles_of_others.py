@@ -383,3 +383,21 @@ def test_times_of_words_are_kept_from_format_to_format() -> None:
     assert "<u><i>one</i></u><i> two</i>\nthree" in written(parse(styled.encode()), "srt", options)
     full = parse(written(again, "json-full").encode(), "json-full")
     assert full.segments[0].text == again.segments[0].text
+
+
+@pytest.mark.parametrize("arrow", ["->", "\u2192", "\u2013 >", "-- >", "=>", "---", ">"])
+@pytest.mark.parametrize("fmt", ["srt", "vtt"])
+def test_a_timing_line_with_another_arrow_is_refused_and_no_text_of_the_cue_before(
+    arrow: str, fmt: str
+) -> None:
+    first = "00:00:01.000 --> 00:00:02.000\nA\n\n"
+    text = f"{first}00:00:05.000 {arrow} 00:00:06.000\nB\n"
+    if fmt == "vtt":
+        text = f"WEBVTT\n\n{text}"
+    assert "two times with --> between them" in refused(text, fmt)
+    assert [segment.text.strip() for segment in lenient(text, fmt).segments] == ["A"]
+
+
+def test_times_in_a_text_are_text() -> None:
+    text = "1\n00:00:01,000 --> 00:00:02,000\nOpen 10:30 - 11:45\n01:00:00 - 02:00:00\n"
+    assert cues(text, "srt") == [(1.0, 2.0, "Open 10:30 - 11:45\n01:00:00 - 02:00:00")]

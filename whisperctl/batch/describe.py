@@ -17,7 +17,7 @@ _WHY = {"exists": "skipped: its results exist", "finished": "skipped: finished b
 def describe(job: Job, planned: Sequence[Planned]) -> Iterator[str]:
     """What would be read, with what, and what would be written, a line each."""
     yield f"model: {quoted(job.model)}"
-    yield f"engine: {job.engine.label}, {job.threads} threads"
+    yield f"engine: {job.engine.label}, {job.threads} thread{'s' if job.threads > 1 else ''}"
     changed = [
         *_changed(job.options, TranscriptionOptions()),
         *_changed(job.results.subtitles, SubtitleOptions()),

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import signal
+import stat
 import sys
 from types import FrameType
 
@@ -58,8 +59,7 @@ def _main() -> int:
         sys.stdout.flush()
         return code
     except _Terminated as error:
-        _say(f"ended by {signal.Signals(error.number).name}")
-        return _SIGNALLED + error.number
+        return _ended_by(error.number)
     except KeyboardInterrupt:
         _say("interrupted")
         return INTERRUPTED
@@ -67,7 +67,30 @@ def _main() -> int:
         drop_stdout()
         return PIPE_CLOSED
     except Exception as error:
-        return _failed(error)
+        number = signal_behind(error)
+        return _failed(error) if number is None else _ended_by(number)
+
+
+def signal_behind(error: BaseException | None) -> int | None:
+    """The number of the signal that ended the command, if it was one that led to an error.
+
+    Cleaning up may fail because of what the signal tells of: a terminal that is closed takes
+    nothing any more, which is an OSError that comes before the signal or after it.
+    """
+    if isinstance(error, OSError) and error.errno == errno.EIO and error.filename is None:
+        with contextlib.suppress(OSError):
+            if any(stat.S_ISCHR(os.fstat(number).st_mode) for number in (1, 2)):
+                return int(signal.SIGHUP)
+    while error is not None:
+        if isinstance(error, _Terminated):
+            return error.number
+        error = error.__context__
+    return None
+
+
+def _ended_by(number: int) -> int:
+    _say(f"ended by {signal.Signals(number).name}")
+    return _SIGNALLED + number
 
 
 def _run(arguments: list[str]) -> int:

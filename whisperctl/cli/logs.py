@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -50,7 +51,13 @@ def messages(*, verbose: bool, log_file: Path | None) -> Iterator[None]:
     except BaseException as error:
         # An exit follows errors that were told of.
         if log_file is not None and type(error).__name__ != "Exit":
-            PRINTED.error("ended by %s: %s", type(error).__name__, error)
+            from whisperctl.cli import signal_behind
+
+            number = signal_behind(error)
+            if number is None:
+                PRINTED.error("ended by %s: %s", type(error).__name__, error)
+            else:
+                PRINTED.error("ended by %s", signal.Signals(number).name)
         raise
     finally:
         for handler in list(ROOT.handlers):

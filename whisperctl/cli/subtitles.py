@@ -288,8 +288,9 @@ def _named(source: str) -> str:
 
 def _skipped(source: str, subtitles: Subtitles) -> str:
     places = [unreadable.place for unreadable in subtitles.unreadable]
+    count = f"{subtitles.n_unreadable:,} line{'s' if subtitles.n_unreadable > 1 else ''}"
     shown = ", ".join(places[:5]) + (", ..." if subtitles.n_unreadable > 5 else "")
-    return f"{_named(source)}: skipped {subtitles.n_unreadable:,} that cannot be read: {shown}"
+    return f"{_named(source)}: skipped {count} that cannot be read: {shown}"
 
 
 def _report(name: str, subtitles: Subtitles, findings: list[Finding]) -> dict[str, object]:

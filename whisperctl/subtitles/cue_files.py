@@ -10,7 +10,7 @@ from html import unescape
 from whisperctl.formats import markup
 from whisperctl.subtitles import inline_times, tags
 from whisperctl.subtitles.document import Found
-from whisperctl.subtitles.times import ARROW, timing
+from whisperctl.subtitles.times import ARROW, is_like_timing, timing
 from whisperctl.transcript import Segment
 
 _NO_CUE = "it is text that belongs to no cue"
@@ -85,6 +85,7 @@ def _cues(text: str, found: Found, *, comments: bool) -> Iterator[_Cue]:
     cue = _Cue()
     first = True
     begins_block = True
+    awaits_timing = True
     for number, line in enumerate(text.split("\n"), start=1):
         times: tuple[float, float] | None = None
         damaged = ""
@@ -95,6 +96,10 @@ def _cues(text: str, found: Found, *, comments: bool) -> Iterator[_Cue]:
                     damaged = "it has an arrow but no times"
             except ValueError as error:
                 damaged = str(error)
+        # In a text it may be one that a writer has disarmed.
+        if times is None and not damaged and awaits_timing and is_like_timing(line):
+            damaged = "it must have two times with --> between them"
+        awaits_timing = not line.strip() or (begins_block and _number(line) is not None)
         begins_block = not line.strip()
         if times is None and not damaged:
             cue.lines.append((number, line))

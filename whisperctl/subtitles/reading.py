@@ -174,7 +174,7 @@ def _decoded(data: bytes, name: str, encoding: str | None) -> tuple[str, str]:
         return encodings.decode(data, encoding)
     except encodings.UnsureError as error:
         raise SubtitleError(
-            f"{name} is not UTF-8, and what it is nobody can tell: {error}: name it with "
+            f"{name} is not UTF-8, and its encoding cannot be told: {error}: name it with "
             "--encoding (utf-8, cp1252, cp1251, shift_jis, gb18030, big5, ...)"
         ) from error
     except ValueError as error:

@@ -24,6 +24,11 @@ _SETTING = re.compile(
     r"\s*+(?:vertical|line|position|size|align|region|[xy][12]|[dlast])\s*+[:=]",
     re.ASCII | re.IGNORECASE,
 )
+_CLOCK = r"\d{1,9}+\s*+[:;]\s*+\d{1,2}+\s*+[:;]\s*+\d{1,2}+(?:\s*+[.,:;]\s*+\d{1,6}+)?"
+_DASH = "-=\u2010-\u2015\u2212"
+_LIKE_TIMING = re.compile(
+    rf"\s*+{_CLOCK}\s*+(?:[{_DASH} ]{{0,6}}+[>\u2192]|[{_DASH}]{{2,8}}+)\s*+{_CLOCK}(?:\s.*+)?"
+)
 _SOME_TIME = re.compile(r"\d\s*+:\s*+\d", re.ASCII)
 
 
@@ -52,6 +57,11 @@ def checked(time_s: float) -> float:
     if not math.isfinite(time_s) or abs(time_s) > MAX_S:
         raise ValueError("a time is beyond any recording")
     return time_s
+
+
+def is_like_timing(line: str) -> bool:
+    """Whether a line has two times of hours, minutes and seconds, joined by some arrow."""
+    return len(line) <= _LONGEST and _LIKE_TIMING.fullmatch(line) is not None
 
 
 def timing(line: str) -> tuple[float, float] | None:

@@ -27,7 +27,7 @@ class Tally:
         if not n_segments and self.speech_detected:
             yield (
                 f"{source} holds speech, but the model made no text of it: "
-                "try --vad, name its --language, or use a larger model"
+                "try --vad, a multilingual or larger model, or name its --language"
             )
         elif not n_segments:
             yield f"{source} holds no speech"
