@@ -228,7 +228,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
     assert (first.code, first.err) == (0, "")
     assert first.out.splitlines() == [
         f'model: "{tiny_en}"',
-        "engine: native, 1 threads",
+        "engine: native, 1 thread",
         "options: beam size 1",
         '"talks/x.wav" -> "out/x.en.srt", "out/x.en.txt"',
         '"talks/deeper/x.wav" -> "out/deeper/x.en.srt", "out/deeper/x.en.txt"',
