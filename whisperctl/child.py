@@ -28,14 +28,20 @@ def death(code: int, errors: BinaryIO) -> str:
         code: its exit code, negative for a signal as ``subprocess`` has it.
         errors: a file that its standard error went to.
     """
-    if code < 0:
-        name = signal.Signals(-code).name
-        hint = ", perhaps for want of memory" if name == "SIGKILL" else ""
-        reason = f"was ended by {name}{hint}"
-    else:
-        reason = f"ended with exit code {code}"
     said = _last_words(errors)
-    return f"its process {reason}" + (f": {on_one_line(said)}" if said else "")
+    return f"its process {exit_reason(code)}" + (f": {on_one_line(said)}" if said else "")
+
+
+def exit_reason(code: int) -> str:
+    """What an exit code says, as the rest of a sentence; negative for a signal."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    hint = ", perhaps for want of memory" if name == "SIGKILL" else ""
+    return f"was ended by {name}{hint}"
 
 
 def _last_words(errors: BinaryIO) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whisperctl.backend import Closing
-from whisperctl.errors import BackendError, GuestError, ModelError
+from whisperctl.errors import BackendError, ModelError
 from whisperctl.models import silero
 from whisperctl.quoting import quoted
 from whisperctl.speech import Detection, VadOptions, detection
@@ -100,17 +100,14 @@ def _checked(event: Detected, n_samples: int, options: VadOptions) -> Detection:
     """
     n_frames = -(-n_samples // _FRAME)
     if len(event.probabilities) != 4 * n_frames:
-        raise GuestError(
-            "the program in the sandbox broke the protocol: "
+        raise protocol.broken(
             f"{len(event.probabilities)} bytes of probabilities for {n_frames} frames"
         )
     probabilities = np.frombuffer(event.probabilities, dtype="<f4").astype(np.float32)
     if not ((probabilities >= 0) & (probabilities <= 1)).all():
-        raise GuestError(
-            "the program in the sandbox broke the protocol: a probability that is not from 0 to 1"
-        )
+        raise protocol.broken("a probability that is not from 0 to 1")
     # In order, and none before the one before it ends.
     times = [time for span in event.spans for time in span]
     if times != sorted(times):
-        raise GuestError("the program in the sandbox broke the protocol: speech is out of order")
+        raise protocol.broken("speech is out of order")
     return detection(event.spans, probabilities, n_samples, options)

@@ -143,6 +143,11 @@ _DECODERS: dict[str, msgspec.json.Decoder[Event]] = {
 }
 
 
+def broken(what: str) -> GuestError:
+    """The error for a guest that says what cannot be, with ``what`` it was."""
+    return GuestError(f"the program in the sandbox broke the protocol: {what}")
+
+
 def request(op: str, **fields: object) -> bytes:
     """One request line."""
     return json.dumps({"op": op, **fields}, ensure_ascii=False).encode() + b"\n"
@@ -169,9 +174,7 @@ def parse_event(line: bytes) -> Event | None:
         decoder = _DECODERS.get(_KIND.decode(line).event)
         return None if decoder is None else decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise GuestError(
-            f"the program in the sandbox broke the protocol: {error} in {line!r:.80}"
-        ) from error
+        raise broken(f"{error} in {line!r:.80}") from error
 
 
 def segment(event: SegmentEvent, times: TokenTimes | None = None) -> Segment:
@@ -203,5 +206,5 @@ def segment(event: SegmentEvent, times: TokenTimes | None = None) -> Segment:
 
 def _raw_times(token: GuestToken) -> RawTimes:
     if token.t0 is None or token.t1 is None or token.t_dtw is None:
-        raise GuestError("the program in the sandbox broke the protocol: a token without its times")
+        raise broken("a token without its times")
     return RawTimes(token.t0, token.t1, token.t_dtw)

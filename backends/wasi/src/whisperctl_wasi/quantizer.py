@@ -42,8 +42,7 @@ class WasiQuantizer(Closing):
             kind = TYPE_OF_FTYPE[FTYPE_OF_QUANTIZATION[type_name]]
             n_bytes = n_rows * n_columns // kind.block * kind.block_bytes
             if len(event.data) != n_bytes:
-                raise GuestError(
-                    "the program in the sandbox broke the protocol: "
+                raise protocol.broken(
                     f"{len(event.data)} bytes of quantized blocks instead of {n_bytes}"
                 )
             return event.data

@@ -264,4 +264,4 @@ class WasiSession(Closing):
 
     def _broken(self, what: str) -> GuestError:
         self._drop_guest()
-        return GuestError(f"the program in the sandbox broke the protocol: {what}")
+        return protocol.broken(what)

@@ -9,7 +9,6 @@ import os
 import queue
 import selectors
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whisperctl import temporary, usage
+from whisperctl.child import exit_reason
 from whisperctl.errors import BackendError, GuestError
 from whisperctl.usage import Usage
 from whisperctl_wasi.host.child import Order
@@ -382,14 +382,7 @@ class Guest:
     def _death(self, code: int) -> str:
         if self._reason is not None:
             return self._reason
-        if code < 0:
-            try:
-                name = signal.Signals(-code).name
-            except ValueError:
-                name = f"signal {-code}"
-            hint = " (possibly out of memory)" if name == "SIGKILL" else ""
-            return f"its process was killed by {name}{hint}"
-        return f"its process ended with exit code {code}"
+        return f"its process {exit_reason(code)}"
 
     def _set_end(self, reason: str) -> None:
         if not self._ended.is_set():
