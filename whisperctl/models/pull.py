@@ -80,7 +80,7 @@ def import_model(
     guess = name or name_from(source)
     store.path_of(guess)  # to refuse an unfit name before anything else
     if not source.is_dir():
-        weights.check(source)
+        kinds.inspect(source)  # takes no time; the copy's weights are read below
     with store.workspace(guess, on_progress) as work:
         file = work / "ggml.bin"
         with file.open("xb") as out:
