@@ -43,8 +43,11 @@ def test_a_size_is_shown_as_people_write_it() -> None:
     assert [size_text(n) for n in (2 << 30, 500 << 20, 100)] == ["2 GiB", "500 MiB", "100 bytes"]
 
 
-def test_the_memory_of_a_process_grows_with_what_it_holds() -> None:
-    code = "x = bytearray(b'1') * 100_000_000; print(len(x), flush=True); input()"
+HOLDS = "x = bytearray(b'1') * 100_000_000; print(len(x), flush=True); input()"
+
+
+def held_by(code: str) -> tuple[int, int | None]:
+    """The number of a process that has ended, and what it held once it had written a line."""
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -53,27 +56,23 @@ def test_the_memory_of_a_process_grows_with_what_it_holds() -> None:
         process.stdout.readline()
         taken = resident_bytes(process.pid)
         process.communicate(b"\n")
+    return process.pid, taken
+
+
+def test_the_memory_of_a_process_grows_with_what_it_holds() -> None:
+    pid, taken = held_by(HOLDS)
 
     assert taken is not None and 100_000_000 < taken < 200_000_000
-    assert resident_bytes(process.pid) is None
+    assert resident_bytes(pid) is None
     assert (resident_bytes(os.getpid()) or 0) > 1_000_000
 
 
 def test_the_memory_of_a_process_is_that_of_its_children_too() -> None:
     """Such as the sandbox's, in which a recording is transcribed."""
-    child = "x = bytearray(b'1') * 100_000_000; print(len(x), flush=True); input()"
-    code = (
+    _, taken = held_by(
         "import subprocess, sys\n"
-        f"child = subprocess.Popen([sys.executable, '-c', {child!r}])\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {HOLDS!r}])\n"
         "child.wait()"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    with process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        taken = resident_bytes(process.pid)
-        process.communicate(b"\n")
 
     assert taken is not None and 100_000_000 < taken < 300_000_000
