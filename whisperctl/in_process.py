@@ -1,4 +1,4 @@
-"""What backends share whose engine computes in this process."""
+"""What the sessions, detectors and quantizers of every backend share: open, busy, closed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from whisperctl.backend import Closing
 from whisperctl.errors import BackendError
 
 
-class OneAtATime(Closing):
+class Handle(Closing):
     """An engine that has one user at a time, and that any thread may close.
 
     Args:
@@ -32,16 +32,17 @@ class OneAtATime(Closing):
         """
         if not self._busy.acquire(blocking=False):
             raise BackendError(
-                f"the {self._noun} is busy with another recording: open one for each"
+                f"the {self._noun} is busy with another call: open one for each thread"
             )
         try:
             if self._closed:
                 raise BackendError(f"the {self._noun} is already closed")
             yield
         finally:
-            if self._closed:
-                self._free()
             self._busy.release()
+            # After the release, so that a close meanwhile in another thread leaves nothing behind.
+            if self._closed:
+                self.close()
 
     def close(self) -> None:
         """Free the engine; safe to call again. A run still under way in another thread fails."""
@@ -50,6 +51,11 @@ class OneAtATime(Closing):
         if self._busy.acquire(blocking=False):
             self._free()
             self._busy.release()
+
+    def _check_open(self) -> None:
+        """Raise BackendError if it was closed during the run."""
+        if self._closed:
+            raise BackendError(f"the run was stopped because its {self._noun} was closed")
 
     @abstractmethod
     def _request_stop(self) -> None:

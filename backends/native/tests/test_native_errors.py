@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -138,24 +137,6 @@ def test_languages_are_checked_against_the_model(
 def test_a_prompt_that_is_not_text_is_an_error(session: NativeSession, jfk: Audio) -> None:
     with pytest.raises(UsageError, match="prompt"):
         session.transcribe(jfk, DecodeOptions(language="en", initial_prompt="\udcff"))
-
-
-def test_a_busy_session_says_so(session: NativeSession, jfk: Audio) -> None:
-    errors: list[str] = []
-
-    def on_progress(_: float) -> None:
-        def intrude() -> None:
-            try:
-                session.transcribe(jfk, GREEDY)
-            except BackendError as error:
-                errors.append(str(error))
-
-        other = threading.Thread(target=intrude)
-        other.start()
-        other.join()
-
-    assert session.transcribe(jfk, GREEDY, on_progress=on_progress).segments
-    assert "busy" in errors[0]
 
 
 def test_a_failing_engine_is_an_error(

@@ -14,7 +14,7 @@ import numpy as np
 from whisperctl import engine_thread, languages
 from whisperctl.backend import OnLanguage, OnProgress, OnSegment
 from whisperctl.errors import BackendError, ModelError
-from whisperctl.in_process import OneAtATime
+from whisperctl.in_process import Handle
 from whisperctl.quoting import quoted
 from whisperctl.stall import Stalled
 from whisperctl.transcript import (
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from whisperctl.decoding import DecodeOptions
 
 
-class FasterWhisperSession(OneAtATime):
+class FasterWhisperSession(Handle):
     """One loaded model; see ``whisperctl.backend.Session``.
 
     Args:

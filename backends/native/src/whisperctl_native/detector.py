@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from whisperctl import engine_thread
 from whisperctl.errors import BackendError, ModelError
-from whisperctl.in_process import OneAtATime
+from whisperctl.in_process import Handle
 from whisperctl.models import silero
 from whisperctl.quoting import quoted
 from whisperctl.speech import Detection, VadOptions, detection
@@ -18,7 +18,7 @@ from whisperctl.whisper_params import vad_params
 from whisperctl_native import library, log, vad_library
 
 
-class NativeDetector(OneAtATime):
+class NativeDetector(Handle):
     """One loaded Silero model; see ``whisperctl.backend.Detector``.
 
     Raises:

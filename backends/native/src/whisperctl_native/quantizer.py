@@ -7,17 +7,24 @@ import ctypes
 import numpy as np
 import numpy.typing as npt
 
-from whisperctl.backend import Closing
 from whisperctl.errors import BackendError
+from whisperctl.in_process import Handle
 from whisperctl.models.layout import FTYPE_OF_QUANTIZATION, TYPE_OF_FTYPE
 from whisperctl_native import library
 
 
-class NativeQuantizer(Closing):
+class NativeQuantizer(Handle):
     """See ``whisperctl.backend.Quantizer``; there is nothing to hold or release."""
+
+    def __init__(self) -> None:
+        super().__init__("quantizer")
 
     def quantize(self, values: npt.NDArray[np.float32], type_name: str) -> bytes:
         """See ``whisperctl.backend.Quantizer.quantize``."""
+        with self.use():
+            return self._quantize(values, type_name)
+
+    def _quantize(self, values: npt.NDArray[np.float32], type_name: str) -> bytes:
         kind = TYPE_OF_FTYPE[FTYPE_OF_QUANTIZATION[type_name]]
         n_rows, n_columns = values.shape
         if n_columns % kind.block:  # ggml itself checks nothing
@@ -35,5 +42,8 @@ class NativeQuantizer(Closing):
             raise BackendError(f"ggml wrote {written} bytes instead of {len(target)}")
         return target.raw
 
-    def close(self) -> None:
+    def _request_stop(self) -> None:
+        """Nothing to do: it takes milliseconds."""
+
+    def _free(self) -> None:
         """Nothing to do."""

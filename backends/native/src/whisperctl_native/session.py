@@ -13,7 +13,7 @@ import _pywhispercpp as pw
 from whisperctl import engine_thread, languages
 from whisperctl.backend import OnLanguage, OnProgress, OnSegment
 from whisperctl.errors import BackendError, ModelError
-from whisperctl.in_process import OneAtATime
+from whisperctl.in_process import Handle
 from whisperctl.models import alignment
 from whisperctl.quoting import quoted
 from whisperctl.token_times import TokenTimes
@@ -40,7 +40,7 @@ _MIN_SAMPLES = 400
 without any sample it transcribes the recording before once more."""
 
 
-class NativeSession(OneAtATime):
+class NativeSession(Handle):
     """One loaded model; see ``whisperctl.backend.Session``.
 
     Raises:

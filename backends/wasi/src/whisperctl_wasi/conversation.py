@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
+from collections.abc import Callable
 from typing import TypeVar
 
 from whisperctl.errors import GuestError, UsageError
@@ -78,13 +78,19 @@ def next_event(guest: Guest, within_s: float, *, patient: bool = False) -> Event
     return None
 
 
-def answer(guest: Guest, kind: type[E]) -> E | Failed:
+def answer(guest: Guest, kind: type[E], check: Callable[[], None]) -> E | Failed:
     """The next event of this kind, or of a failure.
+
+    Args:
+        guest: whose event.
+        kind: what to wait for.
+        check: called between short waits; what it raises ends them.
 
     Raises:
         GuestError: the guest has ended, says nothing for too long, or says what is not an event.
     """
     while True:
-        event = next_event(guest, math.inf)
+        check()
+        event = next_event(guest, _POLL_S)
         if isinstance(event, (kind, Failed)):
             return event

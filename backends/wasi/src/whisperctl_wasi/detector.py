@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from whisperctl.backend import Closing
 from whisperctl.errors import BackendError, ModelError
+from whisperctl.in_process import Handle
 from whisperctl.models import silero
 from whisperctl.quoting import quoted
 from whisperctl.speech import Detection, VadOptions, detection
@@ -23,7 +23,7 @@ _FRAME = 512
 """Samples that each probability is about."""
 
 
-class WasiDetector(Closing):
+class WasiDetector(Handle):
     """A sandbox for a Silero model alone; see ``whisperctl.backend.Detector``.
 
     A guest that was interrupted is killed, and the next run starts another.
@@ -34,18 +34,28 @@ class WasiDetector(Closing):
     """
 
     def __init__(self, runtime: str | None, module: Module, model: Path, *, threads: int) -> None:
+        super().__init__("detector")
         silero.inspect(model)  # whisper.cpp reads beyond the end of damaged ones
         self._runtime = runtime
         self._module = module
         self._model = model
         self._threads = threads
-        self._closed = False
         self._guest: Guest | None = self._start()
 
     def detect(self, samples: npt.NDArray[np.float32], options: VadOptions) -> Detection:
         """See ``whisperctl.backend.Detector.detect``."""
-        if self._closed:
-            raise BackendError("the detector is already closed")
+        with self.use():
+            return self._detect(samples, options)
+
+    def _request_stop(self) -> None:
+        """Nothing to do: a run looks between two waits whether the detector was closed."""
+
+    def _free(self) -> None:
+        guest, self._guest = self._guest, None
+        if guest is not None:
+            guest.finish()
+
+    def _detect(self, samples: npt.NDArray[np.float32], options: VadOptions) -> Detection:
         if len(samples) == 0:
             return detection([], np.empty(0, np.float32), 0, options)
         guest = self._guest = self._guest or self._start()
@@ -53,7 +63,7 @@ class WasiDetector(Closing):
             request = protocol.request("detect", samples=len(samples), **vad_params(options))
             conversation.ask(guest, request)
             guest.send(np.ascontiguousarray(samples, dtype="<f4").view(np.uint8).data)
-            event = conversation.answer(guest, Detected)
+            event = conversation.answer(guest, Detected, self._check_open)
             if isinstance(event, Failed):
                 raise BackendError(f"whisper.cpp in the sandbox failed: {event.message}")
             return _checked(event, len(samples), options)
@@ -62,13 +72,6 @@ class WasiDetector(Closing):
             self._guest = None
             guest.kill()
             raise
-
-    def close(self) -> None:
-        """End the sandbox; safe to call again."""
-        self._closed = True
-        guest, self._guest = self._guest, None
-        if guest is not None:
-            guest.finish()
 
     def _start(self) -> Guest:
         guest = runtimes.start(self._runtime, self._module, Limits(memory_bytes=2 << 30))
@@ -83,7 +86,7 @@ class WasiDetector(Closing):
             request = protocol.request("load_vad", bytes=len(data), threads=self._threads)
             conversation.ask(guest, request)
             guest.send(data)
-            event = conversation.answer(guest, Ready)
+            event = conversation.answer(guest, Ready, self._check_open)
             if isinstance(event, Failed):
                 raise ModelError(f"{quoted(self._model)}: {event.message}")
         except BaseException:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from whisperctl.backend import Closing
-from whisperctl.errors import BackendError, GuestError
+from whisperctl.errors import GuestError
+from whisperctl.in_process import Handle
 from whisperctl.models.layout import FTYPE_OF_QUANTIZATION, TYPE_OF_FTYPE
 from whisperctl_wasi import conversation, protocol, runtimes
 from whisperctl_wasi.host.guest import Guest
@@ -15,11 +15,15 @@ from whisperctl_wasi.modules import Module
 from whisperctl_wasi.protocol import Failed, Quantized
 
 
-class WasiQuantizer(Closing):
-    """One sandbox for many requests; see ``whisperctl.backend.Quantizer``."""
+class WasiQuantizer(Handle):
+    """One sandbox for many requests; see ``whisperctl.backend.Quantizer``.
+
+    A request that fails closes it, as the guest may be in the middle of it.
+    """
 
     def __init__(self, runtime: str | None, module: Module) -> None:
-        self._guest: Guest | None = runtimes.start(runtime, module, Limits(memory_bytes=1 << 30))
+        super().__init__("quantizer")
+        self._guest = runtimes.start(runtime, module, Limits(memory_bytes=1 << 30))
         try:
             conversation.hello(self._guest)
         except BaseException:
@@ -28,32 +32,32 @@ class WasiQuantizer(Closing):
 
     def quantize(self, values: npt.NDArray[np.float32], type_name: str) -> bytes:
         """See ``whisperctl.backend.Quantizer.quantize``."""
-        if self._guest is None:
-            raise BackendError("the quantizer is already closed")
-        guest = self._guest
-        n_rows, n_columns = values.shape
-        try:
-            request = protocol.request("quantize", type=type_name, columns=n_columns, rows=n_rows)
-            conversation.ask(guest, request)
-            guest.send(np.ascontiguousarray(values, dtype="<f4").reshape(-1).view(np.uint8).data)
-            event = conversation.answer(guest, Quantized)
-            if isinstance(event, Failed):
-                raise GuestError(f"ggml in the sandbox failed: {event.message}")
-            kind = TYPE_OF_FTYPE[FTYPE_OF_QUANTIZATION[type_name]]
-            n_bytes = n_rows * n_columns // kind.block * kind.block_bytes
-            if len(event.data) != n_bytes:
-                raise protocol.broken(
-                    f"{len(event.data)} bytes of quantized blocks instead of {n_bytes}"
-                )
-            return event.data
-        except BaseException:
-            # Whatever it was, the guest may be in the middle of a request.
-            self._guest = None
-            guest.kill()
-            raise
+        with self.use():
+            try:
+                return self._quantize(self._guest, values, type_name)
+            except BaseException:
+                self._guest.kill()
+                self.close()
+                raise
 
-    def close(self) -> None:
-        """End the sandbox; safe to call again."""
-        guest, self._guest = self._guest, None
-        if guest is not None:
-            guest.finish()
+    def _quantize(self, guest: Guest, values: npt.NDArray[np.float32], type_name: str) -> bytes:
+        n_rows, n_columns = values.shape
+        request = protocol.request("quantize", type=type_name, columns=n_columns, rows=n_rows)
+        conversation.ask(guest, request)
+        guest.send(np.ascontiguousarray(values, dtype="<f4").reshape(-1).view(np.uint8).data)
+        event = conversation.answer(guest, Quantized, self._check_open)
+        if isinstance(event, Failed):
+            raise GuestError(f"ggml in the sandbox failed: {event.message}")
+        kind = TYPE_OF_FTYPE[FTYPE_OF_QUANTIZATION[type_name]]
+        n_bytes = n_rows * n_columns // kind.block * kind.block_bytes
+        if len(event.data) != n_bytes:
+            raise protocol.broken(
+                f"{len(event.data)} bytes of quantized blocks instead of {n_bytes}"
+            )
+        return event.data
+
+    def _request_stop(self) -> None:
+        """Nothing to do: a request looks between two waits whether the quantizer was closed."""
+
+    def _free(self) -> None:
+        self._guest.finish()

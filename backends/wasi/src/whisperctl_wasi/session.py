@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from whisperctl import languages
-from whisperctl.backend import Closing, OnLanguage, OnProgress, OnSegment
+from whisperctl.backend import OnLanguage, OnProgress, OnSegment
 from whisperctl.errors import BackendError, GuestError, ModelError
+from whisperctl.in_process import Handle
 from whisperctl.models import alignment, ggml
 from whisperctl.quoting import quoted
 from whisperctl.token_times import TokenTimes
@@ -41,13 +41,14 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("whisperctl.engine")
 _CANCEL_TIMEOUT_S = 0.7
+_POLL_S = 0.1
 _CHUNK_BYTES = 1 << 20
 _WORK_MEMORY = 5 << 29
 """What a guest may have beside twice its model: for some hours of audio in one run."""
 _MOST_MEMORY = 4 << 30
 
 
-class WasiSession(Closing):
+class WasiSession(Handle):
     """One model in one sandbox; see ``whisperctl.backend.Session``.
 
     A guest that does not stop when it is asked to is killed, and the next run starts another.
@@ -62,12 +63,12 @@ class WasiSession(Closing):
         threads: int,
         word_timestamps: bool = False,
     ) -> None:
+        super().__init__("session")
         ggml.inspect(model)  # sizes that make no sense would keep whisper.cpp busy for minutes
         self._alignment = alignment.find(model) if word_timestamps else None
         self._runtime = runtime
         self._module = module
         self._model = model
-        self._closed = False
         self._guest: Guest | None = None
         self._log: list[str] = []
         self._threads = threads
@@ -80,12 +81,8 @@ class WasiSession(Closing):
         Raises:
             BackendError: the session is closed.
         """
-        if self._closed:
-            raise BackendError("the session is already closed")
-        if self._guest is None:
-            self._start()
-        assert self._guest is not None
-        return self._guest
+        self._check_open()
+        return self._guest or self._start()
 
     def transcribe(
         self,
@@ -97,6 +94,25 @@ class WasiSession(Closing):
         on_language: OnLanguage | None = None,
     ) -> Transcript:
         """See ``whisperctl.backend.Session.transcribe``."""
+        with self.use():
+            return self._transcribe(audio, options, on_segment, on_progress, on_language)
+
+    def _request_stop(self) -> None:
+        """Nothing to do: a run looks between two waits whether the session was closed."""
+
+    def _free(self) -> None:
+        guest, self._guest = self._guest, None
+        if guest is not None:
+            guest.finish()
+
+    def _transcribe(
+        self,
+        audio: Audio,
+        options: DecodeOptions,
+        on_segment: OnSegment | None,
+        on_progress: OnProgress | None,
+        on_language: OnLanguage | None,
+    ) -> Transcript:
         guest = self.guest
         language = languages.resolve(
             options.language, self._multilingual, options.task, cantonese=self._cantonese
@@ -172,14 +188,7 @@ class WasiSession(Closing):
             ),
         )
 
-    def close(self) -> None:
-        """End the sandbox; safe to call again."""
-        self._closed = True
-        guest, self._guest = self._guest, None
-        if guest is not None:
-            guest.finish()
-
-    def _start(self) -> None:
+    def _start(self) -> Guest:
         try:
             size = self._model.stat().st_size
         except OSError as error:
@@ -196,6 +205,7 @@ class WasiSession(Closing):
             guest.kill()
             raise
         self._guest = guest
+        return guest
 
     def _load(self, guest: Guest, size: int) -> None:
         conversation.ask(guest, protocol.load_request(size, self._alignment))
@@ -221,7 +231,8 @@ class WasiSession(Closing):
     def _next_event(self, guest: Guest, *, patient: bool = False) -> Event:
         """The next event that is not a line of whisper.cpp's log; those are kept."""
         while True:
-            event = conversation.next_event(guest, math.inf, patient=patient)
+            self._check_open()
+            event = conversation.next_event(guest, _POLL_S, patient=patient)
             if event is None:
                 continue
             if not isinstance(event, Log):
