@@ -7,31 +7,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 import pytest
 
 from whisperctl.audio import Audio
+from whisperctl.models import store
 from whisperctl_native import NativeBackend
 from whisperctl_native.session import NativeSession
 
 _ROOT = Path(__file__).parents[3]
 
 
-def _model(name: str) -> Path:
-    path = Path(platformdirs.user_data_dir("whisperctl")) / "models" / f"ggml-{name}.bin"
-    if not path.is_file():
-        pytest.fail(f"no model at {path}: run: whisperctl models pull {name}")
-    return path
-
-
 @pytest.fixture(scope="session")
 def tiny_en() -> Path:
-    return _model("tiny.en")
+    return store.resolve("tiny.en").absolute()
 
 
 @pytest.fixture(scope="session")
 def base() -> Path:
-    return _model("base")
+    return store.resolve("base").absolute()
 
 
 @pytest.fixture(scope="session")
