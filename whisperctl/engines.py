@@ -175,13 +175,37 @@ def settle(engine: Engine) -> Engine:
     return Engine(engine.backend, works)
 
 
+def check_model(model: Path) -> None:
+    """Check that ``model`` is a whole Whisper model with finite weights.
+
+    Engines are not made for damaged ones: they abort the process, or compute without end.
+
+    Raises:
+        ModelError: it is something else, is damaged, or cannot be read.
+    """
+    from whisperctl.models import ggml, silero, weights
+
+    if silero.begins_like_silero(model):
+        ggml.inspect(model)  # which says what it is
+    weights.check(model)
+
+
 def open_session(
-    engine: Engine, model: Path, *, threads: int, word_timestamps: bool = False
+    engine: Engine,
+    model: Path,
+    *,
+    threads: int,
+    word_timestamps: bool = False,
+    checked: bool = False,
 ) -> Session:
     """Check ``model`` and load it; see ``whisperctl.backend.Backend.open``.
 
-    Its header, vocabulary, tensors and weights are checked first, because engines are not made for
-    damaged ones: they abort the process, or compute without end.
+    Args:
+        engine: a backend, and one of its runtimes.
+        model: a ggml model file.
+        threads: how many threads compute with, at least 1.
+        word_timestamps: prepare for runs that ask for word timestamps.
+        checked: ``check_model`` was called, as by who measures what the engine alone takes.
 
     Raises:
         UsageError: the backend has no such runtime, or cannot use so many threads.
@@ -189,7 +213,8 @@ def open_session(
         ModelError: the model is damaged, or the engine refused it.
     """
     backend = backends.load(engine.backend)
-    _check_model(model)
+    if not checked:
+        check_model(model)
     # Said only where it is asked for, so that a backend that cannot do it serves all else.
     extra = {"word_timestamps": True} if word_timestamps else {}
     try:
@@ -239,7 +264,7 @@ def open_detector(engine: Engine | None, model: Path, *, threads: int = 1) -> De
         BackendError: no installed backend can detect speech, or the engine failed to start.
         ModelError: the model is damaged, or the engine refused it.
     """
-    _check_model(model)
+    _check_detector(model)
     if engine is not None:
         backend = backends.load(engine.backend)
         if isinstance(backend, DetectingBackend):
@@ -264,9 +289,11 @@ def open_detector(engine: Engine | None, model: Path, *, threads: int = 1) -> De
     raise BackendError(f"no backend can find speech here{reasons}")
 
 
-def _check_model(model: Path) -> None:
-    from whisperctl.models import weights
+def _check_detector(model: Path) -> None:
+    from whisperctl.models import silero, weights
 
+    if not silero.begins_like_silero(model):
+        silero.inspect(model)  # which says what it is
     weights.check(model)
 
 

@@ -14,6 +14,7 @@ from whisperctl.audio import Audio
 from whisperctl.backend import Backend, Session
 from whisperctl.batch.limits import resident_bytes
 from whisperctl.decoding import DecodeOptions
+from whisperctl.engines import Engine, settle
 from whisperctl.transcript import Segment, SpokenLanguage, Transcript
 
 GREEDY = DecodeOptions(language="en", beam_size=1)
@@ -41,11 +42,15 @@ class Subject:
             ModelError: the model is not here.
             UsageError: the backend has no such runtime.
         """
-        from whisperctl import engines
         from whisperctl.models import store
 
-        engines.settle(engines.Engine(name, runtime))
+        settle(Engine(name, runtime))
         return cls(backends.load(name), name, runtime, store.resolve(model).absolute())
+
+    @property
+    def engine(self) -> Engine:
+        """The backend and its runtime, as whisperctl opens them for its users."""
+        return Engine(self.name, self.runtime)
 
     @property
     def english_only(self) -> bool:

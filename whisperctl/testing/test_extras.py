@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from whisperctl import engines
 from whisperctl.audio import SAMPLE_RATE, Audio
 from whisperctl.backend import DetectingBackend, QuantizingBackend
 from whisperctl.errors import BackendError, ModelError
@@ -71,7 +72,7 @@ def test_a_detector_takes_nothing_but_its_model(
     detecting: DetectingBackend, subject: Subject, silero: Path
 ) -> None:
     with pytest.raises(ModelError) as caught:
-        detecting.open_detector(subject.model, threads=1, runtime=subject.runtime).close()
+        engines.open_detector(subject.engine, subject.model).close()
     assert one_line(caught.value), "the message is one line"
     with pytest.raises(BackendError):
         detecting.open_detector(silero, threads=1, runtime="no-such-runtime").close()

@@ -2,8 +2,9 @@
 
 `open` takes a ggml model file at any path, a number of threads, and one of the runtimes that
 `describe` names. A runtime it does not have is a `BackendError`. A file that is no model, is
-damaged or cut short is a `ModelError`, never a session that hears nothing. More threads than it can
-compute with are a `UsageError`; any number it takes hears the same.
+damaged or cut short never gets to it: whisperctl checks each model once, before it calls `open`,
+which need not do so again. One that is gone by then, or that the engine refuses, is a `ModelError`.
+More threads than it can compute with are a `UsageError`; any number it takes hears the same.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from whisperctl import engines
 from whisperctl.audio import Audio
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.testing.subject import GREEDY, Heard, Subject, one_line
@@ -53,7 +55,7 @@ def _nonsense(model: Path) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [_foreign, _empty, _half, _without_weights, _nonsense])
-def test_what_is_no_whole_model_is_an_error(
+def test_what_is_no_whole_model_never_gets_to_it(
     subject: Subject, tmp_path: Path, damage: object
 ) -> None:
     assert callable(damage)
@@ -61,7 +63,7 @@ def test_what_is_no_whole_model_is_an_error(
     path.write_bytes(damage(subject.model))
 
     with pytest.raises(ModelError) as caught:
-        subject.open(path).close()
+        engines.open_session(subject.engine, path, threads=1).close()
     assert one_line(caught.value), "the message is one line"
     assert "bad model.bin" in str(caught.value), "the message names the file"
 

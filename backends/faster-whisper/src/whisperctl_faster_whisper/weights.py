@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from whisperctl.errors import ModelError
-from whisperctl.models import ggml
 from whisperctl.models.files import reading
 from whisperctl.models.layout import (
     F16,
@@ -50,12 +49,19 @@ class GgmlWeights:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Read all but the weights.
+        """Read all but the weights, of a model that was checked.
 
         Raises:
-            ModelError: the file is no whole Whisper model, or of a type that is not known here.
+            ModelError: the file cannot be read, is no model any more, or is of a type that is not
+                known here.
         """
-        ggml.inspect(path)
+        try:
+            return cls._read(path)
+        except (struct.error, KeyError) as error:
+            raise ModelError(f"{quoted(path)} changed while it was read: try again") from error
+
+    @classmethod
+    def _read(cls, path: Path) -> Self:
         with reading(path) as file:
             parameters = Hyperparameters.unpack(file.read(_HEADER_BYTES)[4:])
             kind = parameters.weight_type

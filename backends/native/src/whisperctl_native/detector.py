@@ -11,7 +11,6 @@ import numpy.typing as npt
 from whisperctl import engine_thread
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.in_process import Handle
-from whisperctl.models import silero
 from whisperctl.quoting import quoted
 from whisperctl.speech import Detection, VadOptions, detection
 from whisperctl.whisper_params import vad_params
@@ -22,12 +21,11 @@ class NativeDetector(Handle):
     """One loaded Silero model; see ``whisperctl.backend.Detector``.
 
     Raises:
-        ModelError: the model is damaged, or whisper.cpp refused it.
+        ModelError: whisper.cpp refused the model.
     """
 
     def __init__(self, model: Path, *, threads: int) -> None:
         super().__init__("detector")
-        silero.inspect(model)  # whisper.cpp reads beyond the end of damaged ones
         self._stop = library.StopFlag()
         self._context: int | None = self._load(model, threads)
 

@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.in_process import Handle
-from whisperctl.models import silero
 from whisperctl.quoting import quoted
 from whisperctl.speech import Detection, VadOptions, detection
 from whisperctl.whisper_params import vad_params
@@ -29,13 +28,12 @@ class WasiDetector(Handle):
     A guest that was interrupted is killed, and the next run starts another.
 
     Raises:
-        ModelError: the model is damaged, or whisper.cpp refused it.
+        ModelError: whisper.cpp refused the model.
         UsageError: the module cannot use so many threads.
     """
 
     def __init__(self, runtime: str | None, module: Module, model: Path, *, threads: int) -> None:
         super().__init__("detector")
-        silero.inspect(model)  # whisper.cpp reads beyond the end of damaged ones
         self._runtime = runtime
         self._module = module
         self._model = model

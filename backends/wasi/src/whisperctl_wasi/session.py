@@ -13,7 +13,7 @@ from whisperctl import languages
 from whisperctl.backend import OnLanguage, OnProgress, OnSegment
 from whisperctl.errors import BackendError, GuestError, ModelError
 from whisperctl.in_process import Handle
-from whisperctl.models import alignment, ggml
+from whisperctl.models import alignment
 from whisperctl.quoting import quoted
 from whisperctl.token_times import TokenTimes
 from whisperctl.transcript import Segment, SpokenLanguage, Timings, Transcript
@@ -64,7 +64,6 @@ class WasiSession(Handle):
         word_timestamps: bool = False,
     ) -> None:
         super().__init__("session")
-        ggml.inspect(model)  # sizes that make no sense would keep whisper.cpp busy for minutes
         self._alignment = alignment.find(model) if word_timestamps else None
         self._runtime = runtime
         self._module = module
