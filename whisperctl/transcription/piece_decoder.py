@@ -15,6 +15,7 @@ from whisperctl.transcription.loops import Loop, LoopGuard, once
 from whisperctl.transcription.prompts import tail
 from whisperctl.transcription.sounds import alike
 from whisperctl.transcription.timings import TimingsSum
+from whisperctl.usage import cpu_time_s
 
 if TYPE_CHECKING:
     import numpy as np
@@ -181,7 +182,7 @@ class PieceDecoder:
         on_segment: OnSegment | None = None,
         on_progress: OnShare | None = None,
     ) -> SpokenLanguage:
-        started = perf_counter()
+        started, started_cpu_s = perf_counter(), cpu_time_s()
         try:
             transcript = self._session.transcribe(
                 Audio(samples, self._source),
@@ -191,7 +192,9 @@ class PieceDecoder:
                 on_language=on_language,
             )
         except _StoppedError:
-            self.timings.add(Timings(wall_ms=(perf_counter() - started) * 1000))
+            wall_ms = (perf_counter() - started) * 1000
+            cpu_ms = (cpu_time_s() - started_cpu_s) * 1000
+            self.timings.add(Timings(wall_ms=wall_ms, cpu_ms=cpu_ms))
             raise
         self.timings.add(transcript.timings)
         self.system_info = transcript.system_info

@@ -11,6 +11,7 @@ class TimingsSum:
     def __init__(self) -> None:
         self._phases: dict[str, Phase] = {}
         self._wall_ms = 0.0
+        self._cpu_ms: float | None = 0.0
         self._peak_bytes: int | None = None
         self._last: Timings | None = None
 
@@ -24,9 +25,12 @@ class TimingsSum:
                 phase = Phase(sofar.total_ms + phase.total_ms, sofar.runs + phase.runs)
             self._phases[name] = phase
         self._wall_ms += timings.wall_ms
+        if self._cpu_ms is not None:
+            # A part that nobody knows leaves the sum unknown.
+            self._cpu_ms = None if timings.cpu_ms is None else self._cpu_ms + timings.cpu_ms
         if timings.peak_memory_bytes is not None:
             self._peak_bytes = max(self._peak_bytes or 0, timings.peak_memory_bytes)
-        if timings.phases:  # a run that was stopped tells nothing but how long it took
+        if timings.phases:  # a run that was stopped has no phases
             self._last = timings
 
     def total(self, audio_decode_ms: float) -> Timings:
@@ -40,4 +44,5 @@ class TimingsSum:
             instantiate_ms=last.instantiate_ms,
             peak_memory_bytes=self._peak_bytes,
             linear_memory_bytes=last.linear_memory_bytes,
+            cpu_ms=self._cpu_ms,
         )
