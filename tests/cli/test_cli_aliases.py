@@ -87,6 +87,20 @@ def test_what_is_not_ours_says_what_to_do(command: TranscribeCommand, name: str)
         ("-ml 42 -sow", "--max-line-width 42 --max-line-count 1"),
         ("-tr -nf", "--task translate --temperature-increment-on-fallback 0"),
         ("--offset-t=250", "--offset 0.250"),
+        (
+            "--temperature_increment_on_fallback None a.wav",
+            "--temperature_increment_on_fallback 0 a.wav",
+        ),
+        (
+            "--temperature-increment-on-fallback None",
+            "--temperature-increment-on-fallback 0",
+        ),
+        (
+            "--temperature_increment_on_fallback=None",
+            "--temperature-increment-on-fallback=0",
+        ),
+        ("--temperature-increment-on-fallback=0.4", "--temperature-increment-on-fallback=0.4"),
+        ("--temperature_increment_on_fallback 0.4", "--temperature_increment_on_fallback 0.4"),
         ("--output_file=a{b}c", "--output a{{b}}c.{ext}"),
         ("--clip_timestamps 0,10.5,20", "--clip 0-10.5,20-"),
         ("--clip_timestamps 0", ""),

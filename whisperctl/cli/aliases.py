@@ -81,6 +81,7 @@ def _suppressed(value: str) -> str | None:
 
 
 def _increment(value: str) -> str:
+    # None is how OpenAI's whisper says that a window is never decoded again.
     return "0" if value == "None" else value
 
 
@@ -205,6 +206,11 @@ REFUSED: Mapping[str, str] = {
 }
 """Options of the other tools that mean nothing here, and what to do instead."""
 
+_OWN_NAMES: Mapping[str, Callable[[str], str]] = {
+    "--temperature-increment-on-fallback": _increment,
+}
+"""Options that both spell alike, and how to put OpenAI's values in ours."""
+
 _BY_NAME = {name: alias for alias in ALIASES for name in alias.names}
 
 
@@ -260,6 +266,11 @@ def _rewrite(rest: Iterator[str], own: Own) -> Iterable[str]:
             value = attached if equals else next(rest, None)
             if name == "-f":
                 _check_format(value, own)
+            if value is not None and name in _OWN_NAMES:
+                converted = _OWN_NAMES[name](value)
+                if converted != value:
+                    argument = f"{name}={converted}" if equals else argument
+                    value = converted
             yield argument
             if value is not None and not equals:
                 yield value
