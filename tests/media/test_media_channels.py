@@ -14,6 +14,7 @@ from tests.media.conftest import Encode, Samples
 from tests.test_audio import mux
 from whisperctl import audio
 from whisperctl.audio import SAMPLE_RATE
+from whisperctl.media import Media
 
 CANCELS = "has channels that cancel each other out (one is inverted): channel {} is used"
 
@@ -121,3 +122,11 @@ def test_samples_of_64_bits_are_read(encode: Encode, speech: Samples) -> None:
     loaded = audio.load(encode("a.nut", "pcm_s64le"))
 
     np.testing.assert_allclose(loaded.samples, speech, atol=1e-4)
+
+
+def test_a_recording_s_file_is_closed_at_the_end_of_with(speech: Samples, tmp_path: Path) -> None:
+    with Media(write(tmp_path / "a.wav", speech)) as media:
+        assert sum(len(block) for _, block in media.blocks()) == len(speech)
+        assert not media.source.file.closed
+
+    assert media.source.file.closed

@@ -16,7 +16,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from whisperctl.errors import AudioError
 from whisperctl.media import joined, tracks
@@ -81,6 +81,12 @@ class Media:
         self._stated_s: float | None = None
         self._expected_s: float | None = None
         self._decoded_s = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def n_channels(self) -> int | None:
