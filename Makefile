@@ -26,7 +26,7 @@ endef
 PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 LONGEST  := tests/testing wasm-build
 
-.PHONY: help demo test test-fast browser check docs format bench experiment native profile wasm build lock setup clean distclean
+.PHONY: help demo test test-fast browser check docs format bench experiment native profile wasm missing-module build lock setup clean distclean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -96,7 +96,8 @@ format: setup ## format the code
 
 wasm: setup $(WASI)/build.json ## build the WASI modules
 
-$(WASI)/build.json: $(GUEST_SOURCES) $(VENV)/.installed
+# build.json is written last and stands for the modules, unless one of them is gone.
+$(WASI)/build.json: $(GUEST_SOURCES) $(VENV)/.installed $(if $(filter-out $(wildcard $(WASM)),$(WASM)),missing-module)
 	@$(BIN)/python wasm-build/build.py
 
 build: setup wasm ## build the wheels of all distributions into dist/
