@@ -17,7 +17,7 @@ from whisperctl.audio import Audio
 from whisperctl.compare import machine, manifest
 from whisperctl.compare.measurement import Measurement, Run
 from whisperctl.compare.plan import Cell, Plan
-from whisperctl.compare.statistics import ratio, stat
+from whisperctl.compare.statistics import paired_ratio, stat
 from whisperctl.compare.texts import difference
 
 Document = dict[str, Any]
@@ -57,12 +57,17 @@ def document(
     subjects = {subject(cell).name: subject(cell) for cell in plan.cells}
     cells = {one: _cell(one, measured[one]) for one in plan.cells if one in measured}
     references = {
-        group(one): cell
+        group(one): one
         for one, cell in cells.items()
         if (cell["engine"], cell["format"]) == (REFERENCE, REFERENCE_FORMAT) and not cell["error"]
     }
     for one, cell in cells.items():
-        _compare(cell, references.get(group(one)))
+        reference = references.get(group(one))
+        if reference is None or cell["error"] or not cell["samples"]:
+            cell.update(ratio=None, same_runs=None, difference=None)
+            continue
+        _compare(cell, cells[reference])
+        cell["ratio"] = ratios(measured[one], measured[reference])
     return {
         **heading,
         "complete": complete,
@@ -123,12 +128,8 @@ def _sample(run: Run) -> dict[str, float]:
     return {**run.values, **per_run}
 
 
-def _compare(cell: Document, reference: Document | None) -> None:
-    """Add to a cell how it stands to the reference of its group."""
-    if reference is None or cell["error"] or not cell["samples"]:
-        cell.update(ratio=None, same_runs=None, difference=None)
-        return
-    cell["ratio"] = {name: _ratio(cell["samples"], reference["samples"], name) for name in RATIOS}
+def _compare(cell: Document, reference: Document) -> None:
+    """Add to a cell whether it did and said what the reference of its group did."""
     cell["same_runs"] = cell["runs"] == reference["runs"]
     found = difference(reference["text"], cell["text"], language=OPTIONS.language)
     cell["difference"] = {
@@ -138,10 +139,25 @@ def _compare(cell: Document, reference: Document | None) -> None:
     }
 
 
-def _ratio(samples: list[Document], reference: list[Document], name: str) -> float | None:
-    if not all(name in one for one in [*samples, *reference]):
+def ratios(measurement: Measurement, reference: Measurement) -> dict[str, float | None]:
+    """The values of ``RATIOS`` over the reference's, as ``whisperctl compare`` has them.
+
+    Each is the median of the ratios within each repeat; ``None`` where a run lacks the value.
+    """
+    ours = {run.repeat: _sample(run) for run in measurement.runs}
+    theirs = {run.repeat: _sample(run) for run in reference.runs}
+    return {name: _ratio(ours, theirs, name) for name in RATIOS}
+
+
+def _ratio(
+    ours: Mapping[int, dict[str, float]], theirs: Mapping[int, dict[str, float]], name: str
+) -> float | None:
+    if not all(name in sample for sample in [*ours.values(), *theirs.values()]):
         return None
-    found = ratio([one[name] for one in samples], [one[name] for one in reference])
+    found = paired_ratio(
+        {repeat: sample[name] for repeat, sample in ours.items()},
+        {repeat: sample[name] for repeat, sample in theirs.items()},
+    )
     return found.value if found is not None else None
 
 

@@ -37,9 +37,10 @@ def stat(values: Sequence[float]) -> Stat:
 def ratio(values: Sequence[float], baseline: Sequence[float]) -> Ratio | None:
     """The median over the baseline's median, with a 95 % percentile bootstrap interval.
 
-    Both sides are resampled independently (Efron and Tibshirani, An Introduction to the Bootstrap,
-    1993, chapter 13). There is no interval where a side has a single value, of whose spread nothing
-    is known, and no ratio to a baseline of nothing.
+    For runs of different times, none of which stand next to each other; for others there is
+    ``paired_ratio``. Both sides are resampled independently (Efron and Tibshirani, An Introduction
+    to the Bootstrap, 1993, chapter 13). There is no interval where a side has a single value, of
+    whose spread nothing is known, and no ratio to a baseline of nothing.
     """
     above, below = np.asarray(values, np.float64), np.asarray(baseline, np.float64)
     if not np.median(below):
