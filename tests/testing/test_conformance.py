@@ -27,7 +27,7 @@ def conformance(
     return subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rs"),
-            *("--pyargs", "--tb=short", *arguments),
+            *("-p", "whisperctl.testing.plugin", "--pyargs", "--tb=short", *arguments),
         ],
         cwd=directory,
         env=environment,

@@ -53,7 +53,8 @@ def subject(request: pytest.FixtureRequest) -> Subject:
     found: Subject | None = request.config.stash.get(SUBJECT, None)
     if found is None:
         raise pytest.UsageError(
-            "run these tests with: pytest --pyargs whisperctl.testing --backend NAME"
+            "run these tests with: pytest -p whisperctl.testing.plugin "
+            "--pyargs whisperctl.testing --backend NAME"
         )
     return found
 
