@@ -4,12 +4,49 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+import whisperctl
 
 ROOT = Path(__file__).resolve().parents[1]
+BACKENDS = sorted(path.parent for path in ROOT.glob("backends/*/pyproject.toml"))
+DISTRIBUTIONS = (ROOT, *BACKENDS)
+
+
+@pytest.mark.parametrize("folder", DISTRIBUTIONS, ids=lambda path: path.name)
+def test_every_distribution_has_the_version_of_the_core(folder: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "version"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == whisperctl.__version__
+
+
+def requirements_of_ours(folder: Path) -> list[Requirement]:
+    """What a distribution requires of the others, in its dependencies and its extras."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project.get("optional-dependencies", {}).values()
+    lines = [*project["dependencies"], *(line for extra in extras for line in extra)]
+    found = [Requirement(line) for line in lines]
+    return [one for one in found if one.name.startswith("whisperctl-")]
+
+
+@pytest.mark.parametrize("folder", DISTRIBUTIONS, ids=lambda path: path.name)
+def test_distributions_are_bound_to_compatible_versions_of_each_other(folder: Path) -> None:
+    """Compatible are versions with the same major and, before 1.0, the same minor number."""
+    version = Version(whisperctl.__version__)
+    later = f"{version.major + 1}.0" if version.major else f"0.{version.minor + 1}.0"
+    requirements = requirements_of_ours(folder)
+    assert [one for one in requirements if not one.specifier.contains(version)] == []
+    assert [one for one in requirements if one.specifier.contains(later)] == []
+    names = {one.name for one in requirements}
+    assert names == (
+        {"whisperctl-asr"} if folder != ROOT else {f"whisperctl-{b.name}" for b in BACKENDS}
+    )
 
 
 def build_wheel(project: Path, to: Path) -> Path:
