@@ -82,13 +82,19 @@ profile: setup wasm ## where a run's time goes, by operation; MODEL, MEDIA, RUNT
 	$(BIN)/whisperctl models pull tiny.en
 	$(BIN)/python wasm-build/profiling.py "$(MODEL)" "$(MEDIA)" "$(RUNTIME)" "$(THREADS)"
 
-check: setup ## lint, formatting and types
+check: setup ## lint, formatting, types and the links of the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(SITE)
 
-docs: setup ## make docs/cli.md and the man page from help
+# Material for MkDocs is maintained until May 2027, and prints so at each start unless told not to.
+# With --quiet, --strict would not see the warnings.
+SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs: setup ## make docs/cli.md and the man page from help, and the site in build/site
 	$(BIN)/python -m whisperctl.cli.reference docs
+	$(SITE)
 
 format: setup ## format the code
 	$(BIN)/ruff check --fix .
