@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from whisperctl import engines, processors, stall
 from whisperctl.backend import OnSegment
 from whisperctl.decoding import DecodeOptions, Task
+from whisperctl.errors import UsageError
 from whisperctl.models import store
 from whisperctl.speech import VadOptions
 from whisperctl.transcript import Transcript
@@ -23,23 +25,23 @@ from whisperctl.transcription.transcriber import OnNote, OnProgress
 
 def transcribe(
     path: str | os.PathLike[str],
-    model: str | os.PathLike[str] = "tiny.en",
+    model: str | os.PathLike[str] | None = None,
     backend: str | None = None,
     *,
-    language: str = "auto",
-    task: Task = "transcribe",
-    word_timestamps: bool = False,
+    language: str | None = None,
+    task: Task | None = None,
+    word_timestamps: bool | None = None,
     vad: bool | VadOptions = False,
     speech_check: bool = True,
     clips: Sequence[tuple[float, float | None]] = (),
     speakers_from_channels: bool = False,
     audio_track: int | str | None = None,
-    initial_prompt: str = "",
-    condition_on_previous_text: bool = True,
-    beam_size: int = 5,
-    best_of: int = 5,
-    temperature: float = 0.0,
-    temperature_increment: float = 0.2,
+    initial_prompt: str | None = None,
+    condition_on_previous_text: bool | None = None,
+    beam_size: int | None = None,
+    best_of: int | None = None,
+    temperature: float | None = None,
+    temperature_increment: float | None = None,
     decoding: DecodeOptions | None = None,
     threads: int | None = None,
     stall_timeout_s: float | None = stall.TIMEOUT_S,
@@ -52,9 +54,12 @@ def transcribe(
     Callbacks run in the caller's thread while the engine works; an exception raised in one, or
     KeyboardInterrupt, stops it and propagates.
 
+    Parameters of decoding have the defaults of ``DecodeOptions``: ``None`` is its default.
+
     Args:
         path: an audio or video file, or ``"-"`` for standard input.
-        model: the name of an installed model, or a ggml file.
+        model: the name of an installed model, or a ggml file; ``None`` is the one that the command
+            takes: base if it is installed, else tiny.en, else the only one that is.
         backend: ``"native"``, ``"wasi"``, ``"wasi/wasmtime"``, or the name of another one that is
             installed; ``None`` is the first that works here, native before all others.
         language: a code such as ``"de"``, an English name such as ``"German"``, or ``"auto"``.
@@ -74,7 +79,8 @@ def transcribe(
         best_of: candidates when the temperature is above zero.
         temperature: of the first try.
         temperature_increment: what it rises by when a try fails; zero is no further try.
-        decoding: every decoding parameter there is, in place of those above that it has too.
+        decoding: every decoding parameter there is; none of those above that it has too may then be
+            given.
         threads: how many to compute with; ``None`` is up to four.
         stall_timeout_s: seconds without progress of the engine after which it fails; ``None`` is no
             limit.
@@ -83,23 +89,24 @@ def transcribe(
         on_note: gets one-line remarks about the recording and what was done about it.
 
     Raises:
-        UsageError: an option is wrong, or does not fit the model or the recording.
+        UsageError: an option is wrong, does not fit the model or the recording, or is given beside
+            ``decoding``, which has it too.
         AudioError: the recording cannot be read.
         ModelError: the model is missing or damaged.
         BackendError: the backend is not available, or its engine failed or made no progress.
     """
-    if decoding is None:
-        decoding = DecodeOptions(
-            language=language,
-            task=task,
-            beam_size=beam_size,
-            best_of=best_of,
-            temperature=temperature,
-            temperature_increment=temperature_increment,
-            initial_prompt=initial_prompt,
-            condition_on_previous_text=condition_on_previous_text,
-            word_timestamps=word_timestamps,
-        )
+    decoding = _decoding(
+        decoding,
+        language=language,
+        task=task,
+        beam_size=beam_size,
+        best_of=best_of,
+        temperature=temperature,
+        temperature_increment=temperature_increment,
+        initial_prompt=initial_prompt,
+        condition_on_previous_text=condition_on_previous_text,
+        word_timestamps=word_timestamps,
+    )
     options = TranscriptionOptions(
         decoding=decoding,
         clips=tuple(Clip(start_s, end_s) for start_s, end_s in clips),
@@ -123,3 +130,17 @@ def transcribe(
         return transcriber.transcribe(
             source, options, on_segment=on_segment, on_progress=on_progress, on_note=on_note
         )
+
+
+def _decoding(decoding: DecodeOptions | None, **single: Any) -> DecodeOptions:
+    """All parameters of decoding, given together or one by one; ``None`` is not given."""
+    given = {name: value for name, value in single.items() if value is not None}
+    if decoding is None:
+        return DecodeOptions(**given)
+    if given:
+        names = ", ".join(f"{name}=" for name in given)
+        raise UsageError(
+            f"{names} cannot be given beside decoding=, which has the same parameters: set them "
+            "in its DecodeOptions"
+        )
+    return decoding

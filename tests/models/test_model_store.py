@@ -62,6 +62,31 @@ def test_an_imported_file_is_found_by_name_and_by_path(
     assert visible(store_directory) == ["ggml-small-model.bin"]
 
 
+@pytest.mark.parametrize(
+    ("here", "default"),
+    [
+        (["base", "tiny.en", "large-v3"], "base"),
+        (["large-v3", "tiny.en"], "tiny.en"),
+        (["mine"], "mine"),
+    ],
+)
+def test_the_default_model_is_the_obvious_one_here(
+    tmp_path: Path, here: list[str], default: str
+) -> None:
+    for name in here:
+        (tmp_path / f"ggml-{name}.bin").write_bytes(b"whole or not")
+
+    assert store.Store(tmp_path).default() == default
+
+
+def test_where_no_model_is_the_obvious_one_all_are_named(tmp_path: Path) -> None:
+    for name in ("mine", "yours"):
+        (tmp_path / f"ggml-{name}.bin").touch()
+
+    with pytest.raises(ModelError, match=r"which model.* mine, yours"):
+        store.Store(tmp_path).default()
+
+
 def test_an_imported_directory_is_converted(
     build: Builder, tmp_path: Path, store_directory: Path
 ) -> None:

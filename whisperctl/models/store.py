@@ -27,6 +27,9 @@ from whisperctl.quoting import quoted
 VARIABLE = "WHISPERCTL_MODELS"
 """The environment variable that names another directory."""
 
+_DEFAULTS = ("base", "tiny.en")
+"""What is used when no model is named, the first of them that is here."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -47,8 +50,10 @@ def default_directory() -> Path:
         raise StoreError(f"there is no place for models: {error.strerror}") from error
 
 
-def resolve(name_or_path: str | os.PathLike[str]) -> Path:
+def resolve(name_or_path: str | os.PathLike[str] | None) -> Path:
     """The file of a model, by its name or path, checked to be a whole ggml Whisper model.
+
+    ``None`` is the default one, see ``Store.default``.
 
     A text with a path separator in it, or that ends in ``.bin``, is a path; anything else is the
     name of a model in the default store or, failing that, of a file in the current directory.
@@ -76,9 +81,9 @@ class Store:
             self._directory = default_directory()
         return self._directory
 
-    def resolve(self, name_or_path: str | os.PathLike[str]) -> Path:
+    def resolve(self, name_or_path: str | os.PathLike[str] | None) -> Path:
         """See the module's ``resolve``."""
-        text = os.fspath(name_or_path)
+        text = self.default() if name_or_path is None else os.fspath(name_or_path)
         if catalog.published(text) and self.meant(text) in catalog.DETECTORS:
             raise ModelError(
                 f'model "{text}" detects speech and cannot transcribe: name a Whisper model '
@@ -87,6 +92,22 @@ class Store:
         path = self.locate(text)
         ggml.inspect(path)
         return path
+
+    def default(self) -> str:
+        """The name of the model to use when none is named: base, tiny.en, or the only one here.
+
+        Raises:
+            ModelError: none is here, or none of those here is the obvious one.
+        """
+        here = self.installed()
+        for name in _DEFAULTS:
+            if name in here:
+                return name
+        if len(here) == 1:
+            return here[0]
+        if here:
+            raise ModelError(f"which model? name one with --model; here are {', '.join(here)}")
+        raise ModelError(f'no model is here yet: run "whisperctl models pull {_DEFAULTS[0]}" first')
 
     def locate(self, text: str) -> Path:
         """The file that a name or path stands for, of whatever kind, whole or not.

@@ -11,7 +11,7 @@ import typer
 
 from whisperctl.cli import completion
 from whisperctl.cli.options import topics
-from whisperctl.cli.options.engine import check_fit, default_model
+from whisperctl.cli.options.engine import check_fit
 from whisperctl.cli.options.flags import Flags
 from whisperctl.errors import UsageError
 
@@ -114,6 +114,7 @@ class MatrixFlags(Flags):
         """
         from whisperctl import processors
         from whisperctl.compare import matrix
+        from whisperctl.models.store import Store
 
         engines, left_out = matrix.choose_engines(
             matrix.split(self.backend or []), matrix.split(self.runtime or [])
@@ -121,7 +122,7 @@ class MatrixFlags(Flags):
         threads = matrix.choose_threads(
             matrix.split(self.threads or [str(processors.default_threads())])
         )
-        models = matrix.split(self.model or []) or [default_model()]
+        models = matrix.split(self.model or []) or [Store().default()]
         weights = matrix.choose_weights(models, matrix.split(self.quant or []), quantize)
         for one in weights:
             check_fit(one.path, decoding)

@@ -14,11 +14,8 @@ from whisperctl.cli.options import topics
 from whisperctl.cli.options.flags import Flags
 from whisperctl.cli.options.settings import Settings
 from whisperctl.decoding import DecodeOptions
-from whisperctl.errors import ModelError, UsageError
+from whisperctl.errors import UsageError
 from whisperctl.transcription.options import TranscriptionOptions
-
-_MODELS = ("base", "tiny.en")
-"""What is used when no model is named, the first of them that is here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +57,7 @@ class EngineFlags(Flags):
 
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"threads must be at least 1, not {self.threads}")
-        model = store.resolve(default_model() if self.model is None else self.model)
+        model = store.resolve(self.model)
         check_fit(model, transcription.decoding)
         threads = processors.default_threads() if self.threads is None else self.threads
         return Settings(model, threads, transcription.decoding, transcription)
@@ -80,22 +77,3 @@ def check_fit(model: Path, decoding: DecodeOptions) -> None:
     languages.resolve(
         decoding.language, info.multilingual, decoding.task, cantonese=info.n_languages > 99
     )
-
-
-def default_model() -> str:
-    """The model to use when none is named.
-
-    Raises:
-        ModelError: none is here, or none of those here is the obvious one.
-    """
-    from whisperctl.models.store import Store
-
-    here = Store().installed()
-    for name in _MODELS:
-        if name in here:
-            return name
-    if len(here) == 1:
-        return here[0]
-    if here:
-        raise ModelError(f"which model? name one with --model; here are {', '.join(here)}")
-    raise ModelError(f'no model is here yet: run "whisperctl models pull {_MODELS[0]}" first')
