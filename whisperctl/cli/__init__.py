@@ -121,8 +121,10 @@ def _run(arguments: list[str]) -> int:
 
 def _misused(error: Exception) -> int:
     """A wrong command line, on one line; the whole help when nothing was asked for."""
+    from whisperctl.cli.typer_internals import is_help
+
     message = error.format_message() if hasattr(error, "format_message") else str(error)
-    if type(error).__name__ == "NoArgsIsHelpError":  # the message is the help
+    if is_help(error):  # the message is the help
         _write_stderr(message)
         return USAGE
     context = getattr(error, "ctx", None)

@@ -21,9 +21,8 @@ from whisperctl.cli.configuration import Key, Keys, Setting
 from whisperctl.errors import UsageError, WhisperctlError
 
 if TYPE_CHECKING:
-    from typer._click import Context, HelpFormatter
-
     from whisperctl.cli.aliases import Own
+    from whisperctl.cli.typer_internals import Context, HelpFormatter
 
 _ENVIRONMENT, _FILE = "ENVIRONMENT", "DEFAULT_MAP"
 """click's names of where a value came from."""

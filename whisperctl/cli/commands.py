@@ -16,7 +16,7 @@ from whisperctl.cli.command import Command as OwnCommand
 from whisperctl.cli.command import Group, TranscribeCommand
 
 if TYPE_CHECKING:
-    from typer._click import Command, Context, HelpFormatter
+    from whisperctl.cli.typer_internals import Command, Context, HelpFormatter
 
 SUMMARIES = {
     "transcribe": "Print what is said in recordings, and write subtitles.",

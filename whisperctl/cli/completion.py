@@ -33,13 +33,10 @@ def completion(
     shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="Your shell.")],
 ) -> None:
     """Print a script that teaches a shell to complete our options, models and formats."""
-    from typer.completion import get_completion_script  # type: ignore[attr-defined]  # used there
-
     from whisperctl.cli import console
+    from whisperctl.cli.typer_internals import completion_script
 
-    script = get_completion_script(
-        prog_name=_PROGRAM, complete_var=COMPLETION_VARIABLE, shell=shell.value
-    )
+    script = completion_script(_PROGRAM, COMPLETION_VARIABLE, shell.value)
     console.result(script, prose=True)
 
 
@@ -48,14 +45,13 @@ def answer(command: TyperGroup, instruction: str) -> int:
     import contextlib
     import io
 
-    from typer import completion as typers
+    from whisperctl.cli.typer_internals import complete
 
     printed = io.StringIO()
     code = 1
     try:
-        typers.completion_init()  # type: ignore[attr-defined]  # as add_completion=True does
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
-            code = typers.shell_complete(command, {}, _PROGRAM, COMPLETION_VARIABLE, instruction)
+            code = complete(command, _PROGRAM, COMPLETION_VARIABLE, instruction)
     except SystemExit as exit_:  # fish is answered by the exit code alone
         code = exit_.code if isinstance(exit_.code, int) else 1
     except Exception:  # nothing to complete is all that a shell can be told

@@ -13,10 +13,9 @@ from whisperctl.cli.command import Command, Group
 from whisperctl.quoting import visible
 
 if TYPE_CHECKING:
-    from typer._click import Context
-
     from whisperctl.cli.command import ConfiguredCommand
     from whisperctl.cli.configuration import Setting
+    from whisperctl.cli.typer_internals import Context
 
 app = typer.Typer(
     cls=Group,

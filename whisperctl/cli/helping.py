@@ -15,7 +15,7 @@ from whisperctl.cli.examples import EXAMPLES
 from whisperctl.cli.options import topics
 
 if TYPE_CHECKING:
-    from typer._click import HelpFormatter
+    from whisperctl.cli.typer_internals import HelpFormatter
 
 _NAMES_WIDTH = 30
 

@@ -49,8 +49,10 @@ def messages(*, verbose: bool, log_file: Path | None) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
+        import typer
+
         # An exit follows errors that were told of.
-        if log_file is not None and type(error).__name__ != "Exit":
+        if log_file is not None and not isinstance(error, typer.Exit):
             from whisperctl.cli import signal_behind
 
             number = signal_behind(error)
