@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from dataclasses import fields, replace
 from itertools import pairwise
 from unicodedata import east_asian_width
 
@@ -385,3 +386,35 @@ def test_styles_and_breaks_have_no_width() -> None:
 def test_limits_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="must be"):
         SubtitleOptions(**wrong)  # type: ignore[arg-type]  # a mistake is the point
+
+
+# Two sentences in the first segment; the gap between the cues is too short for either limit.
+TWO_SENTENCES = transcript(
+    spoken((0.0, 0.5, " One"), (0.5, 0.8, " two."), (0.8, 1.2, " Three"), (1.2, 1.9, " four")),
+    spoken((2.0, 2.1, " five"), (2.1, 2.2, " thousand"), (2.2, 2.3, " and"), (2.3, 2.4, " six")),
+)
+GIVEN = {
+    "max_line_width": SubtitleOptions(max_line_width=10),
+    "max_line_count": SubtitleOptions(max_line_width=10, max_line_count=1),
+    "max_words_per_line": SubtitleOptions(max_words_per_line=2),
+    "max_cps": SubtitleOptions(max_cps=5),
+    "min_cue_gap_s": SubtitleOptions(min_cue_gap_s=0.5),
+    "highlight_words": SubtitleOptions(highlight_words=True),
+    "split_sentences": SubtitleOptions(split_sentences=True),
+}
+
+
+@pytest.mark.parametrize("highlighted", [False, True])
+@pytest.mark.parametrize("option", [field.name for field in fields(SubtitleOptions)])
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_format_ignores_exactly_the_options_that_it_says_it_does(
+    name: str, option: str, highlighted: bool
+) -> None:
+    options = replace(GIVEN[option], highlight_words=highlighted or option == "highlight_words")
+    default = getattr(SubtitleOptions(), option)
+    without = replace(options, **{option: default})
+
+    changes = written(name, TWO_SENTENCES, options) != written(name, TWO_SENTENCES, without)
+
+    assert (option in FORMATS[name].ignores(options)) is not changes
+    assert option not in FORMATS[name].ignores(without)

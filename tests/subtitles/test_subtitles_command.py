@@ -37,6 +37,22 @@ def test_convert_by_the_names_of_files(cli: Cli) -> None:
     assert document["transcription"][0]["offsets"] == {"from": 1000, "to": 2000}
 
 
+def test_options_that_do_nothing_in_the_format_are_named(cli: Cli) -> None:
+    (cli.directory / "talk.srt").write_text(SRT, encoding="utf-8")
+    limits = ("--max-line-width", "8", "--min-cue-gap", "0.1")
+
+    table = cli("subtitles", "convert", "talk.srt", "talk.tsv", *limits)
+    lyrics = cli("subtitles", "convert", "talk.srt", "talk.lrc", *limits)
+    shown = cli("subtitles", "convert", "talk.srt", "talk.vtt", *limits)
+
+    assert table.err == (
+        "whisperctl: warning: --max-line-width, --min-cue-gap have no effect on the lines of tsv\n"
+    )
+    assert lyrics.err == "whisperctl: warning: --min-cue-gap has no effect on the lines of lrc\n"
+    assert shown.err == ""
+    assert {table.code, lyrics.code, shown.code} == {0}
+
+
 def test_convert_through_pipes_with_other_lines(cli: Cli) -> None:
     done = cli(
         *("subtitles", "convert", "-", "-", "--to", "vtt", "--max-line-width", "8"),

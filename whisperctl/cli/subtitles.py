@@ -112,6 +112,7 @@ def convert_subtitles(
     of words. Positions, colours and fonts are not.
     """
     from whisperctl import formats
+    from whisperctl.cli.options.subtitles import ignored
     from whisperctl.formats.layout import SubtitleOptions
     from whisperctl.subtitles import convert
     from whisperctl.subtitles.reading import read
@@ -141,6 +142,8 @@ def convert_subtitles(
         console.note(_skipped(source, subtitles))
     if not subtitles.say_something:
         console.note(f"{_named(source)} holds no text")
+    if warning := ignored([fmt], options):
+        console.note(warning)
     if target != STDIN:
         convert.write_file(subtitles, Path(target), fmt, options)
         return

@@ -190,7 +190,8 @@ def transcribe(
     from whisperctl import engines, stall
     from whisperctl.batch import plan, sources
     from whisperctl.batch.job import Job
-    from whisperctl.cli import logs
+    from whisperctl.cli import console, logs
+    from whisperctl.cli.options import subtitles
     from whisperctl.transcription import opening
 
     if not files and not files_from:
@@ -225,6 +226,9 @@ def transcribe(
         if path is not None:
             others.append((what, path))
     planned = plan.plan(job, recordings, others)
+    warning = subtitles.ignored(results.formats, settings.subtitles)
+    if warning and not flags.messages.quiet:
+        console.note(warning)
     if dry_run:
         _print_plan(job, planned)
         return

@@ -2,8 +2,8 @@
 
 A writer takes a transcript, a text stream (UTF-8 with line feeds) and the limits that subtitles are
 to keep to; control characters in the texts are visible by then. To add a format, write such a
-function in a module of its own and name it in ``FORMATS``. Everything here imports only the
-standard library.
+function in a module of its own and name it in ``FORMATS``, with the limits that it keeps to.
+Everything here imports only the standard library.
 """
 
 from __future__ import annotations
@@ -30,31 +30,52 @@ class Writer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Lazy:
-    """A writer whose module is imported when it first writes: help names formats, no more."""
+class Format:
+    """A writer whose module is imported when it first writes: help names formats, no more.
+
+    ``honours`` are the fields of ``SubtitleOptions`` that change what it writes,
+    ``honours_highlighted`` those that do so only where words are highlighted.
+    """
 
     module: str
     function: str
+    honours: frozenset[str] = frozenset()
+    honours_highlighted: frozenset[str] = frozenset()
 
     def __call__(
         self, transcript: Transcript, out: TextIO, options: SubtitleOptions = NO_LIMITS
     ) -> None:
+        """Write ``transcript``; see ``Writer``."""
         write: Writer = getattr(import_module(f"whisperctl.formats.{self.module}"), self.function)
         write(transcript.visible(), out, options)
 
+    def ignores(self, options: SubtitleOptions) -> tuple[str, ...]:
+        """Names of the options that were given and change nothing in this format."""
+        honoured = self.honours
+        if options.highlight_words:
+            honoured |= self.honours_highlighted
+        return tuple(name for name in options.given if name not in honoured)
 
-FORMATS: dict[str, Writer] = {
-    "txt": _Lazy("txt", "write_txt"),
-    "srt": _Lazy("srt", "write_srt"),
-    "vtt": _Lazy("vtt", "write_vtt"),
-    "ass": _Lazy("ass", "write_ass"),
-    "lrc": _Lazy("lrc", "write_lrc"),
-    "tsv": _Lazy("tsv", "write_tsv"),
-    "csv": _Lazy("comma_separated", "write_csv"),
-    "json": _Lazy("openai_json", "write_json"),
-    "json-full": _Lazy("whisper_cpp_json", "write_json_full"),
+
+_ENDS = frozenset({"max_cps", "min_cue_gap_s"})
+"""What moves the ends of cues, and nothing else."""
+
+_LINES = frozenset({"max_line_width", "max_words_per_line", "split_sentences", "highlight_words"})
+_ALL = _ENDS | _LINES | {"max_line_count"}
+
+FORMATS: dict[str, Format] = {
+    "txt": Format("txt", "write_txt"),
+    "srt": Format("srt", "write_srt", _ALL),
+    "vtt": Format("vtt", "write_vtt", _ALL),
+    "ass": Format("ass", "write_ass", _ALL),
+    # A cue has one line here, and no end but that of its last word if words have times.
+    "lrc": Format("lrc", "write_lrc", _LINES, honours_highlighted=_ENDS),
+    "tsv": Format("tsv", "write_tsv"),
+    "csv": Format("comma_separated", "write_csv"),
+    "json": Format("openai_json", "write_json"),
+    "json-full": Format("whisper_cpp_json", "write_json_full"),
 }
-"""Every writer, by the name a person gives it."""
+"""Every format, by the name a person gives it."""
 
 ALL = "all"
 """The name that stands for every format."""

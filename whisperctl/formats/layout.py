@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from whisperctl.errors import UsageError
 
@@ -26,6 +26,13 @@ class SubtitleOptions:
     min_cue_gap_s: float = 0.0
     highlight_words: bool = False
     split_sentences: bool = False
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Names of the fields that are not as they would be by themselves."""
+        return tuple(
+            field.name for field in fields(self) if getattr(self, field.name) != field.default
+        )
 
     @property
     def needs_words(self) -> bool:

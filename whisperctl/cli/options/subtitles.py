@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,9 +11,38 @@ import typer
 from whisperctl.cli.options import topics
 from whisperctl.cli.options.flags import Flags
 from whisperctl.errors import UsageError
+from whisperctl.formats import FORMATS
 from whisperctl.formats.layout import SubtitleOptions
 
 _DEFAULT = SubtitleOptions()
+
+
+def ignored(formats: Iterable[str], options: SubtitleOptions) -> str | None:
+    """A warning of the options that were given and change nothing in a format that is written.
+
+    Args:
+        formats: names of formats.
+        options: what subtitles are to keep to.
+
+    Returns:
+        One line, or ``None`` where every option changes something in every format.
+    """
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name in formats:
+        if names := FORMATS[name].ignores(options):
+            alike.setdefault(names, []).append(name)
+    if not alike:
+        return None
+    parts = (
+        f"{', '.join(map(_spelled, names))} {'have' if len(names) > 1 else 'has'} no effect on "
+        f"the lines of {', '.join(some)}"
+        for names, some in alike.items()
+    )
+    return f"warning: {'; '.join(parts)}"
+
+
+def _spelled(field: str) -> str:
+    return f"--{field.removesuffix('_s').replace('_', '-')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
