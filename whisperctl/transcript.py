@@ -118,11 +118,36 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """The size of a model's encoder or decoder: positions, width, and heads in each layer."""
+
+    n_ctx: int
+    n_state: int
+    n_heads: int
+    n_layers: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDescription:
+    """What a ggml model's file says of the model.
+
+    ``ftype`` is the number that whisper.cpp has for the format of the weights: 1 is f16, 7 q8_0.
+    """
+
+    multilingual: bool
+    n_vocab: int
+    n_mels: int
+    ftype: int
+    encoder: Network
+    decoder: Network
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """The result of one run over one recording.
 
     ``language`` is that of the speech, also when ``task`` is ``"translate"``. ``model`` is the file
-    it was made with, if any is known.
+    it was made with, if any is known, and ``model_description`` what that is if it is a ggml file.
     """
 
     segments: tuple[Segment, ...]
@@ -133,6 +158,7 @@ class Transcript:
     system_info: str = ""
     task: Task = "transcribe"
     model: Path | None = None
+    model_description: ModelDescription | None = None
 
     def visible(self) -> Transcript:
         """The same with control characters in all its texts made visible."""

@@ -18,10 +18,12 @@ import pysubs2
 import pytest
 import webvtt
 
+from whisperctl.batch import records
 from whisperctl.errors import UsageError
 from whisperctl.formats import FORMATS, extension, parse, writer
 from whisperctl.formats.console import line
 from whisperctl.formats.cues import timestamp
+from whisperctl.models import ggml
 from whisperctl.transcript import Segment, Token, Transcript, Word
 
 
@@ -189,7 +191,14 @@ def test_json_full_is_as_whisper_cli_writes_it(tiny_en: Path) -> None:
         Token(13, b"\\", 1.0),
     )
     segments = (Segment(0.0, 61.5, ' "没\\', tokens), Segment(61.5, 62.0, " on", speaker="1"))
-    result = Transcript(segments, "en", 62.0, system_info="CPU : AVX = 1", model=tiny_en)
+    result = Transcript(
+        segments,
+        "en",
+        62.0,
+        system_info="CPU : AVX = 1",
+        model=tiny_en,
+        model_description=ggml.describe(tiny_en),
+    )
 
     assert written("json-full", result) == (
         """{
@@ -291,13 +300,21 @@ def test_json_full_is_as_whisper_cli_writes_it(tiny_en: Path) -> None:
     )
 
 
-def test_json_full_leaves_out_a_model_that_is_not_there(tmp_path: Path) -> None:
-    gone = Transcript((), "en", 1.0, model=tmp_path / "gone.bin")
-    (tmp_path / "other.bin").write_bytes(b"something else that is long enough for a header......")
-    other = Transcript((), "en", 1.0, model=tmp_path / "other.bin")
-
-    for result in (gone, other, transcript()):
+def test_json_full_leaves_out_a_model_of_which_nothing_is_known(tmp_path: Path) -> None:
+    for result in (Transcript((), "en", 1.0, model=tmp_path / "some.bin"), transcript()):
         assert "model" not in json.loads(written("json-full", result))
+
+
+def test_json_full_needs_no_model_file_once_the_model_is_described(
+    tiny_en: Path, tmp_path: Path
+) -> None:
+    description = ggml.describe(tiny_en)
+    gone = Transcript((), "en", 1.0, model=tmp_path / "gone.bin", model_description=description)
+
+    again = records.parse(Transcript, records.line(gone))  # as a journal gives it to --resume
+
+    assert json.loads(written("json-full", gone))["model"]["type"] == "tiny"
+    assert written("json-full", again) == written("json-full", gone)
 
 
 def test_json_full_keeps_every_text_as_it_is() -> None:

@@ -47,6 +47,28 @@ def test_a_whole_model_tells_what_it_is(small_model: Path, small_ggml: bytes) ->
     assert info.size_bytes == len(small_ggml)
 
 
+def test_a_description_is_read_off_the_header_alone(
+    small_model: Path, small_ggml: bytes, tmp_path: Path
+) -> None:
+    cut = tmp_path / "header.bin"
+    cut.write_bytes(small_ggml[:48])
+
+    description = ggml.describe(small_model)
+
+    assert description is not None
+    assert description == ggml.describe(cut)
+    assert (description.multilingual, description.n_vocab, description.n_mels) == (False, 51864, 80)
+    assert (description.encoder.n_state, description.decoder.n_state) == (64, 64)
+
+
+@pytest.mark.parametrize("data", [b"", b"lmgg", b"something else that is long enough " * 2])
+def test_no_other_file_has_a_description(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "other.bin").write_bytes(data)
+
+    assert ggml.describe(tmp_path / "other.bin") is None
+    assert ggml.describe(tmp_path / "gone.bin") is None
+
+
 def test_languages_are_counted_from_the_vocabulary(build: Builder, tmp_path: Path) -> None:
     older = ggml.inspect(write(tmp_path / "a.bin", build.ggml(n_vocab=51865)))
     newer = ggml.inspect(write(tmp_path / "b.bin", build.ggml(n_vocab=51866, n_mels=128)))

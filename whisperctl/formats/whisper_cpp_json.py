@@ -5,19 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from whisperctl.formats import markup
 from whisperctl.formats.cues import clock, milliseconds
 from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions
 from whisperctl.quoting import visible
-from whisperctl.transcript import Segment, Token, Transcript
+from whisperctl.transcript import ModelDescription, Network, Segment, Token, Transcript
 
-if TYPE_CHECKING:
-    from whisperctl.models.layout import Hyperparameters
-
-_HYPERPARAMETERS_SIZE = 44
 _TYPE_OF_LAYERS = {4: "tiny", 6: "base", 12: "small", 24: "medium", 32: "large"}
 """whisper_model_type_readable: what whisper.cpp calls a model, by its encoder's layers."""
 
@@ -34,14 +29,13 @@ def write_json_full(
 ) -> None:
     """Write it as whisper-cli does, indented with tabs.
 
-    ``model`` is left out when the model's file is not known or not there any more. Tokens that hold
+    ``model`` is left out when nothing is known of the model. Tokens that hold
     parts of one character are one entry, as in whisper-cli; their times are there when words were
     timed. ``t_dtw`` is -1, not known. No option applies.
     """
     document: dict[str, object] = {"systeminfo": transcript.system_info}
-    parameters = _hyperparameters(transcript.model)
-    if parameters is not None:
-        document["model"] = _model(parameters)
+    if transcript.model_description is not None:
+        document["model"] = _model(transcript.model_description)
     document["params"] = {
         "model": visible(str(transcript.model or "")),
         "language": transcript.language,
@@ -105,37 +99,20 @@ def _times(start_s: float, end_s: float) -> dict[str, object]:
     }
 
 
-def _hyperparameters(model: Path | None) -> Hyperparameters | None:
-    from whisperctl.models.layout import MAGIC, Hyperparameters
-
-    if model is None:
-        return None
-    try:
-        with model.open("rb") as file:
-            magic, numbers = file.read(4), file.read(_HYPERPARAMETERS_SIZE)
-    except OSError:
-        return None
-    if magic != MAGIC.to_bytes(4, "little") or len(numbers) != _HYPERPARAMETERS_SIZE:
-        return None
-    return Hyperparameters.unpack(numbers)
-
-
-def _model(p: Hyperparameters) -> dict[str, object]:
-    from whisperctl.models.layout import FTYPE_PER_VERSION
-
+def _model(model: ModelDescription) -> dict[str, object]:
     return {
-        "type": _TYPE_OF_LAYERS.get(p.n_audio_layer, "unknown"),
-        "multilingual": p.multilingual,
-        "vocab": p.n_vocab,
-        "audio": _side(p.n_audio_ctx, p.n_audio_state, p.n_audio_head, p.n_audio_layer),
-        "text": _side(p.n_text_ctx, p.n_text_state, p.n_text_head, p.n_text_layer),
-        "mels": p.n_mels,
-        "ftype": p.ftype % FTYPE_PER_VERSION,
+        "type": _TYPE_OF_LAYERS.get(model.encoder.n_layers, "unknown"),
+        "multilingual": model.multilingual,
+        "vocab": model.n_vocab,
+        "audio": _network(model.encoder),
+        "text": _network(model.decoder),
+        "mels": model.n_mels,
+        "ftype": model.ftype,
     }
 
 
-def _side(n_ctx: int, n_state: int, n_heads: int, n_layers: int) -> dict[str, object]:
-    return {"ctx": n_ctx, "state": n_state, "head": n_heads, "layer": n_layers}
+def _network(of: Network) -> dict[str, object]:
+    return {"ctx": of.n_ctx, "state": of.n_state, "head": of.n_heads, "layer": of.n_layers}
 
 
 def _dumped(value: object, depth: int) -> str:

@@ -30,6 +30,7 @@ from whisperctl.models.layout import (
     tensors,
 )
 from whisperctl.quoting import quoted
+from whisperctl.transcript import ModelDescription, Network
 
 _HEADER_BYTES = 48
 _MAX_NAME_BYTES = 256
@@ -83,6 +84,29 @@ def inspect(path: Path) -> ModelInfo:
     """
     with reading(path) as file:
         return _Walk(path, file).run()
+
+
+def describe(path: Path) -> ModelDescription | None:
+    """What the header of a ggml Whisper file says of the model, unchecked.
+
+    ``None`` is told of a file that cannot be read or has no such header: see ``inspect`` for why.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except (OSError, ValueError):
+        return None
+    if len(header) < _HEADER_BYTES or header[:4] != struct.pack("<I", MAGIC):
+        return None
+    p = Hyperparameters.unpack(header[4:])
+    return ModelDescription(
+        multilingual=p.multilingual,
+        n_vocab=p.n_vocab,
+        n_mels=p.n_mels,
+        ftype=p.ftype % FTYPE_PER_VERSION,
+        encoder=Network(p.n_audio_ctx, p.n_audio_state, p.n_audio_head, p.n_audio_layer),
+        decoder=Network(p.n_text_ctx, p.n_text_state, p.n_text_head, p.n_text_layer),
+    )
 
 
 def places(path: Path, called: Path | None = None) -> list[Place]:

@@ -117,7 +117,7 @@ class Run:
             self._previous_text = resume_from.previous_text
             self._position = round(resume_from.position_s * SAMPLE_RATE)
 
-    def over(self, source: str | Path, model: Path | None) -> Transcript:
+    def over(self, source: str | Path) -> Transcript:
         """Transcribe a recording."""
         split = self._options.speakers_from_channels
         track = self._options.audio_track
@@ -149,7 +149,6 @@ class Run:
             language_probability=self._language_probability,
             system_info=decoder.system_info,
             task=self._options.decoding.task,
-            model=model,
         ).visible()
 
     def _transcribe_channels(

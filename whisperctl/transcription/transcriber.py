@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from whisperctl import stall
 from whisperctl.backend import Detector, OnSegment, Session
+from whisperctl.models import ggml
 from whisperctl.transcript import Transcript
 from whisperctl.transcription.checkpoint import Checkpoint, OnCheckpoint
 from whisperctl.transcription.options import TranscriptionOptions
@@ -27,11 +29,11 @@ class Transcriber:
         piece_s: float = PIECE_S,
         stall_timeout_s: float | None = stall.TIMEOUT_S,
     ) -> None:
-        """Get ready; nothing is read yet.
+        """Get ready; of the recording nothing is read yet.
 
         Args:
             session: the open model.
-            model: its file, for the transcript to name.
+            model: its file, for the transcript to name, and to describe if it is a ggml file.
             detector: finds speech; without one, noise is told from speech less well.
             piece_s: how long the pieces of a long recording are at most; what is up to twice as
                 long is one piece.
@@ -39,6 +41,7 @@ class Transcriber:
         """
         self._session = stall.WatchedSession(session, stall_timeout_s)
         self._model = model
+        self._description = None if model is None else ggml.describe(model)
         self._detector = detector
         self._piece_s = piece_s
 
@@ -79,4 +82,5 @@ class Transcriber:
         run = Run(
             self._session, self._detector, options, callbacks, resume_from, piece_s=self._piece_s
         )
-        return run.over(source, self._model)
+        transcript = run.over(source)
+        return replace(transcript, model=self._model, model_description=self._description)
