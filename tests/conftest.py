@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 import os
+import signal
 import subprocess
 import sys
+import warnings
 import wave
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from whisperctl.errors import ModelError
 from whisperctl.models import store, vad
+from whisperctl.testing.fake import write_model
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,9 +40,13 @@ class Finished:
 
 @dataclass(frozen=True)
 class Cli:
-    """Runs ``whisperctl`` in a directory of its own, without the settings of this environment."""
+    """Runs ``whisperctl`` in a directory of its own, without the settings of this environment.
+
+    ``settings`` are environment variables for every run.
+    """
 
     directory: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __call__(
@@ -54,6 +66,38 @@ class Cli:
             check=False,
         )
         return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def here(
+        self, *arguments: str | Path, stdin: bytes = b"", env: Mapping[str, str] | None = None
+    ) -> Finished:
+        """The command in this process, which saves the half second that Python takes to start.
+
+        Not for what is about signals, file descriptors, logs or the end of the process.
+        """
+        from whisperctl.cli import main
+
+        environment = self.environment(env)
+        streams = [
+            io.TextIOWrapper(io.BytesIO(data), "utf-8", errors)
+            for data, errors in ((stdin, "strict"), (b"", "strict"), (b"", "backslashreplace"))
+        ]
+        added = list(filter(None, environment.get("PYTHONPATH", "").split(os.pathsep)))
+        importlib.invalidate_caches()
+        with ExitStack() as stack:
+            stack.enter_context(contextlib.chdir(self.directory))
+            stack.enter_context(warnings.catch_warnings())
+            stack.enter_context(patch.dict(os.environ, environment, clear=True))
+            words = ["whisperctl", *map(str, arguments)]
+            for name, value in (("argv", words), ("path", [*added, *sys.path])):
+                stack.enter_context(patch.object(sys, name, value))
+            for name, stream in zip(("stdin", "stdout", "stderr"), streams, strict=True):
+                stack.enter_context(patch.object(sys, name, stream))
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                stack.callback(signal.signal, number, signal.getsignal(number))
+            stack.callback(forget_modules, added)
+            code = main()
+        out, err = (written(stream) for stream in streams[1:])
+        return Finished(code, out, err)
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
         """The command under way, with pipes for its output and nothing to read."""
@@ -77,7 +121,21 @@ class Cli:
             "WHISPERCTL_CONFIG": os.devnull,
             "WHISPERCTL_STATE": str(self.directory.parent / "state"),
         }
-        return {**own, **theirs, **(extra or {})}
+        return {**own, **theirs, **self.settings, **(extra or {})}
+
+
+def forget_modules(folders: list[str]) -> None:
+    """Let the modules of these folders be imported again, as they are another test's by then."""
+    for name, module in list(sys.modules.items()):
+        if folders and str(getattr(module, "__file__", None)).startswith(tuple(folders)):
+            del sys.modules[name]
+
+
+def written(stream: io.TextIOWrapper) -> str:
+    """All that was written into a stream in memory."""
+    stream.flush()
+    assert isinstance(stream.buffer, io.BytesIO)
+    return stream.buffer.getvalue().decode()
 
 
 def _model(name: str) -> Path:
@@ -133,6 +191,36 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
     for process in runner.started:  # what a failed test left behind
         process.kill()
         process.communicate()
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The only model in its store; it claims to know English alone, and knows nothing."""
+    return write_model(tmp_path_factory.mktemp("models") / "ggml-tiny.en.bin")
+
+
+@pytest.fixture(scope="session")
+def fake_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for PYTHONPATH where ``whisperctl.testing.fake`` is a backend."""
+    site = tmp_path_factory.mktemp("site")
+    record = site / "whisperctl_fake-1.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: whisperctl-fake\nVersion: 1\n")
+    (record / "entry_points.txt").write_text(
+        "[whisperctl.backends]\nfake = whisperctl.testing.fake:FakeBackend\n"
+    )
+    return site
+
+
+@pytest.fixture
+def fake(cli: Cli, fake_site: Path, model: Path) -> Cli:
+    """The command with the fake backend for its own choice, and nothing but ``model`` to run."""
+    settings = {
+        "PYTHONPATH": str(fake_site),
+        "WHISPERCTL_BACKEND": "fake",
+        "WHISPERCTL_MODELS": str(model.parent),
+    }
+    return replace(cli, settings=settings)
 
 
 MakePlugin = Callable[[str, str], dict[str, str]]

@@ -216,6 +216,7 @@ def test_what_an_engine_says_in_an_error_is_one_clean_line(
     assert len(done.err.splitlines()) == 2 * len(NAMES) + 1
 
 
+@pytest.mark.slow
 def test_compare_shows_and_writes_no_control_character(scene: Scene) -> None:
     (scene.cli.directory / "said.tsv").write_bytes(
         b"audio\ttext\n-dash.wav\tIt said\x1b[31m \xe2\x80\xaeold\x07\n"

@@ -1,0 +1,279 @@
+"""A backend that fulfils the contract without a model's arithmetic, for tests that need no speech.
+
+It is installed for nobody. A test that wants it names it in an entry point of its own, in a folder
+``anything-1.dist-info`` on ``PYTHONPATH`` whose ``entry_points.txt`` says::
+
+    [whisperctl.backends]
+    fake = whisperctl.testing.fake:FakeBackend
+
+It takes any ggml model, such as the tiny one that ``write_model`` makes. Every two seconds of audio
+that are not silent are a segment, whose words are drawn by a hash of their samples, the language
+and the other options, so that a mix-up of recordings, chunks, prompts or options shows in the text.
+The same call always gives the same.
+
+The runtime decides how it works. ``fake`` and ``slow`` do all that is asked; the others go wrong
+in the midst of recordings longer than ten seconds, and do shorter ones like ``fake``:
+
+- ``fake`` takes no time.
+- ``slow`` takes a tenth of a second for a segment.
+- ``fail`` raises ``BackendError``.
+- ``crash`` ends the process with SIGSEGV.
+- ``hang`` makes no more progress, until it is stopped.
+- ``memory`` holds half a gibibyte more, and is slow from then on.
+
+With the runtime ``slow`` it passes the conformance suite but for what needs real speech: the words
+of the sample (promises 3 and 4), and options that a listener notices (promise 7). The others are
+too quick to be interrupted, which promise 6 is tested by.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from whisperctl import __version__
+from whisperctl.backend import BackendInfo, OnLanguage, OnProgress, OnSegment, RuntimeInfo
+from whisperctl.errors import BackendError, UsageError
+from whisperctl.in_process import Handle
+from whisperctl.transcript import Segment, SpokenLanguage, Timings, Token, Transcript
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from whisperctl.audio import Audio
+    from whisperctl.decoding import DecodeOptions
+
+RUNTIMES = ("fake", "slow", "fail", "crash", "hang", "memory")
+
+SEGMENT_S = 2.0
+"""How long a segment is; the last one of a recording is shorter."""
+
+GOES_WRONG_S = 10.0
+"""How much of a recording the runtimes that go wrong transcribe before."""
+
+_SLOW_S = 0.1
+_LEAST_S = 0.1
+_SILENT = 1e-3
+_HELD_BYTES = 2**29
+_PROBABILITY = 0.9
+_N_WORDS = 4
+_SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
+
+
+class FakeBackend:
+    """See ``whisperctl.backend.Backend``."""
+
+    name = "fake"
+
+    def describe(self) -> BackendInfo:
+        """Say what this backend is; every runtime works everywhere."""
+        runtimes = tuple(RuntimeInfo(name, __version__) for name in RUNTIMES)
+        return BackendInfo(self.name, __version__, "hashes instead of a model", runtimes)
+
+    def open(
+        self,
+        model: Path,
+        *,
+        threads: int,
+        runtime: str | None = None,
+        word_timestamps: bool = False,
+    ) -> FakeSession:
+        """Look at a model; see ``whisperctl.backend.Backend.open``."""
+        if runtime is not None and runtime not in RUNTIMES:
+            raise BackendError(
+                f'backend "fake" has no runtime "{runtime}"; choose from {", ".join(RUNTIMES)}'
+            )
+        return FakeSession(model, runtime or RUNTIMES[0])
+
+
+class FakeSession(Handle):
+    """A session; see ``whisperctl.backend.Session``. It computes in the caller's thread."""
+
+    def __init__(self, model: Path, runtime: str) -> None:
+        from whisperctl.models import ggml
+
+        super().__init__("session")
+        self._info = ggml.inspect(model)
+        self._model = model
+        self._runtime = runtime
+        self._stop = threading.Event()
+        self._held = b""
+
+    def transcribe(
+        self,
+        audio: Audio,
+        options: DecodeOptions,
+        *,
+        on_segment: OnSegment | None = None,
+        on_progress: OnProgress | None = None,
+        on_language: OnLanguage | None = None,
+    ) -> Transcript:
+        """See ``whisperctl.backend.Session.transcribe``."""
+        with self.use():
+            return self._transcribe(audio, options, on_segment, on_progress, on_language)
+
+    def _request_stop(self) -> None:
+        self._stop.set()
+
+    def _free(self) -> None:
+        self._held = b""
+
+    def _transcribe(
+        self,
+        audio: Audio,
+        options: DecodeOptions,
+        on_segment: OnSegment | None,
+        on_progress: OnProgress | None,
+        on_language: OnLanguage | None,
+    ) -> Transcript:
+        from whisperctl import languages
+        from whisperctl.usage import cpu_time_s, peak_memory_bytes
+
+        started, started_cpu_s = time.perf_counter(), cpu_time_s()
+        for name in ("suppress_regex", "suppress_nst"):
+            if getattr(options, name):
+                raise UsageError(f'backend "fake" has no tokens to suppress: leave out {name}')
+        language = languages.resolve(
+            options.language,
+            self._info.multilingual,
+            options.task,
+            cantonese=self._info.n_languages > 99,
+        )
+        spoken = SpokenLanguage(language)
+        if language == languages.AUTO:
+            spoken = SpokenLanguage("en", _PROBABILITY)
+        if on_language is not None:
+            on_language(spoken)
+        segments: list[Segment] = []
+        decoding = replace(options, language=spoken.code)
+        for segment, end_s in _segments(audio.samples, decoding):
+            self._work(end_s)
+            if segment is not None:
+                segments.append(segment)
+                if on_segment is not None:
+                    on_segment(segment)
+            if on_progress is not None:
+                on_progress(min(1.0, end_s / audio.duration_s))
+        return Transcript(
+            segments=tuple(segments),
+            language=spoken.code,
+            duration_s=audio.duration_s,
+            language_probability=spoken.probability,
+            task=options.task,
+            model=self._model,
+            timings=Timings(
+                wall_ms=(time.perf_counter() - started) * 1000,
+                audio_decode_ms=audio.decode_ms,
+                peak_memory_bytes=peak_memory_bytes(),
+                cpu_ms=(cpu_time_s() - started_cpu_s) * 1000,
+            ),
+        )
+
+    def _work(self, end_s: float) -> None:
+        """Take the time, and more, that a segment takes that ends at ``end_s``."""
+        goes_wrong = end_s > GOES_WRONG_S
+        if goes_wrong and self._runtime == "fail":
+            raise BackendError("the fake engine failed, as it was asked to")
+        if goes_wrong and self._runtime == "crash":
+            signal.raise_signal(signal.SIGSEGV)
+        if goes_wrong and self._runtime == "memory" and not self._held:
+            self._held = b"1" * _HELD_BYTES
+        if goes_wrong and self._runtime == "hang":
+            while not self._stop.wait(_SLOW_S):  # in short waits, which Ctrl-C gets in between
+                pass
+        elif self._runtime == "slow" or self._held:
+            self._stop.wait(_SLOW_S)
+        if self._stop.is_set():
+            raise BackendError("the session was closed while it transcribed")
+
+
+def _segments(
+    samples: npt.NDArray[np.float32], options: DecodeOptions
+) -> Iterator[tuple[Segment | None, float]]:
+    """Each stretch's segment, or none if it is silent or too short, and its end in seconds."""
+    import numpy as np
+
+    from whisperctl.audio import SAMPLE_RATE
+
+    n_stretch = round(SEGMENT_S * SAMPLE_RATE)
+    for start in range(0, len(samples), n_stretch):
+        stretch = samples[start : start + n_stretch]
+        start_s, end_s = start / SAMPLE_RATE, (start + len(stretch)) / SAMPLE_RATE
+        segment = None
+        if len(stretch) >= _LEAST_S * SAMPLE_RATE and np.abs(stretch).max() > _SILENT:
+            data = np.rint(np.clip(stretch, -1, 1) * 32767).astype("<i2").tobytes()
+            segment = _segment(data, start_s, end_s, _conditions(options, first=start == 0))
+        yield segment, end_s
+
+
+def _conditions(options: DecodeOptions, *, first: bool) -> str:
+    """What the words depend on besides the sound."""
+    told = replace(options, word_timestamps=False)
+    if options.max_context == 0:
+        told = replace(told, initial_prompt="", max_context=None)
+    elif not (first or options.carry_initial_prompt):
+        told = replace(told, initial_prompt="")
+    return repr(told)
+
+
+def _segment(data: bytes, start_s: float, end_s: float, conditions: str) -> Segment:
+    key = hashlib.blake2b(conditions.encode()).digest()
+    drawn = iter(hashlib.blake2b(data, key=key).digest())
+    word_s = (end_s - start_s) / _N_WORDS
+    tokens = []
+    for i in range(_N_WORDS):
+        number = next(drawn) * 256 + next(drawn)
+        word = "".join(_SYLLABLES[n % len(_SYLLABLES)] for n in (number, next(drawn)))
+        end = "." if i == _N_WORDS - 1 else ""
+        token_s = start_s + i * word_s
+        tokens.append(
+            Token(
+                number % 256,
+                f" {word}{end}".encode(),
+                0.5 + next(drawn) / 512,
+                token_s,
+                token_s + word_s,
+            )
+        )
+    text = b"".join(token.data for token in tokens).decode()
+    return Segment(start_s, end_s, text, tuple(tokens), no_speech_probability=0.0)
+
+
+def write_model(path: Path, *, multilingual: bool = False) -> Path:
+    """Write a ggml model of one narrow layer with weights of zero: well-formed, and 2 MB.
+
+    Args:
+        path: the file to write.
+        multilingual: whether it claims to know other languages than English.
+
+    Returns:
+        ``path``.
+    """
+    from whisperctl.models import layout
+
+    n_vocab = layout.FIRST_MULTILINGUAL_VOCAB - (not multilingual)
+    parameters = layout.Hyperparameters(n_vocab, 1500, 16, 1, 1, 448, 16, 1, 1, 80, 1)
+    n_tokens = 50257
+    with path.open("wb") as out:
+        out.write(struct.pack("<I", layout.MAGIC) + parameters.pack())
+        out.write(struct.pack("<2i", parameters.n_mels, layout.N_FFT))
+        out.write(bytes(4 * parameters.n_mels * layout.N_FFT))
+        out.write(struct.pack("<i", n_tokens))
+        for byte in range(256):  # each byte is a token, and the others are empty
+            out.write(struct.pack("<iB", 1, byte))
+        out.write(bytes(4 * (n_tokens - 256)))
+        for spec in layout.tensors(parameters):
+            name = spec.name.encode()
+            kind = spec.type_in(parameters)
+            out.write(struct.pack("<3i", len(spec.dims), len(name), kind.id))
+            out.write(struct.pack(f"<{len(spec.dims)}i", *spec.dims) + name)
+            out.write(bytes(spec.n_bytes(parameters)))
+    return path
