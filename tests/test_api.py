@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -75,6 +76,16 @@ def test_every_argument_is_on_the_page() -> None:
         ({"backend": "nativ"}, 'did you mean "native"'),
     ],
 )
-def test_a_wrong_argument_is_a_usage_error(jfk: Path, wrong: dict[str, object], says: str) -> None:
+def test_a_wrong_argument_is_a_usage_error(
+    jfk: Path,
+    model: Path,
+    fake_site: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: dict[str, object],
+    says: str,
+) -> None:
+    monkeypatch.syspath_prepend(fake_site)
+    monkeypatch.setenv("WHISPERCTL_MODELS", os.fspath(model.parent))
+    arguments = {"backend": "fake", "model": model, **wrong}
     with pytest.raises(whisperctl.UsageError, match=says):
-        whisperctl.transcribe(jfk, **wrong)  # type: ignore[arg-type] # wrong on purpose
+        whisperctl.transcribe(jfk, **arguments)  # type: ignore[arg-type] # wrong on purpose

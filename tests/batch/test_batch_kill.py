@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from tests.batch.conftest import Cut
     from tests.conftest import Cli
 
-N_RECORDINGS = 20
+N_RECORDINGS = 30
 N_KILLS = 10
-PIECES = ((0.0, 2.2), (3.2, 5.9), (7.9, 10.9))
+PIECES = ((0.0, 5.0), (3.0, 8.0), (6.0, 11.0))
 STARTED = re.compile(r"==> (.+) <==")
 NOT_AGAIN = re.compile(r'whisperctl: "(.+)" was (transcribed before|finished by another run)')
 
@@ -64,24 +64,24 @@ def transcribed(errors: str) -> Counter[str]:
 
 
 @pytest.mark.slow
-def test_kill_at_any_moment_and_resume_until_done(cli: Cli, tiny_en: Path, cut: Cut) -> None:
+def test_kill_at_any_moment_and_resume_until_done(fake: Cli, model: Path, cut: Cut) -> None:
     chance = random.Random(20)
     for number, (start_s, end_s) in enumerate(PIECES):
-        cut(cli.directory / "pieces" / f"{number}.wav", start_s, end_s)
-    options = ("-m", str(tiny_en), "--beam-size", "1", "-t", "1", "-f", "srt,txt")
-    assert cli("transcribe", "pieces", *options, "-o", "whole").code == 0
+        cut(fake.directory / "pieces" / f"{number}.wav", start_s, end_s)
+    options = ("-m", str(model), "-b", "fake/slow", "-f", "srt,txt")
+    assert fake("transcribe", "pieces", *options, "-o", "whole").code == 0
     expected = {}
     for index in range(N_RECORDINGS):
         piece = index % len(PIECES)
-        talk = cli.directory / "talks" / f"talk {index}.wav"
+        talk = fake.directory / "talks" / f"talk {index}.wav"
         talk.parent.mkdir(exist_ok=True)
-        os.link(cli.directory / "pieces" / f"{piece}.wav", talk)
+        os.link(fake.directory / "pieces" / f"{piece}.wav", talk)
         for kind in ("srt", "txt"):
-            whole = cli.directory / "whole" / f"{piece}.{kind}"
+            whole = fake.directory / "whole" / f"{piece}.{kind}"
             expected[f"talk {index}.{kind}"] = whole.read_bytes()
     assert len({expected["talk 0.txt"], expected["talk 1.txt"], expected["talk 2.txt"]}) == 3
 
-    out = cli.directory / "out"
+    out = fake.directory / "out"
     out.mkdir()
     watcher = Watcher(out, expected)
     watcher.start()
@@ -91,28 +91,28 @@ def test_kill_at_any_moment_and_resume_until_done(cli: Cli, tiny_en: Path, cut: 
     for kill in range(N_KILLS):
         # Two at once now and then: their processes outlive the killed one for a moment.
         arguments = [*command, *(["--resume"] if kill else []), *(["-j", "2"] if kill % 3 else [])]
-        process = cli.start(*arguments)
-        errors = killed(process, after=chance.choice((0, 1, 1, 2)), wait_s=chance.random() / 2)
+        process = fake.start(*arguments)
+        errors = killed(process, after=chance.choice((0, 1, 1, 2)), wait_s=chance.random() / 4)
         again += sorted(finished & set(transcribed(errors)))
         names = {path.name for path in out.iterdir()}
         finished |= {
             stem for index in range(N_RECORDINGS) if is_whole(names, stem := f"talk {index}")
         }
     assert len(finished) < N_RECORDINGS  # every kill hit a run under way
-    done = cli(*command, "--resume")
+    done = fake(*command, "--resume")
     watcher.end()
 
     assert done.code == 0
     assert again == [] and not finished & set(transcribed(done.err))
     assert watcher.wrong == [] and watcher.n_looks > 1000
     assert {path.name: path.read_bytes() for path in out.iterdir()} == expected
-    state = cli.directory.parent / "state"
+    state = fake.directory.parent / "state"
     assert len(list(state.iterdir())) >= N_RECORDINGS
     assert not [path for path in state.iterdir() if path.suffix != ".jsonl"]
 
-    nothing = cli(*command, "--resume")
+    nothing = fake(*command, "--resume")
     assert (nothing.code, nothing.out) == (0, "")
-    assert nothing.err == "whisperctl: 20 of 20 recordings were finished before\n"
+    assert nothing.err == "whisperctl: 30 of 30 recordings were finished before\n"
 
 
 def is_whole(names: set[str], stem: str) -> bool:

@@ -145,8 +145,8 @@ def test_lines_of_other_tools(command: TranscribeCommand, line: str, ours: str) 
         ("--model_dir /models", "WHISPERCTL_MODELS"),
     ],
 )
-def test_what_cannot_be_taken_over_is_one_clear_line(cli: Cli, line: str, named: str) -> None:
-    done = cli("transcribe", *line.split())
+def test_what_cannot_be_taken_over_is_one_clear_line(fake: Cli, line: str, named: str) -> None:
+    done = fake.here("transcribe", *line.split())
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("whisperctl: error: ")
     assert done.err.count("\n") == 1
@@ -154,13 +154,13 @@ def test_what_cannot_be_taken_over_is_one_clear_line(cli: Cli, line: str, named:
 
 
 def test_a_line_of_whisper_cli_and_one_of_whisper_do_the_same(
-    cli: Cli, jfk: Path, tiny_en: Path
+    fake: Cli, jfk: Path, model: Path
 ) -> None:
     plan = ("--dry-run",)
-    ours = cli("transcribe", jfk, "-m", tiny_en, "-f", "srt", "-o", "there", *plan)
-    theirs = cli("transcribe", "-m", tiny_en, "-bs", "5", "-osrt", "-o", "there", jfk, *plan)
-    openai = cli(
-        *("transcribe", jfk, "--model", tiny_en, "--beam_size", "5", "--fp16", "False"),
+    ours = fake.here("transcribe", jfk, "-m", model, "-f", "srt", "-o", "there", *plan)
+    theirs = fake.here("transcribe", "-m", model, "-bs", "5", "-osrt", "-o", "there", jfk, *plan)
+    openai = fake.here(
+        *("transcribe", jfk, "--model", model, "--beam_size", "5", "--fp16", "False"),
         *("--word_timestamps", "False", "--output_format", "srt", "--output_dir", "there", *plan),
     )
     assert ours.code == 0

@@ -32,7 +32,7 @@ class Acme:
 
 
 def test_every_backend_of_our_own_is_listed_and_works(cli: Cli) -> None:
-    done = cli("backends", "--json")
+    done = cli.here("backends", "--json")
     assert (done.code, done.err) == (0, "")
     found = {one["name"]: one for one in json.loads(done.out)}
     assert list(found)[:2] == ["native", "wasi"]
@@ -41,7 +41,7 @@ def test_every_backend_of_our_own_is_listed_and_works(cli: Cli) -> None:
     assert all(runtime["available"] and runtime["version"] for runtime in runtimes.values())
     assert "CPU" in found["native"]["system_info"]
     assert "WASM_SIMD = 1" in found["wasi"]["system_info"]
-    listing = cli("backends").out
+    listing = cli.here("backends").out
     for name, runtime in runtimes.items():
         assert f"    {name} {runtime['version']}: available\n" in listing
     for one in found.values():
@@ -53,7 +53,7 @@ def test_a_broken_plugin_says_why_and_stops_no_other(
     cli: Cli, plugin: MakePlugin, kind: str
 ) -> None:
     env = plugin("acme", BROKEN[kind])
-    done = cli("backends", env=env)
+    done = cli.here("backends", env=env)
     assert (done.code, done.err) == (0, "")
     assert "native" in done.out and "wasmtime" in done.out
     (line,) = [line for line in done.out.splitlines() if line.startswith("acme")]
@@ -65,21 +65,21 @@ def test_a_broken_plugin_says_why_and_stops_no_other(
         "describe": "ValueError",
     }
     assert reasons[kind] in line
-    assert cli("--help", env=env).code == 0
+    assert cli.here("--help", env=env).code == 0
 
 
 def test_an_unavailable_runtime_says_what_to_install(cli: Cli, plugin: MakePlugin) -> None:
     env = plugin("acme", UNAVAILABLE)
-    done = cli("backends", env=env)
+    done = cli.here("backends", env=env)
     assert (
         "    acme: not available: acme-engine is missing; try: pip install acme-engine" in done.out
     )
-    doctor = cli("doctor", env=env)
+    doctor = cli.here("doctor", env=env)
     assert "warn  runtime acme/acme: acme-engine is missing; try: pip install" in doctor.out
 
 
 def test_the_doctor_finds_nothing_wrong_here(cli: Cli, tiny_en: Path) -> None:
-    done = cli("doctor", env={"WHISPERCTL_MODELS": str(tiny_en.parent)})
+    done = cli.here("doctor", env={"WHISPERCTL_MODELS": str(tiny_en.parent)})
     assert done.err == ""
     assert done.code == 0, done.out
     states = {line[6:].partition(":")[0]: line[:4].strip() for line in done.out.splitlines()}
@@ -94,7 +94,7 @@ def test_the_doctor_finds_nothing_wrong_here(cli: Cli, tiny_en: Path) -> None:
 def test_the_doctor_tells_of_a_damaged_model(cli: Cli, tiny_en: Path, tmp_path: Path) -> None:
     with tiny_en.open("rb") as file:
         (tmp_path / "ggml-tiny.en.bin").write_bytes(file.read(100_000))
-    done = cli("doctor", env={"WHISPERCTL_MODELS": str(tmp_path)})
+    done = cli.here("doctor", env={"WHISPERCTL_MODELS": str(tmp_path)})
     assert done.code == 1
     assert "fail  model tiny.en: " in done.out
     assert "whisperctl models rm tiny.en" in done.out
@@ -103,9 +103,9 @@ def test_the_doctor_tells_of_a_damaged_model(cli: Cli, tiny_en: Path, tmp_path: 
 def test_the_doctor_tells_of_missing_models_and_where_they_cannot_go(
     cli: Cli, tmp_path: Path
 ) -> None:
-    nowhere = cli("doctor", env={"WHISPERCTL_MODELS": "/proc/models"})
+    nowhere = cli.here("doctor", env={"WHISPERCTL_MODELS": "/proc/models"})
     assert nowhere.code == 1
     assert "fail  models' directory: /proc/models" in nowhere.out
-    empty = cli("doctor", env={"WHISPERCTL_MODELS": str(tmp_path / "new")})
+    empty = cli.here("doctor", env={"WHISPERCTL_MODELS": str(tmp_path / "new")})
     assert empty.code == 1
     assert "fail  models: none is here yet; run: whisperctl models pull base" in empty.out

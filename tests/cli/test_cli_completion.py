@@ -35,7 +35,7 @@ def models(tmp_path: Path) -> dict[str, str]:
 def completed(cli: Cli, line: str, env: dict[str, str] | None = None) -> list[str]:
     """What may stand where ``line`` ends."""
     words = line.split(" ")
-    done = cli(
+    done = cli.here(
         env={
             "_WHISPERCTL_COMPLETE": "complete_bash",
             "COMP_WORDS": "\n".join(words),
@@ -108,35 +108,35 @@ def test_a_broken_configuration_and_a_broken_plugin_do_not_show(
 
 def test_zsh_and_fish_are_answered_in_their_forms(cli: Cli, models: dict[str, str]) -> None:
     asked = {"_TYPER_COMPLETE_ARGS": "whisperctl transcribe --model my", **models}
-    done = cli(env={"_WHISPERCTL_COMPLETE": "complete_zsh", **asked})
+    done = cli.here(env={"_WHISPERCTL_COMPLETE": "complete_zsh", **asked})
     assert (done.code, done.err) == (0, "")
     assert done.out == '_arguments \'*: :(("my-own":"installed"))\'\n'
     fish = {"_WHISPERCTL_COMPLETE": "complete_fish", **asked}
-    done = cli(env={"_TYPER_COMPLETE_FISH_ACTION": "get-args", **fish})
+    done = cli.here(env={"_TYPER_COMPLETE_FISH_ACTION": "get-args", **fish})
     assert (done.code, done.out, done.err) == (0, "my-own\tinstalled\n", "")
-    done = cli(env={"_TYPER_COMPLETE_FISH_ACTION": "is-args", **fish})
+    done = cli.here(env={"_TYPER_COMPLETE_FISH_ACTION": "is-args", **fish})
     assert (done.code, done.out, done.err) == (0, "", "")
     asked["_TYPER_COMPLETE_ARGS"] = "whisperctl transcribe talk"
-    done = cli(env={"_TYPER_COMPLETE_FISH_ACTION": "is-args", **fish, **asked})
+    done = cli.here(env={"_TYPER_COMPLETE_FISH_ACTION": "is-args", **fish, **asked})
     assert (done.code, done.out, done.err) == (1, "", "")
 
 
 @pytest.mark.parametrize("asked", ["nonsense", "complete_bash", "complete_tcsh", "complete_zsh"])
 def test_a_question_that_makes_no_sense_is_not_answered_aloud(cli: Cli, asked: str) -> None:
-    done = cli(env={"_WHISPERCTL_COMPLETE": asked})
+    done = cli.here(env={"_WHISPERCTL_COMPLETE": asked})
     assert done.err == ""
     assert "Traceback" not in done.out
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_gets_a_script(cli: Cli, shell: str) -> None:
-    done = cli("completion", shell)
+    done = cli.here("completion", shell)
     assert (done.code, done.err) == (0, "")
     assert f"_WHISPERCTL_COMPLETE=complete_{shell}" in done.out
 
 
 def test_another_shell_is_a_misuse(cli: Cli) -> None:
-    done = cli("completion", "tcsh")
+    done = cli.here("completion", "tcsh")
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     assert "'tcsh'" in done.err
 

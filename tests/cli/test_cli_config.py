@@ -121,42 +121,42 @@ def test_no_option_has_the_name_of_another_variable() -> None:
         }
 
 
-def shown(cli: Cli, **env: str) -> dict[str, str]:
+def shown(fake: Cli, **env: str) -> dict[str, str]:
     """Lines of ``config show`` by their keys."""
-    done = cli("config", "show", env=env)
+    done = fake.here("config", "show", env=env)
     assert (done.code, done.err) == (0, "")
     lines = [line.removeprefix("# ") for line in done.out.splitlines() if " = " in line]
     return {line.partition(" = ")[0]: line.partition(" = ")[2] for line in lines}
 
 
 def test_the_command_line_comes_before_the_environment_before_the_file(
-    cli: Cli, jfk: Path, tiny_en: Path
+    fake: Cli, jfk: Path, model: Path
 ) -> None:
-    file = cli.directory / "c.toml"
+    file = fake.directory / "c.toml"
     file.write_text('language = "gremlin"\nthreads = 0\n')
-    env = {"WHISPERCTL_CONFIG": str(file), "WHISPERCTL_MODEL": str(tiny_en)}
-    done = cli("transcribe", jfk, env=env)
+    env = {"WHISPERCTL_CONFIG": str(file), "WHISPERCTL_MODEL": str(model)}
+    done = fake.here("transcribe", jfk, env=env)
     assert done.code == 2
     assert done.err == (
         f'whisperctl: error: threads must be at least 1, not 0 (threads is set in "{file}")\n'
     )
     env["WHISPERCTL_THREADS"] = "-1"
-    done = cli("transcribe", jfk, env=env)
+    done = fake.here("transcribe", jfk, env=env)
     assert "not -1 (set by the environment variable WHISPERCTL_THREADS)" in done.err
-    done = cli("transcribe", jfk, "--threads", "-2", env=env)
+    done = fake.here("transcribe", jfk, "--threads", "-2", env=env)
     assert done.err == "whisperctl: error: threads must be at least 1, not -2\n"
-    done = cli("transcribe", jfk, "--threads", "1", env=env)
+    done = fake.here("transcribe", jfk, "--threads", "1", env=env)
     assert '"gremlin"' in done.err and f'(language is set in "{file}")' in done.err
     env["WHISPERCTL_LANGUAGE"] = ""  # no variable at all
-    assert cli("transcribe", jfk, "--threads", "1", env=env) == done
+    assert fake.here("transcribe", jfk, "--threads", "1", env=env) == done
 
 
-def test_a_run_is_done_as_configured(cli: Cli, jfk: Path, tiny_en: Path) -> None:
-    (cli.directory / "c.toml").write_text(
+def test_a_run_is_done_as_configured(fake: Cli, jfk: Path, model: Path) -> None:
+    (fake.directory / "c.toml").write_text(
         '[transcribe]\noutput-format = ["srt"]\noutput-dir = "from file"\nbeam-size = 1\n'
     )
     env = {"WHISPERCTL_CONFIG": "c.toml", "WHISPERCTL_OUTPUT_FORMAT": "txt vtt"}
-    done = cli("transcribe", jfk, "-m", tiny_en, "--dry-run", env=env)
+    done = fake.here("transcribe", jfk, "-m", model, "--dry-run", env=env)
     assert done.code == 0
     assert "from file/jfk.txt" in done.out
     assert "from file/jfk.vtt" in done.out
@@ -166,8 +166,8 @@ def test_a_run_is_done_as_configured(cli: Cli, jfk: Path, tiny_en: Path) -> None
 @pytest.mark.parametrize(
     ("name", "value"), [("BEAM_SIZE", "many"), ("VAD", "perhaps"), ("TASK", "sing")]
 )
-def test_a_wrong_variable_is_named(cli: Cli, name: str, value: str) -> None:
-    done = cli("transcribe", "a.wav", env={f"WHISPERCTL_{name}": value})
+def test_a_wrong_variable_is_named(fake: Cli, name: str, value: str) -> None:
+    done = fake.here("transcribe", "a.wav", env={f"WHISPERCTL_{name}": value})
     assert done.code == 2
     assert done.err.startswith(
         f'whisperctl: error: environment variable WHISPERCTL_{name} is "{value}": '
@@ -175,11 +175,11 @@ def test_a_wrong_variable_is_named(cli: Cli, name: str, value: str) -> None:
     assert done.err.count("\n") == 1
 
 
-def test_show_says_where_each_value_is_from(cli: Cli) -> None:
-    (cli.directory / "c.toml").write_text(
+def test_show_says_where_each_value_is_from(fake: Cli) -> None:
+    (fake.directory / "c.toml").write_text(
         'threads = 2\nmodel = "a \\"b\\" \\\\ \\u0001"\n[compare]\nbackend = "native"\n'
     )
-    lines = shown(cli, WHISPERCTL_CONFIG="c.toml", WHISPERCTL_VAD="1", WHISPERCTL_THREADS="3")
+    lines = shown(fake, WHISPERCTL_CONFIG="c.toml", WHISPERCTL_VAD="1", WHISPERCTL_THREADS="3")
     assert lines["threads"] == "3  # environment: WHISPERCTL_THREADS"
     assert lines["vad"] == "true  # environment: WHISPERCTL_VAD"
     assert lines["model"] == '"a \\"b\\" \\\\ \\u0001"  # file: line 2'
@@ -189,45 +189,47 @@ def test_show_says_where_each_value_is_from(cli: Cli) -> None:
     assert set(lines) == set(KEYS["transcribe"])
 
 
-def test_what_is_shown_is_a_configuration(cli: Cli) -> None:
-    first = cli("config", "show", env={"WHISPERCTL_CLIP": "1-2 3-4", "WHISPERCTL_MAX_CPS": "17"})
+def test_what_is_shown_is_a_configuration(fake: Cli) -> None:
+    first = fake.here(
+        "config", "show", env={"WHISPERCTL_CLIP": "1-2 3-4", "WHISPERCTL_MAX_CPS": "17"}
+    )
     assert tomllib.loads(first.out)["clip"] == ["1-2", "3-4"]
-    (cli.directory / "c.toml").write_text(first.out)
-    lines = shown(cli, WHISPERCTL_CONFIG="c.toml")
+    (fake.directory / "c.toml").write_text(first.out)
+    lines = shown(fake, WHISPERCTL_CONFIG="c.toml")
     assert lines["clip"].startswith('["1-2", "3-4"]  # file: line ')
     assert lines["max-cps"].startswith("17.0  # file: line ")
 
 
-def test_a_mistyped_variable_is_pointed_out(cli: Cli) -> None:
-    done = cli("config", "show", env={"WHISPERCTL_MODLE": "base", "WHISPERCTL_DEBUG": "1"})
+def test_a_mistyped_variable_is_pointed_out(fake: Cli) -> None:
+    done = fake.here("config", "show", env={"WHISPERCTL_MODLE": "base", "WHISPERCTL_DEBUG": "1"})
     assert done.err == (
         "whisperctl: warning: the environment variable WHISPERCTL_MODLE is no option; "
         "did you mean WHISPERCTL_MODEL?\n"
     )
 
 
-def test_help_and_path_work_whatever_the_file_says(cli: Cli) -> None:
-    (cli.directory / "c.toml").write_text("broken")
+def test_help_and_path_work_whatever_the_file_says(fake: Cli) -> None:
+    (fake.directory / "c.toml").write_text("broken")
     env = {"WHISPERCTL_CONFIG": "c.toml"}
-    assert cli("config", "path", env=env).out == "c.toml\n"
-    assert cli("transcribe", "--help", env=env).code == 0
-    done = cli("transcribe", "a.wav", env=env)
+    assert fake.here("config", "path", env=env).out == "c.toml\n"
+    assert fake.here("transcribe", "--help", env=env).code == 0
+    done = fake.here("transcribe", "a.wav", env=env)
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert '"c.toml" is no proper TOML' in done.err
 
 
 def test_what_is_typed_comes_before_a_configured_opposite(
-    cli: Cli, jfk: Path, tiny_en: Path
+    fake: Cli, jfk: Path, model: Path
 ) -> None:
-    (cli.directory / "c.toml").write_text(
+    (fake.directory / "c.toml").write_text(
         'verbose = true\nclip = "1-2"\ninitial-prompt-file = "none.txt"\n'
     )
     env = {"WHISPERCTL_CONFIG": "c.toml"}
-    arguments = ("transcribe", jfk, "-m", tiny_en, "--dry-run", "--initial-prompt", "Names")
-    typed = cli(*arguments, "-q", "--offset", "3", env=env)
+    arguments = ("transcribe", jfk, "-m", model, "--dry-run", "--initial-prompt", "Names")
+    typed = fake.here(*arguments, "-q", "--offset", "3", env=env)
     assert (typed.code, typed.err) == (0, "")
-    both = cli(*arguments, "-q", "--offset", "3", "--clip", "4-5", env=env)
+    both = fake.here(*arguments, "-q", "--offset", "3", "--clip", "4-5", env=env)
     assert (both.code, both.err.count("\n")) == (2, 1)
     assert "not both" in both.err
-    variable = cli(*arguments, env={**env, "WHISPERCTL_OFFSET": "3", "WHISPERCTL_QUIET": "1"})
+    variable = fake.here(*arguments, env={**env, "WHISPERCTL_OFFSET": "3", "WHISPERCTL_QUIET": "1"})
     assert (variable.code, variable.err) == (0, "")

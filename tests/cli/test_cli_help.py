@@ -59,7 +59,7 @@ def test_help_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
 
 
 def test_the_top_help_lists_the_commands_and_exit_codes(cli: Cli) -> None:
-    done = cli("--help")
+    done = cli.here("--help")
     assert done.code == 0
     assert done.err == ""
     for name in ("transcribe", "compare", "models", "backends", "doctor"):
@@ -82,7 +82,7 @@ def test_help_of_all_commands_loads_none_of_them_and_says_what_they_say() -> Non
 
 @pytest.mark.parametrize("command", list(_commands()), ids=" ".join)
 def test_every_command_has_help_and_documented_options(cli: Cli, command: tuple[str, ...]) -> None:
-    done = cli(*command, "--help")
+    done = cli.here(*command, "--help")
     assert done.code == 0
     assert done.out.startswith(f"Usage: whisperctl {' '.join(command)} ")
     assert not done.out.startswith("\n", done.out.index("\n\n") + 2)
@@ -103,22 +103,22 @@ def test_every_command_is_in_the_documentation(command: tuple[str, ...]) -> None
 
 
 def test_the_version_is_the_packages(cli: Cli) -> None:
-    assert cli("--version").out == f"whisperctl {whisperctl.__version__}\n"
+    assert cli.here("--version").out == f"whisperctl {whisperctl.__version__}\n"
 
 
 def test_no_command_shows_the_help_and_is_a_misuse(cli: Cli) -> None:
-    done = cli()
+    done = cli.here()
     assert done.code == 2
     assert done.out == ""
     assert "Usage: whisperctl" in done.err
 
 
 def test_options_are_listed_by_topic(cli: Cli) -> None:
-    done = cli("transcribe", "--help")
+    done = cli.here("transcribe", "--help")
     found = [topic for topic in re.findall(r"^(\S.*):$", done.out, re.M) if topic in topics.ORDER]
     comparing = (topics.MATRIX, topics.MEASURING)
     assert found == [topic for topic in topics.ORDER if topic not in comparing]
-    done = cli("compare", "--help")
+    done = cli.here("compare", "--help")
     found = [topic for topic in re.findall(r"^(\S.*):$", done.out, re.M) if topic in topics.ORDER]
     speech = (topics.SPEECH, topics.OUTPUT, topics.DECODING, topics.OTHER)
     assert found == [*comparing, *speech]
@@ -153,5 +153,5 @@ def test_every_group_that_has_examples_is_one() -> None:
 
 def test_help_keeps_to_the_width_of_a_terminal(cli: Cli) -> None:
     for command in _commands():
-        done = cli(*command, "--help", env={"COLUMNS": "80"})
+        done = cli.here(*command, "--help", env={"COLUMNS": "80"})
         assert max(map(len, done.out.splitlines())) <= 80, command

@@ -97,9 +97,9 @@ def test_wrong_parts_are_refused(parts: dict[str, Any], message: str) -> None:
         PartFlags(**parts).clips()
 
 
-def test_clips_out_of_order_are_refused(tiny_en: Path) -> None:
+def test_clips_out_of_order_are_refused(model: Path) -> None:
     with pytest.raises(UsageError, match="in order"):
-        transcribe(tiny_en, clip=["30-40", "10-20"]).resolve()
+        transcribe(model, clip=["30-40", "10-20"]).resolve()
 
 
 @pytest.mark.parametrize(
@@ -144,26 +144,26 @@ def test_voice_activity_is_cut_when_asked_for_or_described() -> None:
         {"max_words_per_line": 3},
     ],
 )
-def test_layouts_that_need_words_turn_them_on(layout: dict[str, Any], tiny_en: Path) -> None:
-    settings = transcribe(tiny_en, **layout).resolve()
+def test_layouts_that_need_words_turn_them_on(layout: dict[str, Any], model: Path) -> None:
+    settings = transcribe(model, **layout).resolve()
     assert settings.decoding.word_timestamps
     assert settings.transcription.decoding is settings.decoding
     assert settings.subtitles == SubtitleOptions(**layout)
     name = next(iter(layout)).replace("_", "-")
     with pytest.raises(UsageError, match=f"--{name} needs times of words"):
-        transcribe(tiny_en, **layout, word_timestamps=False).resolve()
+        transcribe(model, **layout, word_timestamps=False).resolve()
 
 
-def test_words_are_not_looked_for_without_need(tiny_en: Path) -> None:
-    assert not transcribe(tiny_en).resolve().decoding.word_timestamps
-    assert not transcribe(tiny_en, max_cps=20.0, min_cue_gap=0.1).resolve().decoding.word_timestamps
-    assert transcribe(tiny_en, word_timestamps=True).resolve().decoding.word_timestamps
+def test_words_are_not_looked_for_without_need(model: Path) -> None:
+    assert not transcribe(model).resolve().decoding.word_timestamps
+    assert not transcribe(model, max_cps=20.0, min_cue_gap=0.1).resolve().decoding.word_timestamps
+    assert transcribe(model, word_timestamps=True).resolve().decoding.word_timestamps
     assert SubtitleFlags(min_cue_gap=0.1).options() == SubtitleOptions(min_cue_gap_s=0.1)
 
 
-def test_every_option_reaches_the_settings(tiny_en: Path) -> None:
+def test_every_option_reaches_the_settings(model: Path) -> None:
     settings = transcribe(
-        tiny_en,
+        model,
         threads=3,
         suppress_nst=True,
         suppress_regex="[0-9]+",
@@ -178,7 +178,7 @@ def test_every_option_reaches_the_settings(tiny_en: Path) -> None:
         audio_track="2",
     ).resolve()
     decoding, transcription = settings.decoding, settings.transcription
-    assert (settings.model, settings.threads) == (tiny_en, 3)
+    assert (settings.model, settings.threads) == (model, 3)
     assert (decoding.suppress_nst, decoding.suppress_regex) == (True, "[0-9]+")
     assert (decoding.initial_prompt, decoding.carry_initial_prompt) == ("Names", True)
     assert transcription.compression_ratio_threshold == 3.0

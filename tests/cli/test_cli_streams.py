@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.conftest import Cli
 
 GREEDY = ("--beam-size", "1")
+SLOW = ("-b", "fake/slow")
+"""Half a minute for ``long_talk``."""
 
 
 def first_line(process: subprocess.Popen[bytes]) -> bytes:
@@ -42,7 +44,9 @@ def ended(process: subprocess.Popen[bytes], number: signal.Signals) -> tuple[int
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_a_run_at_once(cli: Cli, engine: str, long_talk: Path, tiny_en: Path) -> None:
+def test_ctrl_c_ends_every_engine_at_once(
+    cli: Cli, engine: str, long_talk: Path, tiny_en: Path
+) -> None:
     process = cli.start(
         *("transcribe", long_talk, "-m", tiny_en, "-b", engine, *GREEDY, "-f", "srt")
     )
@@ -53,9 +57,9 @@ def test_ctrl_c_ends_a_run_at_once(cli: Cli, engine: str, long_talk: Path, tiny_
     assert list(cli.directory.iterdir()) == []
 
 
-def test_ctrl_c_at_the_start_is_quiet_too(cli: Cli, jfk: Path, tiny_en: Path) -> None:
+def test_ctrl_c_at_the_start_is_quiet_too(fake: Cli, long_talk: Path, model: Path) -> None:
     for delay_s in (0.15, 0.3, 0.6):
-        process = cli.start("transcribe", jfk, "-m", tiny_en)
+        process = fake.start("transcribe", long_talk, "-m", model, *SLOW)
         time.sleep(delay_s)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
@@ -66,15 +70,21 @@ def test_ctrl_c_at_the_start_is_quiet_too(cli: Cli, jfk: Path, tiny_en: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=lambda value: str(value)
+    ("number", "code", "said"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "ended by SIGTERM"),
+        (signal.SIGHUP, 129, "ended by SIGHUP"),
+    ],
+    ids=str,
 )
 def test_a_signal_ends_a_run_cleanly(
-    cli: Cli, long_talk: Path, tiny_en: Path, number: signal.Signals, code: int
+    fake: Cli, long_talk: Path, model: Path, number: signal.Signals, code: int, said: str
 ) -> None:
-    process = cli.start("transcribe", long_talk, "-m", tiny_en, *GREEDY, "-f", "srt")
+    process = fake.start("transcribe", long_talk, "-m", model, *SLOW, "-f", "srt")
     first_line(process)
-    assert ended(process, number) == (code, f"whisperctl: ended by {number.name}\n")
-    assert list(cli.directory.iterdir()) == []
+    assert ended(process, number) == (code, f"whisperctl: {said}\n")
+    assert list(fake.directory.iterdir()) == []
 
 
 def test_a_hangup_that_nohup_has_ignored_stays_ignored() -> None:
@@ -89,9 +99,9 @@ def test_a_hangup_that_nohup_has_ignored_stays_ignored() -> None:
 
 
 def test_segments_come_through_a_pipe_while_the_run_goes_on(
-    cli: Cli, long_talk: Path, tiny_en: Path
+    fake: Cli, long_talk: Path, model: Path
 ) -> None:
-    process = cli.start("transcribe", long_talk, "-m", tiny_en, *GREEDY)
+    process = fake.start("transcribe", long_talk, "-m", model, *SLOW)
     assert first_line(process).startswith(b"[00:00:00.000")
     assert process.poll() is None
     ended(process, signal.SIGINT)
@@ -99,10 +109,10 @@ def test_segments_come_through_a_pipe_while_the_run_goes_on(
 
 @pytest.mark.parametrize("command", ["transcribe", "help"])
 def test_a_reader_that_goes_away_ends_the_command_quietly(
-    cli: Cli, long_talk: Path, tiny_en: Path, command: str
+    fake: Cli, long_talk: Path, model: Path, command: str
 ) -> None:
-    arguments = ["transcribe", str(long_talk), "-m", str(tiny_en), *GREEDY]
-    process = cli.start(*(arguments if command == "transcribe" else ["--help"]))
+    arguments = ["transcribe", str(long_talk), "-m", str(model), *SLOW]
+    process = fake.start(*(arguments if command == "transcribe" else ["--help"]))
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
     assert process.wait(timeout=60) == 141
@@ -110,25 +120,26 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(
     process.stderr.close()
 
 
-def test_a_reader_that_goes_away_costs_no_file(cli: Cli, jfk: Path, tiny_en: Path) -> None:
-    process = cli.start("transcribe", jfk, "-m", tiny_en, *GREEDY, "-f", "txt")
+def test_a_reader_that_goes_away_costs_no_file(fake: Cli, jfk: Path, model: Path) -> None:
+    process = fake.start("transcribe", jfk, "-m", model, *GREEDY, "-f", "txt")
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
     assert process.wait(timeout=60) == 0
     assert process.stderr.read() == b""
     process.stderr.close()
-    assert "your country" in (cli.directory / "jfk.txt").read_text("utf-8")
+    whole = fake.here("transcribe", jfk, "-m", model, *GREEDY, "--no-timestamps")
+    assert (fake.directory / "jfk.txt").read_text("utf-8") == whole.out
 
 
-def test_a_full_disk_behind_standard_output_is_an_error(cli: Cli, jfk: Path, tiny_en: Path) -> None:
-    for arguments in (["transcribe", jfk, "-m", tiny_en, *GREEDY], ["--help"], ["backends"]):
+def test_a_full_disk_behind_standard_output_is_an_error(fake: Cli, jfk: Path, model: Path) -> None:
+    for arguments in (["transcribe", jfk, "-m", model, *GREEDY], ["--help"], ["models", "list"]):
         with Path("/dev/full").open("w") as full:
             done = subprocess.run(
-                cli.command(*arguments),
+                fake.command(*arguments),
                 stdout=full,
                 stderr=subprocess.PIPE,
-                cwd=cli.directory,
-                env=cli.environment(),
+                cwd=fake.directory,
+                env=fake.environment(),
                 check=False,
             )
         assert done.returncode == 1
@@ -138,36 +149,39 @@ def test_a_full_disk_behind_standard_output_is_an_error(cli: Cli, jfk: Path, tin
 
 
 def run_with_closed(
-    streams: str, cli: Cli, *arguments: str | Path
+    streams: str, fake: Cli, *arguments: str | Path
 ) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        ["/bin/sh", "-c", f'exec "$@" {streams}', "sh", *cli.command(*arguments)],
+        ["/bin/sh", "-c", f'exec "$@" {streams}', "sh", *fake.command(*arguments)],
         capture_output=True,
-        cwd=cli.directory,
-        env=cli.environment(),
+        cwd=fake.directory,
+        env=fake.environment(),
         check=False,
     )
 
 
-@pytest.mark.parametrize("streams", [">&-", "<&- >&-"])
+CLOSED = ">&-"
+PRINTING = (
+    *("transcribe", "models list", "models path", "compare", "config show"),
+    *("completion bash", "convert", "--help", "--version"),
+)
+
+
 @pytest.mark.parametrize(
-    "command",
-    [
-        *("transcribe", "models list", "models path", "compare", "config show"),
-        *("completion bash", "convert", "--help", "--version"),
-    ],
+    ("command", "streams"),
+    [*((command, CLOSED) for command in PRINTING), ("transcribe", f"<&- {CLOSED}")],
 )
 def test_a_closed_standard_output_is_an_error(
-    command: str, streams: str, cli: Cli, jfk: Path, tiny_en: Path
+    command: str, streams: str, fake: Cli, jfk: Path, model: Path
 ) -> None:
-    (cli.directory / "a.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nwords\n", "utf-8")
+    (fake.directory / "a.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nwords\n", "utf-8")
     commands: dict[str, tuple[str | Path, ...]] = {
-        "transcribe": ("transcribe", jfk, "-m", tiny_en, *GREEDY),
-        "models path": ("models", "path", tiny_en),
+        "transcribe": ("transcribe", jfk, "-m", model, *GREEDY),
+        "models path": ("models", "path", model),
         "compare": ("compare", "--show", "missing.json"),
         "convert": ("subtitles", "convert", "a.srt", "-", "--to", "vtt"),
     }
-    done = run_with_closed(streams, cli, *commands.get(command, tuple(command.split())))
+    done = run_with_closed(streams, fake, *commands.get(command, tuple(command.split())))
     said = done.stderr.decode()
     assert done.returncode == (1 if command != "compare" else done.returncode) != 0
     assert said.count("\n") == 1
@@ -178,10 +192,10 @@ def test_a_closed_standard_output_is_an_error(
 
 @pytest.mark.parametrize("streams", ["2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
 def test_what_is_not_the_result_never_gets_into_it(
-    streams: str, cli: Cli, jfk: Path, tiny_en: Path
+    streams: str, fake: Cli, jfk: Path, model: Path
 ) -> None:
     """Where standard error is closed, print() and the system put it in standard output's place."""
-    done = run_with_closed(streams, cli, "transcribe", "missing.wav", jfk, "-m", tiny_en, *GREEDY)
+    done = run_with_closed(streams, fake, "transcribe", "missing.wav", jfk, "-m", model, *GREEDY)
     assert done.returncode == 1
     assert done.stderr == b""
     lines = done.stdout.decode().splitlines()
@@ -189,21 +203,21 @@ def test_what_is_not_the_result_never_gets_into_it(
     assert bool(lines) == (">&- 2" not in streams)
 
 
-def test_text_that_the_encoding_lacks_is_escaped(cli: Cli, tiny_en: Path) -> None:
-    done = cli("transcribe", "größe.wav", "-m", tiny_en, env={"PYTHONIOENCODING": "ascii"})
+def test_text_that_the_encoding_lacks_is_escaped(fake: Cli, model: Path) -> None:
+    done = fake("transcribe", "größe.wav", "-m", model, env={"PYTHONIOENCODING": "ascii"})
     assert done.code == 1
     assert done.err.startswith("whisperctl: error: ")
     assert "Traceback" not in done.err
 
 
-def test_a_bar_is_drawn_only_on_a_terminal(cli: Cli, jfk: Path, tiny_en: Path) -> None:
+def test_a_bar_is_drawn_only_on_a_terminal(fake: Cli, jfk: Path, model: Path) -> None:
     controller, terminal = pty.openpty()
     process = subprocess.Popen(
-        cli.command("transcribe", jfk, "-m", tiny_en, *GREEDY),
+        fake.command("transcribe", jfk, "-m", model, *SLOW),
         stdout=subprocess.PIPE,
         stderr=terminal,
-        cwd=cli.directory,
-        env=cli.environment({"TERM": "xterm"}),
+        cwd=fake.directory,
+        env=fake.environment({"TERM": "xterm"}),
     )
     os.close(terminal)
     shown = read_terminal(controller, process)
@@ -216,9 +230,8 @@ def test_a_bar_is_drawn_only_on_a_terminal(cli: Cli, jfk: Path, tiny_en: Path) -
     assert "\x1b" not in printed
 
 
-@pytest.mark.slow
 def test_a_terminal_that_is_closed_ends_a_run_like_its_signal(
-    cli: Cli, long_talk: Path, tiny_en: Path
+    fake: Cli, long_talk: Path, model: Path
 ) -> None:
     """Nothing can be written to it any more, which must not hide why the run ends."""
     controller, terminal = pty.openpty()
@@ -228,12 +241,12 @@ def test_a_terminal_that_is_closed_ends_a_run_like_its_signal(
         fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
 
     process = subprocess.Popen(
-        cli.command("transcribe", long_talk, "-m", tiny_en, *GREEDY, "--log-file", "log.txt"),
+        fake.command("transcribe", long_talk, "-m", model, *SLOW, "--log-file", "log.txt"),
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
-        cwd=cli.directory,
-        env=cli.environment({"TERM": "xterm"}),
+        cwd=fake.directory,
+        env=fake.environment({"TERM": "xterm"}),
         preexec_fn=take_terminal,
     )
     os.close(terminal)
@@ -242,7 +255,7 @@ def test_a_terminal_that_is_closed_ends_a_run_like_its_signal(
         shown += os.read(controller, 65536)
     os.close(controller)
     assert process.wait(timeout=60) == 129
-    log = (cli.directory / "log.txt").read_text("utf-8")
+    log = (fake.directory / "log.txt").read_text("utf-8")
     assert log.rstrip().endswith("ended by SIGHUP")
     assert "OSError" not in log
 
