@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from whisperctl.transcript import Segment, Token
-from whisperctl.words import CharacterMender, words_of
+from whisperctl.words import Utf8Joiner, words_of
 
 
 def segment(*parts: str | bytes, start_s: float = 0.0) -> Segment:
@@ -116,33 +116,33 @@ def test_a_character_cut_between_segments_goes_to_the_second() -> None:
     first, second = segment("你", b"\xe5\xa5"), segment(b"\xbd", "吗", start_s=0.2)
     assert "\ufffd" in first.text
     assert "\ufffd" in second.text
-    mender = CharacterMender()
+    joiner = Utf8Joiner()
 
-    mended = [mender.add(first), mender.add(second)]
+    joined = [joiner.add(first), joiner.add(second)]
 
-    assert [each.text for each in mended] == ["你", "好吗"]
-    assert [word.text for word in words_of(mended[1], "zh")] == ["好", "吗"]
-    assert mended[1].tokens[0].start_s == first.tokens[1].start_s
+    assert [each.text for each in joined] == ["你", "好吗"]
+    assert [word.text for word in words_of(joined[1], "zh")] == ["好", "吗"]
+    assert joined[1].tokens[0].start_s == first.tokens[1].start_s
 
 
 def test_a_token_cut_between_segments_is_parted() -> None:
-    mender = CharacterMender()
+    joiner = Utf8Joiner()
 
-    first = mender.add(segment("ab\u4f60".encode()[:-1]))
-    second = mender.add(segment("\u4f60".encode()[-1:], b"!"))
+    first = joiner.add(segment("ab\u4f60".encode()[:-1]))
+    second = joiner.add(segment("\u4f60".encode()[-1:], b"!"))
 
     assert (first.text, second.text) == ("ab", "你!")
 
 
 def test_bytes_that_are_never_completed_show() -> None:
-    mender = CharacterMender()
+    joiner = Utf8Joiner()
 
-    mender.add(segment(b" a\xe4\xbd"))
+    joiner.add(segment(b" a\xe4\xbd"))
 
-    assert mender.add(segment(" b")).text == "\ufffd b"
+    assert joiner.add(segment(" b")).text == "\ufffd b"
 
 
 def test_segments_with_whole_characters_are_left_alone() -> None:
     whole = segment(" naïve", " café")
 
-    assert CharacterMender().add(whole) is whole
+    assert Utf8Joiner().add(whole) is whole

@@ -37,11 +37,11 @@ class _Unit:
     tokens: list[Token] = field(default_factory=list)
 
 
-class CharacterMender:
-    """Makes segments hold whole characters, where the engine cut within one.
+class Utf8Joiner:
+    """Joins the characters that an engine cut in two, for backends; one for each ``transcribe``.
 
-    whisper.cpp may end a segment between two tokens of one character. Its first bytes are moved to
-    the next segment, as the rest of it is there.
+    Whisper may end a segment between two tokens of one character. Its first bytes are moved to the
+    next segment, as the rest of it is there; at the end of the recording they are left out.
     """
 
     def __init__(self) -> None:

@@ -48,6 +48,7 @@ import json, logging, os
 from whisperctl.backend import BackendInfo, Closing, RuntimeInfo
 from whisperctl.errors import BackendError
 from whisperctl.transcript import Segment, Token, Transcript
+from whisperctl.words import Utf8Joiner
 
 TEXT = {TEXT!r}
 LINK = {LINK!r}
@@ -73,6 +74,7 @@ class Session(Closing):
             Segment(0.3, 0.4, " caf\\ufffd", cut[:1]),
             Segment(0.4, 0.5, "\\ufffd", cut[1:]),
         )
+        segments = tuple(map(Utf8Joiner().add, segments))
         for segment in segments:
             if on_segment is not None:
                 on_segment(segment)

@@ -26,7 +26,7 @@ from whisperctl.errors import WhisperctlError
 from whisperctl.quoting import on_one_line
 from whisperctl.transcript import Timings, Transcript
 from whisperctl.usage import cpu_time_s, peak_memory_bytes
-from whisperctl.words import CharacterMender, words_of
+from whisperctl.words import words_of
 
 WINDOW_S = 30
 """How much of a recording is transcribed to warm up: what Whisper hears at a time."""
@@ -93,12 +93,11 @@ def _serve(requests: BinaryIO, events: BinaryIO) -> wire.Result:
         if request.warm_up:
             window = Audio(samples[: WINDOW_S * SAMPLE_RATE], request.source)
             first = session.transcribe(window, request.options)
-        mender = CharacterMender()
         before_s = cpu_time_s()
         transcript = session.transcribe(
             audio,
             request.options,
-            on_segment=lambda segment: _send(events, mender.add(segment).visible()),
+            on_segment=lambda segment: _send(events, segment.visible()),
         )
         cpu_ms = (cpu_time_s() - before_s) * 1000
     timings = transcript.timings
@@ -115,20 +114,19 @@ def _serve(requests: BinaryIO, events: BinaryIO) -> wire.Result:
 
 
 def _finished(transcript: Transcript, *, with_words: bool) -> Transcript:
-    """What ``transcribe`` makes of an engine's result too: whole characters, words, all visible.
+    """What ``transcribe`` makes of an engine's result too: words, and all of it visible.
 
     Sessions that know when tokens were said leave it to others to make words of them.
     """
-    mender = CharacterMender()
-    segments = [mender.add(segment) for segment in transcript.segments]
+    segments = transcript.segments
     if with_words:
-        segments = [
+        segments = tuple(
             segment
             if segment.words
             else dataclasses.replace(segment, words=words_of(segment, transcript.language))
             for segment in segments
-        ]
-    return dataclasses.replace(transcript, segments=tuple(segments)).visible()
+        )
+    return dataclasses.replace(transcript, segments=segments).visible()
 
 
 def _of(timings: Timings, opened: Timings, audio: Audio) -> dict[str, float]:

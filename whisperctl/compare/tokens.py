@@ -50,7 +50,7 @@ def _alike(one: bytes, other: bytes) -> bool:
     """Whether two engines' bytes can be one token's.
 
     At the end of a text a token may lack its last bytes, where they begin a character that never
-    came (``words.CharacterMender``).
+    came (``words.Utf8Joiner``).
     """
     short, long = sorted((one, other), key=len)
     if short == long:
@@ -107,7 +107,7 @@ def _placed(segments: Sequence[Segment]) -> Iterator[_Placed]:
             start_s = segment.start_s + share if token.start_s is None else token.start_s
             n_before += len(token.data)
             if last is not None:
-                # One id with other bytes is the rest of a token, see ``words.CharacterMender``.
+                # One id with other bytes is the rest of a token, see ``words.Utf8Joiner``.
                 if i == 0 and last.token.id == token.id and last.token.data != token.data:
                     whole = replace(last.token, data=last.token.data + token.data)
                     last = replace(last, token=whole)

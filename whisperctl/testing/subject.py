@@ -15,7 +15,11 @@ from whisperctl.backend import Backend, Session
 from whisperctl.batch.limits import resident_bytes
 from whisperctl.decoding import DecodeOptions
 from whisperctl.engines import Engine, settle
+from whisperctl.errors import ModelError
 from whisperctl.transcript import Segment, SpokenLanguage, Transcript
+
+MULTILINGUAL = "base"
+"""What writes other scripts, where the model under test knows English only."""
 
 GREEDY = DecodeOptions(language="en", beam_size=1)
 
@@ -58,6 +62,15 @@ class Subject:
         from whisperctl.models import ggml
 
         return not ggml.inspect(self.model).multilingual
+
+    def multilingual(self) -> Path | None:
+        """A model that writes other scripts, if one is here."""
+        from whisperctl.models import store
+
+        try:
+            return store.resolve(MULTILINGUAL).absolute()
+        except ModelError:
+            return None
 
     def open(
         self, model: Path | None = None, *, threads: int = 1, word_timestamps: bool = False

@@ -3,22 +3,28 @@
 `transcribe(audio, options, on_segment=, on_progress=, on_language=)` takes `audio.samples`
 (float32, shape `(n_samples,)`, mono, 16 kHz) and gives what is said in it, with times in seconds:
 segments in order, from their start to their end, beginning within the recording. A segment's text
-is text, without U+FFFD; where it has tokens, their bytes joined are its text. Control characters
-need no care: whisperctl makes them visible in texts, language codes, `system_info`, logs and
-errors. Nothing is written to standard output.
+is text, without a character that is cut in two: `whisperctl.words.Utf8Joiner` joins those. U+FFFD
+stands for nothing but bytes that the model itself never makes a character of. Where a segment has
+tokens, their bytes joined are its text. Control characters need no care: whisperctl makes them
+visible in texts, language codes, `system_info`, logs and errors. Nothing is written to standard
+output.
 """
 
 from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
 
 import pytest
 
 from whisperctl.audio import Audio
 from whisperctl.decoding import DecodeOptions
 from whisperctl.testing import speech
-from whisperctl.testing.subject import Heard, Shared, Subject, replaced
+from whisperctl.testing.subject import MULTILINGUAL, Heard, Shared, Subject, replaced
 from whisperctl.transcript import Segment
 
 _WRONG_WORDS = 0.05
+_BENGALI = "এবং তাই আমার সহ আমেরিকানরা"
 _LATE_S = 1.0
 """whisper.cpp's last segment may end a little after the recording does."""
 
@@ -65,6 +71,48 @@ def test_it_detects_the_language(shared: Shared, clip: Audio) -> None:
     assert transcript.language == "en", 'language="auto" gives the detected language\'s code'
     probability = transcript.language_probability
     assert probability is None or 0 <= probability <= 1
+
+
+@pytest.fixture(scope="module")
+def multilingual(subject: Subject, shared: Shared) -> Iterator[Shared]:
+    """A session with a model that writes other scripts than ours."""
+    if not subject.english_only:
+        yield shared
+        return
+    model = subject.multilingual()
+    if model is None:
+        pytest.skip(f"no multilingual model is here: run: whisperctl models pull {MULTILINGUAL}")
+    with subject.open(model) as session:
+        yield Shared(session)
+
+
+@pytest.mark.parametrize(
+    ("language", "scripts"),
+    [("ru", ("CYRILLIC",)), ("ja", ("HIRAGANA", "KATAKANA", "CJK"))],
+)
+def test_other_scripts_are_whole_characters(
+    multilingual: Shared, clip: Audio, language: str, scripts: tuple[str, ...]
+) -> None:
+    # Told that English is another language, the model writes that.
+    heard = multilingual.hear(clip, replaced(language=language, temperature_increment=0.0))
+
+    assert tuple(heard.streamed) == heard.transcript.segments
+    check_segments(heard.transcript.segments, clip.duration_s)
+    letters = [c for c in heard.transcript.text if c.isalpha()]
+    written = [c for c in letters if unicodedata.name(c).startswith(scripts)]
+    assert len(written) > len(letters) / 2, heard.transcript.text
+
+
+def test_text_that_ends_within_a_character_is_whole_characters(
+    multilingual: Shared, clip: Audio
+) -> None:
+    # A Bengali letter is three bytes and up to three tokens, and what the model has to say of this
+    # is so much that it is cut off wherever it happens to be.
+    options = replaced(language="bn", temperature_increment=0.0, initial_prompt=_BENGALI)
+    transcript = multilingual.transcribe(clip, options)
+
+    check_segments(transcript.segments, clip.duration_s)
+    assert any(unicodedata.name(c, "").startswith("BENGALI") for c in transcript.text)
 
 
 def test_nothing_is_written_to_standard_output(

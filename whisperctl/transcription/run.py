@@ -30,7 +30,7 @@ from whisperctl.transcription.prompts import tail
 from whisperctl.transcription.spoken_language import SpeechWindows, is_sure, vote
 from whisperctl.transcription.tidy import Tidier
 from whisperctl.transcription.timeline import Stretch, Timeline, joined, stretches
-from whisperctl.words import CharacterMender, words_of
+from whisperctl.words import words_of
 
 if TYPE_CHECKING:
     from whisperctl.audio import BlockStream
@@ -197,7 +197,6 @@ class Run:
         before = [segment for segment in self._segments if segment.speaker == speaker]
         after_s = max(before[-1].end_s if before else 0.0, piece.start / SAMPLE_RATE)
         tidier = Tidier(after_s, piece.end / SAMPLE_RATE)
-        mender = CharacterMender()
         n_given = 0
 
         def give_tidy(segments: list[Segment]) -> None:
@@ -206,7 +205,6 @@ class Run:
             give([replace(segment, speaker=speaker) for segment in segments])
 
         def on_segment(segment: Segment) -> None:
-            segment = mender.add(segment)
             if self._options.decoding.word_timestamps:
                 language = decoder.spoken.code if decoder.spoken is not None else ""
                 segment = replace(segment, words=words_of(segment, language))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import _pywhispercpp as pw
 from whisperctl.audio import Audio
 from whisperctl.decoding import DecodeOptions
-from whisperctl.transcript import PHASES, Transcript
-from whisperctl_native import NativeBackend
+from whisperctl.transcript import PHASES, Segment, Token, Transcript
+from whisperctl_native import NativeBackend, convert
 from whisperctl_native.session import NativeSession
 
 GREEDY = DecodeOptions(language="en", beam_size=1)
@@ -147,3 +150,21 @@ def test_two_sessions_run_side_by_side(tiny_en: Path, jfk: Audio, noisy: Audio) 
     # Each got its own lines of the log that all of the process share.
     runs = [t[0].timings.phases["sample"].runs for t in together]
     assert runs == [t.timings.phases["sample"].runs for t in alone]
+
+
+def test_a_character_that_is_cut_between_segments_is_joined(
+    session: NativeSession, jfk: Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = convert.segment
+
+    def cut(context: pw.whisper_context, i: int, **details: Any) -> Segment:
+        data = (b" caf\xc3", b"\xa9!")[i]
+        text = data.decode(errors="replace")
+        return replace(whole(context, i, **details), text=text, tokens=(Token(1, data, 0.5),))
+
+    monkeypatch.setattr(convert, "segment", cut)
+    heard: list[Segment] = []
+    transcript = session.transcribe(jfk, GREEDY, on_segment=heard.append)
+
+    assert [segment.text for segment in transcript.segments] == [" caf", "é!"]
+    assert transcript.segments == tuple(heard)

@@ -164,6 +164,24 @@ def test_control_characters_of_a_guest_are_visible(
     assert str(caught.value).endswith(f"it said {shown}")
 
 
+def test_a_character_that_is_cut_between_segments_is_joined(
+    tiny_en: Path, jfk: Audio, says: Callable[..., None]
+) -> None:
+    def segment(t0: int, data: bytes) -> Event:
+        token = [5, 0.5, base64.b64encode(data).decode()]
+        times = {"t0": t0, "t1": t0 + 10, "no_speech": 0, "temperature": 0}
+        return {"event": "segment", **times, "tokens": [token]}
+
+    parts = segment(0, b" caf\xc3"), segment(10, b"\xa9\xe3\x81")
+    says(HELLO, READY, *parts, {"event": "result", "memory_bytes": 1})
+    heard: list[Segment] = []
+    with WasiBackend().open(tiny_en, threads=1, runtime="wasmtime") as session:
+        transcript = session.transcribe(jfk, DecodeOptions(), on_segment=heard.append)
+
+    assert [segment.text for segment in transcript.segments] == [" caf", "é"]
+    assert transcript.segments == tuple(heard)
+
+
 def detected(**changes: object) -> Event:
     half = base64.b64encode(struct.pack("<5f", *[0.5] * 5)).decode()
     return {"event": "detected", "spans": [[0, 10]], "probabilities": half} | changes

@@ -15,7 +15,7 @@ from whisperctl.errors import BackendError
 from whisperctl.languages import AUTO
 from whisperctl.transcript import Segment, SpokenLanguage, Token
 from whisperctl.whisper_params import WhisperParams
-from whisperctl.words import text_of
+from whisperctl.words import Utf8Joiner, text_of
 from whisperctl_faster_whisper.engine import Engine, Run, WordSpan
 
 Event = Segment | SpokenLanguage | float
@@ -57,6 +57,7 @@ class Listening:
         self._params = params
         self._word_timestamps = word_timestamps
         self._suppressed = suppressed
+        self._joiner = Utf8Joiner()
         self._at_s = 0.0
         self._begun = self._heard = False
         self._emit: Emit = _ignore
@@ -113,7 +114,7 @@ class Listening:
             for segment in found:
                 self._heard = True
                 self._at_s = float(segment.end)
-                self._emit(self._converted(segment))
+                self._emit(self._joiner.add(self._converted(segment)))
         return spoken
 
     def _arguments(self) -> dict[str, Any]:

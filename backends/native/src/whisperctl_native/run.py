@@ -13,6 +13,7 @@ from whisperctl.token_times import TokenTimes
 from whisperctl.transcript import Segment, SpokenLanguage
 from whisperctl.whisper_log import parse_fallbacks, parse_language
 from whisperctl.whisper_params import WhisperParams
+from whisperctl.words import Utf8Joiner
 from whisperctl_native import convert, library, log, objects
 from whisperctl_native.stop import Stop
 
@@ -65,6 +66,7 @@ class Run:
         self._aligning = aligning
         self._said = log.Log()
         self._failures: list[Exception] = []
+        self._joiner = Utf8Joiner()
         self._delivered = 0
         self._windows = 0
         self._fallbacks = 0
@@ -151,13 +153,14 @@ class Run:
             silence = None
             if self._address is not None:
                 silence = objects.no_speech_probability(self._address, i)
-            yield convert.segment(
+            segment = convert.segment(
                 self._context,
                 i,
                 no_speech_probability=silence,
                 temperature=temperature,
                 times=self._times,
             )
+            yield self._joiner.add(segment)
 
     def _temperature(self, fallbacks: int) -> float:
         """That of a window: whisper.cpp tries one after the other, up to 1."""

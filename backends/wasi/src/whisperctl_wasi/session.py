@@ -20,6 +20,7 @@ from whisperctl.transcript import Segment, SpokenLanguage, Timings, Transcript
 from whisperctl.usage import cpu_time_s, peak_memory_bytes
 from whisperctl.whisper_log import parse_language, parse_timings
 from whisperctl.whisper_params import refused_regex, whisper_params
+from whisperctl.words import Utf8Joiner
 from whisperctl_wasi import conversation, protocol, runtimes
 from whisperctl_wasi.host.guest import Guest
 from whisperctl_wasi.host.limits import Limits
@@ -124,6 +125,7 @@ class WasiSession(Handle):
         started, started_cpu_s = time.perf_counter(), cpu_time_s()
         self._log.clear()
         segments: list[Segment] = []
+        joiner = Utf8Joiner()
         progress = 0.0
         asked = False
         spoken = None if language == languages.AUTO else SpokenLanguage(language)
@@ -146,7 +148,7 @@ class WasiSession(Handle):
                     if on_language is not None:
                         on_language(spoken)
                 if isinstance(event, SegmentEvent):
-                    segments.append(protocol.segment(event, times))
+                    segments.append(joiner.add(protocol.segment(event, times)))
                     if on_segment is not None:
                         on_segment(segments[-1])
                 elif isinstance(event, ProgressEvent):
