@@ -25,6 +25,7 @@ from tests.transcription.conftest import (
 from whisperctl import engines
 from whisperctl.backend import Detector, Session
 from whisperctl.errors import UsageError
+from whisperctl.models import ggml
 from whisperctl.speech import VadOptions
 from whisperctl.transcript import Segment, Transcript
 from whisperctl.transcription.checkpoint import Checkpoint
@@ -67,6 +68,21 @@ def test_a_short_recording_is_exactly_what_the_engine_gives(
     assert transcript.model == jfk
     assert transcript.system_info == raw.system_info
     assert heard.notes == []
+
+
+def test_a_transcript_names_and_describes_its_model(
+    session: Session, recording: MakeRecording, tiny_en: Path, jfk: Path
+) -> None:
+    path = recording(silence(2.0))
+
+    known, _ = run(Transcriber(session, model=tiny_en), path, OPTIONS)
+    other, _ = run(Transcriber(session, model=jfk), path, OPTIONS)
+    unknown, _ = run(Transcriber(session), path, OPTIONS)
+
+    assert (known.model, known.model_description) == (tiny_en, ggml.describe(tiny_en))
+    assert known.model_description is not None
+    assert (other.model, other.model_description) == (jfk, None)
+    assert (unknown.model, unknown.model_description) == (None, None)
 
 
 def test_pieces_make_one_transcript(whole: tuple[Path, Transcript, Heard]) -> None:
