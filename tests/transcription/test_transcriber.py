@@ -99,6 +99,8 @@ def test_pieces_make_one_transcript(whole: tuple[Path, Transcript, Heard]) -> No
     assert transcript.timings.phases["encode"].runs >= 3
     assert transcript.timings.phases["load"].runs <= transcript.timings.phases["mel"].runs
     assert transcript.timings.wall_ms > 0
+    assert transcript.timings.cpu_ms is not None
+    assert transcript.timings.cpu_ms > 0
     assert transcript.timings.audio_decode_ms is not None
 
 
