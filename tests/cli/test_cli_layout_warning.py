@@ -42,11 +42,11 @@ def test_formats_and_the_options_that_do_nothing_in_them_are_named(
     assert ignored(formats, options) == warning
 
 
-def test_transcribe_says_so_before_it_begins(cli: Cli, jfk: Path, tiny_en: Path) -> None:
-    command = ("transcribe", jfk, "-m", tiny_en, "--dry-run", "-f", "srt,txt")
+def test_transcribe_says_so_before_it_begins(fake: Cli, jfk: Path, model: Path) -> None:
+    command = ("transcribe", jfk, "-m", model, "--dry-run", "-f", "srt,txt")
 
-    done = cli(*command, "--min-cue-gap", "0.1")
+    done = fake.here(*command, "--min-cue-gap", "0.1")
 
     assert done.code == 0
     assert done.err == "whisperctl: warning: --min-cue-gap has no effect on the lines of txt\n"
-    assert cli(*command, "--min-cue-gap", "0.1", "--quiet").err == ""
+    assert fake.here(*command, "--min-cue-gap", "0.1", "--quiet").err == ""

@@ -121,18 +121,18 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(
 
 
 def test_a_reader_that_goes_away_costs_no_file(fake: Cli, jfk: Path, model: Path) -> None:
-    process = fake.start("transcribe", jfk, "-m", model, *GREEDY, "-f", "txt")
+    process = fake.start("transcribe", jfk, "-m", model, "-f", "txt")
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
     assert process.wait(timeout=60) == 0
     assert process.stderr.read() == b""
     process.stderr.close()
-    whole = fake.here("transcribe", jfk, "-m", model, *GREEDY, "--no-timestamps")
+    whole = fake.here("transcribe", jfk, "-m", model, "--no-timestamps")
     assert (fake.directory / "jfk.txt").read_text("utf-8") == whole.out
 
 
 def test_a_full_disk_behind_standard_output_is_an_error(fake: Cli, jfk: Path, model: Path) -> None:
-    for arguments in (["transcribe", jfk, "-m", model, *GREEDY], ["--help"], ["models", "list"]):
+    for arguments in (["transcribe", jfk, "-m", model], ["--help"], ["models", "list"]):
         with Path("/dev/full").open("w") as full:
             done = subprocess.run(
                 fake.command(*arguments),
@@ -176,7 +176,7 @@ def test_a_closed_standard_output_is_an_error(
 ) -> None:
     (fake.directory / "a.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nwords\n", "utf-8")
     commands: dict[str, tuple[str | Path, ...]] = {
-        "transcribe": ("transcribe", jfk, "-m", model, *GREEDY),
+        "transcribe": ("transcribe", jfk, "-m", model),
         "models path": ("models", "path", model),
         "compare": ("compare", "--show", "missing.json"),
         "convert": ("subtitles", "convert", "a.srt", "-", "--to", "vtt"),
@@ -195,7 +195,7 @@ def test_what_is_not_the_result_never_gets_into_it(
     streams: str, fake: Cli, jfk: Path, model: Path
 ) -> None:
     """Where standard error is closed, print() and the system put it in standard output's place."""
-    done = run_with_closed(streams, fake, "transcribe", "missing.wav", jfk, "-m", model, *GREEDY)
+    done = run_with_closed(streams, fake, "transcribe", "missing.wav", jfk, "-m", model)
     assert done.returncode == 1
     assert done.stderr == b""
     lines = done.stdout.decode().splitlines()

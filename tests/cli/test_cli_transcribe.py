@@ -79,7 +79,7 @@ def test_the_default_is_beam_search(fake: Cli, jfk: Path, model: Path) -> None:
 
 
 def test_segments_alone_are_printed_and_no_file_written(fake: Cli, jfk: Path, model: Path) -> None:
-    done = fake.here("transcribe", jfk, "-m", model, *GREEDY)
+    done = fake.here("transcribe", jfk, "-m", model)
     assert done.out.startswith("[00:00:00.000 --> 00:00:")
     assert done.err == ""
     assert list(fake.directory.iterdir()) == []
@@ -89,7 +89,7 @@ def test_every_format_is_written_and_the_directory_made(fake: Cli, jfk: Path, mo
     talk = fake.directory / "a talk, with spaces.wav"
     shutil.copy(jfk, talk)
     done = fake.here(
-        *("transcribe", talk, "-m", model, *GREEDY),
+        *("transcribe", talk, "-m", model),
         *("-f", "srt,vtt", "--output-format", "json", "-f", "txt", "-o", "new/place"),
     )
     assert done.code == 0
@@ -105,7 +105,7 @@ def test_every_format_is_written_and_the_directory_made(fake: Cli, jfk: Path, mo
 
 
 def test_files_go_to_the_current_directory_by_default(fake: Cli, jfk: Path, model: Path) -> None:
-    assert fake.here("transcribe", jfk, "-m", model, *GREEDY, "-f", "srt").code == 0
+    assert fake.here("transcribe", jfk, "-m", model, "-f", "srt").code == 0
     assert [file.name for file in fake.directory.iterdir()] == ["jfk.srt"]
 
 
@@ -123,7 +123,7 @@ def test_one_bad_recording_does_not_stop_the_others(fake: Cli, jfk: Path, model:
     bad.write_text("not a recording")
     second = fake.directory / "second.wav"
     shutil.copy(jfk, second)
-    done = fake.here("transcribe", jfk, bad, second, "-m", model, *GREEDY, "-f", "txt", "-o", "out")
+    done = fake.here("transcribe", jfk, bad, second, "-m", model, "-f", "txt", "-o", "out")
     assert done.code == 1
     lines = done.out.splitlines()
     assert lines[:6] == lines[6:] and len(lines) == 12
@@ -144,9 +144,9 @@ def test_one_bad_recording_does_not_stop_the_others(fake: Cli, jfk: Path, model:
 def test_quiet_leaves_only_segments_and_errors(fake: Cli, jfk: Path, model: Path) -> None:
     cut = fake.directory / "cut.wav"
     cut.write_bytes(jfk.read_bytes()[:200_000])
-    loud = fake.here("transcribe", cut, "-m", model, *GREEDY)
+    loud = fake.here("transcribe", cut, "-m", model)
     assert loud.err.startswith(f'whisperctl: warning: "{cut}"')
-    quiet = fake.here("transcribe", jfk, cut, "-m", model, *GREEDY, "--quiet")
+    quiet = fake.here("transcribe", jfk, cut, "-m", model, "--quiet")
     assert quiet.err == ""
     assert quiet.out.endswith(loud.out)
 

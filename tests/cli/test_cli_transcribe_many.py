@@ -19,7 +19,6 @@ import pytest
 if TYPE_CHECKING:
     from tests.conftest import Cli
 
-FAST = ("--beam-size", "1", "-t", "1")
 SLOW = ("-b", "fake/slow")
 """Half a minute for ``long_talk``."""
 
@@ -49,7 +48,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 def test_jobs_change_nothing_but_the_time(fake: Cli, talks: Path, model: Path) -> None:
     (talks / "bad.wav").write_text("no recording")
-    command = ("transcribe", "-r", "talks", "-m", model, *FAST, "-f", "srt,vtt")
+    command = ("transcribe", "-r", "talks", "-m", model, "-f", "srt,vtt")
     alone = fake.here(*command, "-o", "alone")
     together = fake.here(*command, "-o", "together", "--jobs", "3")
 
@@ -110,7 +109,7 @@ def test_a_recording_that_takes_too_much_memory_is_given_up(
 
 def test_standard_input_reaches_a_process_of_its_own(fake: Cli, talks: Path, model: Path) -> None:
     done = fake(
-        *("transcribe", "-", "-m", model, *FAST, "--timeout", "300"),
+        *("transcribe", "-", "-m", model, "--timeout", "300"),
         stdin=(talks / "deeper" / "x.wav").read_bytes(),
     )
     assert (done.code, done.err) == (0, "")
@@ -204,7 +203,7 @@ def test_a_reader_that_goes_away_ends_processes_too(
 
 def test_a_model_that_no_process_can_load_is_said_once(fake: Cli, talks: Path, model: Path) -> None:
     done = fake.here(
-        *("transcribe", "-r", talks, "-m", model, *FAST, "-b", "fake", "--runtime", "slw"),
+        *("transcribe", "-r", talks, "-m", model, "-b", "fake", "--runtime", "slw"),
         *("-j", "2", "-q"),
     )
     assert done.code == 2
@@ -215,7 +214,8 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
     fake: Cli, talks: Path, model: Path
 ) -> None:
     command = (
-        *("transcribe", "-r", "talks", "-m", model, "-b", "native", *FAST, "-f", "srt,txt"),
+        *("transcribe", "-r", "talks", "-m", model, "-b", "native", "--beam-size", "1", "-t", "1"),
+        *("-f", "srt,txt"),
         *("-o", "out", "--skip-existing", "--output", "{stem}.{lang}.{ext}"),
     )
     first = fake.here(*command, "--dry-run")
@@ -246,7 +246,7 @@ def test_existing_results_are_left_alone(fake: Cli, talks: Path, model: Path) ->
     for name in ("x.srt", "y.srt", "y.txt"):
         (fake.directory / name).write_text("mine")
     shutil.copy(talks / "x.wav", talks / "y.wav")
-    done = fake.here("transcribe", "talks", "-m", model, *FAST, "-f", "srt,txt", "--skip-existing")
+    done = fake.here("transcribe", "talks", "-m", model, "-f", "srt,txt", "--skip-existing")
 
     assert done.code == 0
     assert done.err == (
@@ -261,7 +261,7 @@ def test_existing_results_are_left_alone(fake: Cli, talks: Path, model: Path) ->
 def test_one_format_goes_to_standard_output_instead_of_segments(
     fake: Cli, talks: Path, model: Path
 ) -> None:
-    command = ("transcribe", "talks", "-m", model, *FAST)
+    command = ("transcribe", "talks", "-m", model)
     done = fake.here(*command, "-f", "srt", "--output", "-")
     named = fake.here(*command, "--output", "sub/{name}.srt")
 
