@@ -11,11 +11,11 @@ from pathlib import Path
 
 from bench import document, material, plan, subjects, table
 from bench.subjects import Missing
-from whisperctl import output
 from whisperctl.compare.measure import Step, measure
-from whisperctl.compare.measurement import Measurement
 from whisperctl.compare.plan import Cell, Plan
+from whisperctl.compare.result import Measurement
 from whisperctl.errors import UsageError, WhisperctlError
+from whisperctl.jobs import deliver
 
 DEFAULT_OUTPUT = subjects.ROOT / "build/bench.json"
 INTERRUPTED = 130
@@ -130,7 +130,7 @@ def _bench(options: argparse.Namespace) -> int:
             complete=complete,
         )
         text = json.dumps(made, indent=1)
-        output.write_text(options.output, f"{text}\n")
+        deliver.write_text(options.output, f"{text}\n")
         return made
 
     saved = 0

@@ -15,10 +15,10 @@ from bench.subjects import REFERENCE, ROOT, Missing
 from whisperctl import __version__
 from whisperctl.audio import Audio
 from whisperctl.compare import machine, manifest
-from whisperctl.compare.measurement import Measurement, Run
 from whisperctl.compare.plan import Cell, Plan
+from whisperctl.compare.result import Measurement, Run
+from whisperctl.compare.scoring.texts import difference
 from whisperctl.compare.statistics import paired_ratio, stat
-from whisperctl.compare.texts import difference
 
 Document = dict[str, Any]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from whisperctl.compare import document
-from whisperctl.compare.comparison import CellInfo, Comparison, Ratio
 from whisperctl.compare.reports import provenance
+from whisperctl.compare.result import CellInfo, Comparison, Ratio
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/experiment.md"
 BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.subjects import Subject
 from whisperctl.compare.plan import Cell, Recording, Variant, Weights
-from whisperctl.decoding import DecodeOptions
+from whisperctl.options import DecodeOptions
 
 MODELS = ("tiny.en", "base")
 FORMATS = ("f16", "q8_0", "q5_1")

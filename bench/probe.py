@@ -8,8 +8,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from whisperctl import engines
-from whisperctl.engines import Found
+from whisperctl.engine import registry
+from whisperctl.engine.registry import Found
 
 _PACKAGES = (
     "whisperctl-asr",
@@ -43,7 +43,7 @@ def describe() -> dict[str, Any]:
 def _found() -> list[Found]:
     return list(
         {
-            one.name: one for one in [*engines.survey(), *map(engines.find, engines.OPTIONAL)]
+            one.name: one for one in [*registry.survey(), *map(registry.find, registry.OPTIONAL)]
         }.values()
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from whisperctl.compare import runner
-from whisperctl.engines import Engine
+from whisperctl.engine.registry import Engine
 
 ROOT = Path(__file__).resolve().parents[1]
 TUNED_PYTHON = ROOT / ".venv-native/bin/python"

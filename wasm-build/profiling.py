@@ -17,9 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import build
 import source
-from whisperctl import audio, decoding
+from whisperctl import audio
 from whisperctl.errors import WhisperctlError
 from whisperctl.models import store
+from whisperctl.options import DecodeOptions
 from whisperctl_wasi import modules, session
 
 
@@ -39,7 +40,7 @@ def main(model: str, media: str, runtime: str = "wasmtime", threads: str = "1") 
     """Runs one greedy transcription in English and prints the table."""
     path = store.resolve(model)
     module = profiling_module(source.DEFAULT_BUILD_DIR)
-    options = decoding.DecodeOptions(language="en", beam_size=1)
+    options = DecodeOptions(language="en", beam_size=1)
     with session.WasiSession(runtime, module, path, threads=int(threads)) as running:
         print(running.transcribe(audio.load(Path(media)), options).timings)
         guest = running.guest

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from whisperctl.api import transcribe
-    from whisperctl.decoding import DecodeOptions
     from whisperctl.errors import (
         AudioError,
         BackendError,
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
         UsageError,
         WhisperctlError,
     )
-    from whisperctl.speech import VadOptions
+    from whisperctl.options import DecodeOptions, VadOptions
     from whisperctl.transcript import Segment, Token, Transcript, Word
 
 __version__ = "0.1.0"
@@ -43,17 +42,18 @@ __all__ = [
 _HOMES = {
     **dict.fromkeys(__all__, "errors"),
     "transcribe": "api",
-    "DecodeOptions": "decoding",
-    "VadOptions": "speech",
+    **dict.fromkeys(("DecodeOptions", "VadOptions"), "options"),
     **dict.fromkeys(("Segment", "Token", "Transcript", "Word"), "transcript"),
 }
 
 
 def __getattr__(name: str) -> object:
-    # Only when it is asked for: the command's own start must not wait for it.
-    from whisperctl.lazy import attribute
+    # Imported on first use: the start of the command must not wait for it.
+    if name not in _HOMES:
+        raise AttributeError(f'module "{__name__}" has no attribute "{name}"')
+    from importlib import import_module
 
-    return attribute(__name__, _HOMES, name)
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

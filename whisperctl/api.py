@@ -1,7 +1,7 @@
 """The library: ``whisperctl.transcribe``, one call from a recording to a transcript.
 
-It loads the model anew at each call. To transcribe many recordings with one model, open a session
-with ``whisperctl.engines`` and give it to ``whisperctl.transcription.transcriber.Transcriber``.
+It loads the model at each call. To transcribe many recordings with one model, open a session with
+``whisperctl.engine.registry`` for a ``whisperctl.transcription.transcriber.Transcriber``.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from whisperctl import engines, processors, stall
-from whisperctl.backend import OnSegment
-from whisperctl.decoding import DecodeOptions, Task
+from whisperctl import resources
+from whisperctl.engine import registry, stall
+from whisperctl.engine.protocol import OnSegment
 from whisperctl.errors import UsageError
 from whisperctl.models import store
-from whisperctl.speech import VadOptions
+from whisperctl.options import Clip, DecodeOptions, Task, TranscriptionOptions, VadOptions
 from whisperctl.transcript import Transcript
 from whisperctl.transcription import opening
-from whisperctl.transcription.options import Clip, TranscriptionOptions
 from whisperctl.transcription.transcriber import OnNote, OnProgress
 
 
@@ -115,14 +114,14 @@ def transcribe(
         speakers_from_channels=speakers_from_channels,
         audio_track=None if audio_track is None else str(audio_track),
     )
-    engine = engines.choose(backend, None)
+    engine = registry.choose(backend, None)
     file = store.resolve(model)
     vad_model = opening.vad_model(options)
     with opening.opened(
         engine,
         file,
         options,
-        threads=processors.default_threads() if threads is None else threads,
+        threads=resources.default_threads() if threads is None else threads,
         vad_model=vad_model,
         stall_timeout_s=None if stall_timeout_s is None else stall.timeout(stall_timeout_s),
     ) as transcriber:

@@ -18,7 +18,7 @@ quotes, such as an engine's own words, it holds no control character. Lower laye
 
 from __future__ import annotations
 
-from whisperctl.quoting import on_one_line
+from whisperctl.text import on_one_line
 
 
 class WhisperctlError(Exception):

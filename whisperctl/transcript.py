@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from whisperctl.decoding import Task
-from whisperctl.quoting import visible
+from whisperctl.options import Task
+from whisperctl.text import visible
 
 PHASES = ("load", "mel", "sample", "encode", "decode", "batchd", "prompt", "total")
 """whisper.cpp's phases, in the order ``whisper_print_timings`` prints them."""

@@ -11,7 +11,7 @@ from bench.subjects import CT2_FORMATS, Subject
 from whisperctl import audio
 from whisperctl.audio import Audio
 from whisperctl.compare.plan import Cell, Recording
-from whisperctl.engines import Engine
+from whisperctl.engine.registry import Engine
 
 
 def subject(name: str, own_formats: tuple[str, ...] = ()) -> Subject:

@@ -20,7 +20,7 @@ from bench import table
 from bench.document import ratios
 from bench.plan import OPTIONS
 from whisperctl import audio
-from whisperctl.compare.measurement import Measurement, Run
+from whisperctl.compare.result import Measurement, Run
 from whisperctl.compare.statistics import stat
 
 ROOT = Path(__file__).resolve().parents[2]

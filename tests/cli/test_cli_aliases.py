@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 import typer.main
 
-from whisperctl.cli import helping
-from whisperctl.cli.aliases import ALIASES, REFUSED, Alias, rewrite
 from whisperctl.cli.app import app
-from whisperctl.cli.command import TranscribeCommand
+from whisperctl.cli.support import help_text
+from whisperctl.cli.support.aliases import ALIASES, REFUSED, Alias, rewrite
+from whisperctl.cli.support.command import TranscribeCommand
 from whisperctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def test_the_page_on_options_has_every_option_and_every_alias(command: Transcrib
     rows = [line.split("|")[1:-1] for line in page.splitlines() if line.startswith("| ")]
     mapped = {row[0].strip(" `"): row[1:3] for row in rows if len(row) == 4}
     refused = [row[0] for row in rows if len(row) == 2]
-    assert {f"--{helping.long_name(option)}" for option in command.options()} <= set(mapped)
+    assert {f"--{help_text.long_name(option)}" for option in command.options()} <= set(mapped)
     spelled = {name.split(" ")[0] for cells in mapped.values() for name in spellings(*cells)}
     assert {name for alias in ALIASES for name in alias.names} <= {
         name.replace("_", "-") for name in spelled

@@ -19,7 +19,7 @@ BROKEN = {
     "describe": "class Acme:\n    def describe(self):\n        raise ValueError('libacme.so')\n",
 }
 UNAVAILABLE = """
-from whisperctl.backend import BackendInfo, RuntimeInfo
+from whisperctl.engine.protocol import BackendInfo, RuntimeInfo
 
 class Acme:
     name = "acme"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 import typer.main
 
-from whisperctl.cli import configuration
 from whisperctl.cli.app import app
-from whisperctl.cli.command import configured, keys
+from whisperctl.cli.support import configuration
+from whisperctl.cli.support.command import configured, keys
 from whisperctl.errors import ModelError, UsageError
 from whisperctl.models import store
 

@@ -19,7 +19,7 @@ import soundfile
 
 from tests.cli.test_cli_streams import read_terminal
 from whisperctl import cli as cli_package
-from whisperctl import engines
+from whisperctl.engine import registry
 
 if TYPE_CHECKING:
     from tests.conftest import Cli, Finished, MakePlugin
@@ -45,10 +45,10 @@ TEXT = f" It\x00 said\x1b[31m [red]{LINK}\x07\x9b2J \u202eold\u202c =1+1 \x7f an
 # Somebody else's backend, whose texts are as bad as they can be.
 ACME = f"""
 import json, logging, os
-from whisperctl.backend import BackendInfo, Closing, RuntimeInfo
+from whisperctl.engine.protocol import BackendInfo, Closing, RuntimeInfo
 from whisperctl.errors import BackendError
 from whisperctl.transcript import Segment, Token, Transcript
-from whisperctl.words import Utf8Joiner
+from whisperctl.engine.toolkit.words import Utf8Joiner
 
 TEXT = {TEXT!r}
 LINK = {LINK!r}
@@ -345,9 +345,9 @@ def test_a_model_whose_name_is_not_utf8_opens_in_every_engine(
     links = [tmp_path / os.fsdecode(name) for name in (b"mod\xe8le\xff.bin", b"sil\xe8ro.bin")]
     for link, model in zip(links, (tiny_en, silero), strict=True):
         link.symlink_to(model)
-    chosen = engines.parse(engine)
-    engines.open_session(chosen, links[0], threads=1, word_timestamps=True).close()
-    engines.open_detector(chosen, links[1]).close()
+    chosen = registry.parse(engine)
+    registry.open_session(chosen, links[0], threads=1, word_timestamps=True).close()
+    registry.open_detector(chosen, links[1]).close()
 
 
 @pytest.mark.slow

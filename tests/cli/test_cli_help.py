@@ -14,11 +14,10 @@ import pytest
 import typer.main
 
 import whisperctl
-from whisperctl.cli.app import app
-from whisperctl.cli.command import configured
-from whisperctl.cli.commands import SUMMARIES
-from whisperctl.cli.examples import EXAMPLES
-from whisperctl.cli.options import topics
+from whisperctl.cli.app import SUMMARIES, app
+from whisperctl.cli.support import topics
+from whisperctl.cli.support.command import configured
+from whisperctl.cli.support.help_text import EXAMPLES
 
 if TYPE_CHECKING:
     from tests.conftest import Cli
@@ -70,7 +69,7 @@ def test_the_top_help_lists_the_commands_and_exit_codes(cli: Cli) -> None:
 
 def test_help_of_all_commands_loads_none_of_them_and_says_what_they_say() -> None:
     loaded = loaded_by("--help")
-    assert "whisperctl.cli.commands" in loaded
+    assert "whisperctl.cli.app" in loaded
     assert not loaded & {f"whisperctl.cli.{name}" for name in SUMMARIES}
     assert not [name for name in loaded if name.startswith("whisperctl.models")]
 

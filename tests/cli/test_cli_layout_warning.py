@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from whisperctl.cli.options.subtitles import ignored
-from whisperctl.formats.layout import SubtitleOptions
+from whisperctl.subtitles.layout import SubtitleOptions
 
 if TYPE_CHECKING:
     from tests.conftest import Cli

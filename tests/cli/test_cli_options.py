@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 import typer
 
-from whisperctl.cli.options import DecodingFlags, MessageFlags, TranscribeFlags, with_flags
-from whisperctl.cli.options.flags import Flags
+from whisperctl.cli.options.decoding import DecodingFlags
+from whisperctl.cli.options.flags import Flags, with_flags
+from whisperctl.cli.options.messages import MessageFlags
 from whisperctl.cli.options.speech import SpeechFlags
 from whisperctl.cli.options.subtitles import SubtitleFlags
 from whisperctl.cli.options.times import seconds
-from whisperctl.cli.options.transcription import PartFlags
+from whisperctl.cli.options.transcription import PartFlags, TranscribeFlags
 from whisperctl.errors import UsageError
-from whisperctl.formats.layout import SubtitleOptions
-from whisperctl.speech import VadOptions
-from whisperctl.transcription.options import Clip
+from whisperctl.options import Clip, VadOptions
+from whisperctl.subtitles.layout import SubtitleOptions
 
 
 def flags(group: type[Flags], **values: Any) -> Flags:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from whisperctl.cli import typer_internals
 from whisperctl.cli.app import app
+from whisperctl.cli.support import typer_internals
 
 ROOT = Path(__file__).parents[2]
 PRIVATE = re.compile(
@@ -26,7 +26,7 @@ def test_no_other_module_uses_private_parts_of_typer() -> None:
         if PRIVATE.search(file.read_text("utf-8"))
     }
 
-    assert using == {"whisperctl/cli/typer_internals.py"}
+    assert using == {"whisperctl/cli/support/typer_internals.py"}
 
 
 def test_the_version_of_typer_is_bounded() -> None:

@@ -15,8 +15,8 @@ from typing import Any
 import jiwer
 import pytest
 
-from whisperctl.compare import document, splitting
-from whisperctl.compare.comparison import (
+from whisperctl.compare import document
+from whisperctl.compare.result import (
     SCHEMA,
     CellInfo,
     Comparison,
@@ -34,7 +34,8 @@ from whisperctl.compare.comparison import (
     VariantInfo,
     WordInfo,
 )
-from whisperctl.compare.differences import (
+from whisperctl.compare.scoring import splitting
+from whisperctl.compare.scoring.differences import (
     Agreement,
     Difference,
     Divergence,

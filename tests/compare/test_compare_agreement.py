@@ -8,11 +8,11 @@ import pytest
 
 import whisperctl
 from whisperctl.compare import references
-from whisperctl.compare.agreement import agreement
-from whisperctl.compare.differences import Divergence
-from whisperctl.compare.splitting import split
-from whisperctl.compare.texts import difference
-from whisperctl.compare.timed_words import segments
+from whisperctl.compare.scoring.agreement import agreement
+from whisperctl.compare.scoring.differences import Divergence
+from whisperctl.compare.scoring.splitting import split
+from whisperctl.compare.scoring.texts import difference
+from whisperctl.compare.scoring.timed_words import segments
 from whisperctl.transcript import Transcript
 
 pytestmark = pytest.mark.slow

@@ -19,8 +19,8 @@ import pytest
 
 from whisperctl import audio
 from whisperctl.compare import document
-from whisperctl.compare.comparison import Comparison
-from whisperctl.compare.values import BY_NAME, shown
+from whisperctl.compare.result import Comparison
+from whisperctl.compare.statistics import BY_NAME, shown
 
 if TYPE_CHECKING:
     from tests.conftest import Cli, Finished, MakePlugin
@@ -30,7 +30,7 @@ NATIVE = ("-b", "native", "--no-warm-up", *GREEDY)
 ENGINES = ("native", "wasi/wasmtime")
 ACME = """
 import time
-from whisperctl.backend import BackendInfo, RuntimeInfo
+from whisperctl.engine.protocol import BackendInfo, RuntimeInfo
 from whisperctl.errors import BackendError
 
 class Acme:
@@ -392,6 +392,6 @@ def test_no_process_is_left_behind(
 
 def _is_cell(process: psutil.Process) -> bool:
     try:
-        return "whisperctl.compare.cell" in process.cmdline()
+        return "whisperctl.compare.worker" in process.cmdline()
     except psutil.NoSuchProcess:
         return False

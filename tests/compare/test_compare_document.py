@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from whisperctl.compare import document, repeating
-from whisperctl.compare.comparison import Comparison
+from whisperctl.compare import document, rerun
+from whisperctl.compare.result import Comparison
 from whisperctl.errors import UsageError
 
 
@@ -110,4 +110,4 @@ def test_an_option_of_another_type_is_refused_before_anything_runs(
 ) -> None:
     odd = replace(four_engines, parameters={"beam_size": "five"}, recordings=(), models=())
     with pytest.raises(UsageError, match="has an option that cannot be: beam_size: 'five' is no"):
-        repeating.plan(replace(odd, variants=()), tmp_path)
+        rerun.plan(replace(odd, variants=()), tmp_path)

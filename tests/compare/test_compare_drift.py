@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests.compare.conftest import HEARD, MISHEARD, SAID, Make
 from whisperctl.compare import drift
-from whisperctl.compare.comparison import Comparison, Drift
+from whisperctl.compare.result import Comparison, Drift
 
 
 def drifted(then: Comparison, now: Comparison) -> Drift:

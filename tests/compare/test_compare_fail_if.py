@@ -8,7 +8,7 @@ import pytest
 
 from tests.compare.conftest import HEARD, MISHEARD, SAID, Make
 from whisperctl.compare import drift, fail_if
-from whisperctl.compare.comparison import Comparison
+from whisperctl.compare.result import Comparison
 from whisperctl.errors import UsageError
 
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from whisperctl.compare.comparison import CellInfo
 from whisperctl.compare.reports import html
-from whisperctl.compare.values import BY_NAME, shown
+from whisperctl.compare.result import CellInfo
+from whisperctl.compare.statistics import BY_NAME, shown
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page

@@ -8,7 +8,7 @@ import pytest
 
 from whisperctl.compare import matrix
 from whisperctl.compare.plan import Variant, Weights
-from whisperctl.engines import Engine
+from whisperctl.engine.registry import Engine
 from whisperctl.errors import BackendError, ModelError, UsageError
 
 NATIVE = Engine("native", "native")
@@ -79,11 +79,11 @@ def test_a_model_is_taken_in_the_quantizations_asked_for(tiny_en: Path) -> None:
 def test_what_is_not_here_is_quantized_once(
     tiny_en: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from whisperctl.cli import comparing
+    from whisperctl.cli import compare
 
     (tmp_path / tiny_en.name).symlink_to(tiny_en)
     monkeypatch.setenv("WHISPERCTL_MODELS", str(tmp_path))
-    found = matrix.choose_weights(["tiny.en"], ["f16", "q5_1"], comparing.quantize)
+    found = matrix.choose_weights(["tiny.en"], ["f16", "q5_1"], compare.quantize)
     assert [(one.name, one.quant) for one in found] == [("tiny.en", "f16"), ("tiny.en", "q5_1")]
     assert found[1].path == tmp_path / "ggml-tiny.en-q5_1.bin"
     assert matrix.choose_weights(["tiny.en"], ["f16", "q5_1"], never) == found

@@ -15,16 +15,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from whisperctl import audio, state
+from whisperctl import audio
 from whisperctl.audio import Audio
 from whisperctl.compare import journal as journals
-from whisperctl.compare.eta import Estimate
 from whisperctl.compare.journal import Journal
-from whisperctl.compare.measure import Step, measure
-from whisperctl.compare.measurement import Measurement, Run
+from whisperctl.compare.measure import Estimate, Step, measure
 from whisperctl.compare.plan import Cell, Plan, Recording, Variant, Weights
-from whisperctl.decoding import DecodeOptions
-from whisperctl.engines import Engine
+from whisperctl.compare.result import Measurement, Run
+from whisperctl.engine.registry import Engine
+from whisperctl.options import DecodeOptions
+from whisperctl.storage import state
 from whisperctl.transcript import Segment, Transcript
 
 NATIVE = Engine("native", "native")

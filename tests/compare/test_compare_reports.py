@@ -16,9 +16,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from whisperctl.compare import document
-from whisperctl.compare.comparison import CellDrift, CellInfo, Comparison, Drift, Ratio
 from whisperctl.compare.reports import csv_report, html, markdown, table
-from whisperctl.compare.values import BY_NAME, shown
+from whisperctl.compare.result import CellDrift, CellInfo, Comparison, Drift, Ratio
+from whisperctl.compare.statistics import BY_NAME, shown
 from whisperctl.transcript import PHASES
 
 Make = Callable[..., Comparison]

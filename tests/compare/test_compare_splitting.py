@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from whisperctl.compare.splitting import join, spans, split
+from whisperctl.compare.scoring.splitting import join, spans, split
 
 
 @pytest.mark.parametrize(

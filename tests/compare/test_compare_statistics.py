@@ -9,8 +9,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from whisperctl.compare.comparison import Ratio, Stat
-from whisperctl.compare.order import interleaved
+from whisperctl.compare.plan import interleaved
+from whisperctl.compare.result import Ratio, Stat
 from whisperctl.compare.statistics import paired_ratio, ratio, stat
 
 

@@ -8,10 +8,9 @@ import time
 import jiwer
 import pytest
 
-from whisperctl.compare.differences import Difference, Errors, Span
-from whisperctl.compare.normalizing import normalized, normalized_words
-from whisperctl.compare.splitting import split
-from whisperctl.compare.texts import difference, text_language
+from whisperctl.compare.scoring.differences import Difference, Errors, Span
+from whisperctl.compare.scoring.splitting import normalized, normalized_words, split
+from whisperctl.compare.scoring.texts import difference, text_language
 from whisperctl.transcript import Transcript
 
 SAID = "And so my fellow Americans ask not what your country can do for you"

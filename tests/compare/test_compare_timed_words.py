@@ -6,10 +6,9 @@ import random
 
 import pytest
 
-from whisperctl.compare.comparison import WordInfo
-from whisperctl.compare.splitting import split
-from whisperctl.compare.time_deltas import time_deltas
-from whisperctl.compare.timed_words import segments
+from whisperctl.compare.result import WordInfo
+from whisperctl.compare.scoring.splitting import split
+from whisperctl.compare.scoring.timed_words import segments, time_deltas
 from whisperctl.transcript import Segment, Transcript, Word
 
 

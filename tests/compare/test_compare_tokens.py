@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from whisperctl.compare import tokens
-from whisperctl.compare.differences import Divergence, TokenAgreement
+from whisperctl.compare.scoring import tokens
+from whisperctl.compare.scoring.differences import Divergence, TokenAgreement
+from whisperctl.engine.toolkit.words import text_of
 from whisperctl.transcript import Segment, Token, Transcript
-from whisperctl.words import text_of
 
 IDS: dict[bytes, int] = {}
 

@@ -11,9 +11,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from whisperctl.compare import word_diff
-from whisperctl.compare.splitting import split
-from whisperctl.compare.texts import difference
+from whisperctl.compare.scoring import word_diff
+from whisperctl.compare.scoring.splitting import split
+from whisperctl.compare.scoring.texts import difference
 
 SAID = "And so my fellow Americans ask not what your country can do for you ask what you can do"
 

@@ -18,12 +18,12 @@ import pysubs2
 import pytest
 import webvtt
 
-from whisperctl.batch import records
 from whisperctl.errors import UsageError
 from whisperctl.formats import FORMATS, extension, parse, writer
 from whisperctl.formats.console import line
-from whisperctl.formats.cues import timestamp
 from whisperctl.models import ggml
+from whisperctl.storage import records
+from whisperctl.subtitles.cues import timestamp
 from whisperctl.transcript import Segment, Token, Transcript, Word
 
 

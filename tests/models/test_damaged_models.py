@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whisperctl.errors import ModelError
-from whisperctl.models import kinds, weights
 from whisperctl.models.convert import convert
+from whisperctl.models.ggml import model_type, weights
 
 if TYPE_CHECKING:
     from tests.models.conftest import Builder
@@ -34,9 +34,9 @@ from pathlib import Path
 import numpy as np
 from whisperctl import engines
 from whisperctl.audio import Audio
-from whisperctl.decoding import DecodeOptions
+from whisperctl.options import DecodeOptions
 from whisperctl.errors import WhisperctlError
-from whisperctl.stall import WatchedSession
+from whisperctl.engine.stall import WatchedSession
 
 noise = np.random.default_rng(1).normal(0, 0.1, 8_000).astype(np.float32)
 for path in sys.argv[1:]:
@@ -54,7 +54,7 @@ for path in sys.argv[1:]:
 def tables(data: bytes, path: Path) -> list[int]:
     """Where a file has the shape, type and name of each tensor but the first."""
     path.write_bytes(data)
-    places = [place for place in kinds.places(path) if place.name != "mel filters"]
+    places = [place for place in model_type.places(path) if place.name != "mel filters"]
     found: list[int] = []
     for before, place in pairwise(places):
         found += range(before.offset + before.n_bytes, place.offset)

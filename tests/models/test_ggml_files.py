@@ -10,7 +10,7 @@ import pytest
 
 from whisperctl.errors import ModelError
 from whisperctl.models import ggml
-from whisperctl.models.layout import Hyperparameters, tensors
+from whisperctl.models.ggml.layout import Hyperparameters, tensors
 
 if TYPE_CHECKING:
     from tests.models.conftest import Builder

@@ -6,7 +6,7 @@ import pytest
 
 from whisperctl.errors import ModelError
 from whisperctl.models import catalog
-from whisperctl.models.layout import Hyperparameters, tensors
+from whisperctl.models.ggml.layout import Hyperparameters, tensors
 
 # state, heads, layers of each size
 SIZES = {

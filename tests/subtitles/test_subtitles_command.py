@@ -9,7 +9,7 @@ import pysubs2
 import pytest
 
 from whisperctl.formats import FORMATS, extension
-from whisperctl.subtitles.reading import READABLE
+from whisperctl.formats.reading import READABLE
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,9 @@ import pytest
 
 from whisperctl.errors import UsageError
 from whisperctl.formats import FORMATS
-from whisperctl.formats.layout import SubtitleOptions
+from whisperctl.formats.reading import parse
+from whisperctl.subtitles.layout import SubtitleOptions
 from whisperctl.subtitles.lint import PROFILES, Limits, lint
-from whisperctl.subtitles.reading import parse
 from whisperctl.transcript import Segment, Transcript
 
 

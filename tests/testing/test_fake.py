@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from tests.testing.test_conformance import conformance
-from whisperctl import backend as backends
 from whisperctl.audio import Audio
-from whisperctl.decoding import DecodeOptions
+from whisperctl.engine import protocol as backends
 from whisperctl.errors import BackendError, UsageError
-from whisperctl.models import ggml, weights
+from whisperctl.models import ggml
+from whisperctl.models.ggml import weights
+from whisperctl.options import DecodeOptions
 from whisperctl.testing.fake import RUNTIMES, FakeBackend, write_model
 from whisperctl.transcript import Transcript
 

@@ -11,13 +11,13 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from whisperctl import audio, engines
+from whisperctl import audio
 from whisperctl.audio import SAMPLE_RATE
-from whisperctl.backend import Detector, Session
-from whisperctl.decoding import DecodeOptions
+from whisperctl.engine import registry
+from whisperctl.engine.protocol import Detector, Session
+from whisperctl.options import DecodeOptions, TranscriptionOptions
 from whisperctl.transcript import Segment, Transcript
-from whisperctl.transcription.checkpoint import Checkpoint
-from whisperctl.transcription.options import TranscriptionOptions
+from whisperctl.transcription.run import Checkpoint
 from whisperctl.transcription.transcriber import Progress, Transcriber
 
 Samples = npt.NDArray[np.float32]
@@ -57,13 +57,13 @@ def run(
 
 @pytest.fixture(scope="session")
 def session(tiny_en: Path) -> Iterator[Session]:
-    with engines.open_session(engines.parse("native"), tiny_en, threads=1) as opened:
+    with registry.open_session(registry.parse("native"), tiny_en, threads=1) as opened:
         yield opened
 
 
 @pytest.fixture(scope="session")
 def detector(silero: Path) -> Iterator[Detector]:
-    with engines.open_detector(engines.parse("native"), silero) as opened:
+    with registry.open_detector(registry.parse("native"), silero) as opened:
         yield opened
 
 

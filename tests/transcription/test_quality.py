@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from whisperctl.options import Clip
 from whisperctl.transcript import Segment, Token, Transcript
-from whisperctl.transcription.options import Clip
 from whisperctl.transcription.quality import assess
 
 

@@ -15,14 +15,13 @@ from tests.transcription.conftest import (
     silence,
     white_noise,
 )
-from whisperctl import engines
 from whisperctl.audio import SAMPLE_RATE, Audio
-from whisperctl.backend import Detector, OnLanguage, OnProgress, OnSegment, Session
-from whisperctl.decoding import DecodeOptions
+from whisperctl.engine import registry
+from whisperctl.engine.protocol import Detector, OnLanguage, OnProgress, OnSegment, Session
+from whisperctl.options import DecodeOptions, TranscriptionOptions
 from whisperctl.transcript import Segment, SpokenLanguage, Token, Transcript
-from whisperctl.transcription.options import TranscriptionOptions
 from whisperctl.transcription.spoken_language import SpeechWindows, is_sure, vote
-from whisperctl.transcription.timeline import Stretch
+from whisperctl.transcription.stages.timeline import Stretch
 from whisperctl.transcription.transcriber import Transcriber
 
 OPTIONS = TranscriptionOptions(GREEDY)
@@ -188,7 +187,7 @@ def test_speech_after_hiss_is_in_its_language_on_a_real_engine(
 ) -> None:
     path = recording(np.concatenate([white_noise(35, 0.003), speech]))
 
-    with engines.open_session(engines.parse("native"), base, threads=2) as session:
+    with registry.open_session(registry.parse("native"), base, threads=2) as session:
         checked: Session = session
         transcript, _ = run(Transcriber(checked, detector=detector), path, OPTIONS)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from whisperctl.speech import SpeechSpan
+from whisperctl.engine.speech import SpeechSpan
 from whisperctl.transcript import Segment, Token, Word
-from whisperctl.transcription.timeline import GAP, Stretch, Timeline, joined, stretches
+from whisperctl.transcription.stages.timeline import GAP, Stretch, Timeline, joined, stretches
 
 # Heard: 0 to 1 s, 0.1 s of silence, 1.1 to 3.1 s, silence, 3.2 to 3.7 s.
 PARTS = [Stretch(16_000, 32_000), Stretch(80_000, 112_000), Stretch(160_000, 168_000)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from whisperctl.transcript import Timings
-from whisperctl.transcription.timings import TimingsSum
+from whisperctl.transcription.chunk_decoder import TimingsSum
 
 
 def total(*runs: Timings) -> Timings:

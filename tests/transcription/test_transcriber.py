@@ -22,14 +22,13 @@ from tests.transcription.conftest import (
     silence,
     white_noise,
 )
-from whisperctl import engines
-from whisperctl.backend import Detector, Session
+from whisperctl.engine import registry
+from whisperctl.engine.protocol import Detector, Session
 from whisperctl.errors import UsageError
 from whisperctl.models import ggml
-from whisperctl.speech import VadOptions
+from whisperctl.options import Clip, TranscriptionOptions, VadOptions
 from whisperctl.transcript import Segment, Transcript
-from whisperctl.transcription.checkpoint import Checkpoint
-from whisperctl.transcription.options import Clip, TranscriptionOptions
+from whisperctl.transcription.run import Checkpoint
 from whisperctl.transcription.transcriber import Transcriber
 
 OPTIONS = TranscriptionOptions(GREEDY)
@@ -295,7 +294,7 @@ def test_what_a_callback_raises_comes_out(session: Session, jfk: Path) -> None:
 
 def test_pieces_go_through_every_engine(engine: str, tiny_en: Path, jfk: Path) -> None:
     checkpoints: list[Checkpoint] = []
-    with engines.open_session(engines.parse(engine), tiny_en, threads=1) as session:
+    with registry.open_session(registry.parse(engine), tiny_en, threads=1) as session:
         transcript = Transcriber(session, piece_s=5.0).transcribe(
             jfk, OPTIONS, on_checkpoint=checkpoints.append
         )
@@ -310,8 +309,8 @@ def test_words_are_the_text_and_keep_their_times_through_vad(
     decoding = replace(GREEDY, word_timestamps=True)
     options = replace(OPTIONS, decoding=decoding, vad=VadOptions())
     path = recording(np.concatenate([silence(7.3), speech]))
-    native = engines.parse("native")
-    with engines.open_session(native, tiny_en, threads=1, word_timestamps=True) as session:
+    native = registry.parse("native")
+    with registry.open_session(native, tiny_en, threads=1, word_timestamps=True) as session:
         transcriber = Transcriber(session, detector=detector)
         plain, _ = run(transcriber, jfk, replace(options, vad=None))
         padded, _ = run(transcriber, path, options)

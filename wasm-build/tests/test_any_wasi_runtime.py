@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from whisperctl import audio
-from whisperctl.decoding import DecodeOptions
+from whisperctl.engine.toolkit.whisper_params import whisper_params
 from whisperctl.models import store
-from whisperctl.whisper_params import whisper_params
+from whisperctl.options import DecodeOptions
 from whisperctl_wasi import modules, protocol
 from whisperctl_wasi.host import imports
 

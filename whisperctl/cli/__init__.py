@@ -44,7 +44,7 @@ def main() -> int:
         The exit code: 0 success, 1 a run failed, 2 usage, 128 + n when signal n ended it.
     """
     code = _main()
-    engine_thread = sys.modules.get("whisperctl.engine_thread")
+    engine_thread = sys.modules.get("whisperctl.engine.toolkit.worker_thread")
     if engine_thread is not None and engine_thread.is_left_behind():
         engine_thread.exit_at_once(code)  # who pressed Ctrl-C does not wait for a large model
     return code
@@ -121,7 +121,7 @@ def _run(arguments: list[str]) -> int:
 
 def _misused(error: Exception) -> int:
     """A wrong command line, on one line; the whole help when nothing was asked for."""
-    from whisperctl.cli.typer_internals import is_help
+    from whisperctl.cli.support.typer_internals import is_help
 
     message = error.format_message() if hasattr(error, "format_message") else str(error)
     if is_help(error):  # the message is the help
@@ -182,7 +182,7 @@ def _prepare_streams() -> None:
         # print() would take standard output instead, and put messages into the result.
         sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
     if sys.stdout is None:
-        from whisperctl.cli.console import ClosedOutput
+        from whisperctl.cli.support.console import ClosedOutput
 
         sys.stdout = ClosedOutput()
     # A name or text that the terminal's encoding cannot show must not end a run.
@@ -200,13 +200,13 @@ def drop_stdout() -> None:
 
 
 def _say(text: str) -> None:
-    from whisperctl.quoting import on_one_line
+    from whisperctl.text import on_one_line
 
     _write_stderr(f"whisperctl: {on_one_line(text)}")
 
 
 def _write_stderr(text: str) -> None:
-    from whisperctl.quoting import visible
+    from whisperctl.text import visible
 
     with contextlib.suppress(OSError, ValueError):  # nobody reads it
         print(visible(text, prose=True), file=sys.stderr, flush=True)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whisperctl.cli import console
+from whisperctl.cli.support import console
 
 if TYPE_CHECKING:
-    from whisperctl.engines import Found
+    from whisperctl.engine.registry import Found
 
 
 def backends(
@@ -21,9 +21,9 @@ def backends(
 
     A backend or runtime that cannot be used here says why, and what to install.
     """
-    from whisperctl import engines
+    from whisperctl.engine import registry
 
-    found = engines.survey()
+    found = registry.survey()
     if as_json:
         import json
 

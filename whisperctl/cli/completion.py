@@ -33,8 +33,8 @@ def completion(
     shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="Your shell.")],
 ) -> None:
     """Print a script that teaches a shell to complete our options, models and formats."""
-    from whisperctl.cli import console
-    from whisperctl.cli.typer_internals import completion_script
+    from whisperctl.cli.support import console
+    from whisperctl.cli.support.typer_internals import completion_script
 
     script = completion_script(_PROGRAM, COMPLETION_VARIABLE, shell.value)
     console.result(script, prose=True)
@@ -45,7 +45,7 @@ def answer(command: TyperGroup, instruction: str) -> int:
     import contextlib
     import io
 
-    from whisperctl.cli.typer_internals import complete
+    from whisperctl.cli.support.typer_internals import complete
 
     printed = io.StringIO()
     code = 1
@@ -85,10 +85,10 @@ def published_models(incomplete: str) -> Iterator[tuple[str, str]]:
 
 def engines(incomplete: str) -> Iterator[tuple[str, str]]:
     """Backends that are installed, ours with their runtimes; none of them is loaded."""
-    from whisperctl import backend
+    from whisperctl.engine import protocol
 
     names = {}
-    for name, runtimes in _runtimes(backend.installed()).items():
+    for name, runtimes in _runtimes(protocol.installed()).items():
         names[name] = "backend"
         if len(runtimes) > 1:
             names |= {f"{name}/{runtime}": "backend and runtime" for runtime in runtimes}
@@ -97,9 +97,9 @@ def engines(incomplete: str) -> Iterator[tuple[str, str]]:
 
 def runtimes(incomplete: str) -> Iterator[tuple[str, str]]:
     """Runtimes of our own backends."""
-    from whisperctl import backend
+    from whisperctl.engine import protocol
 
-    names = [name for some in _runtimes(backend.installed()).values() for name in some]
+    names = [name for some in _runtimes(protocol.installed()).values() for name in some]
     yield from _starting(incomplete, dict.fromkeys(names, "runtime"))
 
 
@@ -126,7 +126,7 @@ def languages(incomplete: str) -> Iterator[tuple[str, str]]:
 
 def quantizations(incomplete: str) -> Iterator[tuple[str, str]]:
     """Types that models can be quantized to."""
-    from whisperctl.models.layout import FTYPE_OF_QUANTIZATION
+    from whisperctl.models.ggml.layout import FTYPE_OF_QUANTIZATION
 
     yield from _starting(incomplete, dict.fromkeys(FTYPE_OF_QUANTIZATION, "type"))
 

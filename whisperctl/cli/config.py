@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from whisperctl.cli import console
-from whisperctl.cli.command import Command, Group
-from whisperctl.quoting import visible
+from whisperctl.cli.support import console
+from whisperctl.cli.support.command import Command, Group
+from whisperctl.text import visible
 
 if TYPE_CHECKING:
-    from whisperctl.cli.command import ConfiguredCommand
-    from whisperctl.cli.configuration import Setting
-    from whisperctl.cli.typer_internals import Context
+    from whisperctl.cli.support.command import ConfiguredCommand
+    from whisperctl.cli.support.configuration import Setting
+    from whisperctl.cli.support.typer_internals import Context
 
 app = typer.Typer(
     cls=Group,
@@ -28,7 +28,7 @@ app = typer.Typer(
 @app.command("path", cls=Command)
 def print_path() -> None:
     """Print where the configuration file is, or would be."""
-    from whisperctl.cli import configuration
+    from whisperctl.cli.support import configuration
 
     console.path(configuration.path())
 
@@ -43,10 +43,10 @@ def show() -> None:
     import typer.main
 
     from whisperctl.cli.app import app as root
-    from whisperctl.cli.command import configured, keys
+    from whisperctl.cli.support.command import configured, keys
 
     group = typer.main.get_group(root)
-    from whisperctl.cli import configuration
+    from whisperctl.cli.support import configuration
 
     file = configuration.path()
     settings = configuration.load(keys(group))
@@ -109,7 +109,7 @@ def _code(number: int) -> str:
 def _warn_of(variable: str, command: ConfiguredCommand) -> None:
     from difflib import get_close_matches
 
-    from whisperctl.cli.configuration import OTHER_VARIABLES, PREFIX
+    from whisperctl.cli.support.configuration import OTHER_VARIABLES, PREFIX
 
     known = {*OTHER_VARIABLES, *(key.variable for key in command.keys.values() if key.shared)}
     if not variable.startswith(PREFIX) or variable in known:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whisperctl.cli import completion, console
-from whisperctl.cli.command import Command, Group
-from whisperctl.models.layout import FTYPE_OF_QUANTIZATION
-from whisperctl.quoting import visible
+from whisperctl.cli import completion
+from whisperctl.cli.support import console
+from whisperctl.cli.support.command import Command, Group
+from whisperctl.models.ggml.layout import FTYPE_OF_QUANTIZATION
+from whisperctl.text import visible
 
 if TYPE_CHECKING:
-    from whisperctl.models.progress import OnProgress
+    from whisperctl.models.hashing import OnProgress
 
 app = typer.Typer(
     cls=Group,
@@ -34,7 +35,8 @@ def list_models(
 ) -> None:
     """List published models and those that are here."""
     from whisperctl.errors import ModelError
-    from whisperctl.models import catalog, ggml, kinds
+    from whisperctl.models import catalog, ggml
+    from whisperctl.models.ggml import model_type
     from whisperctl.models.store import Store
 
     store = Store()
@@ -51,7 +53,7 @@ def list_models(
             path = store.path_of(name)
             size_bytes = path.stat().st_size
             try:
-                info = kinds.inspect(path)
+                info = model_type.inspect(path)
                 n_languages = info.n_languages if isinstance(info, ggml.ModelInfo) else 0
                 state = "installed"
             except ModelError:
@@ -161,16 +163,16 @@ def quantize_model(
 
     q8_0 is the most exact, q4_0 the smallest.
     """
-    from whisperctl import engines
+    from whisperctl.engine import registry
     from whisperctl.models import catalog
     from whisperctl.models.quantize import CUSTOM, quantize
 
-    engine = None if backend is None else engines.parse(backend)
+    engine = None if backend is None else registry.parse(backend)
     with _progress() as on_progress:
         result = quantize(
             model,
             type_name,
-            lambda: engines.open_quantizer(engine),
+            lambda: registry.open_quantizer(engine),
             name=name,
             force=force,
             on_progress=on_progress,
@@ -218,11 +220,11 @@ def print_path(
     ],
 ) -> None:
     """Print where a model's file is."""
-    from whisperctl.models import kinds
+    from whisperctl.models.ggml import model_type
     from whisperctl.models.store import Store
 
     path = Store().locate(name)
-    kinds.inspect(path)
+    model_type.inspect(path)
     console.path(path)
 
 

@@ -14,10 +14,9 @@ from typing import Any
 import typer.main
 from typer.core import TyperArgument, TyperGroup
 
-from whisperctl.cli import helping
 from whisperctl.cli.app import app
-from whisperctl.cli.examples import EXAMPLES
-from whisperctl.cli.helping import Entry
+from whisperctl.cli.support import help_text
+from whisperctl.cli.support.help_text import EXAMPLES, Entry
 
 _VARIABLES = (
     ("WHISPERCTL_CONFIG", "Another configuration file."),
@@ -50,7 +49,7 @@ def _all() -> Iterator[tuple[str, Any]]:
 
 
 def _usage(path: str, command: Any) -> str:
-    arguments = [helping.entry(p).names for p in command.params if isinstance(p, TyperArgument)]
+    arguments = [help_text.entry(p).names for p in command.params if isinstance(p, TyperArgument)]
     if isinstance(command, TyperGroup):
         arguments.append("COMMAND")
     return " ".join([path, "[OPTIONS]", *arguments])
@@ -85,8 +84,8 @@ def _markdown() -> Iterator[str]:
 
 
 def _markdown_options(command: Any) -> Iterator[str]:
-    arguments = [helping.entry(p) for p in command.params if isinstance(p, TyperArgument)]
-    topics = helping.by_topic(command.params)
+    arguments = [help_text.entry(p) for p in command.params if isinstance(p, TyperArgument)]
+    topics = help_text.by_topic(command.params)
     several = len(topics) > 1
     for title, entries in {"": arguments, **topics}.items():
         if not entries:
@@ -116,9 +115,9 @@ def _man() -> Iterator[str]:
         yield f".SS {_troff(path)}\n"
         for number, text in enumerate(_paragraphs(command.help)):
             yield f"{'.PP' if number else ''}\n{_troff(text)}\n".lstrip("\n")
-        for entry in (helping.entry(p) for p in command.params if isinstance(p, TyperArgument)):
+        for entry in (help_text.entry(p) for p in command.params if isinstance(p, TyperArgument)):
             yield _tagged(entry)
-        for title, entries in helping.by_topic(command.params).items():
+        for title, entries in help_text.by_topic(command.params).items():
             if entries:
                 yield f".PP\n.I {_troff(title)}\n"
             for entry in entries:

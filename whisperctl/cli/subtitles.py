@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whisperctl.cli import console
-from whisperctl.cli.command import Command, Group
+from whisperctl.audio.source import STDIN
+from whisperctl.cli.support import console
+from whisperctl.cli.support.command import Command, Group
 from whisperctl.errors import SubtitleError, UsageError
-from whisperctl.quoting import visible
-from whisperctl.source import STDIN
+from whisperctl.text import visible
 
 if TYPE_CHECKING:
     from whisperctl.subtitles.document import Subtitles
@@ -113,9 +113,9 @@ def convert_subtitles(
     """
     from whisperctl import formats
     from whisperctl.cli.options.subtitles import ignored
-    from whisperctl.formats.layout import SubtitleOptions
+    from whisperctl.formats.reading import read
     from whisperctl.subtitles import convert
-    from whisperctl.subtitles.reading import read
+    from whisperctl.subtitles.layout import SubtitleOptions
 
     options = SubtitleOptions(
         max_line_width=max_line_width,
@@ -209,8 +209,8 @@ def lint_subtitles(
     profile asks for it.
     Exits with 1 if anything is found.
     """
+    from whisperctl.formats.reading import read
     from whisperctl.subtitles.lint import lint
-    from whisperctl.subtitles.reading import read
 
     if output not in (_TEXT, _JSON):
         raise UsageError(f'--format must be "{_TEXT}" or "{_JSON}", not "{output}"')
@@ -266,7 +266,7 @@ def _limits(profile: str | None, **single: float | None) -> Limits:
 
 
 def _duration(text: str | None) -> float | None:
-    from whisperctl.subtitles.times import seconds
+    from whisperctl.formats.times import seconds
 
     if text is None:
         return None
@@ -277,14 +277,14 @@ def _duration(text: str | None) -> float | None:
 
 
 def _line(name: str, finding: Finding) -> str:
-    from whisperctl.formats.cues import clock
+    from whisperctl.subtitles.cues import clock
 
     start = clock(max(0, finding.start_ms), ",")
     return f"{visible(name)}:cue {finding.cue} ({start}): {finding.message}"
 
 
 def _named(source: str) -> str:
-    from whisperctl.quoting import quoted
+    from whisperctl.text import quoted
 
     return "standard input" if source == STDIN else quoted(source)
 

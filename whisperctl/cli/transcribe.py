@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whisperctl.cli import completion
-from whisperctl.cli.options import Settings, TranscribeFlags, topics, with_flags
+from whisperctl.cli.options.flags import with_flags
+from whisperctl.cli.options.settings import Settings
+from whisperctl.cli.options.transcription import TranscribeFlags
+from whisperctl.cli.support import topics
 from whisperctl.errors import UsageError
 from whisperctl.formats import ALL, FORMATS
 
 if TYPE_CHECKING:
-    from whisperctl.batch.job import Job, Results
-    from whisperctl.batch.limits import Limits
-    from whisperctl.batch.plan import Planned
+    from whisperctl.jobs.job import Job, Limits, Results
+    from whisperctl.jobs.plan import Planned
 
 _STDOUT = "-"
 
@@ -187,11 +189,11 @@ def transcribe(
     --output-format asks for it; then talk.mp4 gives talk.srt, in the current directory or the one
     of --output-dir. A recording that fails does not stop the others.
     """
-    from whisperctl import engines, stall
-    from whisperctl.batch import plan, sources
-    from whisperctl.batch.job import Job
-    from whisperctl.cli import console, logs
     from whisperctl.cli.options import subtitles
+    from whisperctl.cli.support import console, logs
+    from whisperctl.engine import registry, stall
+    from whisperctl.jobs import plan, sources
+    from whisperctl.jobs.job import Job
     from whisperctl.transcription import opening
 
     if not files and not files_from:
@@ -205,7 +207,7 @@ def transcribe(
     lists = [sources.FileList(name, null_separated=null) for name in files_from or []]
     recordings = sources.find(files or [], lists, recursive=recursive)
     settings = flags.resolve()
-    engine = engines.choose(backend, runtime)
+    engine = registry.choose(backend, runtime)
     job = Job(
         engine,
         settings.model,
@@ -241,11 +243,11 @@ def _run(
     job: Job, planned: Sequence[Planned], flags: TranscribeFlags, jobs: int, limits: Limits
 ) -> bool:
     """Do what is planned; whether anything failed."""
-    from whisperctl.batch import plan, runner
-    from whisperctl.cli import console, logs
-    from whisperctl.cli.progress import Bars
-    from whisperctl.cli.reporter import Reporter
+    from whisperctl.cli.support import console, logs
+    from whisperctl.cli.support.progress import Bars
+    from whisperctl.cli.support.reporter import Reporter
     from whisperctl.formats import console as lines
+    from whisperctl.jobs import plan, runner
 
     messages = flags.messages
     quiet = messages.quiet
@@ -276,17 +278,17 @@ def _run(
 
 
 def _print_plan(job: Job, planned: Sequence[Planned]) -> None:
-    from whisperctl.batch.describe import describe
-    from whisperctl.cli import console
+    from whisperctl.cli.support import console
+    from whisperctl.jobs.plan import describe
 
     for line in describe(job, planned):
         console.result(line)
 
 
 def _results(output_format: Sequence[str], directory: Path | None, output: str | None) -> Results:
-    from whisperctl.batch.job import Results
     from whisperctl.formats import parse
-    from whisperctl.output import TEMPLATE
+    from whisperctl.jobs.deliver import TEMPLATE
+    from whisperctl.jobs.job import Results
 
     formats = parse(output_format)
     if output == _STDOUT:
@@ -306,7 +308,7 @@ def _results(output_format: Sequence[str], directory: Path | None, output: str |
 
 
 def _limits(jobs: int, timeout: float | None, max_memory: str | None) -> Limits:
-    from whisperctl.batch.limits import Limits, size_bytes
+    from whisperctl.jobs.job import Limits, size_bytes
 
     if jobs < 1:
         raise UsageError(f"jobs must be at least 1, not {jobs}")
@@ -317,6 +319,6 @@ def _threads(flags: TranscribeFlags, settings: Settings, jobs: int) -> int:
     """Threads for each recording: those asked for, else a share of the processors."""
     if flags.engine.threads is not None or jobs < 2:
         return settings.threads
-    from whisperctl.batch.runner import share_of_threads
+    from whisperctl.jobs.runner import share_of_threads
 
     return share_of_threads(settings.threads, jobs)

@@ -7,29 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from whisperctl import __version__
-from whisperctl.compare import (
-    agreement,
-    machine,
-    manifest,
-    statistics,
-    texts,
-    timed_words,
-    tokens,
-)
-from whisperctl.compare.comparison import (
+from whisperctl.compare import machine, manifest, statistics
+from whisperctl.compare.plan import Cell, Plan, Variant
+from whisperctl.compare.result import (
     SCHEMA,
     CellInfo,
     Comparison,
     LeftOut,
     Machine,
+    Measurement,
     PhaseInfo,
     RunInfo,
     VariantInfo,
 )
-from whisperctl.compare.measurement import Measurement
-from whisperctl.compare.plan import Cell, Plan, Variant
-from whisperctl.compare.values import NAMES, rounded
-from whisperctl.engines import Unavailable
+from whisperctl.compare.scoring import agreement, texts, timed_words, tokens
+from whisperctl.compare.statistics import NAMES, rounded
+from whisperctl.engine.registry import Unavailable
 from whisperctl.transcript import PHASES
 
 

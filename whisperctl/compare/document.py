@@ -8,18 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from whisperctl.batch import records
-from whisperctl.compare import splitting
-from whisperctl.compare.comparison import (
-    SCHEMA,
-    CellInfo,
-    Comparison,
-    RecordingInfo,
-    VariantInfo,
-)
-from whisperctl.compare.differences import Difference
+from whisperctl.compare.result import SCHEMA, CellInfo, Comparison, RecordingInfo, VariantInfo
+from whisperctl.compare.scoring import splitting
+from whisperctl.compare.scoring.differences import Difference
 from whisperctl.errors import UsageError
-from whisperctl.quoting import quoted, visible
+from whisperctl.storage import records
+from whisperctl.text import quoted, visible
 
 Info = TypeVar("Info", RecordingInfo, VariantInfo)
 

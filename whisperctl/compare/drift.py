@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from whisperctl.compare import statistics, texts
-from whisperctl.compare.comparison import CellDrift, CellInfo, Comparison, Drift, EngineInfo
-from whisperctl.compare.values import NAMES
+from whisperctl.compare import statistics
+from whisperctl.compare.result import CellDrift, CellInfo, Comparison, Drift, EngineInfo
+from whisperctl.compare.scoring import texts
+from whisperctl.compare.statistics import NAMES
 
 
 def with_drift(then: Comparison, now: Comparison) -> Comparison:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from whisperctl.compare.comparison import CellDrift, CellInfo, Comparison, Ratio
-from whisperctl.compare.differences import Difference
-from whisperctl.compare.values import NAMES
+from whisperctl.compare.result import CellDrift, CellInfo, Comparison, Ratio
+from whisperctl.compare.scoring.differences import Difference
+from whisperctl.compare.statistics import NAMES
 from whisperctl.errors import UsageError
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {

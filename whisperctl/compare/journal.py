@@ -1,8 +1,8 @@
 """What is kept of a comparison under way, so that one that was ended can go on.
 
-A plan has one file in the state directory (see ``whisperctl.state``), by all that its numbers
-depend on; how often everything is measured does not count, so that repeats can be added later. It
-grows by a line a run.
+A plan has one file in the state directory (see ``whisperctl.storage.state``), named by all that its
+numbers depend on. The number of repeats does not count, so that some can be added later. It grows
+by a line a run.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from whisperctl import __version__, engines, state
-from whisperctl.batch import records
+from whisperctl import __version__
 from whisperctl.compare import manifest
-from whisperctl.compare.measurement import Run
 from whisperctl.compare.plan import Cell, Plan
-from whisperctl.engines import Engine
+from whisperctl.compare.result import Run
+from whisperctl.engine import registry
+from whisperctl.engine.registry import Engine
 from whisperctl.models import hashing
+from whisperctl.storage import records, state
 from whisperctl.transcript import Transcript
 
 
@@ -137,7 +138,7 @@ def _keys(plan: Plan) -> dict[Cell, str]:
 
 def _made_of(engine: Engine) -> object:
     """Versions of an engine, and hashes of what else it runs."""
-    info = engines.find(engine.backend).info
+    info = registry.find(engine.backend).info
     if info is None:
         return records.plain(engine)  # running it says why it does not work
     runtimes = [one for one in info.runtimes if engine.runtime in (None, one.name)]

@@ -6,8 +6,8 @@ import os
 import platform
 from pathlib import Path
 
-from whisperctl import processors
-from whisperctl.compare.comparison import Machine
+from whisperctl import resources
+from whisperctl.compare.result import Machine
 
 
 def describe() -> Machine:
@@ -16,7 +16,7 @@ def describe() -> Machine:
         cpu=cpu_name(),
         cpu_flags=tuple(cpu_flags()),
         processors=os.cpu_count() or 1,
-        processors_allowed=processors.available(),
+        processors_allowed=resources.available(),
         memory_bytes=memory_bytes(),
         system=platform.platform(),
         python=platform.python_version(),

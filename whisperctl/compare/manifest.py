@@ -11,18 +11,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from whisperctl import backend, engines
-from whisperctl.compare.comparison import (
-    EngineInfo,
-    ModelInfo,
-    RecordingInfo,
-    ReferenceText,
-)
 from whisperctl.compare.plan import Recording, Weights
-from whisperctl.engines import Engine
+from whisperctl.compare.result import EngineInfo, ModelInfo, RecordingInfo, ReferenceText
+from whisperctl.engine import protocol, registry
+from whisperctl.engine.registry import Engine
 from whisperctl.errors import AudioError, ModelError
 from whisperctl.models import hashing
-from whisperctl.quoting import quoted
+from whisperctl.text import quoted
 
 CORE = "whisperctl-asr"
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -34,7 +29,7 @@ def packages(names: Iterable[str]) -> dict[str, str]:
     Args:
         names: names of backends.
     """
-    installed = backend.installed()
+    installed = protocol.installed()
     owners = [CORE]
     owners += [
         entry.dist.name
@@ -66,7 +61,7 @@ def engine_info(engine: Engine, system_info: str) -> EngineInfo:
     Raises:
         OSError: a file of it cannot be read.
     """
-    info = engines.find(engine.backend).info
+    info = registry.find(engine.backend).info
     if info is None:
         return EngineInfo(engine.label, engine.backend, engine.runtime, {}, {}, system_info)
     runtimes = {runtime.name: runtime for runtime in info.runtimes}

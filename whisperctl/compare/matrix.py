@@ -8,15 +8,15 @@ from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
 
-from whisperctl import engines
 from whisperctl.compare.plan import Variant, Weights
-from whisperctl.engines import Engine, Unavailable
+from whisperctl.engine import registry
+from whisperctl.engine.registry import Engine, Unavailable
 from whisperctl.errors import BackendError, ModelError, UsageError
 from whisperctl.models import ggml
-from whisperctl.models.layout import F16, F32, FTYPE_OF_QUANTIZATION
+from whisperctl.models.ggml.layout import F16, F32, FTYPE_OF_QUANTIZATION
 from whisperctl.models.pull import name_from
 from whisperctl.models.store import Store
-from whisperctl.quoting import quoted
+from whisperctl.text import quoted
 
 Quantize = Callable[[str, str], Path]
 """Makes a model of a name and a type, and gives its file; raises what ``quantize`` does."""
@@ -51,11 +51,11 @@ def choose_engines(
     chosen, left_out = _asked(backends) if backends else _usable()
     if not runtimes:
         return chosen, left_out
-    named = {engines.parse(text) for text in backends}
+    named = {registry.parse(text) for text in backends}
     known: dict[str, None] = {}
     limited: list[Engine] = []
     for engine in chosen:
-        info = engines.find(engine.backend).info
+        info = registry.find(engine.backend).info
         names = [runtime.name for runtime in info.runtimes] if info is not None else []
         known |= dict.fromkeys(names)
         own = [name for name in runtimes if name in names]
@@ -73,19 +73,19 @@ def choose_engines(
 
 
 def _asked(texts: Sequence[str]) -> tuple[list[Engine], list[Unavailable]]:
-    chosen = [engines.settle(engines.parse(text)) for text in texts]
+    chosen = [registry.settle(registry.parse(text)) for text in texts]
     return list(dict.fromkeys(chosen)), []
 
 
 def _usable() -> tuple[list[Engine], list[Unavailable]]:
-    usable, others = engines.available()
+    usable, others = registry.available()
     if not usable:
         reasons = "; ".join(f"{other.engine.label}: {other.problem}" for other in others)
         raise BackendError(f"no backend can be used here ({reasons})")
     first: dict[str, Engine] = {}
     for engine in usable:
         first.setdefault(engine.backend, engine)
-    every = [e for e in usable if e.backend in engines.FIRST_PARTY or first[e.backend] == e]
+    every = [e for e in usable if e.backend in registry.FIRST_PARTY or first[e.backend] == e]
     return every, [other for other in others if other.engine.backend not in first]
 
 

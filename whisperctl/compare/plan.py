@@ -1,17 +1,18 @@
-"""What is compared: recordings, and what varies: engines, models, quantizations and threads."""
+"""The plan of a comparison: recordings, variants, and the order of their runs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from whisperctl.engines import Engine
+from whisperctl.engine.registry import Engine
 
 if TYPE_CHECKING:
     from whisperctl.audio import Audio
     from whisperctl.compare.references import Reference
-    from whisperctl.decoding import DecodeOptions
+    from whisperctl.options import DecodeOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +89,27 @@ class Plan:
         return self.only or tuple(
             Cell(recording, variant) for recording in self.recordings for variant in self.variants
         )
+
+
+T = TypeVar("T")
+
+
+def interleaved(groups: Sequence[Sequence[T]], repeat: int, repeats: int) -> list[T]:
+    """The order of one repeat: groups stay together, and groups and their members take turns.
+
+    Each repeat begins at another place of the list of groups, and at another place of each group,
+    so that over all repeats each has been early and late.
+
+    Args:
+        groups: what is compared with each other, a group each.
+        repeat: which one, from 0.
+        repeats: how many there are.
+    """
+    return [
+        one for group in _turned(groups, repeat, repeats) for one in _turned(group, repeat, repeats)
+    ]
+
+
+def _turned(items: Sequence[T], repeat: int, repeats: int) -> list[T]:
+    start = repeat * len(items) // repeats
+    return [*items[start:], *items[:start]]

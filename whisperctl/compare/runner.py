@@ -1,25 +1,91 @@
-"""Starts a process for each run, hands it the samples, and takes what it says."""
+"""Start a worker process for each run, send it the samples, and read its events.
+
+The parent writes a ``Request``, one line, and then the samples as the machine's own float32; it
+keeps the pipe open for as long as it wants the result. The worker answers with events, a line each:
+any number of ``Segment``, then a ``Result`` or a ``Failure``.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
-from whisperctl import temporary
-from whisperctl.backend import OnSegment
-from whisperctl.batch import records
-from whisperctl.child import death
-from whisperctl.compare import wire
 from whisperctl.compare.plan import Cell
-from whisperctl.decoding import DecodeOptions
-from whisperctl.transcript import Segment
+from whisperctl.engine.protocol import OnSegment
+from whisperctl.engine.registry import Engine
+from whisperctl.options import DecodeOptions
+from whisperctl.processes import death
+from whisperctl.storage import records, temporary
+from whisperctl.transcript import Segment, Transcript
 
-_CELL = "whisperctl.compare.cell"
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the parent asks for.
+
+    ``started_s`` is when it started the process, by ``time.perf_counter``, whose clock all
+    processes of a machine share.
+    """
+
+    engine: Engine
+    model: Path
+    threads: int
+    options: DecodeOptions
+    warm_up: bool
+    source: str
+    decode_ms: float
+    n_samples: int
+    started_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A run that went well: ``values`` and ``counts`` as ``measurement.Run`` has them."""
+
+    values: Mapping[str, float]
+    counts: Mapping[str, int]
+    transcript: Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A run that did not, and why."""
+
+    message: str
+
+
+Event = Segment | Result | Failure
+
+_KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in (Segment, Result, Failure)}
+
+
+def event_line(event: Event) -> bytes:
+    """An event as a line."""
+    return records.line([type(event).__name__, records.plain(event)])
+
+
+def parse_event(line: bytes) -> Event:
+    """The event of a line.
+
+    Raises:
+        ValueError: it is none.
+    """
+    match json.loads(line):
+        case [str() as kind, values] if kind in _KINDS:
+            return records.restore(_KINDS[kind], values)
+        case _:
+            raise ValueError(f"no event: {line!r:.80}")
+
+
+_CELL = "whisperctl.compare.worker"
 _GRACE_S = 0.7
 
 
@@ -36,7 +102,7 @@ def run(
     warm_up: bool = True,
     on_segment: OnSegment | None = None,
     start: Sequence[str] = (),
-) -> wire.Result | wire.Failure:
+) -> Result | Failure:
     """Run a cell once in a process of its own, which is gone when this returns or raises.
 
     Args:
@@ -63,20 +129,20 @@ def run(
         for line in process.stdout:
             if not line.endswith(b"\n"):
                 break  # it died in the middle of a word
-            event = wire.event(line)
+            event = parse_event(line)
             if not isinstance(event, Segment):
                 return event
             if on_segment is not None:
                 on_segment(event)
-        return wire.Failure(death(process.wait(), errors))
+        return Failure(death(process.wait(), errors))
 
 
 def request(
     cell: Cell, options: DecodeOptions, started_s: float, *, warm_up: bool = True
-) -> wire.Request:
+) -> Request:
     """What to ask a process for that was started at ``started_s``."""
     audio, variant = cell.recording.audio, cell.variant
-    return wire.Request(
+    return Request(
         engine=variant.engine,
         model=variant.weights.path,
         threads=variant.threads,

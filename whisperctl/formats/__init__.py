@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from whisperctl.errors import UsageError
-from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions
+from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
 
 if TYPE_CHECKING:
     from whisperctl.transcript import Transcript

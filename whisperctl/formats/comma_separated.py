@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from whisperctl.formats import markup
-from whisperctl.formats.cues import milliseconds
-from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions
+from whisperctl.subtitles import markup
+from whisperctl.subtitles.cues import milliseconds
+from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
 from whisperctl.transcript import Transcript
 
 

@@ -6,9 +6,9 @@ import json
 import math
 from typing import TextIO
 
-from whisperctl import compression
-from whisperctl.formats import markup
-from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions
+from whisperctl.subtitles import markup
+from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
+from whisperctl.text import compression_ratio
 from whisperctl.transcript import Segment, Token, Transcript
 
 _FRAMES_PER_S = 100
@@ -42,7 +42,7 @@ def _fields(number: int, segment: Segment) -> dict[str, object]:
         "tokens": [token.id for token in segment.tokens],
         "temperature": segment.temperature,
         "avg_logprob": _mean_logprob(segment.tokens),
-        "compression_ratio": compression.ratio(text),
+        "compression_ratio": compression_ratio(text),
         "no_speech_prob": segment.no_speech_probability,
     }
     if segment.words:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from whisperctl.formats.cues import milliseconds, spoken
-from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions
+from whisperctl.subtitles.cues import milliseconds, spoken
+from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
 from whisperctl.transcript import Transcript
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from whisperctl.formats.cue_layout import highlighted, layout
-from whisperctl.formats.cues import clock, one_line
-from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions
-from whisperctl.formats.markup import HTML_TAGS
+from whisperctl.subtitles.cue_layout import highlighted, layout
+from whisperctl.subtitles.cues import clock, one_line
+from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
+from whisperctl.subtitles.markup import HTML_TAGS
 from whisperctl.transcript import Transcript
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})

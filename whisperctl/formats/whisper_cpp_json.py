@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TextIO
 
-from whisperctl.formats import markup
-from whisperctl.formats.cues import clock, milliseconds
-from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions
-from whisperctl.quoting import visible
+from whisperctl.subtitles import markup
+from whisperctl.subtitles.cues import clock, milliseconds
+from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
+from whisperctl.text import visible
 from whisperctl.transcript import ModelDescription, Network, Segment, Token, Transcript
 
 _TYPE_OF_LAYERS = {4: "tiny", 6: "base", 12: "small", 24: "medium", 32: "large"}

@@ -11,9 +11,9 @@ import numpy as np
 from whisperctl.errors import ModelError
 from whisperctl.models import ggml, mel, vocabulary
 from whisperctl.models.ct2 import CTranslate2Model, FloatArray
-from whisperctl.models.layout import MAGIC, N_FFT, Hyperparameters, TensorSpec, tensors
-from whisperctl.models.progress import OnProgress, ignore
-from whisperctl.quoting import quoted
+from whisperctl.models.ggml.layout import MAGIC, N_FFT, Hyperparameters, TensorSpec, tensors
+from whisperctl.models.hashing import OnProgress, ignore
+from whisperctl.text import quoted
 
 _F16_FTYPE = 1
 _HEAD_SIZE = 64  # every Whisper model's; old conversions do not state the number of heads

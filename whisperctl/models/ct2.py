@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whisperctl.errors import ModelError
-from whisperctl.quoting import quoted
+from whisperctl.text import quoted
 
 # The order of the DataType enum in include/ctranslate2/types.h, with bytes a value.
 _TYPES = (("float32", 4), ("int8", 1), ("int16", 2), ("int32", 4), ("float16", 2), ("bfloat16", 2))

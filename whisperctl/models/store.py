@@ -16,13 +16,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from whisperctl import directories
-from whisperctl.directories import at_home
 from whisperctl.errors import ModelError
-from whisperctl.models import catalog, ggml, silero
-from whisperctl.models.files import flush
-from whisperctl.models.progress import OnProgress, ignore
-from whisperctl.quoting import quoted
+from whisperctl.models import catalog, ggml
+from whisperctl.models.ggml import silero
+from whisperctl.models.ggml.files import flush
+from whisperctl.models.hashing import OnProgress, ignore
+from whisperctl.storage import paths
+from whisperctl.storage.paths import at_home
+from whisperctl.text import quoted
 
 VARIABLE = "WHISPERCTL_MODELS"
 """The environment variable that names another directory."""
@@ -45,7 +46,7 @@ def default_directory() -> Path:
         StoreError: no home directory is known.
     """
     try:
-        return directories.find("data", VARIABLE, "models")
+        return paths.find("data", VARIABLE, "models")
     except OSError as error:
         raise StoreError(f"there is no place for models: {error.strerror}") from error
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from whisperctl.errors import ModelError
 from whisperctl.models import catalog
-from whisperctl.models.silero import SileroInfo, inspect
+from whisperctl.models.ggml.silero import SileroInfo, inspect
 from whisperctl.models.store import Store
 
 __all__ = ["SileroInfo", "find", "inspect"]

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from whisperctl.errors import ModelError
-from whisperctl.quoting import quoted
+from whisperctl.text import quoted
 
 END_OF_TEXT = "<|endoftext|>"
 _N_TEXT_TOKENS = 50257

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from whisperctl.audio.source import STDIN
 from whisperctl.errors import OutputError, SubtitleError, UsageError
 from whisperctl.formats import FORMATS, extension, writer
-from whisperctl.formats.layout import NO_LIMITS, SubtitleOptions
-from whisperctl.output import write_atomic
-from whisperctl.quoting import quoted
-from whisperctl.source import STDIN
+from whisperctl.jobs.deliver import write_atomic
 from whisperctl.subtitles.document import Subtitles
+from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
+from whisperctl.text import quoted
 
 
 def output_format(target: str | Path) -> str:

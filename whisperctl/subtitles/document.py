@@ -58,7 +58,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Subtitles:
-    """The cues of one file in its order, their texts with marks (``whisperctl.formats.markup``).
+    """The cues of one file in its order, their texts with marks (``whisperctl.subtitles.markup``).
 
     ``format`` is what it was read as, ``language`` a code if the file names one, ``notes`` what a
     person should know about the reading. ``unreadable`` are the first of the ``n_unreadable``

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from whisperctl.errors import UsageError
-from whisperctl.formats import markup
+from whisperctl.subtitles import markup
 from whisperctl.transcript import Segment
 
 

@@ -39,9 +39,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whisperctl import __version__
-from whisperctl.backend import BackendInfo, OnLanguage, OnProgress, OnSegment, RuntimeInfo
+from whisperctl.engine.protocol import BackendInfo, OnLanguage, OnProgress, OnSegment, RuntimeInfo
+from whisperctl.engine.toolkit.handle import Handle
 from whisperctl.errors import BackendError, UsageError
-from whisperctl.in_process import Handle
 from whisperctl.transcript import Segment, SpokenLanguage, Timings, Token, Transcript
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from whisperctl.audio import Audio
-    from whisperctl.decoding import DecodeOptions
+    from whisperctl.options import DecodeOptions
 
 RUNTIMES = ("fake", "slow", "fail", "crash", "hang", "memory")
 
@@ -69,7 +69,7 @@ _SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "
 
 
 class FakeBackend:
-    """See ``whisperctl.backend.Backend``."""
+    """See ``whisperctl.engine.protocol.Backend``."""
 
     name = "fake"
 
@@ -86,7 +86,7 @@ class FakeBackend:
         runtime: str | None = None,
         word_timestamps: bool = False,
     ) -> FakeSession:
-        """Look at a model; see ``whisperctl.backend.Backend.open``."""
+        """Look at a model; see ``whisperctl.engine.protocol.Backend.open``."""
         if runtime is not None and runtime not in RUNTIMES:
             raise BackendError(
                 f'backend "fake" has no runtime "{runtime}"; choose from {", ".join(RUNTIMES)}'
@@ -95,7 +95,7 @@ class FakeBackend:
 
 
 class FakeSession(Handle):
-    """A session; see ``whisperctl.backend.Session``. It computes in the caller's thread."""
+    """A session; see ``whisperctl.engine.protocol.Session``. It computes in the caller's thread."""
 
     def __init__(self, model: Path, runtime: str) -> None:
         from whisperctl.models import ggml
@@ -116,7 +116,7 @@ class FakeSession(Handle):
         on_progress: OnProgress | None = None,
         on_language: OnLanguage | None = None,
     ) -> Transcript:
-        """See ``whisperctl.backend.Session.transcribe``."""
+        """See ``whisperctl.engine.protocol.Session.transcribe``."""
         with self.use():
             return self._transcribe(audio, options, on_segment, on_progress, on_language)
 
@@ -135,7 +135,7 @@ class FakeSession(Handle):
         on_language: OnLanguage | None,
     ) -> Transcript:
         from whisperctl import languages
-        from whisperctl.usage import cpu_time_s, peak_memory_bytes
+        from whisperctl.resources import cpu_time_s, peak_memory_bytes
 
         started, started_cpu_s = time.perf_counter(), cpu_time_s()
         for name in ("suppress_regex", "suppress_nst"):
@@ -256,7 +256,7 @@ def write_model(path: Path, *, multilingual: bool = False) -> Path:
     Returns:
         ``path``.
     """
-    from whisperctl.models import layout
+    from whisperctl.models.ggml import layout
 
     n_vocab = layout.FIRST_MULTILINGUAL_VOCAB - (not multilingual)
     parameters = layout.Hyperparameters(n_vocab, 1500, 16, 1, 1, 448, 16, 1, 1, 80, 1)

@@ -45,9 +45,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _no_backend() -> str:
-    from whisperctl import backend
+    from whisperctl.engine import protocol
 
     return (
         "no backend is named: add --backend NAME "
-        f"(installed: {', '.join(backend.installed()) or 'none'})"
+        f"(installed: {', '.join(protocol.installed()) or 'none'})"
     )

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from whisperctl import backend as backends
 from whisperctl.audio import Audio
-from whisperctl.backend import Backend, Session
-from whisperctl.batch.limits import resident_bytes
-from whisperctl.decoding import DecodeOptions
-from whisperctl.engines import Engine, settle
+from whisperctl.engine import protocol as backends
+from whisperctl.engine.protocol import Backend, Session
+from whisperctl.engine.registry import Engine, settle
 from whisperctl.errors import ModelError
+from whisperctl.jobs.job import resident_bytes
+from whisperctl.options import DecodeOptions
 from whisperctl.transcript import Segment, SpokenLanguage, Transcript
 
 MULTILINGUAL = "base"
@@ -75,7 +75,7 @@ class Subject:
     def open(
         self, model: Path | None = None, *, threads: int = 1, word_timestamps: bool = False
     ) -> Session:
-        """See ``whisperctl.backend.Backend.open``."""
+        """See ``whisperctl.engine.protocol.Backend.open``."""
         extra = {"word_timestamps": True} if word_timestamps else {}
         return self.backend.open(
             model or self.model, threads=threads, runtime=self.runtime, **extra
@@ -104,7 +104,7 @@ class Shared:
     memory: list[int] = field(default_factory=list)
 
     def transcribe(self, audio: Audio, options: DecodeOptions = GREEDY) -> Transcript:
-        """See ``whisperctl.backend.Session.transcribe``."""
+        """See ``whisperctl.engine.protocol.Session.transcribe``."""
         return self.hear(audio, options).transcript
 
     def hear(self, audio: Audio, options: DecodeOptions = GREEDY) -> Heard:

@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 from whisperctl import backend
 from whisperctl.audio import Audio
-from whisperctl.decoding import DecodeOptions
+from whisperctl.options import DecodeOptions
 
 name, model, runtime = sys.argv[1:]
 session = backend.load(name).open(Path(model), threads=1, runtime=runtime or None)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from whisperctl.backend import installed
+from whisperctl.engine.protocol import installed
 from whisperctl.testing.subject import Subject
 
 # What is compiled and not part of Python itself.

@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from whisperctl import engines
 from whisperctl.audio import SAMPLE_RATE, Audio
-from whisperctl.backend import DetectingBackend, QuantizingBackend
+from whisperctl.engine import registry
+from whisperctl.engine.protocol import DetectingBackend, QuantizingBackend
+from whisperctl.engine.speech import FRAME_S
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.models import vad
-from whisperctl.speech import FRAME_S, VadOptions
+from whisperctl.options import VadOptions
 from whisperctl.testing.subject import Subject, one_line
 
 
@@ -72,7 +73,7 @@ def test_a_detector_takes_nothing_but_its_model(
     detecting: DetectingBackend, subject: Subject, silero: Path
 ) -> None:
     with pytest.raises(ModelError) as caught:
-        engines.open_detector(subject.engine, subject.model).close()
+        registry.open_detector(subject.engine, subject.model).close()
     assert one_line(caught.value), "the message is one line"
     with pytest.raises(BackendError):
         detecting.open_detector(silero, threads=1, runtime="no-such-runtime").close()

@@ -3,11 +3,11 @@
 `transcribe(audio, options, on_segment=, on_progress=, on_language=)` takes `audio.samples`
 (float32, shape `(n_samples,)`, mono, 16 kHz) and gives what is said in it, with times in seconds:
 segments in order, from their start to their end, beginning within the recording. A segment's text
-is text, without a character that is cut in two: `whisperctl.words.Utf8Joiner` joins those. U+FFFD
-stands for nothing but bytes that the model itself never makes a character of. Where a segment has
-tokens, their bytes joined are its text. Control characters need no care: whisperctl makes them
-visible in texts, language codes, `system_info`, logs and errors. Nothing is written to standard
-output.
+is text, without a character that is cut in two: `whisperctl.engine.toolkit.words.Utf8Joiner` joins
+those. U+FFFD stands for nothing but bytes that the model itself never makes a character of. Where a
+segment has tokens, their bytes joined are its text. Control characters need no care: whisperctl
+makes them visible in texts, language codes, `system_info`, logs and errors. Nothing is written to
+standard output.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import pytest
 
 from whisperctl.audio import Audio
-from whisperctl.decoding import DecodeOptions
+from whisperctl.options import DecodeOptions
 from whisperctl.testing import speech
 from whisperctl.testing.subject import MULTILINGUAL, Heard, Shared, Subject, replaced
 from whisperctl.transcript import Segment

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from whisperctl import engines
 from whisperctl.audio import Audio
+from whisperctl.engine import registry
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.testing.subject import GREEDY, Heard, Subject, one_line
 
@@ -63,7 +63,7 @@ def test_what_is_no_whole_model_never_gets_to_it(
     path.write_bytes(damage(subject.model))
 
     with pytest.raises(ModelError) as caught:
-        engines.open_session(subject.engine, path, threads=1).close()
+        registry.open_session(subject.engine, path, threads=1).close()
     assert one_line(caught.value), "the message is one line"
     assert "bad model.bin" in str(caught.value), "the message names the file"
 

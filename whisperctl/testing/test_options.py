@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from whisperctl.audio import Audio
-from whisperctl.decoding import DecodeOptions
 from whisperctl.errors import UsageError
+from whisperctl.options import DecodeOptions
 from whisperctl.testing import speech
 from whisperctl.testing.subject import UNUSUAL, Heard, Shared, Subject, one_line, replaced
 from whisperctl.transcript import Transcript

@@ -1,11 +1,11 @@
 """Promise 6. Stopping.
 
 An exception raised in a callback, or Ctrl-C, stops the engine within a second and propagates as it
-is; the session can be used again and hears the same as before. `whisperctl.engine_thread.run` does
-this for an engine that blocks and can be told to stop. What cannot be broken off, such as one pass
-of the model, may end by itself soon after, and leaves no thread behind. A run that makes no
-progress (`on_progress` higher than before, or a segment that ends later) for `--stall-timeout`
-seconds is stopped in the same way.
+is; the session can be used again and hears the same as before.
+`whisperctl.engine.toolkit.worker_thread.run` does this for an engine that blocks and can be told to
+stop. What cannot be broken off, such as one pass of the model, may end by itself soon
+after, and leaves no thread behind. A run that makes no progress (`on_progress` higher than before,
+or a segment that ends later) for `--stall-timeout` seconds is stopped in the same way.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import pytest
 
 from whisperctl.audio import Audio
-from whisperctl.backend import Session
+from whisperctl.engine.protocol import Session
 from whisperctl.testing import speech
 from whisperctl.testing.subject import GREEDY, Heard, Shared, Subject, outline
 from whisperctl.transcript import Segment

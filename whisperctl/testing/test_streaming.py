@@ -49,7 +49,8 @@ def test_a_detected_language_is_told_as_it_is_returned(shared: Shared, clip: Aud
 def test_callbacks_run_in_the_callers_thread(heard: Heard, at_length: Heard) -> None:
     for one in (heard, at_length):
         assert one.threads == {threading.current_thread()}, (
-            "callbacks run in the thread that called transcribe(): see whisperctl.engine_thread.run"
+            "callbacks run in the thread that called transcribe(): see "
+            "whisperctl.engine.toolkit.worker_thread.run"
         )
 
 

@@ -4,7 +4,7 @@
 is the time that `transcribe` took, `audio_decode_ms` that of `audio`. `phases` uses whisper.cpp's
 names, listed in `whisperctl.transcript.PHASES`; together they take no longer than `total`, and that
 no longer than the wall. `peak_memory_bytes` is the most memory that the process held, with
-those that its engine runs in (`whisperctl.usage` counts both).
+those that its engine runs in (`whisperctl.resources` counts both).
 """
 
 from __future__ import annotations
@@ -55,5 +55,5 @@ def test_phases_are_of_this_call_alone(short: Heard) -> None:
 def test_the_peak_memory_is_plausible(heard: Heard) -> None:
     peak_bytes = heard.transcript.timings.peak_memory_bytes
     assert peak_bytes is None or _LEAST_BYTES < peak_bytes < _MOST_BYTES, (
-        "peak_memory_bytes is in bytes: see whisperctl.usage.peak_memory_bytes"
+        "peak_memory_bytes is in bytes: see whisperctl.resources.peak_memory_bytes"
     )

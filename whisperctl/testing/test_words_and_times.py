@@ -12,11 +12,11 @@ from itertools import pairwise
 import pytest
 
 from whisperctl.audio import Audio
+from whisperctl.engine.toolkit.words import words_of
 from whisperctl.errors import UsageError
 from whisperctl.testing import speech
 from whisperctl.testing.subject import Subject, one_line, replaced
 from whisperctl.transcript import Transcript, Word
-from whisperctl.words import words_of
 
 _NEAR_S = 1e-6
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from whisperctl import engines, stall
-from whisperctl.backend import Detector
-from whisperctl.engines import Engine
+from whisperctl.engine import registry, stall
+from whisperctl.engine.protocol import Detector
+from whisperctl.engine.registry import Engine
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.models import vad
-from whisperctl.transcription.options import TranscriptionOptions
+from whisperctl.options import TranscriptionOptions
 from whisperctl.transcription.transcriber import Transcriber
 
 
@@ -53,7 +53,7 @@ def opened(
     """
     with ExitStack() as stack:
         session = stack.enter_context(
-            engines.open_session(
+            registry.open_session(
                 engine,
                 model,
                 threads=threads,
@@ -72,8 +72,8 @@ def _detector(
     if vad_model is None:
         return None
     if options.vad is not None:
-        return engines.open_detector(engine, vad_model)
+        return registry.open_detector(engine, vad_model)
     # The check for speech is a help: a backend that cannot do it transcribes all the same.
     with suppress(BackendError):
-        return engines.open_detector(engine, vad_model)
+        return registry.open_detector(engine, vad_model)
     return None

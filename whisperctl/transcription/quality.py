@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from whisperctl.options import Clip
 from whisperctl.transcript import Segment, Transcript
-from whisperctl.transcription.loops import normalized
-from whisperctl.transcription.notes import clock
-from whisperctl.transcription.options import Clip
+from whisperctl.transcription.repetition import normalized
+from whisperctl.transcription.warnings import clock
 
 LEAST_COVERED = 0.5
 """A recording of which less than half has text is worth a remark."""

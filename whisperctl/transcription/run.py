@@ -1,4 +1,4 @@
-"""One run over one recording: what is kept from piece to piece."""
+"""One run over one recording, and the checkpoints it can resume from."""
 
 from __future__ import annotations
 
@@ -10,30 +10,50 @@ from typing import TYPE_CHECKING
 
 from whisperctl import audio, languages
 from whisperctl.audio import SAMPLE_RATE
-from whisperctl.backend import Detector, OnSegment, Session
+from whisperctl.engine.protocol import Detector, OnSegment, Session
+from whisperctl.engine.toolkit.words import words_of
 from whisperctl.errors import BackendError, UsageError
-from whisperctl.quoting import on_one_line, quoted
-from whisperctl.speech import VadOptions
+from whisperctl.options import TranscriptionOptions, VadOptions
+from whisperctl.text import on_one_line, quoted
 from whisperctl.transcript import Segment, SpokenLanguage, Transcript
-from whisperctl.transcription.checkpoint import Checkpoint, OnCheckpoint
-from whisperctl.transcription.hearing import Hearing
-from whisperctl.transcription.notes import Tally, loop_line
-from whisperctl.transcription.options import TranscriptionOptions
-from whisperctl.transcription.piece_decoder import (
+from whisperctl.transcription.chunk_decoder import (
     PieceDecoder,
     PieceOptions,
     Resolved,
     UnsureLanguageError,
+    tail,
 )
-from whisperctl.transcription.pieces import Piece, Pieces
-from whisperctl.transcription.prompts import tail
+from whisperctl.transcription.chunking import Piece, Pieces
 from whisperctl.transcription.spoken_language import SpeechWindows, is_sure, vote
-from whisperctl.transcription.tidy import Tidier
-from whisperctl.transcription.timeline import Stretch, Timeline, joined, stretches
-from whisperctl.words import words_of
+from whisperctl.transcription.stages.speech_check import Hearing
+from whisperctl.transcription.stages.timeline import Stretch, Timeline, joined, stretches
+from whisperctl.transcription.stages.timestamps import Tidier
+from whisperctl.transcription.warnings import Tally, loop_line
 
 if TYPE_CHECKING:
     from whisperctl.audio import BlockStream
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What the next piece needs to know of those before it.
+
+    ``position_s`` is where the next piece begins, in seconds from the recording's start.
+    ``segments`` are those since the checkpoint before; a run that goes on is given all of them in
+    one checkpoint. ``language`` is empty while no speech has been heard. ``previous_text`` is what
+    the decoder is conditioned on. ``done`` says that the whole recording is transcribed.
+    """
+
+    position_s: float
+    segments: tuple[Segment, ...]
+    language: str = ""
+    language_probability: float | None = None
+    previous_text: str = ""
+    done: bool = False
+
+
+OnCheckpoint = Callable[[Checkpoint], None]
+
 
 _BLOCK_S = 30.0
 
@@ -121,7 +141,7 @@ class Run:
         """Transcribe a recording."""
         split = self._options.speakers_from_channels
         track = self._options.audio_track
-        with audio.stream(source, block_s=_BLOCK_S, split=split, track=track) as blocks:
+        with audio.open_stream(source, block_s=_BLOCK_S, split=split, track=track) as blocks:
             decoder = PieceDecoder(self._session, blocks.source)
             pieces = Pieces(
                 blocks, self._options.clips, start=self._position, piece_s=self._piece_s

@@ -5,14 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from whisperctl import stall
-from whisperctl.backend import Detector, OnSegment, Session
+from whisperctl.engine import stall
+from whisperctl.engine.protocol import Detector, OnSegment, Session
 from whisperctl.models import ggml
+from whisperctl.options import TranscriptionOptions
 from whisperctl.transcript import Transcript
-from whisperctl.transcription.checkpoint import Checkpoint, OnCheckpoint
-from whisperctl.transcription.options import TranscriptionOptions
-from whisperctl.transcription.pieces import PIECE_S
-from whisperctl.transcription.run import Callbacks, OnNote, OnProgress, Progress, Run
+from whisperctl.transcription.chunking import PIECE_S
+from whisperctl.transcription.run import (
+    Callbacks,
+    Checkpoint,
+    OnCheckpoint,
+    OnNote,
+    OnProgress,
+    Progress,
+    Run,
+)
 
 __all__ = ["OnNote", "OnProgress", "Progress", "Transcriber"]
 

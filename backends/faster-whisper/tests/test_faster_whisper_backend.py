@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from whisperctl.engines import OPTIONAL, Engine, parse
+from whisperctl.engine.registry import OPTIONAL, Engine, parse
 from whisperctl.errors import BackendError, UsageError
 from whisperctl_faster_whisper import FasterWhisperBackend, backend
 

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from whisperctl import engines
+from whisperctl.engine import registry
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.models import convert as from_ct2
 from whisperctl.models import store
-from whisperctl.models.layout import FTYPE_OF_QUANTIZATION, TYPE_OF_FTYPE
+from whisperctl.models.ggml.layout import FTYPE_OF_QUANTIZATION, TYPE_OF_FTYPE
 from whisperctl.models.quantize import quantize
 from whisperctl_faster_whisper import cache, convert, vocabulary, weights
 
@@ -124,7 +124,7 @@ def test_a_vocabulary_of_somebody_elses_is_refused() -> None:
 def test_blocks_are_turned_into_the_numbers_they_stand_for(type_name: str) -> None:
     kind = TYPE_OF_FTYPE[FTYPE_OF_QUANTIZATION[type_name]]
     values = np.random.default_rng(3).normal(0, 0.1, (40, 64)).astype(np.float32)
-    with engines.open_quantizer(engines.Engine("native")) as quantizer:
+    with registry.open_quantizer(registry.Engine("native")) as quantizer:
         blocks = quantizer.quantize(values, type_name)
 
     found = weights._dequantized(np.frombuffer(blocks, np.uint8), kind).reshape(values.shape)
@@ -146,7 +146,7 @@ def test_a_type_that_is_not_known_here_is_refused(
     tiny_en: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / tiny_en.name).symlink_to(tiny_en)
-    made = quantize("tiny.en", "q8_0", engines.open_quantizer, store=store.Store(tmp_path))
+    made = quantize("tiny.en", "q8_0", registry.open_quantizer, store=store.Store(tmp_path))
     monkeypatch.setattr(weights, "_DEQUANTIZE", {})
 
     with pytest.raises(ModelError, match=r"q8_0 weights.*use a model of one of the types f16"):

@@ -17,14 +17,14 @@ import pytest
 from faster_whisper import WhisperModel
 
 from whisperctl import audio as audio_files
-from whisperctl import engines
 from whisperctl.audio import Audio
-from whisperctl.decoding import DecodeOptions
+from whisperctl.engine import registry
+from whisperctl.engine.toolkit.words import words_of
 from whisperctl.errors import BackendError, ModelError, UsageError
 from whisperctl.models import store
 from whisperctl.models.quantize import quantize
+from whisperctl.options import DecodeOptions
 from whisperctl.transcript import PHASES, Segment, Token
-from whisperctl.words import words_of
 from whisperctl_faster_whisper import FasterWhisperBackend, engine, listening, suppression
 from whisperctl_faster_whisper.session import FasterWhisperSession
 
@@ -113,7 +113,7 @@ def test_a_character_that_is_cut_between_segments_is_joined(
 def test_its_tokens_are_whisper_cpps(
     session: FasterWhisperSession, jfk: Audio, tiny_en: Path
 ) -> None:
-    with engines.open_session(engines.Engine("native"), tiny_en, threads=1) as native:
+    with registry.open_session(registry.Engine("native"), tiny_en, threads=1) as native:
         segments = native.transcribe(jfk, GREEDY).segments
 
     assert session._engine is not None
@@ -341,7 +341,7 @@ import sys, time
 from pathlib import Path
 import numpy as np
 from whisperctl.audio import Audio
-from whisperctl.decoding import DecodeOptions
+from whisperctl.options import DecodeOptions
 from whisperctl_faster_whisper import FasterWhisperBackend
 from whisperctl_faster_whisper.engine import Engine
 
@@ -388,7 +388,7 @@ def test_int8_and_a_quantized_model_are_understood_as_well(
     tiny_en: Path, cache: Path, jfk: Audio, tmp_path: Path
 ) -> None:
     (tmp_path / tiny_en.name).symlink_to(tiny_en)
-    made = quantize("tiny.en", "q5_1", engines.open_quantizer, store=store.Store(tmp_path))
+    made = quantize("tiny.en", "q5_1", registry.open_quantizer, store=store.Store(tmp_path))
     with FasterWhisperBackend().open(made.path, threads=2, runtime="int8") as session:
         transcript = session.transcribe(jfk, GREEDY)
 
@@ -417,7 +417,7 @@ def test_what_is_no_model_is_refused_before_anything_is_converted(
         cut.write_bytes(file.read(1_000_000))
 
     with pytest.raises(ModelError, match="truncated"):
-        engines.open_session(engines.Engine("faster-whisper"), cut, threads=1)
+        registry.open_session(registry.Engine("faster-whisper"), cut, threads=1)
     # One that became what it is after it was checked.
     with pytest.raises(ModelError, match=r"cut\.bin"):
         FasterWhisperBackend().open(cut, threads=1)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from whisperctl.audio import Audio
-from whisperctl.decoding import DecodeOptions
 from whisperctl.errors import BackendError
+from whisperctl.options import DecodeOptions
 from whisperctl_native import NativeBackend, library
 from whisperctl_native.session import NativeSession
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from whisperctl import backend
 from whisperctl.audio import Audio
-from whisperctl.decoding import DecodeOptions
+from whisperctl.engine import protocol
 from whisperctl.errors import BackendError, ModelError, UsageError
+from whisperctl.options import DecodeOptions
 from whisperctl_native import NativeBackend
 from whisperctl_native.session import NativeSession
 
@@ -21,7 +21,7 @@ GREEDY = DecodeOptions(language="en", beam_size=1)
 
 
 def test_is_found_by_its_entry_point() -> None:
-    found = backend.load("native")
+    found = protocol.load("native")
 
     assert isinstance(found, NativeBackend)
     assert found.name == "native"
@@ -156,7 +156,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from whisperctl.audio import Audio
-from whisperctl.decoding import DecodeOptions
+from whisperctl.options import DecodeOptions
 from whisperctl_native import NativeBackend
 
 with NativeBackend().open(Path(sys.argv[1]), threads=1) as session:
@@ -192,7 +192,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from whisperctl.audio import Audio
-from whisperctl.decoding import DecodeOptions
+from whisperctl.options import DecodeOptions
 from whisperctl_native import NativeBackend
 
 session = NativeBackend().open(Path(sys.argv[1]), threads=1)

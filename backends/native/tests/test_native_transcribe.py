@@ -12,7 +12,7 @@ import pytest
 
 import _pywhispercpp as pw
 from whisperctl.audio import Audio
-from whisperctl.decoding import DecodeOptions
+from whisperctl.options import DecodeOptions
 from whisperctl.transcript import PHASES, Segment, Token, Transcript
 from whisperctl_native import NativeBackend, convert
 from whisperctl_native.session import NativeSession

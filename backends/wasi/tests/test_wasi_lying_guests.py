@@ -11,12 +11,10 @@ from pathlib import Path
 import pytest
 
 from whisperctl.audio import Audio
-from whisperctl.decoding import DecodeOptions
 from whisperctl.errors import BackendError, GuestError, ModelError
 from whisperctl.models import store
-from whisperctl.speech import VadOptions
+from whisperctl.options import DecodeOptions, TranscriptionOptions, VadOptions
 from whisperctl.transcript import Segment
-from whisperctl.transcription.options import TranscriptionOptions
 from whisperctl.transcription.transcriber import Transcriber
 from whisperctl_wasi import WasiBackend, modules
 from whisperctl_wasi.host.guest import Program

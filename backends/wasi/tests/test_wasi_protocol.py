@@ -9,8 +9,8 @@ import random
 import numpy as np
 import pytest
 
+from whisperctl.engine.toolkit.token_times import TokenTimes
 from whisperctl.errors import GuestError
-from whisperctl.token_times import TokenTimes
 from whisperctl_wasi import protocol
 
 

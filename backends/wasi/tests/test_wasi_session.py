@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from whisperctl.audio import Audio
-from whisperctl.decoding import DecodeOptions
 from whisperctl.errors import UsageError
+from whisperctl.options import DecodeOptions
 from whisperctl_wasi import WasiBackend
 
 pytestmark = pytest.mark.slow

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whisperctl.cli import completion
-from whisperctl.cli.options import topics
 from whisperctl.cli.options.engine import check_fit
 from whisperctl.cli.options.flags import Flags
+from whisperctl.cli.support import topics
 from whisperctl.errors import UsageError
 
 if TYPE_CHECKING:
     from whisperctl.compare.plan import Variant
-    from whisperctl.decoding import DecodeOptions
-    from whisperctl.engines import Unavailable
+    from whisperctl.engine.registry import Unavailable
+    from whisperctl.options import DecodeOptions
 
 _MOST_REPEATS = 1000
 
@@ -112,7 +112,7 @@ class MatrixFlags(Flags):
             ModelError: a model is unknown, not here, damaged, or cannot be quantized.
             BackendError: a backend that was asked for is not installed, or nothing works here.
         """
-        from whisperctl import processors
+        from whisperctl import resources
         from whisperctl.compare import matrix
         from whisperctl.models.store import Store
 
@@ -120,7 +120,7 @@ class MatrixFlags(Flags):
             matrix.split(self.backend or []), matrix.split(self.runtime or [])
         )
         threads = matrix.choose_threads(
-            matrix.split(self.threads or [str(processors.default_threads())])
+            matrix.split(self.threads or [str(resources.default_threads())])
         )
         models = matrix.split(self.model or []) or [Store().default()]
         weights = matrix.choose_weights(models, matrix.split(self.quant or []), quantize)

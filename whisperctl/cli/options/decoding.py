@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from whisperctl.cli import completion
-from whisperctl.cli.options import topics
 from whisperctl.cli.options.flags import Flags
-from whisperctl.decoding import DecodeOptions, Task
+from whisperctl.cli.support import topics
 from whisperctl.errors import UsageError
-from whisperctl.quoting import quoted
+from whisperctl.options import DecodeOptions, Task
+from whisperctl.text import quoted
 
 _DEFAULT = DecodeOptions()
 _PROMPT_BYTES = 1 << 20

@@ -1,4 +1,4 @@
-"""The options that say which model computes, and how."""
+"""Options that select the model, the engine and the audio track."""
 
 from __future__ import annotations
 
@@ -8,14 +8,29 @@ from typing import Annotated
 
 import typer
 
-from whisperctl import processors
+from whisperctl import resources
 from whisperctl.cli import completion
-from whisperctl.cli.options import topics
 from whisperctl.cli.options.flags import Flags
 from whisperctl.cli.options.settings import Settings
-from whisperctl.decoding import DecodeOptions
+from whisperctl.cli.support import topics
 from whisperctl.errors import UsageError
-from whisperctl.transcription.options import TranscriptionOptions
+from whisperctl.options import DecodeOptions, TranscriptionOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackFlags(Flags):
+    """Which audio track to read, as typed."""
+
+    audio_track: Annotated[
+        str | None,
+        typer.Option(
+            "--audio-track",
+            metavar="N|LANGUAGE",
+            help="Audio track to read of files with several: its number, from 1, or its language.",
+            show_default="the default track, else the first",
+            rich_help_panel=topics.SPEECH,
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +74,7 @@ class EngineFlags(Flags):
             raise UsageError(f"threads must be at least 1, not {self.threads}")
         model = store.resolve(self.model)
         check_fit(model, transcription.decoding)
-        threads = processors.default_threads() if self.threads is None else self.threads
+        threads = resources.default_threads() if self.threads is None else self.threads
         return Settings(model, threads, transcription.decoding, transcription)
 
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from whisperctl.cli.options import topics
 from whisperctl.cli.options.flags import Flags
+from whisperctl.cli.support import topics
 from whisperctl.errors import UsageError
 
 

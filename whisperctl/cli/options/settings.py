@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from whisperctl.decoding import DecodeOptions
-from whisperctl.formats.layout import SubtitleOptions
-from whisperctl.transcription.options import TranscriptionOptions
+from whisperctl.options import DecodeOptions, TranscriptionOptions
+from whisperctl.subtitles.layout import SubtitleOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from whisperctl.cli import completion
-from whisperctl.cli.options import topics
 from whisperctl.cli.options.flags import Flags
-from whisperctl.speech import VadOptions
+from whisperctl.cli.support import topics
+from whisperctl.options import VadOptions
 
 _DEFAULT = VadOptions()
 

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from whisperctl.cli.options import topics
 from whisperctl.cli.options.flags import Flags
+from whisperctl.cli.support import topics
 from whisperctl.errors import UsageError
 from whisperctl.formats import FORMATS
-from whisperctl.formats.layout import SubtitleOptions
+from whisperctl.subtitles.layout import SubtitleOptions
 
 _DEFAULT = SubtitleOptions()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from whisperctl.errors import UsageError
-from whisperctl.transcription.options import Clip
+from whisperctl.options import Clip
 
 _TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)s?", re.ASCII)
 

@@ -8,17 +8,17 @@ from typing import Annotated
 
 import typer
 
-from whisperctl.cli.options import times, topics
+from whisperctl.cli.options import times
 from whisperctl.cli.options.decoding import DecodingFlags
-from whisperctl.cli.options.engine import EngineFlags
+from whisperctl.cli.options.engine import EngineFlags, TrackFlags
 from whisperctl.cli.options.flags import Flags
 from whisperctl.cli.options.messages import MessageFlags
 from whisperctl.cli.options.settings import Settings
 from whisperctl.cli.options.speech import SpeechFlags
 from whisperctl.cli.options.subtitles import SubtitleFlags
-from whisperctl.cli.options.track import TrackFlags
+from whisperctl.cli.support import topics
 from whisperctl.errors import UsageError
-from whisperctl.transcription.options import Clip, TranscriptionOptions
+from whisperctl.options import Clip, TranscriptionOptions
 
 _DEFAULT = TranscriptionOptions()
 

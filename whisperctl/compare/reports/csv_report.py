@@ -12,10 +12,10 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
-from whisperctl.compare import values
-from whisperctl.compare.comparison import CellInfo, Comparison, Ratio
-from whisperctl.compare.differences import Difference
+from whisperctl.compare import statistics
 from whisperctl.compare.reports import figures
+from whisperctl.compare.result import CellInfo, Comparison, Ratio
+from whisperctl.compare.scoring.differences import Difference
 from whisperctl.transcript import PHASES
 
 Field = str | int | float | None
@@ -63,7 +63,7 @@ COLUMNS = (
     *_SUBJECT,
     "row",
     "repeat",
-    *values.NAMES,
+    *statistics.NAMES,
     *(f"{name}_count" for name in PHASES),
     "error",
     "language",
@@ -136,7 +136,7 @@ def _ratios(names: tuple[str, ...], ratios: Mapping[str, Ratio]) -> Iterator[dic
 
 
 def _known(numbers: Mapping[str, float | None]) -> dict[str, Field]:
-    return {name: numbers[name] for name in values.NAMES if name in numbers}
+    return {name: numbers[name] for name in statistics.NAMES if name in numbers}
 
 
 def _said(cell: CellInfo) -> dict[str, Field]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from whisperctl.compare import values
-from whisperctl.compare.comparison import CellInfo, Comparison, Ratio, Stat
-from whisperctl.compare.differences import Difference, Errors, TimeDeltas
-from whisperctl.compare.values import Value, shown
-from whisperctl.quoting import visible
+from whisperctl.compare import statistics
+from whisperctl.compare.result import CellInfo, Comparison, Ratio, Stat
+from whisperctl.compare.scoring.differences import Difference, Errors, TimeDeltas
+from whisperctl.compare.statistics import Value, shown
+from whisperctl.text import visible
 from whisperctl.transcript import PHASES
 
 NOTHING = "-"
@@ -92,14 +92,14 @@ def groups(cells: Sequence[CellInfo]) -> tuple[Group, ...]:
 
 def measured(cells: Sequence[CellInfo]) -> tuple[Value, ...]:
     """The values that some cell has, in the order of tables."""
-    return tuple(value for value in values.VALUES if any(value.name in c.stats for c in cells))
+    return tuple(value for value in statistics.VALUES if any(value.name in c.stats for c in cells))
 
 
 def with_ratio(cells: Sequence[CellInfo]) -> tuple[Value, ...]:
     """The values whose ratio some cell has, of those worth one, wall first."""
     names = (*KEY_RATIOS, "peak_memory_bytes")
     return tuple(
-        values.BY_NAME[name]
+        statistics.BY_NAME[name]
         for name in names
         if any(name in cell.ratios and not is_baseline(cell) for cell in cells)
     )

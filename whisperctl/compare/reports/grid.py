@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from whisperctl.compare import values
-from whisperctl.compare.comparison import CellInfo, Comparison, Drift
-from whisperctl.compare.differences import Difference
+from whisperctl.compare import statistics
 from whisperctl.compare.reports import figures
+from whisperctl.compare.result import CellInfo, Comparison, Drift
+from whisperctl.compare.scoring.differences import Difference
 
 Row = tuple[str, ...]
 
@@ -77,11 +77,11 @@ def by_cell(
         columns.append(("recording", lambda cell: comparison.recordings[cell.recording].label))
     columns.append(("variant", lambda cell: figures.label(comparison, cell)))
     n_names = len(columns)
-    columns += [(name, partial(_brief, values.BY_NAME[key])) for name, key in _BRIEF]
+    columns += [(name, partial(_brief, statistics.BY_NAME[key])) for name, key in _BRIEF]
     columns.append(("ratio", lambda cell: figures.ratio(cell, "wall_ms")))
-    columns.append(("memory", partial(_brief, values.BY_NAME["peak_memory_bytes"])))
+    columns.append(("memory", partial(_brief, statistics.BY_NAME["peak_memory_bytes"])))
     columns += [
-        (values.BY_NAME[name].label, partial(_brief, values.BY_NAME[name]))
+        (statistics.BY_NAME[name].label, partial(_brief, statistics.BY_NAME[name]))
         for name in MORE[:n_more]
         if any(name in cell.stats for cell in cells)
     ]
@@ -138,7 +138,7 @@ def drift(comparison: Comparison, found: Drift) -> Grid:
         cell = comparison.cells[one.cell]
         text: str = one.text
         if one.difference is not None:
-            text = f"WER {values.shown(one.difference.wer.rate, 'share')}"
+            text = f"WER {statistics.shown(one.difference.wer.rate, 'share')}"
         rows.append(
             (
                 comparison.recordings[cell.recording].label,
@@ -147,7 +147,7 @@ def drift(comparison: Comparison, found: Drift) -> Grid:
                 *(figures.interval(one.ratios.get(name)) for name in _DRIFT),
             )
         )
-    labels = (f"{values.BY_NAME[name].label} now / then" for name in _DRIFT)
+    labels = (f"{statistics.BY_NAME[name].label} now / then" for name in _DRIFT)
     return Grid(("recording", "variant", "text", *labels), tuple(rows), 2)
 
 
@@ -175,7 +175,7 @@ def text_group(cell: CellInfo) -> str:
     return cell.text_group + ("" if cell.stable else " (varies)")
 
 
-def _brief(value: values.Value, cell: CellInfo) -> str:
+def _brief(value: statistics.Value, cell: CellInfo) -> str:
     return figures.number(cell, value)
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from whisperctl.compare import splitting, word_diff
-from whisperctl.compare.comparison import Comparison
 from whisperctl.compare.reports import figures, grid, provenance
 from whisperctl.compare.reports.grid import Grid
+from whisperctl.compare.result import Comparison
+from whisperctl.compare.scoring import splitting, word_diff
 
 _COLUMNS = 6
 """Variants beside each other; a page is not wider."""

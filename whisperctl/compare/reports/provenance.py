@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
-from whisperctl.compare.comparison import Comparison, RecordingInfo
-from whisperctl.compare.values import shown
-from whisperctl.decoding import DecodeOptions
+from whisperctl.compare.result import Comparison, RecordingInfo
+from whisperctl.compare.statistics import shown
+from whisperctl.options import DecodeOptions
 
 SHORT = 12
 """Digits of a hash that tell files apart; the JSON has all of them."""

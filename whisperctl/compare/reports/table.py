@@ -9,11 +9,11 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from whisperctl.compare import splitting, word_diff
-from whisperctl.compare.comparison import CellInfo, Comparison
 from whisperctl.compare.reports import figures, grid, provenance
 from whisperctl.compare.reports.grid import Grid
-from whisperctl.quoting import visible
+from whisperctl.compare.result import CellInfo, Comparison
+from whisperctl.compare.scoring import splitting, word_diff
+from whisperctl.text import visible
 
 _ELLIPSES = 3
 """On a line of a word diff, at most; each is two columns wider in ASCII."""

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whisperctl.backend import BackendInfo, RuntimeInfo
+from whisperctl.engine.protocol import BackendInfo, RuntimeInfo
 from whisperctl.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ class FasterWhisperBackend:
         runtime: str | None = None,
         word_timestamps: bool = False,
     ) -> FasterWhisperSession:
-        """Load ``model``, converted the first time; see ``whisperctl.backend.Backend.open``.
+        """Load ``model``, converted the first time.
+
+        See ``whisperctl.engine.protocol.Backend.open``.
 
         Every session can give times of words, whether it was opened for that or not.
         """

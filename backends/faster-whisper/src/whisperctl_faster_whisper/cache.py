@@ -12,11 +12,11 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from whisperctl.caching import VARIABLE, cache_dir
 from whisperctl.errors import ModelError
-from whisperctl.models.files import flush, reading
+from whisperctl.models.ggml.files import flush, reading
 from whisperctl.models.hashing import hex_digest
-from whisperctl.quoting import quoted
+from whisperctl.storage.cache import VARIABLE, cache_dir
+from whisperctl.text import quoted
 
 _NAME = "faster-whisper"
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -19,7 +19,7 @@ from faster_whisper.transcribe import get_suppressed_tokens
 
 from whisperctl.models import alignment
 from whisperctl.models.convert import variable_of
-from whisperctl.models.layout import Hyperparameters, tensors
+from whisperctl.models.ggml.layout import Hyperparameters, tensors
 from whisperctl_faster_whisper import vocabulary
 from whisperctl_faster_whisper.weights import FloatArray, GgmlWeights
 

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import ctranslate2
 from faster_whisper import WhisperModel
 
-from whisperctl import engine_thread
+from whisperctl.engine.toolkit import worker_thread
 from whisperctl.transcript import Phase
 
 Result = TypeVar("Result")
@@ -104,7 +104,7 @@ class Run:
                 stopped_at = stopped_at or time.perf_counter()
                 if time.perf_counter() - stopped_at < _GRACE_S:
                     continue
-                engine_thread.leave_behind(thread)
+                worker_thread.leave_behind(thread)
                 raise StoppedError from None
             break
         thread.join()

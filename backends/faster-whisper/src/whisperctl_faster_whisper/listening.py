@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from whisperctl.engine.toolkit.whisper_params import WhisperParams
+from whisperctl.engine.toolkit.words import Utf8Joiner, text_of
 from whisperctl.errors import BackendError
 from whisperctl.languages import AUTO
 from whisperctl.transcript import Segment, SpokenLanguage, Token
-from whisperctl.whisper_params import WhisperParams
-from whisperctl.words import Utf8Joiner, text_of
 from whisperctl_faster_whisper.engine import Engine, Run, WordSpan
 
 Event = Segment | SpokenLanguage | float

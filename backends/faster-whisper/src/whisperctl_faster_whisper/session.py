@@ -11,22 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from whisperctl import engine_thread, languages
-from whisperctl.backend import OnLanguage, OnProgress, OnSegment
+from whisperctl import languages
+from whisperctl.engine.protocol import OnLanguage, OnProgress, OnSegment
+from whisperctl.engine.stall import Stalled
+from whisperctl.engine.toolkit import worker_thread
+from whisperctl.engine.toolkit.handle import Handle
+from whisperctl.engine.toolkit.whisper_params import whisper_params
 from whisperctl.errors import BackendError, ModelError
-from whisperctl.in_process import Handle
-from whisperctl.quoting import quoted
-from whisperctl.stall import Stalled
-from whisperctl.transcript import (
-    PHASES,
-    Phase,
-    Segment,
-    SpokenLanguage,
-    Timings,
-    Transcript,
-)
-from whisperctl.usage import cpu_time_s, peak_memory_bytes
-from whisperctl.whisper_params import whisper_params
+from whisperctl.resources import cpu_time_s, peak_memory_bytes
+from whisperctl.text import quoted
+from whisperctl.transcript import PHASES, Phase, Segment, SpokenLanguage, Timings, Transcript
 from whisperctl_faster_whisper import cache, convert, suppression, vocabulary
 from whisperctl_faster_whisper.engine import Engine, StoppedError
 from whisperctl_faster_whisper.listening import Event, Listening
@@ -34,11 +28,11 @@ from whisperctl_faster_whisper.weights import GgmlWeights
 
 if TYPE_CHECKING:
     from whisperctl.audio import Audio
-    from whisperctl.decoding import DecodeOptions
+    from whisperctl.options import DecodeOptions
 
 
 class FasterWhisperSession(Handle):
-    """One loaded model; see ``whisperctl.backend.Session``.
+    """One loaded model; see ``whisperctl.engine.protocol.Session``.
 
     Args:
         model: a ggml model file, converted if it is not yet in the cache.
@@ -73,7 +67,7 @@ class FasterWhisperSession(Handle):
         on_progress: OnProgress | None = None,
         on_language: OnLanguage | None = None,
     ) -> Transcript:
-        """See ``whisperctl.backend.Session.transcribe``.
+        """See ``whisperctl.engine.protocol.Session.transcribe``.
 
         A token's probability is the mean of its window's, or with word timestamps its word's.
         """
@@ -137,7 +131,7 @@ class FasterWhisperSession(Handle):
 
         started, started_cpu_s = time.perf_counter(), cpu_time_s()
         try:
-            spoken = engine_thread.run(work, on_event=on_event, cancel=self._stop.set)
+            spoken = worker_thread.run(work, on_event=on_event, cancel=self._stop.set)
         except StoppedError as error:
             raise BackendError("the session was closed while it was transcribing") from error
         except Stalled:

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Iterable
 
-from whisperctl import suppress_regex
+from whisperctl.engine.toolkit import suppress_regex
 from whisperctl.errors import UsageError
 
 # The sets of std::regex by name, in the C locale, for use within brackets.
@@ -34,7 +34,7 @@ def matching(pattern: str, tokens: Iterable[bytes]) -> list[int]:
     tokens are not text and stay, whatever the expression.
 
     Args:
-        pattern: ECMAScript, as ``whisperctl.suppress_regex`` accepts it.
+        pattern: ECMAScript, as ``whisperctl.engine.toolkit.suppress_regex`` accepts it.
         tokens: those that are text, in the order of their ids.
 
     Raises:

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from whisperctl.errors import ModelError
-from whisperctl.models.files import reading
-from whisperctl.models.layout import (
+from whisperctl.models.ggml.files import reading
+from whisperctl.models.ggml.layout import (
     F16,
     F32,
     FTYPE_OF_QUANTIZATION,
@@ -25,7 +25,7 @@ from whisperctl.models.layout import (
     TensorType,
     tensors,
 )
-from whisperctl.quoting import quoted
+from whisperctl.text import quoted
 
 FloatArray = npt.NDArray[np.float32] | npt.NDArray[np.float16]
 _Blocks = npt.NDArray[np.uint8]

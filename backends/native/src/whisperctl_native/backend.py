@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whisperctl.backend import BackendInfo, RuntimeInfo
+from whisperctl.engine.protocol import BackendInfo, RuntimeInfo
 from whisperctl.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class NativeBackend:
         runtime: str | None = None,
         word_timestamps: bool = False,
     ) -> NativeSession:
-        """Load ``model``; see ``whisperctl.backend.Backend.open``."""
+        """Load ``model``; see ``whisperctl.engine.protocol.Backend.open``."""
         _check_runtime(runtime)
         _check_threads(threads)
         _check_works()
@@ -62,7 +62,7 @@ class NativeBackend:
     def open_detector(
         self, model: Path, *, threads: int, runtime: str | None = None
     ) -> NativeDetector:
-        """Load a Silero model; see ``whisperctl.backend.DetectingBackend``."""
+        """Load a Silero model; see ``whisperctl.engine.protocol.DetectingBackend``."""
         _check_runtime(runtime)
         _check_threads(threads)
         _check_works()
@@ -71,7 +71,7 @@ class NativeBackend:
         return NativeDetector(model, threads=threads)
 
     def open_quantizer(self, *, runtime: str | None = None) -> NativeQuantizer:
-        """Find ggml's function; see ``whisperctl.backend.QuantizingBackend``."""
+        """Find ggml's function; see ``whisperctl.engine.protocol.QuantizingBackend``."""
         _check_runtime(runtime)
         _check_works()
         from whisperctl_native.quantizer import NativeQuantizer

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import _pywhispercpp as pw
-from whisperctl.token_times import RawTimes, TokenTimes
+from whisperctl.engine.toolkit.token_times import RawTimes, TokenTimes
+from whisperctl.engine.toolkit.whisper_params import WhisperParams
+from whisperctl.engine.toolkit.words import text_of
 from whisperctl.transcript import Segment, Token
-from whisperctl.whisper_params import WhisperParams
-from whisperctl.words import text_of
 
 
 def full_params(wanted: WhisperParams, threads: int) -> pw.whisper_full_params:

@@ -8,17 +8,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from whisperctl import engine_thread
+from whisperctl.engine.speech import Detection, detection
+from whisperctl.engine.toolkit import worker_thread
+from whisperctl.engine.toolkit.handle import Handle
+from whisperctl.engine.toolkit.whisper_params import vad_params
 from whisperctl.errors import BackendError, ModelError
-from whisperctl.in_process import Handle
-from whisperctl.quoting import quoted
-from whisperctl.speech import Detection, VadOptions, detection
-from whisperctl.whisper_params import vad_params
+from whisperctl.options import VadOptions
+from whisperctl.text import quoted
 from whisperctl_native import library, log, vad_library
 
 
 class NativeDetector(Handle):
-    """One loaded Silero model; see ``whisperctl.backend.Detector``.
+    """One loaded Silero model; see ``whisperctl.engine.protocol.Detector``.
 
     Raises:
         ModelError: whisper.cpp refused the model.
@@ -30,7 +31,7 @@ class NativeDetector(Handle):
         self._context: int | None = self._load(model, threads)
 
     def detect(self, samples: npt.NDArray[np.float32], options: VadOptions) -> Detection:
-        """See ``whisperctl.backend.Detector.detect``."""
+        """See ``whisperctl.engine.protocol.Detector.detect``."""
         with self.use():
             assert self._context is not None
             return self._detect(self._context, samples, options)
@@ -50,7 +51,7 @@ class NativeDetector(Handle):
                 return vad_library.detect_speech(context, samples), said
 
         self._stop.clear()
-        done, said = engine_thread.run(work, on_event=lambda _: None, cancel=self._stop.set)
+        done, said = worker_thread.run(work, on_event=lambda _: None, cancel=self._stop.set)
         if self._stop.is_set():
             raise BackendError("the run was stopped because its detector was closed")
         if not done or said.errors:  # of a graph that failed only the log says so

@@ -20,7 +20,7 @@ from typing import Any
 
 import _pywhispercpp as pw
 from whisperctl.errors import ModelError
-from whisperctl.quoting import quoted
+from whisperctl.text import quoted
 from whisperctl_native import log
 
 # enum ggml_backend_dev_type

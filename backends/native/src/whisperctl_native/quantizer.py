@@ -7,20 +7,20 @@ import ctypes
 import numpy as np
 import numpy.typing as npt
 
+from whisperctl.engine.toolkit.handle import Handle
 from whisperctl.errors import BackendError
-from whisperctl.in_process import Handle
-from whisperctl.models.layout import FTYPE_OF_QUANTIZATION, TYPE_OF_FTYPE
+from whisperctl.models.ggml.layout import FTYPE_OF_QUANTIZATION, TYPE_OF_FTYPE
 from whisperctl_native import library
 
 
 class NativeQuantizer(Handle):
-    """See ``whisperctl.backend.Quantizer``; there is nothing to hold or release."""
+    """See ``whisperctl.engine.protocol.Quantizer``; there is nothing to hold or release."""
 
     def __init__(self) -> None:
         super().__init__("quantizer")
 
     def quantize(self, values: npt.NDArray[np.float32], type_name: str) -> bytes:
-        """See ``whisperctl.backend.Quantizer.quantize``."""
+        """See ``whisperctl.engine.protocol.Quantizer.quantize``."""
         with self.use():
             return self._quantize(values, type_name)
 

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 import _pywhispercpp as pw
+from whisperctl.engine.toolkit.token_times import TokenTimes
+from whisperctl.engine.toolkit.whisper_log import parse_fallbacks, parse_language
+from whisperctl.engine.toolkit.whisper_params import WhisperParams
+from whisperctl.engine.toolkit.words import Utf8Joiner
 from whisperctl.errors import BackendError
-from whisperctl.token_times import TokenTimes
 from whisperctl.transcript import Segment, SpokenLanguage
-from whisperctl.whisper_log import parse_fallbacks, parse_language
-from whisperctl.whisper_params import WhisperParams
-from whisperctl.words import Utf8Joiner
 from whisperctl_native import convert, library, log, objects
 from whisperctl_native.stop import Stop
 

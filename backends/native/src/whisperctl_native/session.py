@@ -10,24 +10,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import _pywhispercpp as pw
-from whisperctl import engine_thread, languages
-from whisperctl.backend import OnLanguage, OnProgress, OnSegment
+from whisperctl import languages
+from whisperctl.engine.protocol import OnLanguage, OnProgress, OnSegment
+from whisperctl.engine.toolkit import worker_thread
+from whisperctl.engine.toolkit.handle import Handle
+from whisperctl.engine.toolkit.token_times import TokenTimes
+from whisperctl.engine.toolkit.whisper_log import parse_fallbacks, parse_language, parse_timings
+from whisperctl.engine.toolkit.whisper_params import refused_regex, whisper_params
 from whisperctl.errors import BackendError, ModelError
-from whisperctl.in_process import Handle
 from whisperctl.models import alignment
-from whisperctl.quoting import quoted
-from whisperctl.token_times import TokenTimes
+from whisperctl.resources import cpu_time_s, peak_memory_bytes
+from whisperctl.text import quoted
 from whisperctl.transcript import Segment, SpokenLanguage, Timings, Transcript
-from whisperctl.usage import cpu_time_s, peak_memory_bytes
-from whisperctl.whisper_log import parse_fallbacks, parse_language, parse_timings
-from whisperctl.whisper_params import refused_regex, whisper_params
 from whisperctl_native import library, log, objects
 from whisperctl_native.run import Event, Run, StateFreedError
 from whisperctl_native.stop import Stop
 
 if TYPE_CHECKING:
     from whisperctl.audio import Audio
-    from whisperctl.decoding import DecodeOptions
+    from whisperctl.options import DecodeOptions
 
 _LOADED = "compute buffer (decode)"
 """In the last line that whisper.cpp logs when it loads a model, and only if that went well."""
@@ -41,7 +42,7 @@ without any sample it transcribes the recording before once more."""
 
 
 class NativeSession(Handle):
-    """One loaded model; see ``whisperctl.backend.Session``.
+    """One loaded model; see ``whisperctl.engine.protocol.Session``.
 
     Raises:
         ModelError: whisper.cpp refused the model.
@@ -67,7 +68,7 @@ class NativeSession(Handle):
         on_progress: OnProgress | None = None,
         on_language: OnLanguage | None = None,
     ) -> Transcript:
-        """See ``whisperctl.backend.Session.transcribe``.
+        """See ``whisperctl.engine.protocol.Session.transcribe``.
 
         Segments' times are whisper.cpp's: the last one may end a little after the recording does.
         """
@@ -139,7 +140,7 @@ class NativeSession(Handle):
         self._stop.clear()
         started, started_cpu_s = time.perf_counter(), cpu_time_s()
         try:
-            said = engine_thread.run(work, on_event=on_event, cancel=self._stop.request)
+            said = worker_thread.run(work, on_event=on_event, cancel=self._stop.request)
         except StateFreedError:
             self._context = None
             raise

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from whisperctl.engine.toolkit.whisper_params import VadParams
 from whisperctl.errors import BackendError
-from whisperctl.whisper_params import VadParams
 from whisperctl_native import library
 
 

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whisperctl.backend import BackendInfo, RuntimeInfo
+from whisperctl.engine.protocol import BackendInfo, RuntimeInfo
 from whisperctl.errors import BackendError, WhisperctlError
 from whisperctl_wasi import modules, runtimes
 
@@ -48,7 +48,7 @@ class WasiBackend:
         runtime: str | None = None,
         word_timestamps: bool = False,
     ) -> WasiSession:
-        """Start the sandbox and load ``model`` into it; see ``whisperctl.backend.Backend.open``."""
+        """Load ``model`` into a sandbox; see ``whisperctl.engine.protocol.Backend.open``."""
         from whisperctl_wasi.session import WasiSession
 
         return WasiSession(
@@ -58,13 +58,13 @@ class WasiBackend:
     def open_detector(
         self, model: Path, *, threads: int, runtime: str | None = None
     ) -> WasiDetector:
-        """Start a sandbox for a Silero model; see ``whisperctl.backend.DetectingBackend``."""
+        """Load a Silero model; see ``whisperctl.engine.protocol.DetectingBackend``."""
         from whisperctl_wasi.detector import WasiDetector
 
         return WasiDetector(runtime, modules.find(), model, threads=threads)
 
     def open_quantizer(self, *, runtime: str | None = None) -> WasiQuantizer:
-        """Start the sandbox; see ``whisperctl.backend.QuantizingBackend``."""
+        """Start the sandbox; see ``whisperctl.engine.protocol.QuantizingBackend``."""
         from whisperctl_wasi.quantizer import WasiQuantizer
 
         return WasiQuantizer(runtime, modules.find())

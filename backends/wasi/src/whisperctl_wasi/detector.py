@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from whisperctl.engine.speech import Detection, detection
+from whisperctl.engine.toolkit.handle import Handle
+from whisperctl.engine.toolkit.whisper_params import vad_params
 from whisperctl.errors import BackendError, ModelError
-from whisperctl.in_process import Handle
-from whisperctl.quoting import quoted
-from whisperctl.speech import Detection, VadOptions, detection
-from whisperctl.whisper_params import vad_params
+from whisperctl.options import VadOptions
+from whisperctl.text import quoted
 from whisperctl_wasi import conversation, protocol, runtimes
 from whisperctl_wasi.host.guest import Guest
 from whisperctl_wasi.host.limits import Limits
@@ -23,7 +24,7 @@ _FRAME = 512
 
 
 class WasiDetector(Handle):
-    """A sandbox for a Silero model alone; see ``whisperctl.backend.Detector``.
+    """A sandbox for a Silero model alone; see ``whisperctl.engine.protocol.Detector``.
 
     A guest that was interrupted is killed, and the next run starts another.
 
@@ -41,7 +42,7 @@ class WasiDetector(Handle):
         self._guest: Guest | None = self._start()
 
     def detect(self, samples: npt.NDArray[np.float32], options: VadOptions) -> Detection:
-        """See ``whisperctl.backend.Detector.detect``."""
+        """See ``whisperctl.engine.protocol.Detector.detect``."""
         with self.use():
             return self._detect(samples, options)
 

@@ -13,11 +13,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from whisperctl.engine.toolkit.token_times import RawTimes, TokenTimes
+from whisperctl.engine.toolkit.words import text_of
 from whisperctl.errors import GuestError
 from whisperctl.models.alignment import Alignment
-from whisperctl.token_times import RawTimes, TokenTimes
 from whisperctl.transcript import Segment, Token
-from whisperctl.words import text_of
 
 VERSION = 2
 

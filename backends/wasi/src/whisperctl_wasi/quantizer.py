@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from whisperctl.engine.toolkit.handle import Handle
 from whisperctl.errors import GuestError
-from whisperctl.in_process import Handle
-from whisperctl.models.layout import FTYPE_OF_QUANTIZATION, TYPE_OF_FTYPE
+from whisperctl.models.ggml.layout import FTYPE_OF_QUANTIZATION, TYPE_OF_FTYPE
 from whisperctl_wasi import conversation, protocol, runtimes
 from whisperctl_wasi.host.guest import Guest
 from whisperctl_wasi.host.limits import Limits
@@ -16,7 +16,7 @@ from whisperctl_wasi.protocol import Failed, Quantized
 
 
 class WasiQuantizer(Handle):
-    """One sandbox for many requests; see ``whisperctl.backend.Quantizer``.
+    """One sandbox for many requests; see ``whisperctl.engine.protocol.Quantizer``.
 
     A request that fails closes it, as the guest may be in the middle of it.
     """
@@ -31,7 +31,7 @@ class WasiQuantizer(Handle):
             raise
 
     def quantize(self, values: npt.NDArray[np.float32], type_name: str) -> bytes:
-        """See ``whisperctl.backend.Quantizer.quantize``."""
+        """See ``whisperctl.engine.protocol.Quantizer.quantize``."""
         with self.use():
             try:
                 return self._quantize(self._guest, values, type_name)

@@ -9,9 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whisperctl.backend import RuntimeInfo
-from whisperctl.caching import cache_dir, distrust
+from whisperctl.engine.protocol import RuntimeInfo
 from whisperctl.errors import BackendError
+from whisperctl.storage.cache import cache_dir, distrust
 from whisperctl_wasi.host import guest
 from whisperctl_wasi.host.guest import Guest, RuntimeUnavailableError
 from whisperctl_wasi.host.limits import Limits

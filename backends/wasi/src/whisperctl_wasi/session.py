@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from whisperctl import languages
-from whisperctl.backend import OnLanguage, OnProgress, OnSegment
+from whisperctl.engine.protocol import OnLanguage, OnProgress, OnSegment
+from whisperctl.engine.toolkit.handle import Handle
+from whisperctl.engine.toolkit.token_times import TokenTimes
+from whisperctl.engine.toolkit.whisper_log import parse_language, parse_timings
+from whisperctl.engine.toolkit.whisper_params import refused_regex, whisper_params
+from whisperctl.engine.toolkit.words import Utf8Joiner
 from whisperctl.errors import BackendError, GuestError, ModelError
-from whisperctl.in_process import Handle
 from whisperctl.models import alignment
-from whisperctl.quoting import quoted
-from whisperctl.token_times import TokenTimes
+from whisperctl.resources import cpu_time_s, peak_memory_bytes
+from whisperctl.text import quoted
 from whisperctl.transcript import Segment, SpokenLanguage, Timings, Transcript
-from whisperctl.usage import cpu_time_s, peak_memory_bytes
-from whisperctl.whisper_log import parse_language, parse_timings
-from whisperctl.whisper_params import refused_regex, whisper_params
-from whisperctl.words import Utf8Joiner
 from whisperctl_wasi import conversation, protocol, runtimes
 from whisperctl_wasi.host.guest import Guest
 from whisperctl_wasi.host.limits import Limits
@@ -38,7 +38,7 @@ from whisperctl_wasi.protocol import (
 
 if TYPE_CHECKING:
     from whisperctl.audio import Audio
-    from whisperctl.decoding import DecodeOptions
+    from whisperctl.options import DecodeOptions
 
 _LOGGER = logging.getLogger("whisperctl.engine")
 _CANCEL_TIMEOUT_S = 0.7
@@ -50,7 +50,7 @@ _MOST_MEMORY = 4 << 30
 
 
 class WasiSession(Handle):
-    """One model in one sandbox; see ``whisperctl.backend.Session``.
+    """One model in one sandbox; see ``whisperctl.engine.protocol.Session``.
 
     A guest that does not stop when it is asked to is killed, and the next run starts another.
     """
@@ -93,7 +93,7 @@ class WasiSession(Handle):
         on_progress: OnProgress | None = None,
         on_language: OnLanguage | None = None,
     ) -> Transcript:
-        """See ``whisperctl.backend.Session.transcribe``."""
+        """See ``whisperctl.engine.protocol.Session.transcribe``."""
         with self.use():
             return self._transcribe(audio, options, on_segment, on_progress, on_language)
 
@@ -140,7 +140,7 @@ class WasiSession(Handle):
             guest.send(samples)
             asked = True
             while True:
-                # The host of every engine watches its progress, see whisperctl.stall.
+                # The host of every engine watches its progress, see whisperctl.engine.stall.
                 event = self._next_event(guest, patient=True)
                 if spoken is None and not isinstance(event, Failed):
                     # The log has it before the first window begins, which is told as progress.

@@ -9,10 +9,10 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from whisperctl.compare import values
-from whisperctl.compare.comparison import CellInfo, Comparison, Stat
+from whisperctl.compare import statistics
 from whisperctl.compare.reports import figures
-from whisperctl.compare.values import Unit, shown
+from whisperctl.compare.result import CellInfo, Comparison, Stat
+from whisperctl.compare.statistics import Unit, shown
 
 TRANSCRIBING = ("mel_ms", "encode_ms", "prompt_ms", "decode_ms", "batchd_ms", "sample_ms")
 """The phases within ``wall_ms``, in the order they come."""
@@ -149,7 +149,7 @@ def _stacked(
         rows.append(_row(comparison, cell, whole, bars, scale))
     used = {bar.name for row in rows for bar in row.bars if bar.kind == "part"}
     either = dict.fromkeys(step for name in parts for step in (name, _opening(name)))
-    legend = tuple((name, values.BY_NAME[name].label) for name in either if name in used)
+    legend = tuple((name, statistics.BY_NAME[name].label) for name in either if name in used)
     return Chart(whole, title, caption, tuple(rows), scale.ticks, scale.end, legend)
 
 
@@ -160,7 +160,7 @@ def _opening(name: str) -> str:
 def _single(
     comparison: Comparison, cells: Sequence[CellInfo], name: str, title: str, caption: str
 ) -> Chart:
-    scale = _Scale([_high(cell, name) for cell in cells], values.BY_NAME[name].unit)
+    scale = _Scale([_high(cell, name) for cell in cells], statistics.BY_NAME[name].unit)
     rows = []
     for cell in cells:
         stat = cell.stats.get(name)
@@ -195,7 +195,7 @@ def _memory(comparison: Comparison, cells: Sequence[CellInfo]) -> Chart:
         tuple(rows),
         scale.ticks,
         scale.end,
-        tuple((name, values.BY_NAME[name].label) for name in used),
+        tuple((name, statistics.BY_NAME[name].label) for name in used),
     )
 
 
@@ -276,7 +276,7 @@ def _high(cell: CellInfo, name: str) -> float:
 
 
 def _bar(name: str, stat: Stat, kind: str, start: float, scale: _Scale) -> Bar:
-    value = values.BY_NAME[name]
+    value = statistics.BY_NAME[name]
     text = shown(stat.median, value.unit)
     return Bar(name, value.label, kind, stat.median, text, scale.at(start), scale.at(stat.median))
 
@@ -285,7 +285,7 @@ def _row(
     comparison: Comparison, cell: CellInfo, name: str, bars: Sequence[Bar], scale: _Scale
 ) -> Row:
     stat = cell.stats[name]
-    text = figures.spread(stat, values.BY_NAME[name])
+    text = figures.spread(stat, statistics.BY_NAME[name])
     said = ", ".join([text, *(f"{bar.label} {bar.text}" for bar in bars if bar.name != name)])
     whisker = scale.whisker(stat.low, stat.high) if stat.mad is not None else None
     label = figures.label(comparison, cell)

@@ -11,13 +11,13 @@ import jinja2
 
 from whisperctl.audio import SAMPLE_RATE
 from whisperctl.compare import document
-from whisperctl.compare.comparison import CellInfo, Comparison
 from whisperctl.compare.reports import figures, grid, provenance
 from whisperctl.compare.reports.grid import Grid
 from whisperctl.compare.reports.html import charts, sound, texts
 from whisperctl.compare.reports.html.charts import Chart
 from whisperctl.compare.reports.html.texts import Panel
-from whisperctl.compare.values import Value, shown
+from whisperctl.compare.result import CellInfo, Comparison
+from whisperctl.compare.statistics import Value, shown
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from whisperctl.compare import splitting, word_diff
-from whisperctl.compare.comparison import CellInfo, Comparison, WordInfo
 from whisperctl.compare.reports import figures
-from whisperctl.formats.cues import timestamp
+from whisperctl.compare.result import CellInfo, Comparison, WordInfo
+from whisperctl.compare.scoring import splitting, word_diff
+from whisperctl.subtitles.cues import timestamp
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 

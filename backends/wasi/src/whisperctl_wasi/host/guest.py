@@ -17,10 +17,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from whisperctl import temporary, usage
-from whisperctl.child import exit_reason
+from whisperctl import resources
 from whisperctl.errors import BackendError, GuestError
-from whisperctl.usage import Usage
+from whisperctl.processes import exit_reason
+from whisperctl.resources import Usage
+from whisperctl.storage import temporary
 from whisperctl_wasi.host.child import Order
 from whisperctl_wasi.host.limits import Limits
 
@@ -197,7 +198,7 @@ class Guest:
         if self._released:
             return
         self._released = True
-        usage.remove_child(self)
+        resources.remove_child(self)
         process = getattr(self, "_process", None)
         if process is not None:
             process.kill()
@@ -244,7 +245,7 @@ class Guest:
         _enlarge(self._input)
         self._reader = threading.Thread(target=self._read, name="whisperctl-guest", daemon=True)
         self._reader.start()
-        usage.add_child(self, self.usage)
+        resources.add_child(self, self.usage)
 
     def _await_start(self) -> None:
         deadline = time.monotonic() + self.limits.start_s

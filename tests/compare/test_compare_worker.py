@@ -1,0 +1,200 @@
+"""The process of one engine, and the parent that starts it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from whisperctl import audio
+from whisperctl.audio import Audio
+from whisperctl.compare import runner
+from whisperctl.compare.plan import Cell, Recording, Variant, Weights
+from whisperctl.compare.statistics import BY_NAME, NAMES, rounded
+from whisperctl.engine.registry import Engine
+from whisperctl.options import DecodeOptions
+from whisperctl.storage import records
+from whisperctl.transcript import PHASES, Segment
+
+CELL = (sys.executable, "-P", "-m", "whisperctl.compare.worker")
+NATIVE = Engine("native", "native")
+
+
+OPTIONS = DecodeOptions(beam_size=1)
+
+
+def cell_of(samples: Audio, model: Path, engine: Engine = NATIVE) -> Cell:
+    variant = Variant(engine, Weights("tiny.en", "f16", model), 2)
+    return Cell(Recording(samples.source, None, samples), variant)
+
+
+@pytest.fixture
+def cell(jfk: Path, tiny_en: Path) -> Cell:
+    return cell_of(audio.load(jfk), tiny_en)
+
+
+@pytest.fixture
+def long_cell(cell: Cell) -> Cell:
+    """Almost two minutes, of which no test sees the end."""
+    samples = np.tile(cell.recording.audio.samples, 10)
+    return cell_of(Audio(samples, "long"), cell.variant.weights.path)
+
+
+def talk(cell: Cell) -> bytes:
+    """All that a parent says, but for the end."""
+    request = runner.request(cell, OPTIONS, time.perf_counter(), warm_up=False)
+    return records.line(request) + cell.recording.audio.samples.tobytes()
+
+
+def cells() -> list[psutil.Process]:
+    """Processes of cells that this process started."""
+    return [p for p in psutil.Process().children() if "whisperctl.compare.worker" in p.cmdline()]
+
+
+def test_segments_stream_and_the_transcript_comes_whole(cell: Cell) -> None:
+    streamed: list[Segment] = []
+    ballast = np.ones(60_000_000)  # 480 MB in this process, which are none of the cell's
+    began = time.perf_counter()
+    found = runner.run(cell, OPTIONS, warm_up=False, on_segment=streamed.append)
+    took_ms = (time.perf_counter() - began) * 1000
+    assert isinstance(found, runner.Result), found
+    assert "country can do for you" in found.transcript.text
+    assert tuple(streamed) == found.transcript.segments
+    tokens = [token for segment in streamed for token in segment.tokens]
+    assert b"".join(token.data for token in tokens).decode().strip() == found.transcript.text
+    assert set(PHASES) == set(found.counts)
+    assert found.counts["decode"] > 1
+    values = found.values
+    assert set(values) < set(NAMES)
+    assert all(values[name] == rounded(values[name], BY_NAME[name].unit) for name in values)
+    # One transcription, so that the first is the one.
+    assert values["first_ms"] == values["wall_ms"]
+    assert values["cold_start_ms"] == pytest.approx(
+        values["start_ms"] + values["open_ms"] + values["first_ms"], abs=0.01
+    )
+    assert values["encode_ms"] < values["total_ms"] < values["wall_ms"] < took_ms
+    assert 0 < values["start_ms"] < took_ms - values["wall_ms"]
+    assert values["load_ms"] < values["open_ms"]
+    size_bytes = cell.variant.weights.path.stat().st_size
+    assert size_bytes < values["peak_memory_bytes"] < ballast.nbytes
+    assert cells() == []
+
+
+@pytest.mark.slow
+def test_what_comes_first_counts_for_nothing_but_the_cold_start(jfk: Path, tiny_en: Path) -> None:
+    """With beam search native loads its model anew between the two."""
+    once = audio.load(jfk)
+    long = Audio(np.tile(once.samples, 3), "33 s", 12.5)
+    options = DecodeOptions(beam_size=2, temperature_increment=0.0, word_timestamps=True)
+    streamed: list[Segment] = []
+    found = runner.run(cell_of(long, tiny_en), options, on_segment=streamed.append)
+    assert isinstance(found, runner.Result), found
+    values = found.values
+    # 30 s and then the rest; the window that warmed up would be a third.
+    assert found.counts["encode"] == 2
+    segments = found.transcript.segments
+    assert [segment.text for segment in streamed] == [segment.text for segment in segments]
+    assert "".join(word.text for word in segments[0].words) == segments[0].text
+    assert values["cold_start_ms"] > values["open_ms"] + values["first_ms"]
+    assert values["real_time_factor"] == pytest.approx(values["wall_ms"] / 33_000, rel=1e-3)
+    assert values["audio_decode_ms"] == 12.5
+    # Of two threads, however busy the machine is; loading the model and warming up do not count.
+    assert 100 < values["cpu_ms"] < 2.05 * values["wall_ms"]
+
+
+def test_a_sandbox_tells_how_large_its_memory_was(cell: Cell) -> None:
+    sizes = {}
+    for runtime in ("wasmer", "wasmtime"):
+        path = cell.variant.weights.path
+        one = cell_of(cell.recording.audio, path, Engine("wasi", runtime))
+        found = runner.run(one, OPTIONS, warm_up=False)
+        assert isinstance(found, runner.Result), found
+        sizes[runtime] = found.values["linear_memory_bytes"]
+        assert found.values["module_compile_ms"] > 0 and found.values["instantiate_ms"] > 0
+    # The same program, whoever runs it: pages of 64 KiB.
+    assert sizes["wasmer"] == sizes["wasmtime"]
+    assert sizes["wasmer"] % 65536 == 0
+    assert cell.variant.weights.path.stat().st_size < sizes["wasmer"] < 1 << 30
+
+
+def test_a_failure_is_told_in_words(cell: Cell, tmp_path: Path) -> None:
+    bad = tmp_path / "ggml-bad.bin"
+    bad.write_text("not a model")
+    found = runner.run(cell_of(cell.recording.audio, bad), OPTIONS)
+    assert isinstance(found, runner.Failure)
+    assert str(bad) in found.message
+    assert "\n" not in found.message
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ("os.abort()", "its process was ended by SIGABRT"),
+        (
+            "print('no luck', file=sys.stderr, flush=True) or os._exit(7)",
+            "ended with exit code 7: no luck",
+        ),
+        ("print('out of turn', flush=True) or 1 / 0", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_an_engine_that_takes_its_process_along_is_a_failure(
+    cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, reason: str
+) -> None:
+    record = tmp_path / "whisperctl_acme-1.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: whisperctl-acme\nVersion: 1\n")
+    (record / "entry_points.txt").write_text("[whisperctl.backends]\nacme = whisperctl_acme:Acme\n")
+    (tmp_path / "whisperctl_acme.py").write_text(
+        "import os, sys\n\nclass Acme:\n    name = 'acme'\n"
+        f"    def open(self, model, *, threads, runtime=None):\n        {what}\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    path = cell.variant.weights.path
+    found = runner.run(cell_of(cell.recording.audio, path, Engine("acme")), OPTIONS)
+    assert isinstance(found, runner.Failure)
+    assert reason in found.message
+    assert cells() == []
+
+
+def test_what_a_callback_raises_ends_the_cell(long_cell: Cell) -> None:
+    def stop(segment: Segment) -> None:
+        raise LookupError("enough")
+
+    started = time.monotonic()
+    with pytest.raises(LookupError, match="enough"):
+        runner.run(long_cell, OPTIONS, warm_up=False, on_segment=stop)
+    assert cells() == []
+    assert time.monotonic() - started < 60
+
+
+def test_a_cell_ends_when_its_parent_is_killed(long_cell: Cell) -> None:
+    """The parent's end closes the pipe, however it ended."""
+    with subprocess.Popen(
+        CELL, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(talk(long_cell))
+        process.stdin.flush()
+        assert process.stdout.readline().startswith(b'["Segment"')
+        process.stdin.close()
+        assert process.wait(timeout=5) == 1
+        assert process.stderr.read() == b""
+
+
+def test_ctrl_c_is_the_parents_business(long_cell: Cell) -> None:
+    with subprocess.Popen(CELL, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(talk(long_cell))
+        process.stdin.flush()
+        assert process.stdout.readline().startswith(b'["Segment"')
+        os.kill(process.pid, signal.SIGINT)
+        assert process.stdout.readline().startswith(b'["Segment"')
+        process.kill()

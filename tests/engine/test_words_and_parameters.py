@@ -1,0 +1,273 @@
+"""Times of tokens, and parameters of decoding, do the same through every engine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import ENGINES
+from whisperctl import audio
+from whisperctl.audio import Audio
+from whisperctl.engine import registry
+from whisperctl.engine.protocol import Session
+from whisperctl.models import alignment
+from whisperctl.options import DecodeOptions
+from whisperctl.transcript import Segment, Transcript
+
+SANDBOX = "wasi/wasmtime"
+AUSTEN = Path(__file__).parent.parent / "samples" / "austen.flac"
+PROMPT = "and so my fellow americans ask not what your country can do for you"
+
+
+def greedy(**options: object) -> DecodeOptions:
+    given: dict[str, object] = {"beam_size": 1, "temperature_increment": 0.0, **options}
+    return DecodeOptions(**given)  # type: ignore[arg-type]  # any option
+
+
+@pytest.fixture(scope="module")
+def speech(jfk: Path) -> Audio:
+    return audio.load(jfk)
+
+
+@pytest.fixture(scope="module")
+def short_speech(speech: Audio) -> Audio:
+    return Audio(speech.samples[: 4 * 16_000], "and so my fellow Americans ask")
+
+
+@pytest.fixture(scope="module")
+def long_speech(speech: Audio) -> Audio:
+    """Two windows."""
+    return Audio(np.tile(speech.samples, 4)[: 38 * 16_000], "two windows")
+
+
+def opened(model: Path, **extra: bool) -> Iterator[dict[str, Session]]:
+    sessions = {
+        name: registry.open_session(registry.parse(name), model, threads=1, **extra)
+        for name in (ENGINES[0], SANDBOX)
+    }
+    yield sessions
+    for session in sessions.values():
+        session.close()
+
+
+@pytest.fixture(scope="module")
+def sessions(tiny_en: Path) -> Iterator[dict[str, Session]]:
+    yield from opened(tiny_en)
+
+
+@pytest.fixture(scope="module")
+def aligning(tiny_en: Path) -> Iterator[dict[str, Session]]:
+    yield from opened(tiny_en, word_timestamps=True)
+
+
+@pytest.fixture(scope="module")
+def aligned(aligning: dict[str, Session], speech: Audio) -> dict[str, Transcript]:
+    options = greedy(word_timestamps=True)
+    return {name: session.transcribe(speech, options) for name, session in aligning.items()}
+
+
+def spans(transcript: Transcript) -> list[tuple[float, float]]:
+    found = []
+    for segment in transcript.segments:
+        for token in segment.tokens:
+            assert token.start_s is not None
+            assert token.end_s is not None
+            found.append((token.start_s, token.end_s))
+    return found
+
+
+def check_order(segments: tuple[Segment, ...]) -> None:
+    for segment in segments:
+        times = [t for token in segment.tokens for t in (token.start_s, token.end_s)]
+        assert times == sorted(times, key=lambda t: t if t is not None else -1.0)
+        assert segment.start_s <= (times[0] or 0.0)
+        assert (times[-1] or 0.0) <= segment.end_s
+
+
+def test_both_backends_give_tokens_the_same_times(aligned: dict[str, Transcript]) -> None:
+    native, sandbox = aligned["native"], aligned[SANDBOX]
+    assert native.text == sandbox.text
+    np.testing.assert_allclose(spans(native), spans(sandbox), atol=0.04)
+    for transcript in (native, sandbox):
+        check_order(transcript.segments)
+        assert transcript.task == "transcribe"
+        assert transcript.model is not None
+        assert transcript.model.name == "ggml-tiny.en.bin"
+
+
+def test_words_are_where_they_are_heard(aligned: dict[str, Transcript], speech: Audio) -> None:
+    frames = speech.samples[: 1100 * 160].reshape(-1, 160)
+    loud = np.sqrt(np.square(frames).mean(axis=1)) > 0.03
+    tokens = [token for segment in aligned["native"].segments for token in segment.tokens]
+    words = {token.data.decode(): token for token in reversed(tokens)}  # the first of each
+    for word in (" Americans", " ask", " not", " country"):
+        start_s, end_s = words[word].start_s or 0.0, words[word].end_s or 0.0
+        assert 0.05 < end_s - start_s < 1.0
+        assert loud[round(start_s * 100) : round(end_s * 100)].mean() > 0.5
+    # The speaker pauses, plain to hear, between these.
+    for before, after in pairwise((" Americans", " ask", " not", " what")):
+        begin_s, end_s = words[before].end_s or 0.0, words[after].start_s or 0.0
+        assert end_s - begin_s > 0.2
+        assert loud[round(begin_s * 100) : round(end_s * 100)].mean() < 0.2
+
+
+def test_without_alignment_times_are_coarser_but_in_order(
+    sessions: dict[str, Session], short_speech: Audio
+) -> None:
+    for session in sessions.values():
+        found = session.transcribe(short_speech, greedy(word_timestamps=True))
+        check_order(found.segments)
+        assert len({start for start, _ in spans(found)}) > 3
+        plain = session.transcribe(short_speech, greedy())
+        assert plain.text == found.text
+        assert all(t.start_s is None for segment in plain.segments for t in segment.tokens)
+
+
+def test_windows_that_are_aligned_arrive_once_and_in_order(
+    aligning: dict[str, Session], long_speech: Audio
+) -> None:
+    events: list[Segment | float] = []
+    found = aligning["native"].transcribe(
+        long_speech,
+        greedy(word_timestamps=True),
+        on_segment=events.append,
+        on_progress=events.append,
+    )
+    assert tuple(event for event in events if isinstance(event, Segment)) == found.segments
+    check_order(found.segments)
+    assert all(a.end_s <= b.start_s for a, b in pairwise(found.segments))
+    assert found.segments[-1].start_s > 29
+    between = next(i for i, event in enumerate(events) if isinstance(event, float) and event > 0)
+    assert any(isinstance(event, Segment) for event in events[:between])
+    assert any(isinstance(event, Segment) for event in events[between:])
+
+
+def test_words_after_a_pause_are_where_they_are_spoken(
+    aligning: dict[str, Session], speech: Audio
+) -> None:
+    """A window that begins in silence may begin with two timestamps, the first without text."""
+    austen = audio.load(AUSTEN).samples[: 9 * 16_000]
+    pause = np.zeros(10 * 16_000, np.float32)
+    samples = np.concatenate([pause, speech.samples, pause, austen])
+
+    found = aligning["native"].transcribe(Audio(samples, "pauses"), greedy(word_timestamps=True))
+
+    check_order(found.segments)
+    later = [span for span in spans(found) if span[0] > 21]
+    assert len(later) > 20
+    assert later[0][0] == pytest.approx(31.2, abs=0.3)
+    assert later[-1][1] == pytest.approx(40.0, abs=0.3)
+    assert sum(end_s - start_s > 0.05 for start_s, end_s in later) > 0.7 * len(later)
+
+
+@pytest.mark.parametrize("ms", [110, 120, 150, 180])
+def test_a_moment_of_sound_is_aligned_without_harm(
+    ms: int, aligning: dict[str, Session], speech: Audio
+) -> None:
+    """whisper.cpp itself aborts the process when 160 ms or less are to be aligned."""
+    moment = Audio(speech.samples[6000 : 6000 + ms * 16], "moment")
+    for session in aligning.values():
+        options = greedy(word_timestamps=True, no_speech_threshold=1.0)
+        found = session.transcribe(moment, options)
+        check_order(found.segments)
+        assert found.segments or ms == 110
+
+
+def test_ctrl_c_while_words_are_aligned(aligning: dict[str, Session], long_speech: Audio) -> None:
+    for name, session in aligning.items():
+        for delay_s in (0.2, 0.9):
+            timer = threading.Timer(delay_s, os.kill, (os.getpid(), signal.SIGINT))
+            timer.start()
+            started = time.monotonic()
+            with pytest.raises(KeyboardInterrupt):
+                while True:  # what is over before is begun again
+                    session.transcribe(long_speech, greedy(word_timestamps=True))
+            timer.join()
+            assert time.monotonic() - started < delay_s + 1.5, name
+
+
+def test_the_published_heads_fit_the_model(tiny_en: Path, base: Path) -> None:
+    for path, preset in ((tiny_en, "tiny.en"), (base, "base")):
+        found = alignment.find(path)
+        assert found is not None
+        assert found.preset == preset
+        assert 40 << 20 < found.memory_bytes < 400 << 20
+
+
+def test_words_are_aligned_in_the_language_that_was_detected(
+    base: Path, short_speech: Audio
+) -> None:
+    engine = registry.parse("native")
+    with registry.open_session(engine, base, threads=1, word_timestamps=True) as session:
+        detected = session.transcribe(short_speech, greedy(word_timestamps=True))
+        named = session.transcribe(short_speech, greedy(word_timestamps=True, language="en"))
+    assert detected.language == "en"
+    assert spans(detected) == spans(named)
+
+
+def test_tokens_that_match_are_not_decoded(
+    sessions: dict[str, Session], short_speech: Audio
+) -> None:
+    pattern = r"(?:[ ]?[Ff]ellow\w*)|[[:digit:]]{1,3}|(?=x)x{2}|(a)\1"
+    texts = {
+        name: session.transcribe(short_speech, greedy(suppress_regex=pattern)).text
+        for name, session in sessions.items()
+    }
+    assert len(set(texts.values())) == 1
+    assert "fellow" not in texts["native"].lower()
+    assert "Americans" in texts["native"]
+
+
+def test_marks_of_what_is_no_speech_can_be_suppressed(sessions: dict[str, Session]) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.3, 1920).astype(np.float32)
+    for session in sessions.values():
+        usual = session.transcribe(Audio(noise, "n"), greedy(no_speech_threshold=1.0))
+        assert "[" in usual.text
+        without = greedy(no_speech_threshold=1.0, suppress_nst=True)
+        assert "[" not in session.transcribe(Audio(noise, "n"), without).text
+
+
+def test_a_prompt_counts_for_the_first_window_or_if_carried_for_all(
+    sessions: dict[str, Session], long_speech: Audio
+) -> None:
+    def texts(name: str, options: DecodeOptions) -> list[str]:
+        """Text of the first window, and of what is after it."""
+        segments = sessions[name].transcribe(long_speech, options).segments
+        return [
+            "".join(s.text for s in segments if s.start_s < 29),
+            "".join(s.text for s in segments if s.start_s >= 29),
+        ]
+
+    alone = greedy(condition_on_previous_text=False, initial_prompt=PROMPT)
+    prompted = texts("native", alone)
+    assert prompted == texts(SANDBOX, alone)
+    followed = texts("native", greedy(initial_prompt=PROMPT))
+    assert followed[0] == prompted[0]
+    assert "Americans" not in prompted[0]  # it is in small letters, as in the prompt
+    assert "Americans" in prompted[1]  # for which the prompt is forgotten
+    assert "Americans" not in followed[1]
+    carried = texts("native", replace(alone, carry_initial_prompt=True))
+    assert carried[0] == prompted[0]
+    assert "Americans" not in carried[1]
+
+
+def test_silence_and_temperature_are_told(
+    sessions: dict[str, Session], short_speech: Audio
+) -> None:
+    for session in sessions.values():
+        (first, *_) = session.transcribe(short_speech, greedy()).segments
+        assert first.no_speech_probability is not None
+        assert 0 < first.no_speech_probability < 0.2
+        assert first.temperature == 0.0
+        # Nothing is as sure as this, so that every temperature is tried.
+        never = DecodeOptions(beam_size=1, best_of=1, logprob_threshold=0.0, temperature=0.8)
+        assert session.transcribe(short_speech, never).segments[0].temperature == 1.0

@@ -1,0 +1,140 @@
+"""Finding recordings by files, folders, patterns and lists."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from whisperctl.errors import AudioError, UsageError
+from whisperctl.jobs.sources import FileList, Recording, find
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.chdir(tmp_path)
+    for name in (
+        *("talks/part 10.mp3", "talks/part 2.mp3", "talks/Part 1.WAV", "talks/notes.txt"),
+        *("talks/.hidden.wav", "talks/.git/x.wav", "talks/a/x.mp4", "talks/b/c/x.mp4"),
+        *("empty/readme.md", "odd/take[1].wav", "odd/take1.wav", "two words.wav", "x.rec"),
+    ):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"RIFF")
+    yield tmp_path
+
+
+def names(*given: str, recursive: bool = False) -> list[str]:
+    return [recording.name for recording in find(given, recursive=recursive)]
+
+
+def test_files_stay_as_they_are_named_even_when_missing() -> None:
+    assert names("two words.wav", "-", "./missing.wav") == ["two words.wav", "-", "./missing.wav"]
+
+
+def test_a_folder_gives_its_media_in_natural_order() -> None:
+    assert names("talks") == ["talks/Part 1.WAV", "talks/part 2.mp3", "talks/part 10.mp3"]
+
+
+def test_recursive_looks_deeper_and_remembers_where() -> None:
+    found = find(["talks/"], recursive=True)
+
+    assert [(r.name, r.folder) for r in found[3:]] == [
+        ("talks/a/x.mp4", "a"),
+        ("talks/b/c/x.mp4", "b/c"),
+    ]
+    assert {r.folder for r in found[:3]} == {""}
+
+
+def test_a_loop_of_links_ends(here: Path) -> None:
+    (here / "talks" / "a" / "up").symlink_to("..")
+
+    assert len(find(["talks"], recursive=True)) == 5
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("talks/part*.mp3", ["talks/part 2.mp3", "talks/part 10.mp3"]),
+        ("talks/*", ["talks/Part 1.WAV", "talks/part 2.mp3", "talks/part 10.mp3"]),
+        ("talks/**/*.mp4", ["talks/a/x.mp4", "talks/b/c/x.mp4"]),
+        ("*.rec", ["x.rec"]),
+        ("odd/take[0-9].wav", ["odd/take1.wav"]),
+        ("odd/take[1].wav", ["odd/take[1].wav"]),
+    ],
+)
+def test_a_pattern_that_the_shell_left_alone_is_expanded(pattern: str, expected: list[str]) -> None:
+    assert names(pattern) == expected
+
+
+def test_what_a_pattern_finds_keeps_its_folders() -> None:
+    assert find(["talks/**/*.mp4"]) == [
+        Recording("talks/a/x.mp4", "a"),
+        Recording("talks/b/c/x.mp4", "b/c"),
+    ]
+
+
+def test_a_recording_named_twice_counts_once(here: Path) -> None:
+    absolute = str(here / "talks" / "a" / "x.mp4")
+
+    assert names("talks/a/x.mp4", absolute, "talks/a", "talks/*/../a/x.mp4") == ["talks/a/x.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("empty", '^"empty" is a folder without recordings in it; --recursive looks'),
+        ("talks/*.ogg", r'^"talks/\*.ogg" matches no file: check the pattern$'),
+    ],
+)
+def test_nothing_found_is_an_error(given: str, message: str) -> None:
+    with pytest.raises(AudioError, match=message):
+        find(["two words.wav", given])
+
+
+def test_a_list_names_one_a_line(here: Path) -> None:
+    (here / "list").write_text("\ufeff# mine\n\ntwo words.wav\r\n  odd one\ntalks\nodd/take[1].wav")
+
+    assert [recording.name for recording in find(["x.rec"], [FileList("list")])] == [
+        *("x.rec", "two words.wav", "  odd one"),
+        *("talks/Part 1.WAV", "talks/part 2.mp3", "talks/part 10.mp3", "odd/take[1].wav"),
+    ]
+
+
+def test_names_that_end_with_nul_may_hold_anything(here: Path) -> None:
+    (here / "list").write_bytes(b"#a.wav\0two\nlines.wav\0\xff.wav\0")
+
+    found = find([], [FileList("list", null_separated=True)])
+
+    assert [r.name for r in found] == ["#a.wav", "two\nlines.wav", os.fsdecode(b"\xff.wav")]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (None, '^the list "list" cannot be read'),
+        (b"\n# nothing\n", '^the list "list" names no recording'),
+        (b"a.wav\0b.wav\0", "give --null"),
+        (b"-\n", 'names "-"'),
+        (bytes(64 * 2**20 + 1), "is larger than 64 MiB"),
+    ],
+)
+def test_a_list_that_is_none_is_an_error(here: Path, data: bytes | None, message: str) -> None:
+    if data is not None:
+        (here / "list").write_bytes(data)
+
+    with pytest.raises(AudioError, match=message):
+        find([], [FileList("list")])
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="Unix has /dev/zero")
+def test_a_list_without_end_is_an_error() -> None:
+    with pytest.raises(AudioError, match='the list "/dev/zero" is larger than 64 MiB'):
+        find([], [FileList("/dev/zero")])
+
+
+def test_standard_input_is_one_thing_at_a_time() -> None:
+    with pytest.raises(UsageError, match="once"):
+        find(["-"], [FileList("-")])

@@ -1,0 +1,420 @@
+"""How segments become cues: where they break, and when they show."""
+
+from __future__ import annotations
+
+import io
+import random
+from dataclasses import fields, replace
+from itertools import pairwise
+from unicodedata import east_asian_width
+
+import lemony_lrc_parser
+import pysubs2
+import pytest
+import webvtt
+
+from whisperctl.errors import UsageError
+from whisperctl.formats import FORMATS
+from whisperctl.subtitles.cue_layout import layout, n_characters
+from whisperctl.subtitles.cues import Cue
+from whisperctl.subtitles.layout import SubtitleOptions
+from whisperctl.transcript import Segment, Transcript, Word
+
+Timed = tuple[float, float, str]
+
+AND_SO: tuple[Timed, ...] = (
+    (0.0, 0.5, " And"),
+    (0.5, 0.8, " so,"),
+    (0.8, 1.2, " my"),
+    (1.2, 1.9, " fellow"),
+    (1.9, 2.6, " Americans,"),
+)
+ASK_NOT: tuple[Timed, ...] = (
+    (6.0, 6.4, " ask"),
+    (6.4, 6.9, " not"),
+    (6.9, 7.1, " what"),
+    (7.3, 7.6, " your"),
+    (7.6, 8.2, " country"),
+    (8.2, 8.4, " can"),
+    (8.4, 8.8, " do."),
+)
+
+
+def spoken(*words: Timed, speaker: str | None = None) -> Segment:
+    text = "".join(text for _, _, text in words)
+    timed = tuple(Word(start_s, end_s, text, 0.9) for start_s, end_s, text in words)
+    return Segment(words[0][0], words[-1][1], text, words=timed, speaker=speaker)
+
+
+def transcript(*segments: Segment, duration_s: float = 60.0) -> Transcript:
+    return Transcript(segments=segments, language="en", duration_s=duration_s)
+
+
+TALK = transcript(spoken(*AND_SO), spoken(*ASK_NOT))
+
+
+def written(name: str, result: Transcript, options: SubtitleOptions) -> str:
+    out = io.StringIO()
+    FORMATS[name](result, out, options)
+    return out.getvalue()
+
+
+def cues(text: str) -> list[tuple[int, int, str]]:
+    """What pysubs2 reads in SubRip."""
+    events = pysubs2.SSAFile.from_string(text, format_="srt")
+    return [(event.start, event.end, event.plaintext) for event in events]
+
+
+def times(laid_out: list[Cue]) -> list[tuple[int, int]]:
+    return [(cue.start_ms, cue.end_ms) for cue in laid_out]
+
+
+# What openai-whisper's WriteSRT writes for the same words and options.
+
+
+def test_lines_break_at_the_width_and_cues_follow_segments() -> None:
+    assert written("srt", TALK, SubtitleOptions(max_line_width=12)) == (
+        "1\n00:00:00,000 --> 00:00:02,600\nAnd so, my\nfellow\nAmericans,\n\n"
+        "2\n00:00:06,000 --> 00:00:08,800\nask not what\nyour country\ncan do.\n\n"
+    )
+
+
+def test_cues_break_when_they_have_enough_lines_and_at_long_pauses() -> None:
+    options = SubtitleOptions(max_line_width=12, max_line_count=2)
+    assert written("srt", TALK, options) == (
+        "1\n00:00:00,000 --> 00:00:01,900\nAnd so, my\nfellow\n\n"
+        "2\n00:00:01,900 --> 00:00:02,600\nAmericans,\n\n"
+        "3\n00:00:06,000 --> 00:00:08,200\nask not what\nyour country\n\n"
+        "4\n00:00:08,200 --> 00:00:08,800\ncan do.\n\n"
+    )
+
+
+def test_cues_break_when_they_have_enough_words() -> None:
+    assert written("srt", TALK, SubtitleOptions(max_words_per_line=3)) == (
+        "1\n00:00:00,000 --> 00:00:01,200\nAnd so, my\n\n"
+        "2\n00:00:01,200 --> 00:00:02,600\nfellow Americans,\n\n"
+        "3\n00:00:06,000 --> 00:00:07,100\nask not what\n\n"
+        "4\n00:00:07,300 --> 00:00:08,400\nyour country can\n\n"
+        "5\n00:00:08,400 --> 00:00:08,800\ndo.\n\n"
+    )
+
+
+def test_words_a_line_do_not_count_when_a_width_is_given() -> None:
+    both = SubtitleOptions(max_words_per_line=3, max_line_width=12)
+    assert layout(TALK, both) == layout(TALK, SubtitleOptions(max_line_width=12))
+
+
+def test_words_are_underlined_while_they_are_spoken() -> None:
+    talk = transcript(spoken(*AND_SO[:2]), spoken(*ASK_NOT[2:4]))
+    assert written("srt", talk, SubtitleOptions(highlight_words=True)) == (
+        "1\n00:00:00,000 --> 00:00:00,500\n<u>And</u> so,\n\n"
+        "2\n00:00:00,500 --> 00:00:00,800\nAnd <u>so,</u>\n\n"
+        "3\n00:00:06,900 --> 00:00:07,100\n<u>what</u> your\n\n"
+        "4\n00:00:07,100 --> 00:00:07,300\nwhat your\n\n"
+        "5\n00:00:07,300 --> 00:00:07,600\nwhat <u>your</u>\n\n"
+    )
+
+
+# Other formats' ways to mark a word.
+
+
+def test_vtt_underlines_words_as_well() -> None:
+    captions = webvtt.from_string(
+        written("vtt", TALK, SubtitleOptions(highlight_words=True, max_line_width=12))
+    ).captions
+    assert len(captions) == 13
+    assert captions[1].raw_text == "And <u>so,</u> my\nfellow\nAmericans,"
+    assert captions[3].raw_text == "And so, my\n<u>fellow</u>\nAmericans,"
+
+
+def test_ass_words_are_karaoke_and_last_as_long_as_their_cue() -> None:
+    text = written("ass", TALK, SubtitleOptions(highlight_words=True))
+    events = pysubs2.SSAFile.from_string(text, format_="ass").events
+    assert events[1].text == (
+        r"{\k40}ask{\k50} not{\k20} what{\k20}{\k30} your{\k60} country{\k20} can{\k40} do."
+    )
+    assert [event.plaintext for event in events] == [
+        "And so, my fellow Americans,",
+        "ask not what your country can do.",
+    ]
+    assert (events[1].start, events[1].end) == (6000, 8800)
+
+
+def test_lrc_words_have_times_of_their_own() -> None:
+    text = written("lrc", TALK, SubtitleOptions(highlight_words=True))
+    assert text.split("\n")[1].startswith("[00:00.00] <00:00.00>And <00:00.50>so, <00:00.80>my ")
+    lines = list(lemony_lrc_parser.loads(text))
+    assert [(line.start, line.end) for line in lines] == [(0, 2600), (6000, 8800)]
+    assert [line.text.strip() for line in lines] == [
+        "And so, my fellow Americans,",
+        "ask not what your country can do.",
+    ]
+    tokens = [(token.start, token.content.strip()) for token in lines[1].content]
+    assert [token for token in tokens if token[1]][:3] == [
+        (6000, "ask"),
+        (6400, "not"),
+        (6900, "what"),
+    ]
+
+
+def test_lrc_has_one_line_at_a_time() -> None:
+    for count in (None, 2):
+        options = SubtitleOptions(max_line_width=12, max_line_count=count)
+        assert written("lrc", TALK, options) == (
+            "[by:whisper.cpp]\n"
+            "[00:00.00] And so, my\n[00:01.20] fellow\n[00:01.90] Americans,\n"
+            "[00:06.00] ask not what\n[00:07.30] your country\n[00:08.20] can do.\n"
+        )
+
+
+# Where no times of words are known.
+
+
+def test_time_is_shared_out_by_characters_where_words_have_none() -> None:
+    talk = transcript(Segment(10.0, 14.0, " aaa bbb ccc ddd"))
+    options = SubtitleOptions(max_line_width=7, max_line_count=1)
+    assert cues(written("srt", talk, options)) == [
+        (10_000, 12_000, "aaa bbb"),
+        (12_000, 14_000, "ccc ddd"),
+    ]
+
+
+def test_words_that_are_not_those_of_the_text_are_not_trusted() -> None:
+    wrong = Segment(0.0, 4.0, " aaa bbb", words=(Word(3.0, 3.5, " else", 0.5),))
+    assert times(layout(transcript(wrong))) == [(0, 4000)]
+    assert written("srt", transcript(wrong), SubtitleOptions(highlight_words=True)) == (
+        "1\n00:00:00,000 --> 00:00:04,000\naaa bbb\n\n"
+    )
+
+
+def test_words_without_their_spaces_are_found_in_the_text() -> None:
+    # WhisperX writes them so.
+    segment = Segment(
+        0.0, 2.0, " And so", words=(Word(0.1, 0.5, "And", 1.0), Word(0.6, 1.5, "so", 1.0))
+    )
+    assert [cue.text for cue in layout(transcript(segment))] == ["And so"]
+
+
+def test_a_word_longer_than_a_line_is_not_cut() -> None:
+    talk = transcript(Segment(0.0, 4.0, " a Donaudampfschifffahrtsgesellschaft b"))
+    assert [cue.text for cue in layout(talk, SubtitleOptions(max_line_width=10))] == [
+        "a\nDonaudampfschifffahrtsgesellschaft\nb"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("我们不知道、他们在哪里。好", "我们不知道、\n他们在哪里。\n好"),
+        ("「はい」と言った。ニュース", "「はい」と\n言った。\nニュース"),
+        ("ไม่รู้จักกันมาก่อนเลย", "ไม่รู้จักกัน\nมาก่อนเลย"),
+        ("OK好的 yes no", "OK好的 yes\nno"),
+        ("안녕하세요 여러분 반갑습니다아아아아", "안녕하세요\n여러분 반갑\n습니다아아아\n아"),
+        ("a😀😀😀😀😀😀", "a😀😀😀😀😀😀"),
+    ],
+)
+def test_lines_break_between_characters_where_words_have_no_spaces(
+    text: str, expected: str
+) -> None:
+    # A closing mark, a small letter or a combining one never begins a line. Full-width characters
+    # count twice.
+    laid_out = layout(transcript(Segment(0, 9, text)), SubtitleOptions(max_line_width=12))
+    assert laid_out[0].text == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "我们不知道他们在哪里、也不知道他们什么时候回来。" * 3,
+        "今日はとてもいい天気ですね。インターネットのニュースを見ましょう。" * 3,
+        "안녕하세요 여러분 오늘은날씨가정말좋네요그렇죠 " * 3,
+        "ไม่รู้จักกันมาก่อนเลยจริงๆนะครับ" * 3,
+        "mixed 中文 and English 日本語 words 한국어 " * 3,
+    ],
+)
+@pytest.mark.parametrize("with_words", [False, True])
+def test_no_line_is_wider_than_asked_in_scripts_without_spaces(text: str, with_words: bool) -> None:
+    words = tuple(Word(i, i + 1, f" {part}", 1.0) for i, part in enumerate(text.split()))
+    segment = Segment(0, 30, f" {text.strip()}", words=words if with_words else ())
+    for width in (8, 16, 42):
+        for count in (None, 2):
+            options = SubtitleOptions(max_line_width=width, max_line_count=count)
+            cues = layout(transcript(segment), options)
+            lines = [line for cue in cues for line in cue.text.split("\n")]
+            widths = [sum(1 + (east_asian_width(c) in "WF") for c in line) for line in lines]
+            assert max(widths) <= width
+            assert "".join("".join(lines).split()) == "".join(text.split())
+            if with_words:
+                assert all(cue.pieces for cue in cues)
+
+
+def test_each_sentence_begins_a_cue() -> None:
+    text = "Hello there. I met Dr. Smith at 3.5 p.m. today. Did you? Yes... and no."
+    words = text.split()
+    timed = [(float(n), n + 0.5, f" {word}") for n, word in enumerate(words)]
+    laid_out = layout(transcript(spoken(*timed)), SubtitleOptions(split_sentences=True))
+    assert [cue.text for cue in laid_out] == [
+        "Hello there.",
+        "I met Dr. Smith at 3.5 p.m. today.",
+        "Did you?",
+        "Yes... and no.",
+    ]
+
+
+def test_a_chinese_sentence_begins_a_cue() -> None:
+    laid_out = layout(
+        transcript(Segment(0, 9, "我们不知道。他们在哪里。好")),
+        SubtitleOptions(split_sentences=True),
+    )
+    assert [cue.text for cue in laid_out] == ["我们不知道。", "他们在哪里。", "好"]
+
+
+def test_a_speaker_begins_a_cue_and_the_name_counts() -> None:
+    talk = transcript(
+        spoken((0.0, 0.5, " Hello"), (0.5, 1.0, " there."), speaker="Ann"),
+        spoken((1.0, 1.5, " Hi."), speaker="Bob"),
+    )
+    options = SubtitleOptions(max_line_width=12, max_line_count=2)
+    assert written("srt", talk, options) == (
+        "1\n00:00:00,000 --> 00:00:01,000\nAnn: Hello\nthere.\n\n"
+        "2\n00:00:01,000 --> 00:00:01,500\nBob: Hi.\n\n"
+    )
+    assert "<v Ann>Hello there.\n" in written("vtt", talk, options)
+
+
+# When cues show.
+
+
+def test_a_cue_ends_where_the_next_begins() -> None:
+    talk = transcript(Segment(0, 5, " a"), Segment(4, 8, " b"))
+    assert times(layout(talk)) == [(0, 4000), (4000, 8000)]
+
+
+def test_people_who_talk_at_once_have_cues_at_once() -> None:
+    talk = transcript(
+        Segment(0, 5, " a", speaker="1"), Segment(2, 3, " b", speaker="2"), Segment(4, 6, " c")
+    )
+    assert times(layout(talk)) == [(0, 5000), (2000, 3000), (4000, 6000)]
+
+
+def test_a_cue_of_no_length_is_shown_if_there_is_room() -> None:
+    talk = transcript(Segment(1, 1, " a short one"), Segment(3, 2, " b"), Segment(3.2, 4, " c"))
+    assert times(layout(talk)) == [(1000, 1550), (3000, 3200), (3200, 4000)]
+
+
+def test_what_begins_together_shares_the_time() -> None:
+    talk = transcript(Segment(1, 1, " aaaa"), Segment(1, 1, " bbbb"), Segment(1, 3, " cccc"))
+    laid_out = layout(talk)
+    assert times(laid_out) == [(1000, 1660), (1660, 2330), (2330, 3000)]
+
+
+def test_what_has_no_room_goes_with_what_is_before_it() -> None:
+    talk = transcript(Segment(0, 5, " a"), Segment(5, 5, " b"), Segment(5, 5, " c"), duration_s=5.0)
+    laid_out = layout(talk)
+    assert [(cue.start_ms, cue.end_ms, cue.text) for cue in laid_out] == [(0, 5000, "a b c")]
+
+
+def test_time_never_goes_back() -> None:
+    talk = transcript(Segment(5, 6, " a"), Segment(3, 8, " b"), Segment(9, 10, " c"))
+    assert times(layout(talk)) == [(5000, 6500), (6500, 8000), (9000, 10_000)]
+
+
+def test_a_cue_stays_until_it_can_be_read_if_silence_follows() -> None:
+    talk = transcript(
+        Segment(0, 1, " " + "a" * 40), Segment(5, 6, " " + "b" * 40), Segment(6.5, 7, " " + "c" * 9)
+    )
+    assert times(layout(talk, SubtitleOptions(max_cps=20, min_cue_gap_s=0.1))) == [
+        (0, 2000),
+        (5000, 6400),  # too fast still: the next cue begins
+        (6500, 7000),
+    ]
+
+
+def test_a_gap_is_kept_but_takes_at_most_half_of_a_cue() -> None:
+    talk = transcript(Segment(0, 2, " a"), Segment(2, 2.1, " b"), Segment(2.1, 4, " c"))
+    assert times(layout(talk, SubtitleOptions(min_cue_gap_s=0.2))) == [
+        (0, 1800),
+        (2000, 2050),
+        (2100, 4000),
+    ]
+
+
+def test_any_cues_are_in_order_apart_and_within_their_limits() -> None:
+    rng = random.Random(4)
+    for _ in range(300):
+        segments = []
+        for _ in range(rng.randrange(1, 12)):
+            start_s = round(rng.uniform(0, 30), 2)
+            words = [" " + "x" * rng.randrange(1, 14) for _ in range(rng.randrange(1, 30))]
+            segments.append(Segment(start_s, start_s + rng.uniform(-1, 9), "".join(words)))
+        talk = transcript(*segments, duration_s=40)
+        options = SubtitleOptions(
+            max_line_width=rng.choice([None, 15, 42]),
+            max_line_count=rng.choice([None, 1, 2]),
+            max_cps=rng.choice([None, 17.0]),
+            min_cue_gap_s=rng.choice([0.0, 0.08]),
+            split_sentences=rng.random() < 0.5,
+        )
+        laid_out = layout(talk, options)
+        assert "".join(s.text for s in segments).split() == [
+            word for cue in laid_out for word in cue.text.split()
+        ]
+        for cue in laid_out:
+            assert cue.end_ms - cue.start_ms >= 10
+            assert cue.end_ms <= 40_000
+        for before, after in pairwise(laid_out):
+            assert before.end_ms <= after.start_ms
+        for name in ("srt", "vtt", "ass", "lrc"):
+            assert written(name, talk, options)
+
+
+def test_styles_and_breaks_have_no_width() -> None:
+    assert n_characters(Cue(0, 1, "\ufdd1ab\ufdd2\ncd")) == 4
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_line_width": 0},
+        {"max_line_count": 0},
+        {"max_words_per_line": -1},
+        {"max_cps": 0.5},
+        {"min_cue_gap_s": -1.0},
+        {"min_cue_gap_s": float("nan")},
+    ],
+)
+def test_limits_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="must be"):
+        SubtitleOptions(**wrong)  # type: ignore[arg-type]  # a mistake is the point
+
+
+# Two sentences in the first segment; the gap between the cues is too short for either limit.
+TWO_SENTENCES = transcript(
+    spoken((0.0, 0.5, " One"), (0.5, 0.8, " two."), (0.8, 1.2, " Three"), (1.2, 1.9, " four")),
+    spoken((2.0, 2.1, " five"), (2.1, 2.2, " thousand"), (2.2, 2.3, " and"), (2.3, 2.4, " six")),
+)
+GIVEN = {
+    "max_line_width": SubtitleOptions(max_line_width=10),
+    "max_line_count": SubtitleOptions(max_line_width=10, max_line_count=1),
+    "max_words_per_line": SubtitleOptions(max_words_per_line=2),
+    "max_cps": SubtitleOptions(max_cps=5),
+    "min_cue_gap_s": SubtitleOptions(min_cue_gap_s=0.5),
+    "highlight_words": SubtitleOptions(highlight_words=True),
+    "split_sentences": SubtitleOptions(split_sentences=True),
+}
+
+
+@pytest.mark.parametrize("highlighted", [False, True])
+@pytest.mark.parametrize("option", [field.name for field in fields(SubtitleOptions)])
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_format_ignores_exactly_the_options_that_it_says_it_does(
+    name: str, option: str, highlighted: bool
+) -> None:
+    options = replace(GIVEN[option], highlight_words=highlighted or option == "highlight_words")
+    default = getattr(SubtitleOptions(), option)
+    without = replace(options, **{option: default})
+
+    changes = written(name, TWO_SENTENCES, options) != written(name, TWO_SENTENCES, without)
+
+    assert (option in FORMATS[name].ignores(options)) is not changes
+    assert option not in FORMATS[name].ignores(without)

@@ -1,0 +1,64 @@
+"""Decoding options: whisper-cli's defaults, and ranges that are checked where they are made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from whisperctl.engine.toolkit.whisper_params import WHISPER_MAX_TEXT_CTX, whisper_params
+from whisperctl.errors import UsageError
+from whisperctl.options import DecodeOptions
+
+
+def test_the_defaults_are_those_of_whisper_cli() -> None:
+    params = whisper_params(DecodeOptions(), "en")
+    assert params["strategy"] == "beam_search"
+    assert (params["beam_size"], params["best_of"]) == (5, 5)
+    assert (params["temperature"], params["temperature_inc"]) == (0.0, 0.2)
+    assert (params["entropy_thold"], params["logprob_thold"]) == (2.4, -1.0)
+    assert params["n_max_text_ctx"] == WHISPER_MAX_TEXT_CTX
+    assert not params["translate"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"beam_size": 0}, "beam size must be from 1 to 8, not 0"),
+        ({"beam_size": 9}, "beam size must be from 1 to 8, not 9"),
+        ({"best_of": 0}, "best of"),
+        ({"temperature": -0.1}, "temperature must be from 0 to 1"),
+        ({"temperature": 1.5}, "temperature must be from 0 to 1"),
+        ({"temperature_increment": 2.0}, "temperature increment"),
+        ({"task": "sing"}, 'not "sing"'),
+        ({"max_context": -1}, "max context must be 0 or more"),
+    ],
+)
+def test_a_value_out_of_range_is_named_with_the_range(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        DecodeOptions(**options)
+
+
+def test_one_beam_is_greedy_decoding() -> None:
+    assert whisper_params(DecodeOptions(beam_size=1), "en")["strategy"] == "greedy"
+
+
+def test_text_of_the_recording_before_never_reaches_the_next() -> None:
+    for condition in (True, False):
+        options = DecodeOptions(condition_on_previous_text=condition)
+        assert whisper_params(options, "en")["no_context"] is True
+
+
+def test_a_prompt_of_spaces_is_no_prompt() -> None:
+    params = whisper_params(DecodeOptions(initial_prompt=" \n\t "), "en")
+    assert params == whisper_params(DecodeOptions(), "en")
+
+
+def test_a_prompt_that_would_be_cut_at_nul_is_refused() -> None:
+    with pytest.raises(UsageError, match="NUL character: remove it, or save a file in UTF-16"):
+        whisper_params(DecodeOptions(initial_prompt="M\0r\0"), "en")
+
+
+def test_not_conditioning_on_earlier_text_leaves_no_room_for_it() -> None:
+    params = whisper_params(DecodeOptions(condition_on_previous_text=False), "en")
+    assert params["n_max_text_ctx"] == 0

@@ -1,0 +1,1 @@
+"""Decoders of media files: libsndfile, and FFmpeg through PyAV."""

@@ -1,0 +1,1 @@
+"""Filters between a decoder and the model: channels, sample rate, levels."""

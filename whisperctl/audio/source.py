@@ -1,0 +1,125 @@
+"""Opens what a person named, a file or standard input, as a file that can be read and sought."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from whisperctl.errors import AudioError
+from whisperctl.storage import temporary
+from whisperctl.text import quoted
+
+STDIN = "-"
+"""How a person names standard input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An open, seekable, non-empty file; ``label`` is its name as sentences show it."""
+
+    name: str
+    label: str
+    file: BinaryIO
+
+    @property
+    def descriptor(self) -> int:
+        """The file's descriptor, at any position."""
+        return self.file.fileno()
+
+    @property
+    def size_bytes(self) -> int:
+        """The file's size."""
+        return os.fstat(self.descriptor).st_size
+
+    def head(self, n_bytes: int, offset: int = 0) -> bytes:
+        """Up to ``n_bytes`` bytes from ``offset`` on."""
+        return os.pread(self.descriptor, n_bytes, offset)
+
+
+def open_source(source: str | Path) -> Source:
+    """Open a path, or standard input for ``"-"``; the caller closes ``file``.
+
+    Pipes are copied to a temporary file, as most containers can only be read by seeking.
+
+    Raises:
+        AudioError: it is missing, may not be read, is not a file or pipe, or is empty.
+        OutputError: there is no room for the copy of a pipe.
+    """
+    if str(source) == STDIN:
+        label = "standard input"
+        return Source(label, label, _open_stdin(label))
+    label = quoted(source)
+    return Source(str(source), label, _open_path(Path(source), label))
+
+
+def _open_path(path: Path, label: str) -> BinaryIO:
+    try:
+        file = path.open("rb", buffering=0)
+    except FileNotFoundError as error:
+        raise AudioError(f"{label} does not exist: check the name") from error
+    except IsADirectoryError as error:
+        raise AudioError(f"{label} is a directory: name a file in it") from error
+    except PermissionError as error:
+        raise AudioError(f"{label} may not be read: check its permissions") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise AudioError(f"{label} cannot be opened ({reason}): check the name") from error
+    mode = os.fstat(file.fileno()).st_mode
+    if stat.S_ISREG(mode):
+        return _not_empty(file, label)
+    with file:
+        if not stat.S_ISFIFO(mode):
+            raise AudioError(f"{label} is a device: name a file, or pipe a recording in")
+        return _spooled(file, label)
+
+
+def _open_stdin(label: str) -> BinaryIO:
+    if sys.stdin is None or sys.stdin.closed:
+        raise AudioError(f"{label} is closed: name a file, or pipe a recording in")
+    if sys.stdin.isatty():
+        raise AudioError(f"{label} is a terminal: name a file, or pipe a recording in")
+    try:
+        descriptor = os.dup(sys.stdin.fileno())
+    except (OSError, ValueError):  # replaced by an object that is not a file
+        return _spooled(sys.stdin.buffer, label)
+    file = os.fdopen(descriptor, "rb", buffering=0)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return _not_empty(file, label)
+    with file:
+        return _spooled(file, label)
+
+
+def _not_empty(file: BinaryIO, label: str) -> BinaryIO:
+    if os.fstat(file.fileno()).st_size == 0:
+        file.close()
+        raise AudioError(f"{label} is empty: record or copy it again")
+    return file
+
+
+def _next_chunk(pipe: BinaryIO, label: str) -> bytes:
+    try:
+        return pipe.read(1 << 20)
+    except OSError as error:
+        raise AudioError(
+            f"{label} cannot be read ({error.strerror or error}): try again"
+        ) from error
+
+
+def _spooled(pipe: BinaryIO, label: str) -> BinaryIO:
+    copy = temporary.open_file(label)
+    try:
+        while chunk := _next_chunk(pipe, label):
+            copy.write(chunk)
+        copy.flush()
+    except BaseException as error:
+        with suppress(OSError):  # what a full disk did not take is tried once more
+            copy.close()
+        if isinstance(error, OSError):
+            raise temporary.problem(label, error) from error
+        raise
+    return _not_empty(copy, label)

@@ -1,0 +1,268 @@
+"""Any media file or stdin to mono float32 samples at 16 kHz.
+
+``load`` gives a whole recording, ``stream`` gives it block by block. Channels are averaged, so a
+stereo recording with one silent channel comes out at half its level; where they cancel each other
+out, one of them is used. Samples beyond full scale are clipped, and values that are not numbers
+become silence; all of this but the averaging puts a note in ``warnings``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Self
+
+from whisperctl.audio.decoders.media import Media
+from whisperctl.errors import AudioError
+from whisperctl.text import quoted
+
+if TYPE_CHECKING:
+    import numpy as np
+    import soxr
+    from numpy.typing import NDArray
+
+SAMPLE_RATE = 16_000
+"""Samples a second that every Whisper model takes."""
+
+_RATES_HZ = (1_000, 768_000)
+_LOUD = 2.0
+"""A peak this far beyond full scale means samples of another scale, not an encoder's overshoot."""
+
+_MOST_RESERVED = 3_600 * SAMPLE_RATE
+"""Samples reserved on a header's word alone; past that the buffer grows as samples arrive."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Audio:
+    """Decoded audio, ready for a model.
+
+    ``samples``: float32, shape (n_samples,), C-contiguous, [-1, 1], mono at ``SAMPLE_RATE``.
+    ``source`` is the name to use in messages. ``warnings`` are one-line notes about the file, such
+    as audio shorter than its container states.
+    """
+
+    samples: NDArray[np.float32]
+    source: str
+    decode_ms: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / SAMPLE_RATE
+
+
+class BlockStream:
+    """A recording being decoded: iterate over it once, and close it or use it in a ``with``.
+
+    ``source`` is the name to use in messages. ``stated_s`` is the duration in seconds that the
+    header states, known once the first block was read, if at all. ``warnings`` are as in ``Audio``,
+    complete when the last block was read.
+    """
+
+    def __init__(
+        self,
+        source: str | Path,
+        block_s: float | None,
+        *,
+        split: bool = False,
+        track: str | None = None,
+    ) -> None:
+        self._media = Media(source, split=split, track=track)
+        self._split = split
+        self._pieces = self._converted()
+        if block_s is not None:
+            self._pieces = _equal_blocks(self._pieces, max(1, round(block_s * SAMPLE_RATE)))
+
+    @property
+    def source(self) -> str:
+        """The file's path, or "standard input"."""
+        return self._media.source.name
+
+    @property
+    def n_channels(self) -> int | None:
+        """How many channels the recording has, once the first block was read."""
+        return self._media.n_channels
+
+    @property
+    def stated_s(self) -> float | None:
+        """Seconds the header states; ``None`` if it states none, or fewer than were decoded."""
+        return self._media.stated_s
+
+    @property
+    def expected_s(self) -> float | None:
+        """Seconds the recording may last, a guess if its header states nothing."""
+        return self._media.expected_s
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One-line notes so far."""
+        return tuple(self._media.warnings)
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        return self._pieces
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; may be called more than once."""
+        self._media.close()
+
+    def reaches_s(self, end_s: float) -> float:
+        """Where the recording ends, but no further than a block after ``end_s``, in seconds.
+
+        Decodes from the start, and must be called before iterating.
+
+        Raises:
+            AudioError: the recording cannot be read.
+        """
+        return self._media.reaches_s(end_s)
+
+    def _converted(self) -> Iterator[NDArray[np.float32]]:
+        """Resample, clean and clip: float32 blocks of any length, [-1, 1], at ``SAMPLE_RATE``.
+
+        Their shape is (n_samples,), or (n_samples, n_channels) if channels are kept apart.
+        """
+        import numpy as np
+
+        resampler: soxr.ResampleStream | None = None
+        current_rate = 0
+        n_invalid = 0
+        peak = 0.0
+        nothing = np.empty(0, np.float32)
+        for rate, block in self._media.blocks():
+            ready = []
+            if rate != current_rate:
+                if resampler is not None:
+                    ready.append(resampler.resample_chunk(nothing, last=True))
+                n_channels = block.shape[1] if self._split else 1
+                resampler = self._resampler(rate, n_channels)
+                nothing = np.empty((0, n_channels) if self._split else 0, np.float32)
+                current_rate = rate
+            valid = np.isfinite(block)
+            if not valid.all():
+                n_invalid += block.size - int(np.count_nonzero(valid))
+                block = np.where(valid, block, np.float32(0))
+            ready.append(block if resampler is None else resampler.resample_chunk(block))
+            for piece in ready:
+                if piece.size:
+                    peak = max(peak, float(np.abs(piece).max()))
+                    yield np.clip(piece, -1, 1)
+        if resampler is not None:
+            yield np.clip(resampler.resample_chunk(nothing, last=True), -1, 1)
+        if n_invalid:
+            self._media.warn(
+                f"has {n_invalid} samples that are not numbers: silence stands in for them"
+            )
+        if peak > _LOUD:
+            self._media.warn(
+                f"is {peak:.3g} times louder than full scale and was clipped: "
+                "scale its samples to between -1 and 1"
+            )
+
+    def _resampler(self, rate: int, n_channels: int) -> soxr.ResampleStream | None:
+        import numpy as np
+        import soxr
+
+        low, high = _RATES_HZ
+        if not low <= rate <= high:
+            raise AudioError(
+                f"{self._media.source.label} is damaged: it states a sample rate of {rate} Hz, "
+                f"outside {low} to {high}"
+            )
+        if rate == SAMPLE_RATE:
+            return None
+        return soxr.ResampleStream(rate, SAMPLE_RATE, n_channels, dtype=np.float32)
+
+
+def open_stream(
+    source: str | Path,
+    block_s: float = 30.0,
+    *,
+    split: bool = False,
+    track: str | None = None,
+) -> BlockStream:
+    """Decode a recording of any length in little memory.
+
+    Args:
+        source: a media file, or ``"-"`` for standard input.
+        block_s: seconds in each block, but for the last, which may be shorter.
+        split: keep the channels apart instead of averaging them.
+        track: number, from 1, or language of the audio track to read; ``None`` is the default one,
+            else the first.
+
+    Returns:
+        An iterable of float32 arrays, [-1, 1], at ``SAMPLE_RATE``: shape (n_samples,), mono; or
+        (n_samples, n_channels) with ``split``, also for a recording of one channel.
+
+    Raises:
+        AudioError: here, or while iterating, as ``load``.
+        UsageError: ``track`` is neither a number from 1 nor a language.
+    """
+    return BlockStream(source, block_s, split=split, track=track)
+
+
+def load(source: str | Path, *, track: str | None = None) -> Audio:
+    """Decode a whole recording.
+
+    Args:
+        source: a media file, or ``"-"`` for standard input.
+        track: number, from 1, or language of the audio track to read; ``None`` is the default one,
+            else the first.
+
+    Raises:
+        AudioError: it is missing, empty, not media, without audio or such a track, damaged from its
+            start, or too long for this machine's memory.
+        UsageError: ``track`` is neither a number from 1 nor a language.
+    """
+    import numpy as np
+
+    started = perf_counter()
+    filled = 0
+    with BlockStream(source, None, track=track) as blocks:
+        samples = np.empty(0, np.float32)
+        try:
+            for block in blocks:
+                end = filled + len(block)
+                if end > len(samples):
+                    stated = round((blocks.stated_s or 0) * SAMPLE_RATE) + SAMPLE_RATE
+                    # Growing moves memory pages, not samples, and untouched pages cost nothing.
+                    samples.resize(
+                        max(end, min(stated, _MOST_RESERVED), len(samples) * 3 // 2), refcheck=False
+                    )
+                samples[filled:end] = block
+                filled = end
+            samples.resize(filled, refcheck=False)
+        except MemoryError as error:
+            raise AudioError(
+                f"{quoted(blocks.source)} is too long for this machine's memory: split it"
+            ) from error
+        return Audio(samples, blocks.source, (perf_counter() - started) * 1000, blocks.warnings)
+
+
+def _equal_blocks(
+    pieces: Iterator[NDArray[np.float32]], n_samples: int
+) -> Iterator[NDArray[np.float32]]:
+    import numpy as np
+
+    block = np.empty(0, np.float32)
+    filled = 0
+    for piece in pieces:
+        while len(piece):
+            if not filled:
+                block = np.empty((n_samples, *piece.shape[1:]), np.float32)
+            part = piece[: n_samples - filled]
+            block[filled : filled + len(part)] = part
+            filled += len(part)
+            piece = piece[len(part) :]
+            if filled == n_samples:
+                yield block
+                filled = 0
+    if filled:
+        yield block[:filled]

@@ -1,0 +1,1 @@
+"""What commands share: configuration, help, aliases, messages and progress."""

@@ -1,0 +1,273 @@
+"""What our commands add to typer's: help by topic, other tools' spellings, and configuration.
+
+``Command`` and ``Group`` print help. ``ConfiguredCommand`` takes options from environment variables
+and the configuration file as well, through click's own machinery for both.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from collections.abc import Iterator, Mapping
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+
+import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from whisperctl.cli.support import help_text
+from whisperctl.cli.support.configuration import Key, Keys, Setting
+from whisperctl.errors import UsageError, WhisperctlError
+
+if TYPE_CHECKING:
+    from whisperctl.cli.support.aliases import Own
+    from whisperctl.cli.support.typer_internals import Context, HelpFormatter
+
+_ENVIRONMENT, _FILE = "ENVIRONMENT", "DEFAULT_MAP"
+"""click's names of where a value came from."""
+
+_ORDER = ("COMMANDLINE", _ENVIRONMENT, _FILE, "DEFAULT")
+
+_EXCLUSIVE = (
+    ("quiet", "verbose"),
+    ("initial_prompt", "initial_prompt_file"),
+    ("clip", "offset"),
+    ("clip", "duration"),
+)
+"""Options that cannot both be given, by the names of their parameters."""
+
+
+class _Helpful:
+    """What commands and groups have in common."""
+
+    def get_help_option(self, ctx: Context) -> TyperOption | None:
+        """``--help``, which is false unless it is typed.
+
+        typer's own is none then, and to see that none is no boolean it loads pydantic, which takes
+        longer than all the rest of showing help.
+        """
+        option: TyperOption | None = super().get_help_option(ctx)  # type: ignore[misc]  # a mixin
+        if option is not None:
+            option.default = False
+        return option
+
+
+class Command(_Helpful, TyperCommand):
+    """A command whose help is ours."""
+
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """Write examples, arguments, and options by topic."""
+        help_text.write_examples(ctx.command_path, formatter)
+        help_text.write_parameters(self.get_params(ctx), formatter)
+
+
+class Group(_Helpful, TyperGroup):
+    """A group of commands whose help is ours."""
+
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """Write examples, the commands, and the few options."""
+        help_text.write_examples(ctx.command_path, formatter)
+        self.format_commands(ctx, formatter)
+        help_text.write_parameters(self.get_params(ctx), formatter)
+
+
+class ConfiguredCommand(Command):
+    """A command whose options the environment and the configuration file may set."""
+
+    apart: frozenset[str] = frozenset()
+    """Names of options that mean something else than another command's of the same name."""
+
+    whole: frozenset[str] = frozenset()
+    """Names of options that may be repeated, but whose variable holds one value, as it stands."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.keys = {key.name: key for key in self._keys()}
+        by_parameter = {key.parameter: key for key in self.keys.values()}
+        for option in self.options():
+            key = by_parameter.get(option.name)
+            if key is not None and key.shared:
+                option.envvar = key.variable
+                option.show_envvar = False  # which an error about what was typed need not name
+            if key is not None and key.name in self.whole:
+                # No variable holds a null character, so that there is nothing to part.
+                option.envvar_list_splitter = "\0"  # type: ignore[misc]  # this option's alone
+
+    def options(self) -> list[TyperOption]:
+        """Its options, without ``--help``."""
+        return [param for param in self.params if isinstance(param, TyperOption)]
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Read the command line, and what the environment and the file say besides.
+
+        Raises:
+            UsageError: the file is wrong, or a variable's value.
+        """
+        settings: Mapping[str, Setting] = {}
+        if not ctx.resilient_parsing and not set(ctx.help_option_names) & set(args):
+            settings = _load(ctx).get(str(self.name), {})
+        ctx.default_map = {name: setting.value for name, setting in settings.items()}
+        try:
+            rest = super().parse_args(ctx, args)
+            self._yield_to_typed(ctx)
+            return rest
+        except typer.BadParameter as error:
+            option = error.param
+            if isinstance(option, TyperOption) and _source(ctx, option) == _ENVIRONMENT:
+                value = os.environ.get(str(option.envvar), "")
+                raise UsageError(
+                    f'environment variable {option.envvar} is "{value}": '
+                    f"{' '.join(error.message.split())}"
+                ) from error
+            raise
+
+    def invoke(self, ctx: Context) -> Any:
+        """Run it; an error about an option that was not typed says where the option is from."""
+        try:
+            return super().invoke(ctx)
+        except WhisperctlError as error:
+            where = self._where(ctx, str(error))
+            if where:
+                error.args = (f"{error} ({where})",)
+            raise
+
+    def _yield_to_typed(self, ctx: Context) -> None:
+        """Of two options that exclude each other, drop that from further away.
+
+        What is configured must not keep a person from typing the opposite.
+        """
+        options = {option.name: option for option in self.options()}
+        for pair in _EXCLUSIVE:
+            if not all(name in options and ctx.params[name] for name in pair):
+                continue
+            near, far = sorted(pair, key=lambda name: _ORDER.index(_source(ctx, options[name])))
+            if _source(ctx, options[near]) != _source(ctx, options[far]):
+                ctx.params[far] = options[far].default
+
+    def _where(self, ctx: Context, message: str) -> str:
+        for name in sorted(self.keys, key=len, reverse=True):
+            words = name.replace("-", "[- ]")
+            option = next(o for o in self.options() if o.name == self.keys[name].parameter)
+            source = _source(ctx, option)
+            if source in (_ENVIRONMENT, _FILE) and re.search(rf"\b{words}\b", message, re.I):
+                if source == _ENVIRONMENT:
+                    return f"set by the environment variable {option.envvar}"
+                from whisperctl.cli.support import configuration
+                from whisperctl.text import quoted
+
+                return f"{name} is set in {quoted(configuration.path())}"
+        return ""
+
+    def _keys(self) -> Iterator[Key]:
+        kinds = {
+            parameter.name: _kind(parameter.annotation)
+            for parameter in inspect.signature(
+                self.callback or _nothing, eval_str=True
+            ).parameters.values()
+        }
+        for option in self.options():
+            name = help_text.long_name(option)
+            yield Key(name, option.name, kinds[option.name], shared=name not in self.apart)
+
+
+class TranscribeCommand(ConfiguredCommand):
+    """``transcribe``, which takes the spellings of OpenAI's whisper and whisper-cli as well."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Put the other tools' spellings in ours, and go on with that.
+
+        Raises:
+            UsageError: an option of another tool is not ours.
+        """
+        from whisperctl.cli.support import aliases
+
+        try:
+            args = aliases.rewrite(args, self.own())
+        except UsageError:
+            if not ctx.resilient_parsing:  # the line is still being typed
+                raise
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Context) -> Any:
+        """Run it, with what is said going where ``--verbose`` and ``--log-file`` want it."""
+        verbose, log_file = ctx.params["verbose"], ctx.params["log_file"]
+        if not verbose and log_file is None:
+            return super().invoke(ctx)
+        from whisperctl.cli.support import logs
+
+        with logs.messages(verbose=verbose, log_file=log_file):
+            self._say_options(ctx)
+            return super().invoke(ctx)
+
+    def _say_options(self, ctx: Context) -> None:
+        from whisperctl import __version__
+        from whisperctl.cli.support import logs
+
+        logs.ROOT.debug("whisperctl %s", __version__)
+        for option in self.options():
+            source = _source(ctx, option)
+            if source != "DEFAULT":
+                origin = {_ENVIRONMENT: "environment", _FILE: "file"}.get(source, "command line")
+                value = ctx.params[option.name]
+                logs.ROOT.debug(
+                    "option %s: %s (%s)",
+                    help_text.long_name(option),
+                    ", ".join(map(str, value)) if isinstance(value, list | tuple) else value,
+                    origin,
+                )
+
+    def own(self) -> Own:
+        """What ``aliases`` has to know of its options."""
+        from whisperctl.cli.support.aliases import Own
+        from whisperctl.formats import FORMATS
+
+        valued: set[str] = set()
+        negated: dict[str, str] = {}
+        for option in self.options():
+            if not option.is_flag:
+                valued.update(option.opts)
+                continue
+            opposite = option.secondary_opts[0] if option.secondary_opts else ""
+            negated.update(dict.fromkeys(option.opts, opposite))
+            negated.update(dict.fromkeys(option.secondary_opts, option.opts[0]))
+        return Own(frozenset(valued), negated, frozenset({*FORMATS, "all"}))
+
+
+def configured(root: TyperGroup) -> dict[str, ConfiguredCommand]:
+    """The commands of ``root`` that take options from elsewhere, by their names."""
+    return {
+        name: command
+        for name, command in root.commands.items()
+        if isinstance(command, ConfiguredCommand)
+    }
+
+
+def keys(root: TyperGroup) -> Keys:
+    """What the configuration file may set."""
+    return {name: command.keys for name, command in configured(root).items()}
+
+
+def _load(ctx: Context) -> dict[str, dict[str, Setting]]:
+    from whisperctl.cli.support import configuration
+
+    root = ctx.find_root().command
+    return configuration.load(keys(root)) if isinstance(root, TyperGroup) else {}
+
+
+def _source(ctx: Context, option: TyperOption) -> str:
+    source = ctx.get_parameter_source(option.name)
+    return source.name if source is not None else ""
+
+
+def _kind(annotation: object) -> object:
+    """``float`` of ``Annotated[float | None, ...]``."""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) in (Union, UnionType):
+        (annotation,) = (arg for arg in get_args(annotation) if arg is not type(None))
+    return annotation
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,262 @@
+"""The configuration file, and the options that it and environment variables may give.
+
+The file is TOML: options by their long names at the top are for every command that has them, those
+in a table are for the command the table is named for. The command line comes before environment
+variables, these before the file; click sees to that, here the file is read and checked.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal, get_args, get_origin
+
+from whisperctl.errors import UsageError
+from whisperctl.storage import paths
+from whisperctl.storage.paths import at_home
+from whisperctl.text import quoted
+
+VARIABLE = "WHISPERCTL_CONFIG"
+"""Names another configuration file."""
+
+_MOST_BYTES = 1 << 16
+
+PREFIX = "WHISPERCTL_"
+
+OTHER_VARIABLES = frozenset(
+    f"{PREFIX}{name}" for name in ("MODELS", "CACHE", "DEBUG", "STATE", "WASI_VARIANT", "CONFIG")
+)
+"""Variables that are no options."""
+
+Value = bool | int | float | str | list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An option that the file may set.
+
+    ``name`` is its long name without the hyphens in front, ``parameter`` what the command calls it.
+    ``kind`` is the type of its value. ``shared`` says that it may stand at the top of the file, for
+    every command, and in an environment variable.
+    """
+
+    name: str
+    parameter: str
+    kind: object
+    shared: bool = True
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return PREFIX + self.name.upper().replace("-", "_")
+
+
+Keys = Mapping[str, Mapping[str, Key]]
+"""Keys of each command, by their names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value from the file, and its line."""
+
+    value: Value
+    line: int
+
+
+def path() -> Path:
+    """``$WHISPERCTL_CONFIG``, or the usual place for a user's configuration.
+
+    Raises:
+        UsageError: no home directory is known.
+    """
+    found = _path()
+    if isinstance(found, OSError):
+        raise UsageError(f"there is no place for a configuration file: {found.strerror}") from found
+    return found
+
+
+def _path() -> Path | OSError:
+    try:
+        return paths.find("config", VARIABLE, "config.toml")
+    except OSError as error:
+        return error
+
+
+def load(keys: Keys) -> dict[str, dict[str, Setting]]:
+    """Read the file, if there is one.
+
+    Returns:
+        For each command, its settings by the name of the parameter.
+
+    Raises:
+        UsageError: the file cannot be read, is no TOML, or holds what is no option or has a value
+            of the wrong type.
+    """
+    file = _path()
+    if isinstance(file, OSError):  # where there is no home, there is no file in it
+        return {command: {} for command in keys}
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise UsageError(
+                f"{quoted(file)} is larger than {_MOST_BYTES >> 10} KiB, which no configuration "
+                "file is: name another"
+            )
+        text = data.decode("utf-8-sig")
+    except FileNotFoundError as error:
+        if os.environ.get(VARIABLE):
+            raise UsageError(
+                f"{VARIABLE} names {quoted(file)}, which is not there: make it, or unset the "
+                "variable"
+            ) from error
+        return {command: {} for command in keys}
+    except NotADirectoryError:
+        return {command: {} for command in keys}
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{quoted(file)} is no text in UTF-8: save it so") from error
+    except OSError as error:
+        raise UsageError(f"{quoted(file)} cannot be read: {error.strerror or error}") from error
+    import tomllib
+
+    try:
+        # With a line feed at the end, as else the last line is not named when it is wrong.
+        document = tomllib.loads(f"{text}\n")
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{quoted(file)} is no proper TOML: {error}") from error
+    except RecursionError as error:
+        raise UsageError(f"{quoted(file)} is nested too deeply for a configuration") from error
+    except ValueError as error:  # Python's own limit, not TOML's
+        raise UsageError(f"{quoted(file)} has a number that is too long: mend it") from error
+    return _Reader(file, text, keys).read(document)
+
+
+class _Reader:
+    """Checks a document; errors name the file and the line."""
+
+    def __init__(self, file: Path, text: str, keys: Keys) -> None:
+        self._file = file
+        self._lines = _lines(text)
+        self._keys = keys
+
+    def read(self, document: Mapping[str, object]) -> dict[str, dict[str, Setting]]:
+        found: dict[str, dict[str, Setting]] = {command: {} for command in self._keys}
+        for typed, value in document.items():
+            if isinstance(value, dict):
+                self._check_table(typed)
+                continue
+            if typed in self._keys:
+                raise self._error("", typed, f'"{typed}" must be a table: write [{typed}]')
+            name = _hyphens(typed)
+            takers = [
+                command
+                for command, keys in self._keys.items()
+                if name in keys and keys[name].shared
+            ]
+            if not takers:
+                raise self._unknown("", typed)
+            for command in takers:
+                key = self._keys[command][name]
+                found[command][key.parameter] = self._setting("", typed, key, value)
+        for command, table in document.items():
+            if not isinstance(table, dict):
+                continue
+            for typed, value in table.items():
+                key_or_none = self._keys[command].get(_hyphens(typed))
+                if key_or_none is None:
+                    raise self._unknown(command, typed)
+                setting = self._setting(command, typed, key_or_none, value)
+                found[command][key_or_none.parameter] = setting
+        return found
+
+    def _check_table(self, name: str) -> None:
+        if name not in self._keys:
+            names = ", ".join(f"[{command}]" for command in self._keys)
+            raise self._error(name, "", f"the table [{name}] is unknown; there are {names}")
+
+    def _setting(self, table: str, typed: str, key: Key, value: object) -> Setting:
+        try:
+            checked = _checked(key.kind, value)
+        except ValueError as error:
+            raise self._error(table, typed, f'"{typed}" must be {error}') from error
+        return Setting(checked, self._lines.get((table, typed), 0))
+
+    def _unknown(self, table: str, typed: str) -> UsageError:
+        known = (
+            self._keys[table]
+            if table
+            else {n: k for ks in self._keys.values() for n, k in ks.items()}
+        )
+        name = _hyphens(typed)
+        if not table and name in known:
+            command = next(command for command, keys in self._keys.items() if name in keys)
+            return self._error(table, typed, f'"{typed}" belongs under [{command}]')
+        close = get_close_matches(name, known, n=1)
+        hint = (
+            f'did you mean "{close[0]}"?' if close else 'see "whisperctl config show" for them all'
+        )
+        return self._error(table, typed, f'"{typed}" is no option; {hint}')
+
+    def _error(self, table: str, typed: str, what: str) -> UsageError:
+        line = self._lines.get((table, typed))
+        where = f", line {line}" if line else ""
+        return UsageError(f"{quoted(self._file)}{where}: {what}")
+
+
+def _checked(kind: object, value: object) -> Value:
+    """The value as click takes it.
+
+    Raises:
+        ValueError: it is of another type; the text says what it must be.
+    """
+    if kind is bool:
+        if isinstance(value, bool):
+            return value
+        raise ValueError("true or false")
+    if kind is int:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        raise ValueError("a whole number")
+    if kind is float:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            with suppress(OverflowError):
+                return float(value)
+        raise ValueError("a number")
+    if get_origin(kind) is Literal:
+        choices = get_args(kind)
+        if value in choices:
+            return str(value)
+        raise ValueError(" or ".join(f'"{choice}"' for choice in choices))
+    if get_origin(kind) is list:
+        given = value if isinstance(value, list) else [value]
+        # Numbers too, as `threads` is one for the commands that take only one.
+        texts = [str(item) for item in given if isinstance(item, str) or type(item) is int]
+        if len(texts) == len(given):
+            return texts
+        raise ValueError('a text in quotes, or a list of them such as ["a", "b"]')
+    if isinstance(value, str):
+        # A shell would have done this on the command line.
+        return str(at_home(value)) if kind is Path else value
+    raise ValueError("a text in quotes")
+
+
+def _lines(text: str) -> dict[tuple[str, str], int]:
+    """Lines of keys by their table and name, as far as they can be seen without parsing."""
+    found: dict[tuple[str, str], int] = {}
+    table = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if heading := re.match(r"\s*\[\s*[\"']?([\w-]+)[\"']?\s*\]", line):
+            table = heading[1]
+            found.setdefault((table, ""), number)
+        elif key := re.match(r"\s*[\"']?([\w-]+)[\"']?\s*=", line):
+            found.setdefault((table, key[1]), number)
+    return found
+
+
+def _hyphens(name: str) -> str:
+    return name.replace("_", "-")

@@ -1,0 +1,150 @@
+"""Help as plain text: options by topic, each with its default, and examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from typer.core import TyperArgument, TyperOption
+
+from whisperctl.cli.support import topics
+
+if TYPE_CHECKING:
+    from whisperctl.cli.support.typer_internals import HelpFormatter
+
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "whisperctl": (
+        "whisperctl models pull base           # get a model, once",
+        "whisperctl transcribe talk.mp3        # print what is said",
+        "whisperctl transcribe film.mp4 -f srt # write film.srt",
+        "whisperctl compare talk.mp3           # time every engine",
+        "whisperctl doctor                     # is everything here?",
+    ),
+    "whisperctl transcribe": (
+        "whisperctl transcribe talk.mp3",
+        "whisperctl transcribe *.mp4 -f srt,vtt -o subtitles --language de",
+        "whisperctl transcribe film.mkv -f srt --max-line-width 42 --max-line-count 2",
+        "whisperctl transcribe talk.mp3 --clip 1:30-2:00 --word-timestamps -f json",
+        'whisperctl transcribe call.wav --vad --initial-prompt "Łódź, ACME GmbH"',
+        "whisperctl transcribe --recursive recordings -f srt --resume --jobs 2",
+        "ffmpeg -i stream.ts -f wav - | whisperctl transcribe -",
+    ),
+    "whisperctl compare": (
+        "whisperctl compare talk.mp3",
+        "whisperctl compare talk.mp3 -t 1,2 --quant f16,q8_0 --repeat 5",
+        "whisperctl compare *.flac --reference texts -o report.html -o run.json",
+        'whisperctl compare --from run.json --fail-if "wer>0.05"',
+    ),
+    "whisperctl models": (
+        "whisperctl models pull base tiny.en",
+        "whisperctl models quantize base q5_1",
+        "whisperctl models list --installed",
+    ),
+    "whisperctl subtitles": (
+        "whisperctl subtitles convert film.srt film.vtt",
+        "whisperctl subtitles lint --profile netflix film.srt",
+    ),
+    "whisperctl config": (
+        "whisperctl config show",
+        '"$EDITOR" "$(whisperctl config path)"',
+        "WHISPERCTL_LANGUAGE=de whisperctl config show",
+    ),
+    "whisperctl completion": (
+        "source <(whisperctl completion bash)                  # in ~/.bashrc",
+        "source <(whisperctl completion zsh)                   # in ~/.zshrc",
+        "whisperctl completion fish | source                   # in config.fish",
+    ),
+}
+
+
+_NAMES_WIDTH = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What help says of an option or argument; ``default`` is empty where there is none."""
+
+    names: str
+    value: str
+    text: str
+    default: str
+
+    @property
+    def heading(self) -> str:
+        """Its names and what its value is called."""
+        return f"{self.names} {self.value}".rstrip()
+
+    @property
+    def explanation(self) -> str:
+        """What it does, and its default."""
+        return f"{self.text} [default: {self.default}]" if self.default else self.text
+
+
+def entry(param: Any) -> Entry:
+    """What help says of an option or argument of a command."""
+    text = " ".join((param.help or "").split())
+    if isinstance(param, TyperArgument):
+        several = param.nargs == -1
+        name = str(param.metavar or param.name.upper()).replace("...", "").strip("[]")
+        return Entry(f"{name}{'...' if several else ''}", "", text, "")
+    short = [opt for opt in param.opts if not opt.startswith("--")]
+    long = [opt for opt in param.opts if opt.startswith("--")]
+    if param.secondary_opts == [f"--no-{opt[2:]}" for opt in long]:
+        long = [f"--[no-]{opt[2:]}" for opt in long]
+    else:
+        long += param.secondary_opts
+    value = "" if param.is_flag else str(param.metavar or param.name.upper())
+    return Entry(", ".join([*short, *long]), value, text, _default(param))
+
+
+def long_name(option: TyperOption) -> str:
+    """``beam-size`` of ``--beam-size``, the first if it has several."""
+    return next(opt[2:] for opt in option.opts if opt.startswith("--"))
+
+
+def by_topic(params: Iterable[Any]) -> dict[str, list[Entry]]:
+    """Visible options by their topics, both in the order of help."""
+    found: dict[str, list[Entry]] = {}
+    for param in params:
+        if isinstance(param, TyperArgument) or param.hidden:
+            continue
+        found.setdefault(param.rich_help_panel or topics.OTHER, []).append(entry(param))
+    if set(found) <= {topics.OTHER}:
+        return {"Options": found.get(topics.OTHER, [])}
+    order = [*topics.ORDER[:-1], *(set(found) - set(topics.ORDER)), topics.OTHER]
+    return {topic: found[topic] for topic in order if topic in found}
+
+
+def write_parameters(params: Sequence[Any], formatter: HelpFormatter) -> None:
+    """Write arguments, then options by topic."""
+    arguments = [entry(param) for param in params if isinstance(param, TyperArgument)]
+    sections = {"Arguments": arguments, **by_topic(params)}
+    for title, entries in sections.items():
+        if entries:
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(one.heading, one.explanation) for one in entries], col_max=_NAMES_WIDTH
+                )
+
+
+def write_examples(path: str, formatter: HelpFormatter) -> None:
+    """Write the examples of the command called ``path``, if it has any."""
+    # `command_path` holds metavars of arguments in between, if a group ever takes any.
+    lines = EXAMPLES.get(path, ())
+    if lines:
+        with formatter.section("Examples"):
+            for line in lines:
+                formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+def _default(option: TyperOption) -> str:
+    if isinstance(option.show_default, str):
+        return option.show_default
+    value = option.default
+    if not option.show_default or value is None or value is False or value == "":
+        return ""
+    if value is True:
+        return "on"
+    return f"{value:g}" if isinstance(value, float) else str(value)

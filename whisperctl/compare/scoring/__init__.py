@@ -1,0 +1,1 @@
+"""How far texts, tokens and times of two transcripts are apart."""

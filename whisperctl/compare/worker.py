@@ -1,0 +1,195 @@
+"""The process that runs one engine: ``python -m whisperctl.compare.worker``.
+
+It has nothing to itself but the one engine, so that its peak memory is the engine's. See ``wire``
+for what is said; the process ends its run when its standard input does, as the parent is gone then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+from typing import BinaryIO
+
+from whisperctl.audio import SAMPLE_RATE, Audio
+from whisperctl.compare import runner
+from whisperctl.compare.statistics import BY_NAME, rounded
+from whisperctl.engine import registry, stall
+from whisperctl.engine.toolkit.words import words_of
+from whisperctl.errors import WhisperctlError
+from whisperctl.processes import ignore_terminal
+from whisperctl.resources import cpu_time_s, peak_memory_bytes
+from whisperctl.storage import records
+from whisperctl.text import on_one_line
+from whisperctl.transcript import Timings, Transcript
+
+WINDOW_S = 30
+"""How much of a recording is transcribed to warm up: what Whisper hears at a time."""
+
+_OPENING = ("load",)
+"""Phases that belong to opening: a session may load its model anew before a later run."""
+
+_GRACE_S = 2.0
+
+
+class _Abandoned(BaseException):
+    """The parent is gone, or wants no result."""
+
+
+def main() -> int:
+    """Serve one request.
+
+    Returns:
+        The exit code: 0 if a result was sent, else 1.
+    """
+    ignore_terminal()
+    signal.signal(signal.SIGTERM, _abandon)
+    # Libraries that write to standard output would break the lines of ours.
+    events = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    try:
+        _send(events, _serve(sys.stdin.buffer, events))
+    except (_Abandoned, BrokenPipeError):
+        return 1
+    except WhisperctlError as error:
+        _send_error(events, str(error))
+        return 1
+    except Exception as error:
+        _send_error(events, on_one_line(f"{type(error).__name__}: {error}"))
+        return 1
+    return 0
+
+
+def _serve(requests: BinaryIO, events: BinaryIO) -> runner.Result:
+    import numpy as np
+
+    line = requests.readline()
+    if not line:
+        raise _Abandoned
+    request = records.parse(runner.Request, line)
+    samples = np.empty(request.n_samples, np.float32)
+    if samples.size:
+        _read_into(requests, samples.data.cast("B"))
+    threading.Thread(target=_watch, args=(requests.fileno(),), daemon=True).start()
+    audio = Audio(samples, request.source, request.decode_ms)
+    checking = time.perf_counter()
+    registry.check_model(request.model)  # the same for every engine, and no part of its start
+    opening = time.perf_counter()
+    with registry.open_session(
+        request.engine,
+        request.model,
+        threads=request.threads,
+        word_timestamps=request.options.word_timestamps,
+        checked=True,
+    ) as loaded:
+        session = stall.WatchedSession(loaded)
+        values = {
+            "start_ms": (checking - request.started_s) * 1000,
+            "open_ms": (time.perf_counter() - opening) * 1000,
+        }
+        first = None
+        if request.warm_up:
+            window = Audio(samples[: WINDOW_S * SAMPLE_RATE], request.source)
+            first = session.transcribe(window, request.options)
+        before_s = cpu_time_s()
+        transcript = session.transcribe(
+            audio,
+            request.options,
+            on_segment=lambda segment: _send(events, segment.visible()),
+        )
+        cpu_ms = (cpu_time_s() - before_s) * 1000
+    timings = transcript.timings
+    opened = first.timings if first is not None else timings
+    values["first_ms"] = opened.wall_ms
+    values["cold_start_ms"] = values["start_ms"] + values["open_ms"] + values["first_ms"]
+    values["cpu_ms"] = cpu_ms if timings.cpu_ms is None else timings.cpu_ms
+    values |= _of(timings, opened, audio)
+    return runner.Result(
+        {name: rounded(value, BY_NAME[name].unit) for name, value in values.items()},
+        {name: phase.runs for name, phase in timings.phases.items()},
+        _finished(transcript, with_words=request.options.word_timestamps),
+    )
+
+
+def _finished(transcript: Transcript, *, with_words: bool) -> Transcript:
+    """What ``transcribe`` makes of an engine's result too: words, and all of it visible.
+
+    Sessions that know when tokens were said leave it to others to make words of them.
+    """
+    segments = transcript.segments
+    if with_words:
+        segments = tuple(
+            segment
+            if segment.words
+            else dataclasses.replace(segment, words=words_of(segment, transcript.language))
+            for segment in segments
+        )
+    return dataclasses.replace(transcript, segments=segments).visible()
+
+
+def _of(timings: Timings, opened: Timings, audio: Audio) -> dict[str, float]:
+    """The values that a session tells itself.
+
+    Args:
+        timings: of the run that counts.
+        opened: of the first run, before which the session was opened.
+        audio: what was transcribed.
+    """
+    phases = dict(timings.phases) | {
+        name: opened.phases[name] for name in _OPENING if name in opened.phases
+    }
+    values: dict[str, float | None] = {
+        f"{name}_ms": phase.total_ms for name, phase in phases.items()
+    }
+    peak = timings.peak_memory_bytes
+    values |= {
+        "audio_decode_ms": audio.decode_ms,
+        "module_compile_ms": opened.module_compile_ms,
+        "instantiate_ms": opened.instantiate_ms,
+        "wall_ms": timings.wall_ms,
+        "real_time_factor": timings.wall_ms / 1000 / audio.duration_s if audio.duration_s else None,
+        "peak_memory_bytes": peak_memory_bytes() if peak is None else peak,
+        "linear_memory_bytes": timings.linear_memory_bytes,
+    }
+    return {name: value for name, value in values.items() if value is not None and name in BY_NAME}
+
+
+def _read_into(requests: BinaryIO, view: memoryview) -> None:
+    while len(view):
+        n_bytes = requests.readinto(view)  # type: ignore[attr-defined]  # BufferedReader has it
+        if not n_bytes:
+            raise _Abandoned
+        view = view[n_bytes:]
+
+
+def _watch(requests: int) -> None:
+    """Wait for the end of standard input; nothing else comes after the samples."""
+    # Not through the buffered reader, whose lock would be held when the interpreter ends.
+    os.read(requests, 1)
+    # In the main thread, where it closes the session on its way out.
+    signal.raise_signal(signal.SIGTERM)
+    time.sleep(_GRACE_S)
+    os._exit(1)
+
+
+def _abandon(number: int, frame: FrameType | None) -> None:
+    raise _Abandoned
+
+
+def _send(events: BinaryIO, event: runner.Event) -> None:
+    events.write(runner.event_line(event))
+    events.flush()
+
+
+def _send_error(events: BinaryIO, message: str) -> None:
+    with contextlib.suppress(OSError):  # the parent is gone
+        _send(events, runner.Failure(message))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

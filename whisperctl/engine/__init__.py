@@ -1,0 +1,1 @@
+"""What runs a model: the backend protocol, installed backends, and what their authors share."""

@@ -1,0 +1,1 @@
+"""Building blocks for backend authors: handles, the worker thread, whisper.cpp's terms."""

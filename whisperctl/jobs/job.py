@@ -1,0 +1,119 @@
+"""A job: what to do with a list of recordings, and the limits of each."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from whisperctl.engine import stall
+from whisperctl.engine.registry import Engine
+from whisperctl.errors import UsageError
+from whisperctl.jobs.deliver import TEMPLATE
+from whisperctl.options import TranscriptionOptions
+from whisperctl.subtitles.layout import SubtitleOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What is written, and where.
+
+    ``formats`` may be empty; ``directory``, ``template`` and the empty string for an unknown
+    ``language`` are as for ``whisperctl.jobs.deliver.output_path``. With ``to_stdout`` the one
+    format is handed to who started the run, as text, and no file is written.
+    """
+
+    formats: tuple[str, ...] = ()
+    directory: Path = field(default_factory=Path)
+    template: str = TEMPLATE
+    language: str = ""
+    subtitles: SubtitleOptions = field(default_factory=SubtitleOptions)
+    to_stdout: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """How to transcribe each recording, and what to do with what comes out.
+
+    ``vad_model`` is the file of a voice activity model, if there is one.
+    ``resume`` goes on where an earlier run stopped, ``skip_existing`` leaves results alone that are
+    there. ``journal`` keeps what a later run needs to go on. With ``logs`` other processes
+    hand over what they log. ``stall_timeout_s`` seconds without progress fail a recording; ``None``
+    is no limit.
+    """
+
+    engine: Engine
+    model: Path
+    threads: int
+    options: TranscriptionOptions
+    results: Results
+    vad_model: Path | None = None
+    resume: bool = False
+    skip_existing: bool = False
+    journal: bool = True
+    logs: bool = False
+    stall_timeout_s: float | None = stall.TIMEOUT_S
+
+
+_POWERS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``timeout_s`` a recording, ``memory_bytes`` resident a process and its children.
+
+    ``None`` is no limit.
+
+    Raises:
+        UsageError: a limit is not above zero.
+    """
+
+    timeout_s: float | None = None
+    memory_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.timeout_s is not None and not 0 < self.timeout_s < 1e9:
+            raise UsageError(f"a time limit must be above 0 seconds, not {self.timeout_s:g}")
+        if self.memory_bytes is not None and self.memory_bytes <= 0:
+            raise UsageError("a memory limit must be above 0")
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a limit."""
+        return self.timeout_s is not None or self.memory_bytes is not None
+
+
+def size_bytes(text: str) -> int:
+    """Read a size such as ``2G``, ``1.5GB``, ``500M`` or ``500MiB``; units are powers of 1024.
+
+    Raises:
+        UsageError: it is no size.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", text.lower())
+    if not match:
+        raise UsageError(f'"{text}" is no size: write one such as 2G or 500M')
+    return int(float(match[1]) * 2 ** _POWERS[match[2]])
+
+
+def size_text(n_bytes: int) -> str:
+    """A size as people write it."""
+    for unit, power in (("G", 30), ("M", 20), ("K", 10)):
+        if n_bytes >= 1 << power:
+            return f"{n_bytes / (1 << power):.3g} {unit}iB"
+    return f"{n_bytes} bytes"
+
+
+def resident_bytes(pid: int) -> int | None:
+    """The memory that a process and its children hold resident; ``None`` if it is gone."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        held = int(process.memory_info().rss)
+        for child in process.children(recursive=True):
+            with suppress(psutil.Error):
+                held += child.memory_info().rss
+    except psutil.Error:
+        return None
+    return held

@@ -1,0 +1,188 @@
+"""The plan of a run: inputs, outputs and actions, decided before any time is spent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from whisperctl.audio.source import STDIN
+from whisperctl.errors import OutputError
+from whisperctl.jobs import journal
+from whisperctl.jobs.deliver import (
+    PlannedOutput,
+    check_replaceable,
+    output_path,
+    plan_outputs,
+    remove_leftovers,
+)
+from whisperctl.jobs.job import Job, Results
+from whisperctl.jobs.sources import Recording
+from whisperctl.languages import LANGUAGES
+from whisperctl.options import DecodeOptions, TranscriptionOptions
+from whisperctl.storage import state
+from whisperctl.subtitles.layout import SubtitleOptions
+from whisperctl.text import quoted, visible
+
+Skip = Literal["", "exists", "finished"]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A recording, its results, and why it is left alone, if it is.
+
+    ``exists`` is that all its results are there, ``finished`` that an earlier run wrote them.
+    """
+
+    recording: Recording
+    outputs: tuple[PlannedOutput, ...]
+    skip: Skip = ""
+
+
+def plan(
+    job: Job, recordings: Sequence[Recording], others: Sequence[tuple[str, Path]] = ()
+) -> list[Planned]:
+    """Name all results, check that they can be written, and find what need not be done.
+
+    Args:
+        job: what is to be done.
+        recordings: with what.
+        others: what no result may replace, besides recordings and models; see ``plan_outputs``.
+
+    Raises:
+        UsageError: two results would get one name, or one would replace an input.
+        OutputError: a place cannot be written to.
+    """
+    results = job.results
+    outputs: dict[str, list[PlannedOutput]] = {}
+    if not results.to_stdout:
+        for output in plan_outputs(
+            [recording.name for recording in recordings],
+            results.directory,
+            results.formats,
+            template=results.template,
+            folders=[recording.folder for recording in recordings],
+            language=results.language,
+            makes_directory=True,
+            others=[("the model", job.model), *others],
+        ):
+            outputs.setdefault(output.source, []).append(output)
+    planned = []
+    for recording in recordings:
+        own = tuple(outputs.get(recording.name, ()))
+        skip: Skip = ""
+        if job.skip_existing and own and all(is_there(results, recording, one) for one in own):
+            skip = "exists"
+        elif job.resume and journal.finished(job, recording):
+            skip = "finished"
+        if not skip and not job.skip_existing:
+            for output in own:
+                check_replaceable(output.path)
+        planned.append(Planned(recording, own, skip))
+    return planned
+
+
+def is_there(results: Results, recording: Recording, output: PlannedOutput) -> bool:
+    """Whether a result exists; in whatever language, while that is open."""
+    if not output.language_open:
+        return os.path.lexists(output.path)
+    from whisperctl.formats import extension
+
+    return any(
+        os.path.lexists(
+            output_path(
+                recording.name,
+                results.directory,
+                extension(output.format),
+                template=results.template,
+                folder=recording.folder,
+                language=code,
+            )
+        )
+        for code in LANGUAGES
+    )
+
+
+def prepare(job: Job, planned: Sequence[Planned]) -> None:
+    """Make the directory for results, and clear away what earlier runs left and nobody needs.
+
+    Raises:
+        OutputError: the directory cannot be made.
+    """
+    if job.results.formats and not job.results.to_stdout:
+        try:
+            job.results.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"{quoted(job.results.directory)} cannot be made a directory for the results "
+                f"({error.strerror or error}): choose another with --output-dir"
+            ) from error
+    state.prune()
+    if not job.resume:
+        journal.forget(job, [item.recording for item in planned if not item.skip])
+    for folder in dict.fromkeys(output.path.parent for item in planned for output in item.outputs):
+        remove_leftovers(folder)
+
+
+def with_language(
+    results: Results, model: Path, decoding: DecodeOptions, subtitles: SubtitleOptions
+) -> Results:
+    """The same results with their language, if it is known before the run, and their layout.
+
+    Raises:
+        ModelError: the model is no ggml file.
+        UsageError: the model does not know the language.
+    """
+    from whisperctl import languages
+    from whisperctl.models import ggml
+
+    info = ggml.inspect(model)
+    if decoding.task == "translate" or not info.multilingual:
+        language = "en"
+    elif decoding.language == languages.AUTO:
+        language = ""
+    else:
+        language = languages.resolve(decoding.language, True, decoding.task)
+    return replace(results, language=language, subtitles=subtitles)
+
+
+def label(recording: Recording) -> str:
+    """The recording's name as sentences show it."""
+    return "standard input" if recording.name == STDIN else quoted(recording.name)
+
+
+_WHY = {"exists": "skipped: its results exist", "finished": "skipped: finished before"}
+
+
+def describe(job: Job, planned: Sequence[Planned]) -> Iterator[str]:
+    """What would be read, with what, and what would be written, a line each."""
+    yield f"model: {quoted(job.model)}"
+    yield f"engine: {job.engine.label}, {job.threads} thread{'s' if job.threads > 1 else ''}"
+    changed = [
+        *_changed(job.options, TranscriptionOptions()),
+        *_changed(job.results.subtitles, SubtitleOptions()),
+    ]
+    yield f"options: {visible(', '.join(changed)) or 'the defaults'}"
+    for item in planned:
+        name = label(item.recording)
+        if item.skip:
+            yield f"{name}: {_WHY[item.skip]}"
+        elif item.outputs:
+            yield f"{name} -> {', '.join(quoted(output.path) for output in item.outputs)}"
+        else:
+            yield f"{name} -> standard output"
+
+
+def _changed(options: object, default: object) -> Iterator[str]:
+    """Options that are not as they would be by themselves."""
+    assert is_dataclass(options)
+    for field in fields(options):
+        value, usual = getattr(options, field.name), getattr(default, field.name)
+        if is_dataclass(value) and is_dataclass(usual):
+            yield from _changed(value, usual)
+        elif value != usual:
+            name = field.name.replace("_", " ")
+            shown = value if isinstance(value, str | int | float) else repr(value)
+            yield name if value is True else f"no {name}" if value is False else f"{name} {shown}"

@@ -1,0 +1,189 @@
+"""Which recordings a person means by files, folders, patterns and lists of them."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from whisperctl.audio.source import STDIN
+from whisperctl.errors import AudioError, UsageError
+from whisperctl.text import quoted
+
+_ENDINGS = """
+3g2 3ga 3gp aa3 aac ac3 aif aifc aiff amr ape apl asf au avi awb caf dav dif divx dsf dss dts dtshd
+dv eac3 ec3 f4a f4v flac flv gsm gxf ircam isma ismv m1a m2a m2ts m4a m4b m4p m4r m4v mac mj2 mk3d
+mka mkv mlp mod mov mp+ mp1 mp2 mp3 mp4 mpa mpc mpe mpeg mpg mpga mpp mts mxf nist nut oga ogg ogm
+ogv ogx oma omg opus pvf qcp qt ra rf64 rm rmvb sf shn snd sox sph spx tak thd tod ts tta vob voc
+vqe vqf vql w64 wav wave weba webm wma wmv wtv wv xwma
+"""
+
+_LIST_BYTES = 1 << 26
+
+EXTENSIONS = frozenset(_ENDINGS.split())
+"""What the names of recordings end in, as far as folders and patterns are concerned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recording to read: ``name`` is a path, or ``"-"`` for standard input.
+
+    ``folder`` is where it lies below the folder or the pattern's fixed part that it was found by,
+    empty for one named by itself; results keep that structure.
+    """
+
+    name: str
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileList:
+    """A file that names recordings, one a line: ``name`` is its path, ``"-"`` standard input.
+
+    With ``null_separated``, names are ended by NUL and taken as they are. Else blank lines and
+    lines that begin with ``#`` say nothing.
+    """
+
+    name: str
+    null_separated: bool = False
+
+
+def find(
+    names: Sequence[str], lists: Sequence[FileList] = (), *, recursive: bool = False
+) -> list[Recording]:
+    """Every recording that is meant, each once, in the order of naming.
+
+    A folder stands for the recordings in it, by the endings of their names, in natural order and
+    without hidden ones; ``recursive`` takes folders within folders too. A name that is no file's
+    and holds ``*``, ``?`` or ``[`` is a pattern, in which ``**`` stands for any folders. Lists hold
+    files and folders, no patterns. A file need not exist: that is for who reads it to find out.
+
+    Raises:
+        UsageError: standard input is asked for twice.
+        AudioError: a folder or pattern gives nothing, or a list cannot be read or names nothing.
+    """
+    readers = [*names, *(item.name for item in lists)]
+    if readers.count(STDIN) > 1:
+        raise UsageError('standard input can be read once: give "-" once')
+    unique: dict[str, Recording] = {}
+    for item in _each(names, lists, recursive=recursive):
+        unique.setdefault(STDIN if item.name == STDIN else os.path.realpath(item.name), item)
+    return list(unique.values())
+
+
+def _each(
+    names: Sequence[str], lists: Sequence[FileList], *, recursive: bool
+) -> Iterator[Recording]:
+    for name in names:
+        if name != STDIN and glob.has_magic(name) and not os.path.lexists(name):
+            yield from _matches(name)
+        else:
+            yield from _named(name, recursive=recursive)
+    for item in lists:
+        for name in _read_list(item):
+            yield from _named(name, recursive=recursive)
+
+
+def _named(name: str, *, recursive: bool) -> Iterable[Recording]:
+    if name == STDIN or not _is_directory(name):
+        return [Recording(name)]
+    found = list(_in_folder(name, recursive=recursive))
+    if not found:
+        inside = "" if recursive else "; --recursive looks into the folders in it"
+        raise AudioError(f"{quoted(name)} is a folder without recordings in it{inside}")
+    return found
+
+
+def _in_folder(folder: str, *, recursive: bool) -> Iterator[Recording]:
+    def refuse(error: OSError) -> None:
+        raise AudioError(
+            f"{quoted(error.filename or folder)} cannot be listed ({error.strerror or error}): "
+            "check its permissions"
+        ) from error
+
+    for place, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = sorted((f for f in folders if f[0] != "."), key=_natural) if recursive else []
+        below = os.path.relpath(place, folder)
+        for file in sorted(files, key=_natural):
+            if file[0] != "." and _is_recording(file):
+                yield Recording(str(Path(place, file)), "" if below == os.curdir else below)
+
+
+def _matches(pattern: str) -> list[Recording]:
+    paths = [path for path in glob.glob(pattern, recursive=True) if not _is_directory(path)]  # noqa: PTH207 - Path.glob takes no absolute pattern
+    if not paths:
+        raise AudioError(f"{quoted(pattern)} matches no file: check the pattern")
+    # The shell's "talks/*" may hit notes too; but who asks for "*.rec" gets those.
+    recordings = [path for path in paths if _is_recording(path)] or paths
+    root = _fixed_part(pattern)
+    found = []
+    for path in sorted(recordings, key=_natural):
+        below = os.path.relpath(Path(path).parent, root or os.curdir)
+        found.append(Recording(path, "" if below == os.curdir else below))
+    return found
+
+
+def _fixed_part(pattern: str) -> str:
+    """The folders before the first part with a wildcard."""
+    parts = []
+    for part in Path(pattern).parts:
+        if glob.has_magic(part):
+            break
+        parts.append(part)
+    return str(Path(*parts)) if parts else ""
+
+
+def _read_list(item: FileList) -> list[str]:
+    label = "standard input" if item.name == STDIN else quoted(item.name)
+    try:
+        if item.name == STDIN:
+            if sys.stdin is None or sys.stdin.isatty():
+                raise AudioError("the list on standard input is missing: pipe one in")
+            data = sys.stdin.buffer.read(_LIST_BYTES + 1)
+        else:
+            with Path(item.name).open("rb") as file:
+                data = file.read(_LIST_BYTES + 1)
+    except OSError as error:
+        raise AudioError(
+            f"the list {label} cannot be read ({error.strerror or error}): check its name"
+        ) from error
+    if len(data) > _LIST_BYTES:
+        raise AudioError(
+            f"the list {label} is larger than {_LIST_BYTES >> 20} MiB: name a list of files, or "
+            "give it in parts"
+        )
+    if item.null_separated:
+        names = [os.fsdecode(name) for name in data.split(b"\0") if name]
+    else:
+        if b"\0" in data:
+            raise AudioError(
+                f"the list {label} is not text: name one with a path a line, "
+                "or give --null if its names end with NUL"
+            )
+        lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+        texts = (os.fsdecode(line.removesuffix(b"\r")) for line in lines)
+        names = [text for text in texts if text.strip() and not text.startswith("#")]
+    if not names:
+        raise AudioError(f"the list {label} names no recording")
+    if STDIN in names:
+        raise AudioError(f'the list {label} names "-": give that on the command line')
+    return names
+
+
+def _is_directory(name: str) -> bool:
+    return os.path.isdir(name)  # noqa: PTH112 - answers for names that Path.is_dir raises on
+
+
+def _is_recording(name: str) -> bool:
+    return Path(name).suffix[1:].lower() in EXTENSIONS
+
+
+def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    """Sorts "part 2" before "part 10"."""
+    parts = re.split(r"(\d+)", name.casefold())
+    numbered = [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p]
+    return numbered, name

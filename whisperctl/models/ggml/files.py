@@ -1,0 +1,112 @@
+"""Open a model file, or say in one line why it is not a ggml Whisper model."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from whisperctl.errors import ModelError
+from whisperctl.text import quoted
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[BinaryIO]:
+    """The file, open; what goes wrong in the block with reading it is translated as well.
+
+    Raises:
+        ModelError: it is missing, may not be read, or is no regular file.
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            hint = (
+                "import it with: whisperctl models import"
+                if (path / "model.bin").exists()
+                else "name a ggml file"
+            )
+            raise ModelError(f"{quoted(path)} is a directory, not a model file: {hint}")
+        if not stat.S_ISREG(mode):
+            raise ModelError(f"{quoted(path)} is not a file: name a ggml file")
+        with path.open("rb") as file:
+            yield file
+    except FileNotFoundError as error:
+        raise ModelError(f"{quoted(path)} does not exist: check the name") from error
+    except PermissionError as error:
+        raise ModelError(f"{quoted(path)} may not be read: check its permissions") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"{quoted(path)} cannot be read: {reason}") from error
+
+
+def flush(path: Path) -> None:
+    """Wait until a file, or what a directory lists, is on the disk.
+
+    Raises:
+        OSError: it cannot be opened, or not written.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+HEAD_BYTES = 512
+
+_SILERO = (
+    "a Silero VAD model, which detects speech and cannot transcribe: name a Whisper model "
+    '("whisperctl models pull base" gets one)'
+)
+_SIGNATURES = (
+    (b"GGUF", "a gguf file, of which whisper.cpp reads none"),
+    (b"lmgg\x0a\x00\x00\x00silero", _SILERO),
+    (b"ggjt", "a llama.cpp model"),
+    (b"tjgg", "a llama.cpp model"),
+    (b"fmgg", "a llama.cpp model"),
+    (b"PK\x03\x04", "a PyTorch checkpoint or another zip archive"),
+    (b"\x80\x02", "a PyTorch checkpoint or another pickle"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"\x1f\x8b", "a gzip archive: unpack it"),
+    (b"\xfd7zXZ", "an xz archive: unpack it"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive: unpack it"),
+    (b"RIFF", "a RIFF file, such as a wav recording"),
+    (b"ID3", "an mp3 recording"),
+    (b"OggS", "an Ogg recording"),
+    (b"fLaC", "a FLAC recording"),
+    (b"\x00asm", "a WebAssembly module"),
+    (b"\x7fELF", "a program"),
+    (b"ggml", "a ggml file with its bytes swapped, for a big-endian machine"),
+)
+
+
+def describe(head: bytes) -> str:
+    """What a file is, as the rest of the sentence "it is …".
+
+    Args:
+        head: the file's first ``HEAD_BYTES`` bytes, or all of it.
+    """
+    for signature, description in _SIGNATURES:
+        if head.startswith(signature):
+            return description
+    if head[4:8] == b"ftyp":
+        return "an mp4 or m4a recording"
+    # CTranslate2: a small version number, then a string with its length, such as "WhisperSpec".
+    if head[1:4] == b"\0\0\0" and b"Spec\0" in head[:64]:
+        return "a CTranslate2 model.bin: import the directory it is in"
+    # safetensors: the length of the JSON that follows.
+    if head[8:10] == b'{"':
+        return "a safetensors file"
+    if head.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer: fetch the file itself (git lfs pull)"
+    if _is_text(head):
+        page = b"<html" in head.lower() or b"<!doctype" in head.lower()
+        return f"a text file{' (an HTML error page?)' if page else ''}"
+    return "some other kind of file"
+
+
+def _is_text(head: bytes) -> bool:
+    return not any(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)

@@ -1,0 +1,90 @@
+"""Finds weights that are not finite.
+
+An engine computes with NaN and infinities as with any number, hears nothing in the end, and may go
+on for ever: no decoding of such a model is ever good enough. Quantized blocks hold their scales as
+float16, which is where they can be not finite.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from whisperctl.errors import ModelError
+from whisperctl.models.ggml import model_type
+from whisperctl.models.ggml.files import reading
+from whisperctl.models.ggml.layout import Place
+from whisperctl.text import quoted
+
+_CHUNK_BYTES = 1 << 18
+"""Read at a time: little enough to stay in the processor's cache."""
+
+# How to read a number, all of its bits but the sign, and those of infinity: above it are the NaNs.
+_PLAIN = {
+    "f32": ("<u4", 0x7FFFFFFF, 0x7F800000),
+    "f16": ("<u2", 0x7FFF, 0x7C00),
+    "bf16": ("<u2", 0x7FFF, 0x7F80),
+}
+# Which of a block's 16-bit words are float16 (ggml/src/ggml-common.h).
+_SCALES = {
+    "q4_0": (0,),
+    "q4_1": (0, 1),
+    "q5_0": (0,),
+    "q5_1": (0, 1),
+    "q8_0": (0,),
+    "q2_k": (40, 41),
+    "q3_k": (54,),
+    "q4_k": (0, 1),
+    "q5_k": (0, 1),
+    "q6_k": (104,),
+}
+
+
+def check(path: Path, *, called: Path | None = None) -> None:
+    """Check that a Whisper or Silero model is whole and that all of its weights are finite.
+
+    Args:
+        path: the model's file, which is read in full in little memory.
+        called: what to call the file in messages, if not by ``path``.
+
+    Raises:
+        ModelError: it cannot be read, is damaged, or a weight is not finite; the message names the
+            tensor.
+    """
+    found = model_type.places(path, called)
+    with reading(path) as file:
+        for place in found:
+            if not _is_finite(path, file, place):
+                raise ModelError(
+                    f'{quoted(called or path)} is damaged: tensor "{place.name}" holds weights '
+                    "that are not finite (NaN or infinity); pull or copy the model again"
+                )
+
+
+def _is_finite(path: Path, file: BinaryIO, place: Place) -> bool:
+    block_bytes = place.type.block_bytes
+    at_once = max(1, _CHUNK_BYTES // block_bytes) * block_bytes
+    buffer = np.empty(min(at_once, place.n_bytes), np.uint8)
+    file.seek(place.offset)
+    left = place.n_bytes
+    while left:
+        part = buffer[: min(at_once, left)]
+        if file.readinto(part.data) < len(part):  # type: ignore[attr-defined]  # a buffered reader
+            raise ModelError(f"{quoted(path)} changed while it was read: try again")
+        left -= len(part)
+        if not _all_finite(part, place):
+            return False
+    return True
+
+
+def _all_finite(data: npt.NDArray[np.uint8], place: Place) -> bool:
+    if place.type.name in _PLAIN:
+        dtype, magnitude, infinity = _PLAIN[place.type.name]
+        numbers = data.view(dtype)
+        np.bitwise_and(numbers, magnitude, out=numbers)  # the buffer is ours
+        return int(numbers.max()) < infinity
+    blocks = data.view("<u2").reshape(-1, place.type.block_bytes // 2)
+    return all(bool((blocks[:, at] & 0x7FFF).max() < 0x7C00) for at in _SCALES[place.type.name])

@@ -1,0 +1,117 @@
+"""Processors available to this process, and the CPU time and memory it has used."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+_MOST_THREADS = 4
+"""More make whisper.cpp little faster on most machines; whisper-cli's default as well."""
+
+
+def available() -> int:
+    """How many this process may use: in a container or under taskset fewer than there are."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
+def default_threads() -> int:
+    """Threads to compute with where nobody said how many."""
+    return min(_MOST_THREADS, available())
+
+
+class Usage(NamedTuple):
+    """CPU time in seconds, user and system; peak resident memory, ``None`` if not known."""
+
+    cpu_s: float
+    peak_bytes: int | None
+
+
+_lock = threading.Lock()
+_children: dict[object, Callable[[], Usage]] = {}
+_most_of_children_bytes = 0
+
+
+def add_child(key: object, usage: Callable[[], Usage]) -> None:
+    """Count a child process that runs for this one, until ``remove_child``.
+
+    Args:
+        key: names it.
+        usage: what it has taken so far.
+    """
+    with _lock:
+        _children[key] = usage
+
+
+def remove_child(key: object) -> None:
+    """Count a child process no longer: it has ended and was waited for. Safe to call again."""
+    with _lock:
+        _children.pop(key, None)
+
+
+def own_usage() -> Usage:
+    """What this process alone has taken."""
+    return Usage(time.process_time(), _own_peak_bytes())
+
+
+def cpu_time_s() -> float:
+    """CPU time in seconds, with that of child processes that have ended or were added."""
+    used = time.process_time() + sum(usage.cpu_s for usage in _of_children())
+    if sys.platform == "win32":
+        return used
+    import resource
+
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used + ended.ru_utime + ended.ru_stime
+
+
+def peak_memory_bytes() -> int | None:
+    """The most memory held resident since the start; ``None`` if not known.
+
+    The peak of this process, and the largest sum of the peaks of the added children that ran at
+    the same time.
+    """
+    global _most_of_children_bytes
+    children = sum(usage.peak_bytes or 0 for usage in _of_children())
+    with _lock:
+        _most_of_children_bytes = max(_most_of_children_bytes, children)
+        most = _most_of_children_bytes
+    own = _own_peak_bytes()
+    return None if own is None else own + most
+
+
+def status_bytes(name: str) -> int | None:
+    """A size that Linux tells of this process, such as ``"VmData"``; ``None`` elsewhere.
+
+    The names are those of /proc/self/status in proc(5).
+    """
+    try:
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    return None
+
+
+def _of_children() -> list[Usage]:
+    with _lock:
+        children = list(_children.values())
+    return [usage() for usage in children]
+
+
+def _own_peak_bytes() -> int | None:
+    # Linux hands `ru_maxrss` down through fork and exec, so that a small process started by a big
+    # one shows the big one's peak; the high-water mark of /proc starts anew with each exec.
+    peak = status_bytes("VmHWM")
+    if peak is not None or sys.platform == "win32":
+        return peak
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,1 @@
+"""Files on disk: caches, state, locks, temporary files, and records as JSON."""

@@ -1,0 +1,49 @@
+"""Temporary files and folders, and a clear error where there is no place for them."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import BinaryIO
+
+from whisperctl.errors import OutputError
+from whisperctl.text import quoted
+
+_REMEDY = "set TMPDIR to a directory that can be written and has room"
+
+
+def open_file(purpose: str) -> BinaryIO:
+    """Open a file without a name, which is gone once it is closed.
+
+    Args:
+        purpose: what it is for, as sentences say it.
+
+    Raises:
+        OutputError: there is no directory for temporary files that can be written.
+    """
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as error:
+        raise problem(purpose, error) from error
+
+
+def make_folder(purpose: str) -> Path:
+    """Make a folder that only this user may enter; the caller removes it.
+
+    Raises:
+        OutputError: as of ``open_file``.
+    """
+    try:
+        return Path(tempfile.mkdtemp(prefix="whisperctl-"))
+    except OSError as error:
+        raise problem(purpose, error) from error
+
+
+def problem(purpose: str, error: OSError) -> OutputError:
+    """The error for a temporary file that could not be made or written."""
+    reason = error.strerror or error
+    try:
+        place = f"in {quoted(tempfile.gettempdir())} "
+    except OSError:  # the system has none at all, and the reason says where it was looked for
+        place = ""
+    return OutputError(f"{purpose} needs a temporary file {place}({reason}): {_REMEDY}")

@@ -1,0 +1,95 @@
+"""Text for people: control characters made visible, quoting, and repetition.
+
+File names, metadata, models, subtitles and guests may contain characters that steer a terminal,
+break a line, or reorder what is read. All such text passes through ``visible`` where it enters
+(``Segment.visible``), where it is printed (``whisperctl.cli.support.console``), in every
+``WhisperctlError``, and where a file is written from it.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from os import PathLike, fspath
+
+_NEEDED = "\u200c\u200d"
+"""Joiners, which are not printable but spell words in Persian and Hindi, and build emoji."""
+
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
+"""Letters and marks that show as nothing: a grapheme joiner, Hangul fillers, Khmer vowels."""
+
+# The marks and embeddings that order Hebrew and Arabic, and the spaces of no width that part words
+# in Thai and Khmer, stay in prose. An override, which turns any text around, is in no script.
+_NOT_PROSE = re.compile(
+    "\r\n|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202d\u202e\u206a-\u206f\ufff9-\ufffb"
+    "\ud800-\udfff]"
+)
+_LINE_BREAKS = frozenset("\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
+_CONTROL_SPACES = frozenset("\t\n\x1f") | _LINE_BREAKS
+_BREAKS = re.compile("[ \t]*[\t-\r\x1c-\x1e\x85\u2028\u2029]\\s*")
+_NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+
+
+def visible(text: str, *, prose: bool = False) -> str:
+    r"""``text`` with characters that control a terminal, or that nobody sees, made visible.
+
+    They become what a shell takes between ``$'`` and ``'``: ``\n``, ``\x1b``, ``\u202e``. A byte of
+    a file's name that is not UTF-8 becomes ``\xe9``. What is visible already does not change, so
+    that it does no harm to do this twice.
+
+    Args:
+        text: any text; it may hold lone surrogates.
+        prose: whether it is what people say or write, and not a name or a message. Then line feeds
+            and tabs stay, other line breaks become line feeds, and what scripts are written with
+            stays: marks of direction, spaces without width. Escape sequences, lone surrogates
+            and overrides of direction are made visible all the same.
+    """
+    if prose:
+        return _NOT_PROSE.sub(_prose, text)
+    if text.isprintable() and _INVISIBLE.isdisjoint(text):
+        return text
+    return "".join(c if _shows(c) else _escaped(c) for c in text)
+
+
+def on_one_line(text: str) -> str:
+    """``text`` as ``visible`` makes it, but with line breaks and tabs made spaces."""
+    return visible(_BREAKS.sub(" ", text).strip())
+
+
+def quoted(name: str | PathLike[str]) -> str:
+    """``name`` in double quotes, on one line whatever characters it holds.
+
+    Spaces that look like the usual one, but are not, are made visible too.
+    """
+    text = "".join(_escaped(c) if c.isspace() and c != " " else c for c in fspath(name))
+    return f'"{visible(text)}"'
+
+
+def _shows(character: str) -> bool:
+    if character.isprintable():
+        return character not in _INVISIBLE
+    # No-break and ideographic spaces are not printable, but white space.
+    return character in _NEEDED or (character.isspace() and character not in _CONTROL_SPACES)
+
+
+def _prose(match: re.Match[str]) -> str:
+    if match[0] == "\r\n":
+        return match[0]
+    return "\n" if match[0] in _LINE_BREAKS else _escaped(match[0])
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if character in _NAMED:
+        return _NAMED[character]
+    if 0xDC80 <= code <= 0xDCFF:  # Python's stand-in for a byte that is not UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def compression_ratio(text: str) -> float:
+    """Length in bytes over length deflated: openai-whisper's ``compression_ratio``."""
+    data = text.encode("utf-8", errors="replace")
+    return len(data) / len(zlib.compress(data))

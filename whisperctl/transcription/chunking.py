@@ -1,0 +1,228 @@
+"""Cuts a recording that is being decoded into pieces that an engine can take.
+
+A piece ends where it is quietest, so that no word is cut. Where the cuts are depends on nothing but
+where the piece begins and the samples after it: a run that goes on after an interruption cuts as
+the first one would have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from whisperctl.audio import SAMPLE_RATE
+from whisperctl.errors import UsageError
+from whisperctl.options import Clip
+from whisperctl.text import quoted
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from whisperctl.audio import BlockStream
+
+PIECE_S = 300.0
+"""Seconds in a piece of a long recording, at most."""
+
+_SEARCH_S = 20.0
+"""How far before its longest a piece may end, to end where it is quiet."""
+
+_QUIET_S = 0.3
+"""The stretch that is to be quiet; a pause between words lasts about that long."""
+
+_TOO_SHORT_S = 0.01
+"""Less of a recording than this is its end: resampling may take some samples away."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """A stretch of a recording.
+
+    ``start`` counts samples from the recording's start. ``samples``: float32, shape (n_samples,) or
+    (n_samples, n_channels), [-1, 1], 16 kHz.
+    """
+
+    start: int
+    samples: NDArray[np.float32]
+
+    @property
+    def end(self) -> int:
+        """The sample after its last, from the recording's start."""
+        return self.start + len(self.samples)
+
+
+class Pieces:
+    """The pieces of a recording, or of its clips; iterate over it once.
+
+    A recording or clip of up to twice ``piece_s`` is one piece. ``decode_ms`` is the time spent on
+    decoding the file so far. ``n_samples`` is the recording's length, once its end was read.
+    """
+
+    def __init__(
+        self,
+        blocks: BlockStream,
+        clips: Sequence[Clip] = (),
+        *,
+        start: int = 0,
+        piece_s: float = PIECE_S,
+    ) -> None:
+        """Read nothing yet.
+
+        Args:
+            blocks: the recording, of which nothing was read.
+            clips: what to give of it; none of them is everything.
+            start: the sample to begin at; what comes before is read and dropped.
+            piece_s: how long a piece is at most, but for the last.
+        """
+        self.decode_ms = 0.0
+        self.n_samples: int | None = None
+        self._blocks = blocks
+        self._source = iter(blocks)
+        self._clips = clips or (Clip(),)
+        self._begin = start
+        self._piece = max(1, round(piece_s * SAMPLE_RATE))
+        self._buffer: list[NDArray[np.float32]] = []
+        self._buffer_start = 0
+        self._buffer_end = 0
+
+    @property
+    def total_s(self) -> float | None:
+        """Seconds that all pieces have together, those before ``start`` as well, if known."""
+        end_s = self._blocks.expected_s
+        if self.n_samples is not None:
+            end_s = self.n_samples / SAMPLE_RATE
+        if end_s is None:
+            last = self._clips[-1].end_s
+            if last is None:
+                return None
+            end_s = last
+        return sum(
+            max(0.0, (end_s if c.end_s is None else min(c.end_s, end_s)) - c.start_s)
+            for c in self._clips
+        )
+
+    def done_s(self, position: int) -> float:
+        """Seconds of the pieces that lie before a sample of the recording."""
+        at_s = position / SAMPLE_RATE
+        return sum(
+            max(0.0, min(at_s, at_s if c.end_s is None else c.end_s) - c.start_s)
+            for c in self._clips
+        )
+
+    def duration_s(self) -> float:
+        """The recording's length in seconds: the header's word after a clip, else as read."""
+        if self.n_samples is None and self._blocks.stated_s is not None:
+            return max(self._blocks.stated_s, self._buffer_end / SAMPLE_RATE)
+        while self._read():
+            self._drop_before(self._buffer_end)
+        assert self.n_samples is not None
+        return self.n_samples / SAMPLE_RATE
+
+    def __iter__(self) -> Iterator[Piece]:
+        """Give the pieces.
+
+        Raises:
+            AudioError: the recording cannot be read.
+            UsageError: a clip begins where the recording has ended.
+        """
+        if len(self._clips) > 1:
+            self._check()
+        for clip in self._clips:
+            yield from self._of_clip(clip)
+
+    def _check(self) -> None:
+        """See that every clip begins within the recording, before time is spent on others.
+
+        What headers say does not count: the recording is decoded up to the last clip.
+        """
+        started = perf_counter()
+        end_s = self._blocks.reaches_s(self._clips[-1].start_s)
+        self.decode_ms += (perf_counter() - started) * 1000
+        for clip in self._clips:
+            if clip.start_s > end_s - _TOO_SHORT_S:
+                raise self._beyond(clip, end_s)
+
+    def _of_clip(self, clip: Clip) -> Iterator[Piece]:
+        start = round(clip.start_s * SAMPLE_RATE)
+        end = None if clip.end_s is None else round(clip.end_s * SAMPLE_RATE)
+        while self._buffer_end <= start and self._read():
+            self._drop_before(min(start, self._buffer_end))
+        if self.n_samples is not None and start >= self.n_samples:
+            raise self._beyond(clip, self.n_samples / SAMPLE_RATE)
+        position = max(start, self._begin)
+        while end is None or position < end:
+            self._drop_before(position)
+            enough = position + 2 * self._piece
+            while self._buffer_end <= enough and (end is None or self._buffer_end < end):
+                if not self._read():
+                    break
+                self._drop_before(min(position, self._buffer_end))
+            limit = self._buffer_end if end is None else min(end, self._buffer_end)
+            if position >= limit:
+                return
+            cut = limit if limit <= enough else self._quietest(position)
+            piece = Piece(position, self._samples(position, cut))
+            self._drop_before(cut)  # now, as what takes long and much memory comes next
+            yield piece
+            del piece
+            position = cut
+
+    def _read(self) -> bool:
+        """Take one more block; whether there was one."""
+        if self.n_samples is not None:
+            return False
+        started = perf_counter()
+        block = next(self._source, None)
+        self.decode_ms += (perf_counter() - started) * 1000
+        if block is None:
+            self.n_samples = self._buffer_end
+            return False
+        self._buffer.append(block)
+        self._buffer_end += len(block)
+        return True
+
+    def _drop_before(self, position: int) -> None:
+        while self._buffer and self._buffer_start + len(self._buffer[0]) <= position:
+            self._buffer_start += len(self._buffer.pop(0))
+
+    def _samples(self, start: int, end: int) -> NDArray[np.float32]:
+        import numpy as np
+
+        at = self._buffer_start
+        parts = []
+        for block in self._buffer:
+            parts.append(block[max(0, start - at) : max(0, end - at)])
+            at += len(block)
+        return np.concatenate(parts)
+
+    def _quietest(self, position: int) -> int:
+        search = min(round(_SEARCH_S * SAMPLE_RATE), self._piece // 2)
+        start = position + self._piece - search
+        samples = self._samples(start, position + self._piece)
+        return start + quietest(samples, min(round(_QUIET_S * SAMPLE_RATE), search // 2))
+
+    def _beyond(self, clip: Clip, length_s: float) -> UsageError:
+        return UsageError(
+            f"the clip from {clip.start_s:g} s on begins after the end of "
+            f"{quoted(self._blocks.source)}, which is {length_s:.1f} s long"
+        )
+
+
+def quietest(samples: NDArray[np.float32], n_quiet: int) -> int:
+    """The middle of the ``n_quiet`` samples that have the least energy, the first of equals.
+
+    Args:
+        samples: float32, shape (n_samples,) or (n_samples, n_channels); at least ``n_quiet``.
+        n_quiet: at least 1.
+    """
+    import numpy as np
+
+    energy = np.square(samples, dtype=np.float64)
+    if energy.ndim > 1:
+        energy = energy.sum(axis=1)
+    sums = np.cumsum(np.concatenate([np.zeros(1), energy]))
+    # Sums of squares differ by rounding where all is silent: what is as quiet as that is equal.
+    windows = np.maximum(sums[n_quiet:] - sums[:-n_quiet], 1e-9)
+    return int(np.argmin(windows)) + n_quiet // 2

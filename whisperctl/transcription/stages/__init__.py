@@ -1,0 +1,1 @@
+"""Stages that segments pass through between the engine and the transcript."""
