@@ -11,7 +11,7 @@ from bench.plan import JFK, LONG
 from bench.subjects import ROOT, Missing, Subject
 from whisperctl import audio
 from whisperctl.audio import SAMPLE_RATE, Audio
-from whisperctl.compare.plan import Recording, Weights
+from whisperctl.compare.plan import ModelFile, PreparedRecording
 from whisperctl.models import catalog, hashing
 from whisperctl.models.store import Store
 
@@ -22,7 +22,7 @@ _PAUSE_S = 0.5
 _MEDIA = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
 
 
-def recording(name: str) -> Recording:
+def recording(name: str) -> PreparedRecording:
     """A recording by its name, or any file.
 
     ``jfk`` is the sample. ``long`` is the first file of the samples that lasts more than a minute
@@ -31,7 +31,7 @@ def recording(name: str) -> Recording:
     Raises:
         AudioError: it cannot be read.
     """
-    return Recording(name, None, _audio(name))
+    return PreparedRecording(name, None, _audio(name))
 
 
 def _audio(name: str) -> Audio:
@@ -58,7 +58,7 @@ def path(subject: Subject, model: str, model_format: str) -> Path:
     return Store().path_of(f"{model}{suffix}")
 
 
-def missing(weights: Weights) -> Missing | None:
+def missing(weights: ModelFile) -> Missing | None:
     """Why a model cannot be measured.
 
     A file that is there is not looked into: an engine that cannot use it says so.

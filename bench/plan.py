@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 
 from bench.subjects import Subject
-from whisperctl.compare.plan import Cell, Recording, Variant, Weights
+from whisperctl.compare.plan import Cell, ModelFile, PreparedRecording, Variant
 from whisperctl.options import DecodeOptions
 
 MODELS = ("tiny.en", "base")
@@ -58,7 +58,7 @@ def label(cell: Cell) -> str:
 
 def cells(
     subjects: Sequence[Subject],
-    recordings: Sequence[Recording],
+    recordings: Sequence[PreparedRecording],
     path: Callable[[Subject, str, str], Path],
     models: Sequence[str] = MODELS,
     formats: Sequence[str] = FORMATS,
@@ -84,7 +84,7 @@ def cells(
         if whole or not long or (model in _LONG_MODELS and name in _LONG_FORMATS):
             for one in subjects:
                 if name in (one.own_formats or formats):
-                    weights = Weights(model, name, path(one, model, name))
+                    weights = ModelFile(model, name, path(one, model, name))
                     variant = SubjectVariant(one.engine(name), weights, n_threads, one)
                     found.append(Cell(recording, variant))
     return found

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from whisperctl.engine import registry
-from whisperctl.engine.registry import Found
+from whisperctl.engine.registry import InstalledBackend
 
 _PACKAGES = (
     "whisperctl-asr",
@@ -40,15 +40,15 @@ def describe() -> dict[str, Any]:
     }
 
 
-def _found() -> list[Found]:
+def _found() -> list[InstalledBackend]:
     return list(
         {
-            one.name: one for one in [*registry.survey(), *map(registry.find, registry.OPTIONAL)]
+            one.name: one for one in [*registry.probe(), *map(registry.find, registry.OPTIONAL)]
         }.values()
     )
 
 
-def _backend(found: Found) -> dict[str, Any]:
+def _backend(found: InstalledBackend) -> dict[str, Any]:
     if found.info is None:
         return {"problem": found.problem}
     return {

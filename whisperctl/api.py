@@ -19,7 +19,7 @@ from whisperctl.models import store
 from whisperctl.options import Clip, DecodeOptions, Task, TranscriptionOptions, VadOptions
 from whisperctl.transcript import Transcript
 from whisperctl.transcription import opening
-from whisperctl.transcription.transcriber import OnNote, OnProgress
+from whisperctl.transcription.transcriber import OnProgress, OnWarning
 
 
 def transcribe(
@@ -46,7 +46,7 @@ def transcribe(
     stall_timeout_s: float | None = stall.TIMEOUT_S,
     on_segment: OnSegment | None = None,
     on_progress: OnProgress | None = None,
-    on_note: OnNote | None = None,
+    on_warning: OnWarning | None = None,
 ) -> Transcript:
     """Transcribe a recording of any length.
 
@@ -85,7 +85,7 @@ def transcribe(
             limit.
         on_segment: gets each segment once it is certain.
         on_progress: gets how far the run is.
-        on_note: gets one-line remarks about the recording and what was done about it.
+        on_warning: gets one-line remarks about the recording and what was done about it.
 
     Raises:
         UsageError: an option is wrong, does not fit the model or the recording, or is given beside
@@ -127,7 +127,7 @@ def transcribe(
     ) as transcriber:
         source = path if isinstance(path, str) else Path(path)
         return transcriber.transcribe(
-            source, options, on_segment=on_segment, on_progress=on_progress, on_note=on_note
+            source, options, on_segment=on_segment, on_progress=on_progress, on_warning=on_warning
         )
 
 

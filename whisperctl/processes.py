@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from whisperctl.text import on_one_line
 
-_LAST_WORDS_BYTES = 4096
+_STDERR_TAIL_BYTES = 4096
 
 
 def ignore_terminal() -> None:
@@ -21,14 +21,14 @@ def ignore_terminal() -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
-def death(code: int, errors: BinaryIO) -> str:
+def exit_summary(code: int, errors: BinaryIO) -> str:
     """How it ended, as the rest of a sentence.
 
     Args:
         code: its exit code, negative for a signal as ``subprocess`` has it.
         errors: a file that its standard error went to.
     """
-    said = _last_words(errors)
+    said = _stderr_tail(errors)
     return f"its process {exit_reason(code)}" + (f": {on_one_line(said)}" if said else "")
 
 
@@ -44,8 +44,8 @@ def exit_reason(code: int) -> str:
     return f"was ended by {name}{hint}"
 
 
-def _last_words(errors: BinaryIO) -> str:
+def _stderr_tail(errors: BinaryIO) -> str:
     end = errors.seek(0, 2)
-    errors.seek(max(0, end - _LAST_WORDS_BYTES))
+    errors.seek(max(0, end - _STDERR_TAIL_BYTES))
     lines = errors.read().decode(errors="replace").strip().splitlines()
     return lines[-1].strip() if lines else ""

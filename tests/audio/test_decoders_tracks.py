@@ -11,7 +11,7 @@ from tests.audio.conftest import Samples, found_at_s
 from tests.audio.test_audio_stream import SAMPLE, mux
 from whisperctl import audio
 from whisperctl.compare import manifest, rerun
-from whisperctl.compare.plan import Recording
+from whisperctl.compare.plan import PreparedRecording
 from whisperctl.errors import AudioError, UsageError
 from whisperctl.options import TranscriptionOptions
 from whisperctl.storage import records
@@ -115,7 +115,7 @@ def test_names_in_a_file_cannot_put_control_characters_into_the_list(
 
 
 def test_a_comparison_is_repeated_on_the_same_track(film: Path) -> None:
-    compared = Recording("film", film, audio.load(film, track="2"), audio_track="2")
+    compared = PreparedRecording("film", film, audio.load(film, track="2"), audio_track="2")
 
     info = manifest.recording_info(compared)
 

@@ -10,7 +10,7 @@ from bench import material, plan
 from bench.subjects import CT2_FORMATS, Subject
 from whisperctl import audio
 from whisperctl.audio import Audio
-from whisperctl.compare.plan import Cell, Recording
+from whisperctl.compare.plan import Cell, PreparedRecording
 from whisperctl.engine.registry import Engine
 
 
@@ -22,11 +22,13 @@ SUBJECTS = (subject("native"), subject("wasmer"), subject("faster-whisper", CT2_
 
 
 RECORDINGS = tuple(
-    Recording(name, None, Audio(np.zeros(16, np.float32), name)) for name in plan.RECORDINGS
+    PreparedRecording(name, None, Audio(np.zeros(16, np.float32), name)) for name in plan.RECORDINGS
 )
 
 
-def cells(recordings: Sequence[Recording] = RECORDINGS, *, whole: bool = True) -> list[Cell]:
+def cells(
+    recordings: Sequence[PreparedRecording] = RECORDINGS, *, whole: bool = True
+) -> list[Cell]:
     return plan.cells(SUBJECTS, recordings, material.path, whole=whole)
 
 

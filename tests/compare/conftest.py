@@ -40,9 +40,9 @@ from whisperctl.compare.scoring.differences import (
     Difference,
     Divergence,
     Errors,
-    Span,
     TimeDeltas,
     TokenAgreement,
+    WordSpan,
 )
 
 SAID = (
@@ -247,7 +247,7 @@ def difference_of(reference: str, text: str) -> Difference:
         normalized_wer=_errors(jiwer.process_words(normalized(reference), normalized(text))),
         normalized_cer=_errors(jiwer.process_characters(normalized(reference), normalized(text))),
         spans=tuple(
-            Span(
+            WordSpan(
                 c.type,  # type: ignore[arg-type]  # a plain string to jiwer
                 c.ref_start_idx,
                 c.ref_end_idx,

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from whisperctl.compare import matrix
-from whisperctl.compare.plan import Variant, Weights
+from whisperctl.compare.plan import ModelFile, Variant
 from whisperctl.engine.registry import Engine
 from whisperctl.errors import BackendError, ModelError, UsageError
 
 NATIVE = Engine("native", "native")
 WASMER, WASMTIME = Engine("wasi", "wasmer"), Engine("wasi", "wasmtime")
-F16 = Weights("tiny.en", "f16", Path("/m/ggml-tiny.en.bin"))
-Q8 = Weights("tiny.en", "q8_0", Path("/m/ggml-tiny.en-q8_0.bin"))
+F16 = ModelFile("tiny.en", "f16", Path("/m/ggml-tiny.en.bin"))
+Q8 = ModelFile("tiny.en", "q8_0", Path("/m/ggml-tiny.en-q8_0.bin"))
 
 
 def never(model: str, quant: str) -> Path:

@@ -20,7 +20,7 @@ from whisperctl.audio import Audio
 from whisperctl.compare import journal as journals
 from whisperctl.compare.journal import Journal
 from whisperctl.compare.measure import Estimate, Step, measure
-from whisperctl.compare.plan import Cell, Plan, Recording, Variant, Weights
+from whisperctl.compare.plan import Cell, ModelFile, Plan, PreparedRecording, Variant
 from whisperctl.compare.result import Measurement, Run
 from whisperctl.engine.registry import Engine
 from whisperctl.options import DecodeOptions
@@ -39,20 +39,20 @@ def state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def recordings(jfk: Path) -> tuple[Recording, ...]:
+def recordings(jfk: Path) -> tuple[PreparedRecording, ...]:
     """The first and the last five seconds of the sample."""
     samples = audio.load(jfk).samples
     n = 5 * audio.SAMPLE_RATE
     return (
-        Recording("first", jfk, Audio(samples[:n], "first")),
-        Recording("last", jfk, Audio(samples[-n:].copy(), "last")),
+        PreparedRecording("first", jfk, Audio(samples[:n], "first")),
+        PreparedRecording("last", jfk, Audio(samples[-n:].copy(), "last")),
     )
 
 
 def plan_of(
-    recordings: Sequence[Recording], model: Path, *engines: Engine, repeats: int = 1
+    recordings: Sequence[PreparedRecording], model: Path, *engines: Engine, repeats: int = 1
 ) -> Plan:
-    weights = Weights("tiny.en", "f16", model)
+    weights = ModelFile("tiny.en", "f16", model)
     variants = tuple(Variant(engine, weights, 1) for engine in engines)
     return Plan(tuple(recordings), variants, GREEDY, repeats, warm_up=False)
 
@@ -68,7 +68,7 @@ def places(steps: Sequence[Step], state: str) -> list[tuple[int, str, str]]:
 
 @pytest.mark.slow
 def test_every_cell_is_measured_in_turns_and_the_first_transcript_kept(
-    recordings: tuple[Recording, ...], tiny_en: Path
+    recordings: tuple[PreparedRecording, ...], tiny_en: Path
 ) -> None:
     plan = plan_of(recordings, tiny_en, NATIVE, WASMTIME, repeats=2)
     steps: list[Step] = []
@@ -120,14 +120,14 @@ def test_every_cell_is_measured_in_turns_and_the_first_transcript_kept(
 
 @pytest.mark.slow
 def test_what_fails_is_not_tried_again_and_the_others_go_on(
-    recordings: tuple[Recording, ...], tiny_en: Path, tmp_path: Path
+    recordings: tuple[PreparedRecording, ...], tiny_en: Path, tmp_path: Path
 ) -> None:
     """One model is refused, and one is lost between two repeats."""
     bad, lost, away = (tmp_path / f"ggml-{name}.bin" for name in ("bad", "lost", "away"))
     bad.write_bytes(tiny_en.read_bytes()[:20_000_000])
     shutil.copy(tiny_en, lost)
     variants = tuple(
-        Variant(NATIVE, Weights(path.stem, "f16", path), 1) for path in (bad, tiny_en, lost)
+        Variant(NATIVE, ModelFile(path.stem, "f16", path), 1) for path in (bad, tiny_en, lost)
     )
     plan = Plan(recordings[:1], variants, GREEDY, 3, warm_up=False)
     steps: list[Step] = []
@@ -165,7 +165,7 @@ def test_what_fails_is_not_tried_again_and_the_others_go_on(
 
 @pytest.mark.slow
 def test_a_run_that_was_interrupted_goes_on_and_measures_nothing_twice(
-    recordings: tuple[Recording, ...], tiny_en: Path, state_directory: Path
+    recordings: tuple[PreparedRecording, ...], tiny_en: Path, state_directory: Path
 ) -> None:
     plan = plan_of(recordings[:1], tiny_en, NATIVE, repeats=2)
 
@@ -206,7 +206,7 @@ def test_a_run_that_was_interrupted_goes_on_and_measures_nothing_twice(
 
 
 @pytest.fixture
-def entries(recordings: tuple[Recording, ...], tiny_en: Path) -> Plan:
+def entries(recordings: tuple[PreparedRecording, ...], tiny_en: Path) -> Plan:
     """A plan of which one run is in the journal."""
     plan = plan_of(recordings, tiny_en, NATIVE)
     with Journal.open(plan, resume=False) as journal:
@@ -223,7 +223,7 @@ def kept(plan: Plan) -> int:
 
 def test_a_journal_is_of_all_that_numbers_depend_on(
     entries: Plan,
-    recordings: tuple[Recording, ...],
+    recordings: tuple[PreparedRecording, ...],
     tiny_en: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -265,7 +265,7 @@ def test_two_comparisons_never_share_a_journal(
 
 
 def test_a_journal_that_cannot_be_written_is_done_without(
-    recordings: tuple[Recording, ...], tiny_en: Path, state_directory: Path
+    recordings: tuple[PreparedRecording, ...], tiny_en: Path, state_directory: Path
 ) -> None:
     state_directory.write_text("a file where the directory should be")
     plan = plan_of(recordings[:1], tiny_en, NATIVE)
@@ -277,12 +277,12 @@ def test_a_journal_that_cannot_be_written_is_done_without(
 
 
 def test_slow_cells_count_as_slow(
-    recordings: tuple[Recording, ...], tiny_en: Path, tmp_path: Path
+    recordings: tuple[PreparedRecording, ...], tiny_en: Path, tmp_path: Path
 ) -> None:
     large = tmp_path / "ggml-large.bin"
     with large.open("wb") as file:
         file.truncate(10 * tiny_en.stat().st_size)
-    tiny, slow = Weights("tiny.en", "f16", tiny_en), Weights("large", "f16", large)
+    tiny, slow = ModelFile("tiny.en", "f16", tiny_en), ModelFile("large", "f16", large)
     cells = {
         (engine.label, weights.name, threads): Cell(
             recordings[0], Variant(engine, weights, threads)
@@ -310,7 +310,8 @@ import sys
 from pathlib import Path
 from tests.compare.test_compare_measure import *
 samples = audio.load(sys.argv[1]).samples
-plan = plan_of([Recording("a", None, Audio(samples, "a"))], Path(sys.argv[2]), NATIVE, repeats=999)
+recording = PreparedRecording("a", None, Audio(samples, "a"))
+plan = plan_of([recording], Path(sys.argv[2]), NATIVE, repeats=999)
 with Journal.open(plan, resume=False) as journal:
     measure(plan, on_step=lambda step: print(step.state, step.n_done, flush=True), journal=journal)
 """
@@ -342,5 +343,5 @@ def test_a_killed_run_leaves_no_process_and_all_it_had_measured(
         process.kill()
         process.communicate()
     samples = audio.load(jfk).samples
-    plan = plan_of([Recording("a", None, Audio(samples, "a"))], tiny_en, NATIVE, repeats=1)
+    plan = plan_of([PreparedRecording("a", None, Audio(samples, "a"))], tiny_en, NATIVE, repeats=1)
     assert kept(plan) == 1

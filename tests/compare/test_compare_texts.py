@@ -8,7 +8,7 @@ import time
 import jiwer
 import pytest
 
-from whisperctl.compare.scoring.differences import Difference, Errors, Span
+from whisperctl.compare.scoring.differences import Difference, Errors, WordSpan
 from whisperctl.compare.scoring.splitting import normalized, normalized_words, split
 from whisperctl.compare.scoring.texts import difference, text_language
 from whisperctl.transcript import Transcript
@@ -25,19 +25,19 @@ def test_equal_texts_are_identical() -> None:
     assert found.identical
     assert found.wer == Errors(0.0, 0, 0, 0, 14)
     assert found.cer == Errors(0.0, 0, 0, 0, len(SAID))
-    assert found.spans == (Span("equal", 0, 14, 0, 14),)
+    assert found.spans == (WordSpan("equal", 0, 14, 0, 14),)
 
 
 def test_every_kind_of_change_is_counted_and_placed() -> None:
     found = difference("one two three four five", "one three for five six", language="en")
     assert found.wer == Errors(3 / 5, 1, 1, 1, 5)
     assert found.spans == (
-        Span("equal", 0, 1, 0, 1),
-        Span("delete", 1, 2, 1, 1),
-        Span("equal", 2, 3, 1, 2),
-        Span("substitute", 3, 4, 2, 3),
-        Span("equal", 4, 5, 3, 4),
-        Span("insert", 5, 5, 4, 5),
+        WordSpan("equal", 0, 1, 0, 1),
+        WordSpan("delete", 1, 2, 1, 1),
+        WordSpan("equal", 2, 3, 1, 2),
+        WordSpan("substitute", 3, 4, 2, 3),
+        WordSpan("equal", 4, 5, 3, 4),
+        WordSpan("insert", 5, 5, 4, 5),
     )
 
 

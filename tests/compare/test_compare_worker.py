@@ -16,7 +16,7 @@ import pytest
 from whisperctl import audio
 from whisperctl.audio import Audio
 from whisperctl.compare import runner
-from whisperctl.compare.plan import Cell, Recording, Variant, Weights
+from whisperctl.compare.plan import Cell, ModelFile, PreparedRecording, Variant
 from whisperctl.compare.statistics import BY_NAME, NAMES, rounded
 from whisperctl.engine.registry import Engine
 from whisperctl.options import DecodeOptions
@@ -31,8 +31,8 @@ OPTIONS = DecodeOptions(beam_size=1)
 
 
 def cell_of(samples: Audio, model: Path, engine: Engine = NATIVE) -> Cell:
-    variant = Variant(engine, Weights("tiny.en", "f16", model), 2)
-    return Cell(Recording(samples.source, None, samples), variant)
+    variant = Variant(engine, ModelFile("tiny.en", "f16", model), 2)
+    return Cell(PreparedRecording(samples.source, None, samples), variant)
 
 
 @pytest.fixture

@@ -154,8 +154,8 @@ from whisperctl import engine_thread
 atexit.register(print, "exit functions ran")
 thread = threading.Thread(target=time.sleep, args=(float(sys.argv[1]),), daemon=True)
 thread.start()
-engine_thread.leave_behind(thread)
-print(engine_thread.is_left_behind())
+engine_thread.detach(thread)
+print(engine_thread.is_detached())
 if len(sys.argv) > 2:
     engine_thread.exit_at_once(7)
 """
@@ -190,7 +190,7 @@ from whisperctl import engine_thread
 engine_thread._EXIT_WAIT_S = 0.3
 thread = threading.Thread(target=time.sleep, args=(60,), daemon=True)
 thread.start()
-engine_thread.leave_behind(thread)
+engine_thread.detach(thread)
 print("result")
 """
 

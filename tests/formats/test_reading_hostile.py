@@ -14,7 +14,7 @@ from whisperctl.formats.reading import parse
 from whisperctl.subtitles import document
 from whisperctl.subtitles.document import Subtitles
 from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
-from whisperctl.subtitles.lint import Limits, lint
+from whisperctl.subtitles.lint import ReadingLimits, lint
 
 N = 50_000
 SRT = "1\n00:00:01,000 --> 00:00:02,000\n"
@@ -66,7 +66,10 @@ def test_long_lines_and_many_of_them_take_their_time_once(fmt: str, text: str) -
         assert "\n" not in str(error)
         assert len(str(error)) < 400
         return
-    lint(subtitles.segments, Limits(max_line_width=20, max_line_count=2, max_cps=20, min_gap_s=0.1))
+    lint(
+        subtitles.segments,
+        ReadingLimits(max_line_width=20, max_line_count=2, max_cps=20, min_gap_s=0.1),
+    )
     for options in (NO_LIMITS, TIGHT):
         written(subtitles, "srt", options).encode()
 
@@ -153,7 +156,7 @@ def test_mutants_are_refused_or_read_and_what_is_written_is_read_again(fmt: str)
             continue
         n_read += 1
         assert all(abs(s.start_s) <= 1e9 and abs(s.end_s) <= 1e9 for s in subtitles.segments)
-        lint(subtitles.segments, Limits(max_line_width=20, max_cps=20, min_gap_s=0.1))
+        lint(subtitles.segments, ReadingLimits(max_line_width=20, max_cps=20, min_gap_s=0.1))
         for target in ("srt", "vtt", "ass", "lrc", "tsv", "csv", "json", "json-full"):
             text = written(subtitles, target)
             again = parse(text.encode(), target)  # not lenient: what we write can be read

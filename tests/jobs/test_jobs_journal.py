@@ -12,7 +12,7 @@ import pytest
 
 from whisperctl.engine.registry import Engine
 from whisperctl.jobs import journal, task
-from whisperctl.jobs.events import Event, Finished, Heard, Noted
+from whisperctl.jobs.events import Event, Finished, SegmentDecoded, WarningIssued
 from whisperctl.jobs.job import Job, Results
 from whisperctl.jobs.journal import Journal
 from whisperctl.jobs.sources import Recording
@@ -44,7 +44,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def transcriber(model: Path) -> Iterator[Transcriber]:
     """Cuts recordings into pieces so short that the sample has several."""
     with FakeBackend().open(model, threads=1) as session:
-        yield Transcriber(session, model=model, piece_s=2.5)
+        yield Transcriber(session, model=model, chunk_s=2.5)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def recording(tmp_path: Path, cut: Cut) -> Recording:
 
 
 def said(heard: list[Event]) -> list[Segment]:
-    return [event.segment for event in heard if isinstance(event, Heard)]
+    return [event.segment for event in heard if isinstance(event, SegmentDecoded)]
 
 
 def files(state: Path) -> list[Path]:
@@ -76,7 +76,7 @@ def test_a_run_goes_on_within_a_recording_and_ends_the_same(
     whole: list[Event] = []
     task.process(replace(job, journal=False), recording, lambda: transcriber, whole.append)
     expected = (tmp_path / "talk.srt").read_bytes()
-    n_segments = sum(isinstance(event, Heard) for event in whole)
+    n_segments = sum(isinstance(event, SegmentDecoded) for event in whole)
     assert n_segments > 5 and files(state) == []
     (tmp_path / "talk.srt").unlink()
 
@@ -84,7 +84,7 @@ def test_a_run_goes_on_within_a_recording_and_ends_the_same(
 
     def until_fifth(event: Event) -> None:
         seen.append(event)
-        if sum(isinstance(one, Heard) for one in seen) == 5:
+        if sum(isinstance(one, SegmentDecoded) for one in seen) == 5:
             raise Killed
 
     with pytest.raises(Killed):
@@ -99,7 +99,7 @@ def test_a_run_goes_on_within_a_recording_and_ends_the_same(
     assert said(again) == said(whole)
     end = again[-1]
     assert isinstance(end, Finished) and 0 < end.computed_s < end.duration_s
-    assert any(isinstance(one, Noted) and "goes on at 00:00:0" in one.text for one in again)
+    assert any(isinstance(one, WarningIssued) and "goes on at 00:00:0" in one.text for one in again)
     assert journal.finished(job, recording)
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from whisperctl.errors import UsageError
-from whisperctl.jobs.job import Limits, resident_bytes, size_bytes, size_text
+from whisperctl.jobs.job import RecordingLimits, resident_bytes, size_bytes, size_text
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 def test_limits_are_above_zero() -> None:
     for timeout_s, memory_bytes in ((0.0, None), (-1.0, None), (float("nan"), None), (None, 0)):
         with pytest.raises(UsageError, match="above 0"):
-            Limits(timeout_s, memory_bytes)
+            RecordingLimits(timeout_s, memory_bytes)
 
 
 def test_a_size_is_shown_as_people_write_it() -> None:

@@ -10,11 +10,11 @@ from whisperctl.errors import UsageError
 from whisperctl.formats import FORMATS
 from whisperctl.formats.reading import parse
 from whisperctl.subtitles.layout import SubtitleOptions
-from whisperctl.subtitles.lint import PROFILES, Limits, lint
+from whisperctl.subtitles.lint import PROFILES, ReadingLimits, lint
 from whisperctl.transcript import Segment, Transcript
 
 
-def checks(*segments: Segment, limits: Limits | None = None) -> list[tuple[int, str]]:
+def checks(*segments: Segment, limits: ReadingLimits | None = None) -> list[tuple[int, str]]:
     return [(finding.cue, finding.check) for finding in lint(segments, limits)]
 
 
@@ -59,17 +59,17 @@ def test_two_speakers_may_overlap() -> None:
 @pytest.mark.parametrize(
     ("limits", "segment", "check"),
     [
-        (Limits(max_line_width=10), Segment(3, 4, " " + "x" * 11), "width"),
-        (Limits(max_line_count=1), Segment(3, 4, " a\ufdd0b"), "lines"),
-        (Limits(max_cps=10), Segment(3, 4, " " + "x" * 11), "speed"),
-        (Limits(min_gap_s=0.1), Segment(2.05, 4, " x"), "gap"),
-        (Limits(min_duration_s=0.5), Segment(3, 3.4, " x"), "short"),
-        (Limits(max_duration_s=1.0), Segment(3, 5, " x"), "long"),
-        (Limits(ends_by_s=4.0), Segment(3, 4.01, " x"), "beyond"),
+        (ReadingLimits(max_line_width=10), Segment(3, 4, " " + "x" * 11), "width"),
+        (ReadingLimits(max_line_count=1), Segment(3, 4, " a\ufdd0b"), "lines"),
+        (ReadingLimits(max_cps=10), Segment(3, 4, " " + "x" * 11), "speed"),
+        (ReadingLimits(min_gap_s=0.1), Segment(2.05, 4, " x"), "gap"),
+        (ReadingLimits(min_duration_s=0.5), Segment(3, 3.4, " x"), "short"),
+        (ReadingLimits(max_duration_s=1.0), Segment(3, 5, " x"), "long"),
+        (ReadingLimits(ends_by_s=4.0), Segment(3, 4.01, " x"), "beyond"),
     ],
 )
 def test_limits_are_checked_when_they_are_asked_for(
-    limits: Limits, segment: Segment, check: str
+    limits: ReadingLimits, segment: Segment, check: str
 ) -> None:
     before = (Segment(0, 1, " a"), Segment(1.2, 2, " b"))
     kept = Segment(3, 4, " " + "x" * 10)
@@ -80,18 +80,18 @@ def test_limits_are_checked_when_they_are_asked_for(
 
 def test_styles_and_line_breaks_are_not_characters() -> None:
     styled = Segment(0, 1, " \ufdd1" + "x" * 10 + "\ufdd2\ufdd0" + "y" * 10)
-    assert checks(styled, limits=Limits(max_line_width=10, max_cps=20)) == []
+    assert checks(styled, limits=ReadingLimits(max_line_width=10, max_cps=20)) == []
 
 
 def test_messages_name_the_value_and_the_limit() -> None:
-    [finding] = lint([Segment(62, 63, " " + "x" * 31)], Limits(max_cps=21))
+    [finding] = lint([Segment(62, 63, " " + "x" * 31)], ReadingLimits(max_cps=21))
     assert (finding.start_ms, finding.message) == (62_000, "reading speed 31.0 > 21 cps")
 
 
 def test_limits_must_be_above_zero() -> None:
     for wrong in (0.0, -1.0, float("nan")):
         with pytest.raises(UsageError, match="must be above 0"):
-            Limits(max_cps=wrong)
+            ReadingLimits(max_cps=wrong)
 
 
 @pytest.mark.parametrize("name", ["srt", "vtt", "ass"])
@@ -112,10 +112,10 @@ def test_an_hour_of_speech_laid_out_is_clean(name: str) -> None:
     )
     limits = PROFILES["netflix"]
     for options, checked in (
-        (SubtitleOptions(), Limits(ends_by_s=3600)),
+        (SubtitleOptions(), ReadingLimits(ends_by_s=3600)),
         (
             SubtitleOptions(max_line_width=42, max_line_count=2, max_cps=20, min_cue_gap_s=0.1),
-            Limits(
+            ReadingLimits(
                 limits.max_line_width,
                 limits.max_line_count,
                 limits.max_cps,
@@ -134,5 +134,5 @@ def test_an_hour_of_speech_laid_out_is_clean(name: str) -> None:
 def test_the_end_of_the_last_lyric_is_a_guess() -> None:
     segments = parse(b"[00:01.00] a\n[00:09.50] b\n", "lrc").segments
     for ends_by_s, expected in ((10.0, []), (9.0, ["beyond", "beyond"])):
-        found = lint(segments, Limits(ends_by_s=ends_by_s), last_end_guessed=True)
+        found = lint(segments, ReadingLimits(ends_by_s=ends_by_s), last_end_guessed=True)
         assert [finding.check for finding in found] == expected

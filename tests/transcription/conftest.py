@@ -47,7 +47,7 @@ def run(
         path,
         options,
         on_segment=heard.segments.append,
-        on_note=heard.notes.append,
+        on_warning=heard.notes.append,
         on_progress=heard.progress.append,
         on_checkpoint=heard.checkpoints.append,
         resume_from=resume_from,

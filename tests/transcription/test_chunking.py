@@ -1,4 +1,4 @@
-"""Recordings in pieces: every sample once, cut where it is quiet, always alike."""
+"""Recordings in chunks: every sample once, cut where it is quiet, always alike."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from whisperctl import audio
 from whisperctl.audio import SAMPLE_RATE
 from whisperctl.errors import UsageError
 from whisperctl.options import Clip
-from whisperctl.transcription.chunking import Piece, Pieces, quietest
+from whisperctl.transcription.chunking import Chunk, Chunks, quietest
 
 
-def pieces_of(path: Path, *clips: Clip, start: int = 0, piece_s: float = 4.0) -> list[Piece]:
+def pieces_of(path: Path, *clips: Clip, start: int = 0, chunk_s: float = 4.0) -> list[Chunk]:
     with audio.open_stream(path, block_s=1.5) as blocks:
-        return list(Pieces(blocks, clips, start=start, piece_s=piece_s))
+        return list(Chunks(blocks, clips, start=start, chunk_s=chunk_s))
 
 
 @pytest.fixture
@@ -28,20 +28,20 @@ def talk(recording: MakeRecording, speech: Samples) -> Path:
 
 
 def test_pieces_are_the_whole_recording(talk: Path, speech: Samples) -> None:
-    pieces = pieces_of(talk)
+    chunks = pieces_of(talk)
 
-    assert pieces[0].start == 0
-    for before, after in pairwise(pieces):
+    assert chunks[0].start == 0
+    for before, after in pairwise(chunks):
         assert before.end == after.start
-    assert all(2 * SAMPLE_RATE <= len(p.samples) <= 4 * SAMPLE_RATE for p in pieces[:-1])
-    assert len(pieces[-1].samples) <= 8 * SAMPLE_RATE
-    joined = np.concatenate([piece.samples for piece in pieces])
+    assert all(2 * SAMPLE_RATE <= len(p.samples) <= 4 * SAMPLE_RATE for p in chunks[:-1])
+    assert len(chunks[-1].samples) <= 8 * SAMPLE_RATE
+    joined = np.concatenate([chunk.samples for chunk in chunks])
     np.testing.assert_array_equal(joined, audio.load(talk).samples)
 
 
-def test_twice_the_length_of_a_piece_is_one_piece(talk: Path) -> None:
-    assert len(pieces_of(talk, piece_s=11.0)) == 1
-    assert len(pieces_of(talk, piece_s=10.9)) > 1
+def test_twice_the_length_of_a_piece_is_one_chunk(talk: Path) -> None:
+    assert len(pieces_of(talk, chunk_s=11.0)) == 1
+    assert len(pieces_of(talk, chunk_s=10.9)) > 1
 
 
 def test_a_cut_is_where_it_is_quiet(recording: MakeRecording) -> None:
@@ -57,31 +57,31 @@ def test_a_cut_is_where_it_is_quiet(recording: MakeRecording) -> None:
 def test_going_on_from_any_cut_cuts_in_the_same_places(talk: Path) -> None:
     whole = pieces_of(talk)
 
-    for i, piece in enumerate(whole):
-        rest = pieces_of(talk, start=piece.start)
+    for i, chunk in enumerate(whole):
+        rest = pieces_of(talk, start=chunk.start)
         assert [(p.start, p.end) for p in rest] == [(p.start, p.end) for p in whole[i:]]
-        np.testing.assert_array_equal(rest[0].samples, piece.samples)
+        np.testing.assert_array_equal(rest[0].samples, chunk.samples)
 
 
 def test_clips_are_cut_to_the_sample(talk: Path) -> None:
     whole = audio.load(talk).samples
 
-    pieces = pieces_of(talk, Clip(1.5, 3.25), Clip(3.25, 4.0), Clip(20.0, 99.0))
+    chunks = pieces_of(talk, Clip(1.5, 3.25), Clip(3.25, 4.0), Clip(20.0, 99.0))
 
-    assert [(p.start, p.end) for p in pieces] == [
+    assert [(p.start, p.end) for p in chunks] == [
         (24_000, 52_000),
         (52_000, 64_000),
         (320_000, 352_000),
     ]
-    for piece in pieces:
-        np.testing.assert_array_equal(piece.samples, whole[piece.start : piece.end])
+    for chunk in chunks:
+        np.testing.assert_array_equal(chunk.samples, whole[chunk.start : chunk.end])
 
 
-def test_a_long_clip_is_cut_into_pieces(talk: Path) -> None:
-    pieces = pieces_of(talk, Clip(1.0, 17.0))
+def test_a_long_clip_is_cut_into_chunks(talk: Path) -> None:
+    chunks = pieces_of(talk, Clip(1.0, 17.0))
 
-    assert len(pieces) > 2
-    assert (pieces[0].start, pieces[-1].end) == (16_000, 17 * 16_000)
+    assert len(chunks) > 2
+    assert (chunks[0].start, chunks[-1].end) == (16_000, 17 * 16_000)
 
 
 @pytest.mark.parametrize("start_s", [22.0, 5000.0])
@@ -97,10 +97,10 @@ def test_a_last_clip_that_begins_after_the_end_is_refused_before_any_piece_is_gi
     talk: Path, start_s: float
 ) -> None:
     with audio.open_stream(talk, block_s=1.5) as blocks:
-        pieces = iter(Pieces(blocks, (Clip(0.0, 1.0), Clip(2.0, 3.0), Clip(start_s, 60.0))))
+        chunks = iter(Chunks(blocks, (Clip(0.0, 1.0), Clip(2.0, 3.0), Clip(start_s, 60.0))))
 
         with pytest.raises(UsageError, match=rf"from {start_s:g} s on .* 22\.0 s long"):
-            next(pieces)
+            next(chunks)
 
 
 @pytest.mark.parametrize("start_s", [13.0, 20.5])
@@ -119,17 +119,17 @@ def test_a_clip_is_where_the_sound_goes_on_whatever_the_header_says(
 
     for path in (short, joined):
         for clips in ([Clip(start_s, start_s + 1)], [Clip(0, 1), Clip(start_s, 22.0)]):
-            pieces = pieces_of(path, *clips, piece_s=10.0)
-            assert pieces[-1].start == round(start_s * SAMPLE_RATE)
+            chunks = pieces_of(path, *clips, chunk_s=10.0)
+            assert chunks[-1].start == round(start_s * SAMPLE_RATE)
 
 
 def test_how_long_it_all_is_and_how_far(talk: Path) -> None:
     with audio.open_stream(talk) as blocks:
-        pieces = Pieces(blocks, (Clip(1.0, 3.0), Clip(10.0)))
-        list(pieces)
-        assert pieces.total_s == 14.0
-        assert [pieces.done_s(s * SAMPLE_RATE) for s in (0, 2, 3, 5, 11, 22)] == [0, 1, 2, 2, 3, 14]
-        assert pieces.duration_s() == 22.0
+        chunks = Chunks(blocks, (Clip(1.0, 3.0), Clip(10.0)))
+        list(chunks)
+        assert chunks.total_s == 14.0
+        assert [chunks.done_s(s * SAMPLE_RATE) for s in (0, 2, 3, 5, 11, 22)] == [0, 1, 2, 2, 3, 14]
+        assert chunks.duration_s() == 22.0
 
 
 def test_the_quietest_place_of_silence_is_its_first() -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.transcription.conftest import Samples, hum, pink_noise, silence, white_noise
 from whisperctl.text import compression_ratio
 from whisperctl.transcript import Segment, Token
-from whisperctl.transcription.repetition import Loop, LoopGuard, normalized, once
+from whisperctl.transcription.repetition import Repetition, RepetitionFilter, normalized, once
 from whisperctl.transcription.similarity import alike
 
 
@@ -17,8 +17,8 @@ def said(*texts: str, each_s: float = 2.0) -> list[Segment]:
 
 
 def watched(
-    guard: LoopGuard, segments: list[Segment]
-) -> tuple[list[str], Loop | None, list[Segment]]:
+    guard: RepetitionFilter, segments: list[Segment]
+) -> tuple[list[str], Repetition | None, list[Segment]]:
     """What was shown before a suspicion, the suspicion, and what came after it."""
     shown = []
     for i, segment in enumerate(segments):
@@ -30,13 +30,13 @@ def watched(
 
 
 def test_different_text_is_shown_at_once() -> None:
-    guard = LoopGuard(2.4)
+    guard = RepetitionFilter(2.4)
     for segment in said(" One.", " Two.", " Three.", " Four.", " Five."):
         assert guard.add(segment) == ([segment], None)
 
 
 def test_a_copy_waits_until_it_is_known_that_no_more_follow() -> None:
-    guard = LoopGuard(2.4)
+    guard = RepetitionFilter(2.4)
     one, same, other = said(" Yes.", " yes", " No.")
 
     assert guard.add(one) == ([one], None)
@@ -48,7 +48,7 @@ def test_a_copy_waits_until_it_is_known_that_no_more_follow() -> None:
 def test_the_third_copy_is_suspicious_and_only_the_first_was_shown(period: int) -> None:
     cycle = [f" This is sentence {chr(65 + i)}." for i in range(period)]
 
-    shown, loop, _ = watched(LoopGuard(2.4), said(" Before.", *cycle * 5))
+    shown, loop, _ = watched(RepetitionFilter(2.4), said(" Before.", *cycle * 5))
 
     assert shown == [" Before.", *cycle]
     assert loop is not None
@@ -62,8 +62,8 @@ def test_the_third_copy_is_suspicious_and_only_the_first_was_shown(period: int) 
 def test_what_nobody_can_say_so_fast_is_certain() -> None:
     text = " I am going to say a whole sentence here."
 
-    _, slow, _ = watched(LoopGuard(2.4), said(*[text] * 3, each_s=2.0))
-    _, fast, _ = watched(LoopGuard(2.4), said(*[text] * 3, each_s=0.5))
+    _, slow, _ = watched(RepetitionFilter(2.4), said(*[text] * 3, each_s=2.0))
+    _, fast, _ = watched(RepetitionFilter(2.4), said(*[text] * 3, each_s=0.5))
 
     assert slow is not None
     assert not slow.certain
@@ -72,7 +72,7 @@ def test_what_nobody_can_say_so_fast_is_certain() -> None:
 
 
 def test_what_proved_real_is_shown_until_it_goes_on_for_twice_as_long() -> None:
-    guard = LoopGuard(2.4)
+    guard = RepetitionFilter(2.4)
     _, loop, rest = watched(guard, said(*[" Again."] * 9))
     assert loop is not None
     guard.trust(loop)
@@ -89,8 +89,8 @@ def test_a_text_that_repeats_itself_is_suspicious_by_its_compression() -> None:
     text = " I'm sorry, but I'm sorry," + 12 * " I'm going to be late,"
     assert compression_ratio(text) > 2.4
 
-    _, loop, _ = watched(LoopGuard(2.4), [Segment(0.0, 30.0, text)])
-    _, lenient, _ = watched(LoopGuard(20.0), [Segment(0.0, 30.0, text)])
+    _, loop, _ = watched(RepetitionFilter(2.4), [Segment(0.0, 30.0, text)])
+    _, lenient, _ = watched(RepetitionFilter(20.0), [Segment(0.0, 30.0, text)])
 
     assert loop is not None
     assert loop.within
@@ -106,11 +106,11 @@ def test_twice_the_same_sentence_in_a_segment_is_no_loop() -> None:
     text = 2 * (sentence + " ask what you can do for your country.")
     assert compression_ratio(text) > 2.3
 
-    assert watched(LoopGuard(1.5), [Segment(0.0, 22.0, text)])[1] is None
+    assert watched(RepetitionFilter(1.5), [Segment(0.0, 22.0, text)])[1] is None
 
 
 def test_the_copy_alone_tells_a_loop_from_a_repetition() -> None:
-    _, loop, _ = watched(LoopGuard(2.4), said(*[" I'm not sure what to do."] * 3))
+    _, loop, _ = watched(RepetitionFilter(2.4), said(*[" I'm not sure what to do."] * 3))
     assert loop is not None
 
     assert loop.confirmed_by(" I am not sure what to do")

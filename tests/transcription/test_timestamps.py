@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from whisperctl.transcript import Segment, Token, Word
-from whisperctl.transcription.stages.timestamps import LEAST_S, Tidier, spread
+from whisperctl.transcription.stages.timestamps import LEAST_S, TimestampFixer, spread
 
 
 def tidied(segments: list[Segment], after_s: float, limit_s: float) -> list[Segment]:
-    tidier = Tidier(after_s, limit_s)
-    found = [ready for segment in segments for ready in tidier.add(segment)]
-    return [*found, *tidier.flush()]
+    fixer = TimestampFixer(after_s, limit_s)
+    found = [ready for segment in segments for ready in fixer.add(segment)]
+    return [*found, *fixer.flush()]
 
 
 def segment(start_s: float, end_s: float, n_words: int = 0) -> Segment:
@@ -83,11 +83,11 @@ def test_segments_after_the_end_share_what_room_there_is() -> None:
 
 
 def test_what_cannot_change_is_given_at_once() -> None:
-    tidier = Tidier(0.0, 11.0)
+    fixer = TimestampFixer(0.0, 11.0)
 
-    assert len(tidier.add(Segment(0.0, 8.0, "a"))) == 1
-    assert tidier.add(Segment(8.0, 11.0, "b")) == []
-    assert len(tidier.flush()) == 1
+    assert len(fixer.add(Segment(0.0, 8.0, "a"))) == 1
+    assert fixer.add(Segment(8.0, 11.0, "b")) == []
+    assert len(fixer.flush()) == 1
 
 
 def test_no_room_at_all_is_no_error() -> None:

@@ -43,12 +43,12 @@ def words(text: str) -> list[str]:
 def whole(
     session: Session, detector: Detector, speech: Samples, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Transcript, Heard]:
-    """Two speeches in four pieces or so, and what became of them."""
+    """Two speeches in four chunks or so, and what became of them."""
     import soundfile
 
     path = tmp_path_factory.mktemp("talk") / "talk.wav"
     soundfile.write(path, np.concatenate([speech, speech]), 16_000)
-    transcriber = Transcriber(session, detector=detector, piece_s=6.0)
+    transcriber = Transcriber(session, detector=detector, chunk_s=6.0)
     return path, *run(transcriber, path, OPTIONS)
 
 
@@ -115,7 +115,7 @@ def test_a_run_goes_on_from_any_checkpoint_as_if_never_stopped(
     session: Session, detector: Detector, whole: tuple[Path, Transcript, Heard]
 ) -> None:
     path, transcript, heard = whole
-    transcriber = Transcriber(session, detector=detector, piece_s=6.0)
+    transcriber = Transcriber(session, detector=detector, chunk_s=6.0)
     assert [c.done for c in heard.checkpoints] == [False] * (len(heard.checkpoints) - 1) + [True]
     done = heard.checkpoints[0].segments
     for i, checkpoint in enumerate(heard.checkpoints[1:-1], 1):  # the first is nearly all again
@@ -295,7 +295,7 @@ def test_what_a_callback_raises_comes_out(session: Session, jfk: Path) -> None:
 def test_pieces_go_through_every_engine(engine: str, tiny_en: Path, jfk: Path) -> None:
     checkpoints: list[Checkpoint] = []
     with registry.open_session(registry.parse(engine), tiny_en, threads=1) as session:
-        transcript = Transcriber(session, piece_s=5.0).transcribe(
+        transcript = Transcriber(session, chunk_s=5.0).transcribe(
             jfk, OPTIONS, on_checkpoint=checkpoints.append
         )
 

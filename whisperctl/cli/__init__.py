@@ -45,7 +45,7 @@ def main() -> int:
     """
     code = _main()
     engine_thread = sys.modules.get("whisperctl.engine.toolkit.worker_thread")
-    if engine_thread is not None and engine_thread.is_left_behind():
+    if engine_thread is not None and engine_thread.is_detached():
         engine_thread.exit_at_once(code)  # who pressed Ctrl-C does not wait for a large model
     return code
 

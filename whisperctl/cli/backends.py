@@ -9,7 +9,7 @@ import typer
 from whisperctl.cli.support import console
 
 if TYPE_CHECKING:
-    from whisperctl.engine.registry import Found
+    from whisperctl.engine.registry import InstalledBackend
 
 
 def backends(
@@ -23,7 +23,7 @@ def backends(
     """
     from whisperctl.engine import registry
 
-    found = registry.survey()
+    found = registry.probe()
     if as_json:
         import json
 
@@ -33,7 +33,7 @@ def backends(
         _print(one)
 
 
-def _print(found: Found) -> None:
+def _print(found: InstalledBackend) -> None:
     info = found.info
     if info is None:
         console.result(f"{found.name}: not available: {found.problem}")
@@ -46,7 +46,7 @@ def _print(found: Found) -> None:
         console.result(f"    {info.system_info.strip()}")
 
 
-def _fields(found: Found) -> dict[str, object]:
+def _fields(found: InstalledBackend) -> dict[str, object]:
     from dataclasses import asdict
 
     info = found.info

@@ -24,7 +24,7 @@ from whisperctl.compare import conclude, document, drift, fail_if, matrix, rerun
 from whisperctl.compare.conclude import Setting, labels
 from whisperctl.compare.fail_if import Condition
 from whisperctl.compare.measure import Step
-from whisperctl.compare.plan import Cell, Plan, Recording, Variant
+from whisperctl.compare.plan import Cell, Plan, PreparedRecording, Variant
 from whisperctl.compare.reports import figures, table
 from whisperctl.compare.result import Comparison
 from whisperctl.errors import UsageError
@@ -61,7 +61,7 @@ _MOST_SEGMENTS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Request:
     """What is to be printed, ``""`` for nothing, and what is to be written where."""
 
     printed: str
@@ -149,7 +149,7 @@ def again(path: Path, earlier: Comparison, repeats: int | None) -> tuple[Plan, S
 
 def _recordings(
     files: Sequence[str], reference: Sequence[str], audio_track: str | None
-) -> tuple[Recording, ...]:
+) -> tuple[PreparedRecording, ...]:
     if files.count(STDIN) > 1:
         raise UsageError('standard input can be read once: give "-" once')
     names = list(dict.fromkeys(files))
@@ -167,14 +167,14 @@ def _recordings(
     found = []
     for name, label, path, said in zip(names, labels, paths, references, strict=True):
         samples = audio.load(name, track=audio_track)
-        found.append(Recording(visible(label), path, samples, said, audio_track))
+        found.append(PreparedRecording(visible(label), path, samples, said, audio_track))
         _warn(found[-1], ())
         if reference and said is None:
             console.note(f"{label} has no reference")
     return tuple(found)
 
 
-def _warn(recording: Recording, known: Sequence[str]) -> None:
+def _warn(recording: PreparedRecording, known: Sequence[str]) -> None:
     for warning in recording.audio.warnings:
         if warning not in known:
             console.note(f"warning: {warning}")
@@ -221,7 +221,7 @@ def _warn_of(problem: str) -> None:
         console.note(f"warning: {problem}")
 
 
-def show(path: Path, wanted: Wanted, *, phases: bool) -> Comparison:
+def show(path: Path, wanted: Request, *, phases: bool) -> Comparison:
     """Present a comparison from its document; see ``present``.
 
     Raises:
@@ -244,7 +244,7 @@ def show(path: Path, wanted: Wanted, *, phases: bool) -> Comparison:
 def present(
     comparison: Comparison,
     samples: Callable[[], Sequence[Samples | None]],
-    wanted: Wanted,
+    wanted: Request,
     *,
     phases: bool,
 ) -> None:
@@ -484,7 +484,7 @@ def compare(
 
     started = time.perf_counter()
     documents = [path for path in (measuring.earlier, measuring.show) if path is not None]
-    wanted = Wanted.of(
+    wanted = Request.of(
         "json" if as_json else output_format,
         output or [],
         [*(files or []), *(reference or []), *documents],

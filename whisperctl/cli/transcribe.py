@@ -20,7 +20,7 @@ from whisperctl.errors import UsageError
 from whisperctl.formats import ALL, FORMATS
 
 if TYPE_CHECKING:
-    from whisperctl.jobs.job import Job, Limits, Results
+    from whisperctl.jobs.job import Job, RecordingLimits, Results
     from whisperctl.jobs.plan import Planned
 
 _STDOUT = "-"
@@ -240,7 +240,7 @@ def transcribe(
 
 
 def _run(
-    job: Job, planned: Sequence[Planned], flags: TranscribeFlags, jobs: int, limits: Limits
+    job: Job, planned: Sequence[Planned], flags: TranscribeFlags, jobs: int, limits: RecordingLimits
 ) -> bool:
     """Do what is planned; whether anything failed."""
     from whisperctl.cli.support import console, logs
@@ -307,12 +307,12 @@ def _results(output_format: Sequence[str], directory: Path | None, output: str |
     return Results(tuple(formats), directory or Path(), output or TEMPLATE)
 
 
-def _limits(jobs: int, timeout: float | None, max_memory: str | None) -> Limits:
-    from whisperctl.jobs.job import Limits, size_bytes
+def _limits(jobs: int, timeout: float | None, max_memory: str | None) -> RecordingLimits:
+    from whisperctl.jobs.job import RecordingLimits, size_bytes
 
     if jobs < 1:
         raise UsageError(f"jobs must be at least 1, not {jobs}")
-    return Limits(timeout, None if max_memory is None else size_bytes(max_memory))
+    return RecordingLimits(timeout, None if max_memory is None else size_bytes(max_memory))
 
 
 def _threads(flags: TranscribeFlags, settings: Settings, jobs: int) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from whisperctl.compare.plan import Recording, Weights
+from whisperctl.compare.plan import ModelFile, PreparedRecording
 from whisperctl.compare.result import EngineInfo, ModelInfo, RecordingInfo, ReferenceText
 from whisperctl.engine import protocol, registry
 from whisperctl.engine.registry import Engine
@@ -74,7 +74,7 @@ def engine_info(engine: Engine, system_info: str) -> EngineInfo:
     return EngineInfo(engine.label, engine.backend, engine.runtime, versions, files, system_info)
 
 
-def model_info(weights: Weights) -> ModelInfo:
+def model_info(weights: ModelFile) -> ModelInfo:
     """What a model file is.
 
     Raises:
@@ -88,7 +88,7 @@ def model_info(weights: Weights) -> ModelInfo:
     return ModelInfo(weights.name, weights.quant, portable(weights.path), size_bytes, digest)
 
 
-def recording_info(recording: Recording) -> RecordingInfo:
+def recording_info(recording: PreparedRecording) -> RecordingInfo:
     """What a recording is.
 
     Raises:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
 
-from whisperctl.compare.plan import Variant, Weights
+from whisperctl.compare.plan import ModelFile, Variant
 from whisperctl.engine import registry
 from whisperctl.engine.registry import Engine, Unavailable
 from whisperctl.errors import BackendError, ModelError, UsageError
@@ -73,7 +73,7 @@ def choose_engines(
 
 
 def _asked(texts: Sequence[str]) -> tuple[list[Engine], list[Unavailable]]:
-    chosen = [registry.settle(registry.parse(text)) for text in texts]
+    chosen = [registry.resolve(registry.parse(text)) for text in texts]
     return list(dict.fromkeys(chosen)), []
 
 
@@ -91,7 +91,7 @@ def _usable() -> tuple[list[Engine], list[Unavailable]]:
 
 def choose_weights(
     models: Sequence[str], quants: Sequence[str], quantize: Quantize
-) -> list[Weights]:
+) -> list[ModelFile]:
     """The model files: every model in every quantization, or as it is where none is asked for.
 
     Args:
@@ -117,12 +117,12 @@ def choose_weights(
     return list(dict.fromkeys(found))
 
 
-def _weights(path: Path) -> Weights:
+def _weights(path: Path) -> ModelFile:
     quant = ggml.inspect(path).ftype
-    return Weights(name_from(path).removesuffix(f"-{quant}"), quant, path.absolute())
+    return ModelFile(name_from(path).removesuffix(f"-{quant}"), quant, path.absolute())
 
 
-def _quantized(model: str, quant: str, quantize: Quantize) -> Weights:
+def _quantized(model: str, quant: str, quantize: Quantize) -> ModelFile:
     store = Store()
     try:
         given = _weights(store.resolve(model))
@@ -165,7 +165,7 @@ def choose_threads(texts: Sequence[str]) -> list[int]:
 
 
 def variants(
-    chosen: Sequence[Engine], weights: Sequence[Weights], threads: Sequence[int]
+    chosen: Sequence[Engine], weights: Sequence[ModelFile], threads: Sequence[int]
 ) -> tuple[Variant, ...]:
     """The cross product; engines that do the same work stand side by side."""
     return tuple(

@@ -10,7 +10,7 @@ from typing import Literal
 
 from whisperctl.compare import runner
 from whisperctl.compare.journal import Journal
-from whisperctl.compare.plan import Cell, Plan, Recording, Variant, interleaved
+from whisperctl.compare.plan import Cell, Plan, PreparedRecording, Variant, interleaved
 from whisperctl.compare.result import Measurement, Run
 from whisperctl.compare.worker import WINDOW_S
 from whisperctl.engine.protocol import OnSegment
@@ -133,7 +133,7 @@ def measure(
 
 
 @dataclass(slots=True)
-class _Sofar:
+class _CellState:
     """What is known of a cell."""
 
     runs: dict[int, Run] = field(default_factory=dict)
@@ -166,26 +166,26 @@ class _Measuring:
         self._journal = journal
         self._start = start
         self._began = time.monotonic()
-        self._sofar = {cell: _Sofar() for cell in plan.cells}
+        self._states = {cell: _CellState() for cell in plan.cells}
         self._estimate = Estimate(warm_up=plan.warm_up)
 
     def result(self) -> dict[Cell, Measurement]:
         self._resume()
-        groups: dict[Recording, list[Cell]] = {}
+        groups: dict[PreparedRecording, list[Cell]] = {}
         for cell in self._plan.cells:
             groups.setdefault(cell.recording, []).append(cell)
         repeats = self._plan.repeats
         for repeat in range(repeats):
             for cell in interleaved(list(groups.values()), repeat, repeats):
-                sofar = self._sofar[cell]
+                sofar = self._states[cell]
                 if repeat not in sofar.runs and not sofar.error:
                     self._run(cell, repeat)
-        return {cell: sofar.measurement() for cell, sofar in self._sofar.items()}
+        return {cell: sofar.measurement() for cell, sofar in self._states.items()}
 
     def _resume(self) -> None:
         if self._journal is None:
             return
-        for cell, sofar in self._sofar.items():
+        for cell, sofar in self._states.items():
             for repeat, entry in sorted(self._journal.kept(cell).items()):
                 if entry.run is not None and repeat < self._plan.repeats:
                     sofar.add(entry.run, entry.text, entry.transcript)
@@ -194,7 +194,7 @@ class _Measuring:
 
     def _run(self, cell: Cell, repeat: int) -> None:
         self._say(cell, repeat, "running")
-        sofar = self._sofar[cell]
+        sofar = self._states[cell]
         began = time.monotonic()
         outcome = runner.run(
             cell,
@@ -230,10 +230,10 @@ class _Measuring:
         repeats = self._plan.repeats
         left = {
             one: repeats - len(sofar.runs)
-            for one, sofar in self._sofar.items()
+            for one, sofar in self._states.items()
             if not sofar.error and len(sofar.runs) < repeats
         }
-        n_total = repeats * len(self._sofar)
+        n_total = repeats * len(self._states)
         self._on_step(
             Step(
                 cell,
@@ -241,10 +241,10 @@ class _Measuring:
                 n_done=n_total - sum(left.values()),
                 n_total=n_total,
                 state=state,
-                measurement=self._sofar[cell].measurement(),
+                measurement=self._states[cell].measurement(),
                 elapsed_s=time.monotonic() - self._began,
                 eta_s=self._estimate.left_s(left),
                 took_s=took_s,
-                error=self._sofar[cell].error,
+                error=self._states[cell].error,
             )
         )

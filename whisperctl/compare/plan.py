@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class ModelFile:
     """A model file: ``name`` as people call it (``tiny.en``) and how it is quantized (``q8_0``)."""
 
     name: str
@@ -34,7 +34,7 @@ class Variant:
     """One way to transcribe a recording, compared with the others."""
 
     engine: Engine
-    weights: Weights
+    weights: ModelFile
     threads: int
 
     @property
@@ -45,7 +45,7 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Recording:
+class PreparedRecording:
     """What is transcribed.
 
     ``label`` tells it from the others of one plan: its file's name, or its path where two names
@@ -64,7 +64,7 @@ class Recording:
 class Cell:
     """One recording by one variant: what is measured ``Plan.repeats`` times."""
 
-    recording: Recording
+    recording: PreparedRecording
     variant: Variant
 
 
@@ -76,7 +76,7 @@ class Plan:
     ``only`` are the cells to measure, in order, where that is not the cross product.
     """
 
-    recordings: tuple[Recording, ...]
+    recordings: tuple[PreparedRecording, ...]
     variants: tuple[Variant, ...]
     options: DecodeOptions
     repeats: int = 1

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from whisperctl import audio
 from whisperctl.compare import document, manifest
-from whisperctl.compare.plan import Plan, Recording, Variant, Weights
+from whisperctl.compare.plan import ModelFile, Plan, PreparedRecording, Variant
 from whisperctl.compare.references import Reference
 from whisperctl.compare.result import Comparison, ModelInfo, RecordingInfo
 from whisperctl.engine.registry import Engine
@@ -109,7 +109,7 @@ def _options(parameters: dict[str, Any]) -> DecodeOptions:
         raise UsageError(f"the earlier run has an option that cannot be: {error}") from error
 
 
-def recording(info: RecordingInfo, folder: Path) -> Recording:
+def recording(info: RecordingInfo, folder: Path) -> PreparedRecording:
     """A recording of an earlier run, read again.
 
     Raises:
@@ -122,7 +122,7 @@ def recording(info: RecordingInfo, folder: Path) -> Recording:
         )
     path = _found(info.path, folder)
     reference = info.reference
-    return Recording(
+    return PreparedRecording(
         info.label,
         path,
         audio.load(path, track=info.audio_track),
@@ -140,7 +140,7 @@ def _found(name: str, folder: Path) -> Path:
     return beside if beside.exists() and not path.exists() else path
 
 
-def _weights(info: ModelInfo) -> Weights:
+def _weights(info: ModelInfo) -> ModelFile:
     """The model where it was, or else of its name in the store."""
     store = Store()
     path = at_home(info.path)
@@ -152,4 +152,4 @@ def _weights(info: ModelInfo) -> Weights:
             f'the model {info.path} is gone: put it back, or run "whisperctl models pull '
             f'{info.name}"'
         )
-    return Weights(info.name, info.quant, store.resolve(path).absolute())
+    return ModelFile(info.name, info.quant, store.resolve(path).absolute())

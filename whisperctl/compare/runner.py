@@ -22,7 +22,7 @@ from whisperctl.compare.plan import Cell
 from whisperctl.engine.protocol import OnSegment
 from whisperctl.engine.registry import Engine
 from whisperctl.options import DecodeOptions
-from whisperctl.processes import death
+from whisperctl.processes import exit_summary
 from whisperctl.storage import records, temporary
 from whisperctl.transcript import Segment, Transcript
 
@@ -134,7 +134,7 @@ def run(
                 return event
             if on_segment is not None:
                 on_segment(event)
-        return Failure(death(process.wait(), errors))
+        return Failure(exit_summary(process.wait(), errors))
 
 
 def request(

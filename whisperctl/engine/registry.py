@@ -45,7 +45,7 @@ class Engine:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class InstalledBackend:
     """What is known of a backend; without ``info``, ``problem`` says why there is none."""
 
     name: str
@@ -61,7 +61,7 @@ class Unavailable:
     problem: str
 
 
-def survey() -> list[Found]:
+def probe() -> list[InstalledBackend]:
     """Every installed backend and every one of our own, ours first; one that fails stops no other.
 
     Raises:
@@ -71,17 +71,19 @@ def survey() -> list[Found]:
     return [find(name) for name in dict.fromkeys([*FIRST_PARTY, *installed])]
 
 
-def find(name: str) -> Found:
+def find(name: str) -> InstalledBackend:
     """What is known of the backend called ``name``."""
     if name in FIRST_PARTY and name not in backends.installed():
-        return Found(name, problem=_not_installed(name))
+        return InstalledBackend(name, problem=_not_installed(name))
     try:
-        return Found(name, backends.load(name).describe())
+        return InstalledBackend(name, backends.load(name).describe())
     except BackendError as error:
-        return Found(name, problem=str(error))
+        return InstalledBackend(name, problem=str(error))
     # A plugin of somebody else's may break its promises, and even leave the interpreter.
     except (Exception, SystemExit) as error:
-        return Found(name, problem=f'backend "{name}" failed: {type(error).__name__}: {error}')
+        return InstalledBackend(
+            name, problem=f'backend "{name}" failed: {type(error).__name__}: {error}'
+        )
 
 
 def parse(text: str) -> Engine:
@@ -145,7 +147,7 @@ def available() -> tuple[list[Engine], list[Unavailable]]:
     """
     usable: list[Engine] = []
     others: list[Unavailable] = []
-    for found in survey():
+    for found in probe():
         if found.info is None:
             others.append(Unavailable(Engine(found.name), found.problem))
             continue
@@ -158,7 +160,7 @@ def available() -> tuple[list[Engine], list[Unavailable]]:
     return usable, others
 
 
-def settle(engine: Engine) -> Engine:
+def resolve(engine: Engine) -> Engine:
     """The same engine with its runtime named, the backend's first that works where none was.
 
     Raises:

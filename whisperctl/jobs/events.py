@@ -19,7 +19,7 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class SegmentDecoded:
     """A segment is certain, or was when an earlier run stopped."""
 
     segment: Segment
@@ -34,7 +34,7 @@ class Advanced:
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class WarningIssued:
     """A remark, one line."""
 
     text: str
@@ -78,13 +78,33 @@ class Failed:
     reason: str
 
 
-Event = Started | Opened | Heard | Advanced | Noted | Logged | Written | Finished | Failed
+Event = (
+    Started
+    | Opened
+    | SegmentDecoded
+    | Advanced
+    | WarningIssued
+    | Logged
+    | Written
+    | Finished
+    | Failed
+)
 OnEvent = Callable[[int, Event], None]
 """Gets the recording's place in the run, from 0, and what is said of it."""
 
 KINDS: dict[str, type[Event]] = {
     kind.__name__: kind
-    for kind in (Started, Opened, Heard, Advanced, Noted, Logged, Written, Finished, Failed)
+    for kind in (
+        Started,
+        Opened,
+        SegmentDecoded,
+        Advanced,
+        WarningIssued,
+        Logged,
+        Written,
+        Finished,
+        Failed,
+    )
 }
 """Every kind of event, by its name."""
 

@@ -60,7 +60,7 @@ _POWERS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RecordingLimits:
     """``timeout_s`` a recording, ``memory_bytes`` resident a process and its children.
 
     ``None`` is no limit.

@@ -18,7 +18,7 @@ from whisperctl.errors import WhisperctlError
 from whisperctl.jobs import events, task
 from whisperctl.jobs.events import Event, OnEvent, Ordered
 from whisperctl.jobs.executors.processes import Process, Said, end_all
-from whisperctl.jobs.job import Job, Limits, resident_bytes, size_text
+from whisperctl.jobs.job import Job, RecordingLimits, resident_bytes, size_text
 from whisperctl.jobs.plan import label
 from whisperctl.jobs.sources import Recording
 from whisperctl.transcription.transcriber import Transcriber
@@ -34,7 +34,7 @@ def run(
     on_event: OnEvent,
     *,
     jobs: int = 1,
-    limits: Limits | None = None,
+    limits: RecordingLimits | None = None,
 ) -> None:
     """Transcribe and write every recording; what became of each is its last event.
 
@@ -52,7 +52,7 @@ def run(
     Raises:
         WhisperctlError: the engine or the model cannot be used for any recording.
     """
-    limits = limits or Limits()
+    limits = limits or RecordingLimits()
     if jobs == 1 and not limits.any:
         _run_here(job, recordings, on_event)
     else:
@@ -108,7 +108,7 @@ class _Pool:
         recordings: Sequence[Recording],
         on_event: OnEvent,
         jobs: int,
-        limits: Limits,
+        limits: RecordingLimits,
     ) -> None:
         self._job = job
         self._recordings = recordings
@@ -158,7 +158,7 @@ class _Pool:
             raise said
         if said is None:
             self._processes.remove(process)
-            reason = self._stopped.pop(process, None) or process.death()
+            reason = self._stopped.pop(process, None) or process.exit_summary()
             end_all([process])
             if index is not None:
                 name = label(self._recordings[index])

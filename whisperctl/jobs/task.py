@@ -50,7 +50,7 @@ def process(job: Job, recording: Recording, opened: Callable[[], Transcriber], e
     """
     with Journal(job, recording) as journal:
         if journal.finished:
-            emit(events.Noted(f"{label(recording)} was finished by another run meanwhile"))
+            emit(events.WarningIssued(f"{label(recording)} was finished by another run meanwhile"))
             emit(events.Finished(0.0, 0.0, 0, ""))
             return
         before = journal.checkpoint
@@ -59,17 +59,19 @@ def process(job: Job, recording: Recording, opened: Callable[[], Transcriber], e
             transcript = journal.transcript
             start_s = transcript.duration_s
             emit(
-                events.Noted(f"{label(recording)} was transcribed before: its results are written")
+                events.WarningIssued(
+                    f"{label(recording)} was transcribed before: its results are written"
+                )
             )
             for segment in transcript.segments:
-                emit(events.Heard(segment))
+                emit(events.SegmentDecoded(segment))
         else:
             transcript = _transcribe(job, recording, opened, journal, emit)
             journal.transcribed(transcript)
             _log_timings(transcript, _asked_s(job.options.clips, start_s, transcript.duration_s))
         journal.written(_write(job, recording, transcript, emit))
         if journal.problem:
-            emit(events.Noted(f"warning: {journal.problem}"))
+            emit(events.WarningIssued(f"warning: {journal.problem}"))
     emit(
         events.Finished(
             duration_s=transcript.duration_s,
@@ -96,9 +98,9 @@ def _transcribe(
     emit(events.Opened())
     before = journal.checkpoint
     if before is not None:
-        emit(events.Noted(f"{label(recording)} goes on at {timestamp(before.position_s)}"))
+        emit(events.WarningIssued(f"{label(recording)} goes on at {timestamp(before.position_s)}"))
         for segment in before.segments:
-            emit(events.Heard(segment))
+            emit(events.SegmentDecoded(segment))
 
     def on_progress(progress: Progress) -> None:
         emit(events.Advanced(progress.done_s, progress.total_s))
@@ -109,9 +111,9 @@ def _transcribe(
     return transcriber.transcribe(
         recording.name,
         job.options,
-        on_segment=lambda segment: emit(events.Heard(segment)),
+        on_segment=lambda segment: emit(events.SegmentDecoded(segment)),
         on_progress=on_progress,
-        on_note=lambda text: emit(events.Noted(f"warning: {text}")),
+        on_warning=lambda text: emit(events.WarningIssued(f"warning: {text}")),
         on_checkpoint=on_checkpoint,
         resume_from=before,
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from whisperctl.subtitles import cue_words, markup
-from whisperctl.subtitles.cues import Cue, Piece, label
+from whisperctl.subtitles.cues import Cue, CuePart, label
 from whisperctl.transcript import Segment
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class _Breaker:
         self._options = options
         self._speaker_in_text = speaker_in_text
         self._follow_segments = options.max_line_width is None or options.max_line_count is None
-        self._pieces: list[Piece] = []
+        self._pieces: list[CuePart] = []
         self._timed = True
         self._speaker: str | None = None
 
@@ -59,7 +59,7 @@ class _Breaker:
         for segment in segments:
             known = cue_words.known(segment)
             timed = bool(known)
-            pieces: Iterable[Piece] = known or cue_words.estimated(segment)
+            pieces: Iterable[CuePart] = known or cue_words.estimated(segment)
             if options.max_line_width is not None:
                 pieces = cue_words.narrow(pieces, options.max_line_width)
             for number, piece in enumerate(pieces):
@@ -89,7 +89,7 @@ class _Breaker:
                         text = "\n" + text
                     else:
                         line_width = markup.width(text) + self._label_width(segment.speaker)
-                self._pieces.append(Piece(piece.start_ms, piece.end_ms, text))
+                self._pieces.append(CuePart(piece.start_ms, piece.end_ms, text))
                 self._timed = self._timed and timed
                 self._speaker = segment.speaker
                 last_ms = piece.start_ms

@@ -9,7 +9,7 @@ from whisperctl.subtitles import markup
 from whisperctl.subtitles.breaking import broken
 from whisperctl.subtitles.cues import Cue, label, milliseconds
 from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
-from whisperctl.subtitles.timing import Span, unhurried, untangled
+from whisperctl.subtitles.timing import TimeSpan, unhurried, untangled
 from whisperctl.transcript import Transcript
 
 _MOST_HIGHLIGHTED = 1000
@@ -73,7 +73,7 @@ def highlighted(cue: Cue) -> Iterator[Cue]:
 def word_times(cue: Cue) -> list[tuple[int, int] | None]:
     """Start and end of each piece of ``cue``, in order and inside it; ``None`` is no time."""
     spans = [
-        Span(
+        TimeSpan(
             min(max(piece.start_ms, cue.start_ms), cue.end_ms),
             min(max(piece.end_ms, cue.start_ms), cue.end_ms),
             len(piece.text),
@@ -90,7 +90,7 @@ def _underlined(text: str) -> str:
 
 
 def _timed(cues: Sequence[Cue], options: SubtitleOptions, limit_ms: int) -> list[Cue]:
-    spans = [Span(cue.start_ms, cue.end_ms, n_characters(cue)) for cue in cues]
+    spans = [TimeSpan(cue.start_ms, cue.end_ms, n_characters(cue)) for cue in cues]
     placed: list[Cue] = []
     for cue, times in zip(cues, untangled(spans, limit_ms), strict=True):
         if times is not None:

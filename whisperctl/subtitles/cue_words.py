@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-from whisperctl.subtitles.cues import Piece, milliseconds, one_line
+from whisperctl.subtitles.cues import CuePart, milliseconds, one_line
 from whisperctl.subtitles.markup import BREAK, BREAK_OR_SPACE, length, width
 from whisperctl.transcript import Segment
 
@@ -21,13 +21,13 @@ _CLINGING = frozenset("ーぁぃぅぇぉっゃゅょゎァィゥェォッャュ
 _WORD = re.compile(f"{BREAK_OR_SPACE}*[^\\s{BREAK}]+")
 
 
-def known(segment: Segment) -> list[Piece]:
+def known(segment: Segment) -> list[CuePart]:
     """The words of ``segment``, each with what stands before it in the text.
 
     Empty when there are none or they are not those of its text.
     """
     text = one_line(segment.text)
-    pieces: list[Piece] = []
+    pieces: list[CuePart] = []
     position = 0
     for word in segment.words:
         core = one_line(word.text).strip()
@@ -38,13 +38,13 @@ def known(segment: Segment) -> list[Piece]:
             return []
         end = found + len(core)
         pieces.append(
-            Piece(milliseconds(word.start_s), milliseconds(word.end_s), text[position:end])
+            CuePart(milliseconds(word.start_s), milliseconds(word.end_s), text[position:end])
         )
         position = end
     return [] if text[position:].strip() else pieces
 
 
-def estimated(segment: Segment) -> list[Piece]:
+def estimated(segment: Segment) -> list[CuePart]:
     """The words of ``segment``, its time shared out among them by their numbers of characters."""
     # Space at the end would be tried from each of its characters.
     line = one_line(segment.text)
@@ -62,14 +62,14 @@ def estimated(segment: Segment) -> list[Piece]:
         passed += length(text)
         # Whole hundredths, the unit of whisper.cpp's times and of the coarsest formats.
         end_ms = start_ms + round(length_ms * passed / max(1, total) / 10) * 10
-        pieces.append(Piece(begin_ms, min(end_ms, start_ms + length_ms), text))
+        pieces.append(CuePart(begin_ms, min(end_ms, start_ms + length_ms), text))
         begin_ms = pieces[-1].end_ms
     if pieces:
-        pieces[-1] = Piece(pieces[-1].start_ms, start_ms + length_ms, pieces[-1].text)
+        pieces[-1] = CuePart(pieces[-1].start_ms, start_ms + length_ms, pieces[-1].text)
     return pieces
 
 
-def narrow(pieces: Iterable[Piece], max_width: int) -> Iterator[Piece]:
+def narrow(pieces: Iterable[CuePart], max_width: int) -> Iterator[CuePart]:
     """``pieces``, those wider than a line in parts if their script allows it, which share the time.
 
     Korean words are parted only here: they have spaces between them.
@@ -84,7 +84,7 @@ def narrow(pieces: Iterable[Piece], max_width: int) -> Iterator[Piece]:
             passed += len(part)
             length_ms = piece.end_ms - piece.start_ms
             end_ms = piece.start_ms + length_ms * passed // len(piece.text)
-            yield Piece(begin_ms, end_ms, part)
+            yield CuePart(begin_ms, end_ms, part)
             begin_ms = end_ms
 
 

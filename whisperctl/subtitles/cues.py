@@ -10,7 +10,7 @@ from whisperctl.transcript import Segment, Transcript
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class CuePart:
     """A word of a cue, with the space or line feed before it, and when it is spoken."""
 
     start_ms: int
@@ -29,7 +29,7 @@ class Cue:
     start_ms: int
     end_ms: int
     text: str
-    pieces: tuple[Piece, ...] = ()
+    pieces: tuple[CuePart, ...] = ()
     speaker: str | None = None
 
 

@@ -13,7 +13,7 @@ from whisperctl.transcript import Segment
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ReadingLimits:
     """What cues are to keep to; ``None`` is not checked.
 
     Seconds, characters a line, lines a cue, characters a second. ``ends_by_s`` is how long the
@@ -48,7 +48,7 @@ class Limits:
 PROFILES = {
     # Netflix's Timed Text Style Guide: two lines of 42 characters, 20 characters a second for
     # adults, five sixths of a second to seven seconds, two frames between cues (at 24 a second).
-    "netflix": Limits(42, 2, 20.0, 2 / 24, 5 / 6, 7.0),
+    "netflix": ReadingLimits(42, 2, 20.0, 2 / 24, 5 / 6, 7.0),
 }
 """Limits that others have set, by name."""
 
@@ -64,7 +64,10 @@ class Finding:
 
 
 def lint(
-    segments: Sequence[Segment], limits: Limits | None = None, *, last_end_guessed: bool = False
+    segments: Sequence[Segment],
+    limits: ReadingLimits | None = None,
+    *,
+    last_end_guessed: bool = False,
 ) -> list[Finding]:
     """Check cues, in the order they stand in.
 
@@ -73,7 +76,7 @@ def lint(
     known to be of two speakers. The rest is what ``limits`` ask for. ``last_end_guessed`` is for
     lyrics, whose last line says only when it begins.
     """
-    limits = limits or Limits()
+    limits = limits or ReadingLimits()
     findings: list[Finding] = []
     # Where the cue that ends last is: of each speaker, of nobody in particular, and of all.
     last_of: dict[str | None, int] = {}
@@ -108,7 +111,7 @@ def lint(
 _Found = tuple[str, str]
 
 
-def _length(start_ms: int, end_ms: int, limits: Limits) -> Iterator[_Found]:
+def _length(start_ms: int, end_ms: int, limits: ReadingLimits) -> Iterator[_Found]:
     length_s = (end_ms - start_ms) / 1000
     if end_ms < start_ms:
         yield "negative", f"ends {-length_s:g} s before it begins"
@@ -124,7 +127,7 @@ def _length(start_ms: int, end_ms: int, limits: Limits) -> Iterator[_Found]:
         yield "beyond", f"ends {over_s:g} s after the recording"
 
 
-def _distance(ended_ms: int, start_ms: int, number: int, limits: Limits) -> Iterator[_Found]:
+def _distance(ended_ms: int, start_ms: int, number: int, limits: ReadingLimits) -> Iterator[_Found]:
     gap_s = (start_ms - ended_ms) / 1000
     if gap_s < 0:
         yield "overlap", f"begins {-gap_s:g} s before cue {number} ends"
@@ -134,7 +137,7 @@ def _distance(ended_ms: int, start_ms: int, number: int, limits: Limits) -> Iter
 
 
 def _text(
-    segment: Segment, lines: Sequence[str], length_ms: int, limits: Limits
+    segment: Segment, lines: Sequence[str], length_ms: int, limits: ReadingLimits
 ) -> Iterator[_Found]:
     if not lines:
         yield "empty", "has no text"

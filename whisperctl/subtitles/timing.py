@@ -13,7 +13,7 @@ _READING_LEAST_MS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeSpan:
     """A wished-for time, and how many characters it is for."""
 
     start_ms: int
@@ -26,7 +26,7 @@ class Span:
         return max(_READING_LEAST_MS, self.n_characters * _READING_MS_PER_CHARACTER)
 
 
-def untangled(spans: Sequence[Span], limit_ms: int) -> list[tuple[int, int] | None]:
+def untangled(spans: Sequence[TimeSpan], limit_ms: int) -> list[tuple[int, int] | None]:
     """Times for ``spans`` such that none overlaps, goes back, or is shorter than ``LEAST_MS``.
 
     Spans that already are so keep their times. One that runs into the next ends where that begins.
@@ -54,7 +54,7 @@ def untangled(spans: Sequence[Span], limit_ms: int) -> list[tuple[int, int] | No
 
 
 def _shared(
-    group: Sequence[Span], start_ms: int, room_ms: int, *, first: bool
+    group: Sequence[TimeSpan], start_ms: int, room_ms: int, *, first: bool
 ) -> list[tuple[int, int] | None]:
     """Times for spans that begin together, from ``start_ms`` to at most ``room_ms``."""
     end_ms = min(max(span.end_ms for span in group), room_ms)

@@ -13,7 +13,7 @@ from whisperctl.audio import Audio
 from whisperctl.errors import UsageError
 from whisperctl.testing import speech
 from whisperctl.testing.plugin import SUBJECT
-from whisperctl.testing.subject import GREEDY, Heard, Shared, Subject
+from whisperctl.testing.subject import GREEDY, Outcome, Shared, Subject
 
 _TIMEOUT_S = 300
 """An engine that hangs is found out, where pytest-timeout is installed."""
@@ -83,19 +83,19 @@ def clip(recording: Audio) -> Audio:
 
 
 @pytest.fixture(scope="session")
-def heard(shared: Shared, recording: Audio) -> Heard:
+def heard(shared: Shared, recording: Audio) -> Outcome:
     """The whole recording, greedily."""
     return shared.hear(recording, GREEDY)
 
 
 @pytest.fixture(scope="session")
-def short(shared: Shared, heard: Heard, clip: Audio) -> Heard:
+def short(shared: Shared, heard: Outcome, clip: Audio) -> Outcome:
     """The clip, greedily, after the whole recording."""
     assert heard.transcript.segments
     return shared.hear(clip, GREEDY)
 
 
 @pytest.fixture(scope="session")
-def at_length(shared: Shared, recording: Audio) -> Heard:
+def at_length(shared: Shared, recording: Audio) -> Outcome:
     """The recording six times over: more than a minute, where the model hears half of one."""
     return shared.hear(speech.repeated(recording, 6), GREEDY)

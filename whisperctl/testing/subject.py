@@ -12,7 +12,7 @@ from typing import Any
 from whisperctl.audio import Audio
 from whisperctl.engine import protocol as backends
 from whisperctl.engine.protocol import Backend, Session
-from whisperctl.engine.registry import Engine, settle
+from whisperctl.engine.registry import Engine, resolve
 from whisperctl.errors import ModelError
 from whisperctl.jobs.job import resident_bytes
 from whisperctl.options import DecodeOptions
@@ -48,7 +48,7 @@ class Subject:
         """
         from whisperctl.models import store
 
-        settle(Engine(name, runtime))
+        resolve(Engine(name, runtime))
         return cls(backends.load(name), name, runtime, store.resolve(model).absolute())
 
     @property
@@ -83,7 +83,7 @@ class Subject:
 
 
 @dataclass(slots=True)
-class Heard:
+class Outcome:
     """A transcript, and what the callbacks were told on the way to it."""
 
     transcript: Transcript
@@ -107,9 +107,9 @@ class Shared:
         """See ``whisperctl.engine.protocol.Session.transcribe``."""
         return self.hear(audio, options).transcript
 
-    def hear(self, audio: Audio, options: DecodeOptions = GREEDY) -> Heard:
+    def hear(self, audio: Audio, options: DecodeOptions = GREEDY) -> Outcome:
         """Transcribe with callbacks, all of them recorded."""
-        heard = Heard(Transcript((), "", 0.0))
+        heard = Outcome(Transcript((), "", 0.0))
 
         def on_segment(segment: Segment) -> None:
             if not heard.streamed:

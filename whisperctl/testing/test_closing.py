@@ -17,7 +17,7 @@ import pytest
 
 from whisperctl.audio import Audio
 from whisperctl.errors import BackendError
-from whisperctl.testing.subject import GREEDY, Heard, Shared, Subject, one_line
+from whisperctl.testing.subject import GREEDY, Outcome, Shared, Subject, one_line
 
 _RUNS, _MOST_RUNS = 3, 10
 _GROWTH_BYTES = 2**20
@@ -58,7 +58,7 @@ def test_a_with_block_closes_whatever_happens_in_it(subject: Subject, clip: Audi
 
 
 def test_two_sessions_at_once_do_not_disturb_each_other(
-    subject: Subject, shared: Shared, recording: Audio, clip: Audio, short: Heard
+    subject: Subject, shared: Shared, recording: Audio, clip: Audio, short: Outcome
 ) -> None:
     rest = Audio(recording.samples[len(clip.samples) : 2 * len(clip.samples)], "what follows")
     texts: list[str] = []

@@ -20,7 +20,7 @@ import pytest
 from whisperctl.audio import Audio
 from whisperctl.options import DecodeOptions
 from whisperctl.testing import speech
-from whisperctl.testing.subject import MULTILINGUAL, Heard, Shared, Subject, replaced
+from whisperctl.testing.subject import MULTILINGUAL, Outcome, Shared, Subject, replaced
 from whisperctl.transcript import Segment
 
 _WRONG_WORDS = 0.05
@@ -44,12 +44,12 @@ def check_segments(segments: tuple[Segment, ...], duration_s: float) -> None:
             assert all(0 <= token.probability <= 1 for token in segment.tokens)
 
 
-def test_it_hears_what_is_said(heard: Heard) -> None:
+def test_it_hears_what_is_said(heard: Outcome) -> None:
     wrong = speech.word_error_rate(speech.reference(), heard.transcript.text)
     assert wrong <= _WRONG_WORDS, f"{wrong:.0%} of the words are wrong: {heard.transcript.text}"
 
 
-def test_segments_are_in_order_and_in_the_recording(heard: Heard, recording: Audio) -> None:
+def test_segments_are_in_order_and_in_the_recording(heard: Outcome, recording: Audio) -> None:
     segments = heard.transcript.segments
     check_segments(segments, recording.duration_s)
     assert segments[-1].end_s <= recording.duration_s + _LATE_S, "times are in seconds"
@@ -57,7 +57,7 @@ def test_segments_are_in_order_and_in_the_recording(heard: Heard, recording: Aud
 
 
 def test_the_transcript_says_what_it_is_of(
-    heard: Heard, recording: Audio, subject: Subject
+    heard: Outcome, recording: Audio, subject: Subject
 ) -> None:
     transcript = heard.transcript
     assert transcript.language == "en", "language is the code of what is spoken"

@@ -13,7 +13,7 @@ import pytest
 from whisperctl.audio import Audio
 from whisperctl.errors import UsageError
 from whisperctl.testing import speech
-from whisperctl.testing.subject import GREEDY, UNUSUAL, Heard, Shared, outline, replaced
+from whisperctl.testing.subject import GREEDY, UNUSUAL, Outcome, Shared, outline, replaced
 from whisperctl.transcript import Token
 
 
@@ -30,7 +30,7 @@ def _probabilities(tokens: tuple[Token, ...]) -> list[float]:
 
 
 def test_no_option_of_the_call_before_has_an_effect(
-    shared: Shared, recording: Audio, clip: Audio, heard: Heard
+    shared: Shared, recording: Audio, clip: Audio, heard: Outcome
 ) -> None:
     blink = speech.beginning(clip, 0.01)
     unusual: dict[str, Any] = {}

@@ -16,7 +16,7 @@ import pytest
 from whisperctl.audio import Audio
 from whisperctl.engine import registry
 from whisperctl.errors import BackendError, ModelError
-from whisperctl.testing.subject import GREEDY, Heard, Subject, one_line
+from whisperctl.testing.subject import GREEDY, Outcome, Subject, one_line
 
 
 def test_a_runtime_it_does_not_have_is_an_error(subject: Subject) -> None:
@@ -76,7 +76,7 @@ def test_a_model_that_is_not_there_is_an_error(subject: Subject, tmp_path: Path)
 
 
 def test_one_thread_hears_the_same_and_any_path_is_fine(
-    subject: Subject, clip: Audio, short: Heard, tmp_path: Path
+    subject: Subject, clip: Audio, short: Outcome, tmp_path: Path
 ) -> None:
     path = tmp_path / "модель für mich.bin"
     path.symlink_to(subject.model)

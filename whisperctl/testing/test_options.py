@@ -16,7 +16,7 @@ from whisperctl.audio import Audio
 from whisperctl.errors import UsageError
 from whisperctl.options import DecodeOptions
 from whisperctl.testing import speech
-from whisperctl.testing.subject import UNUSUAL, Heard, Shared, Subject, one_line, replaced
+from whisperctl.testing.subject import UNUSUAL, Outcome, Shared, Subject, one_line, replaced
 from whisperctl.transcript import Transcript
 
 _WRONG_WORDS = 0.05
@@ -80,14 +80,16 @@ def test_translation_is_into_english(shared: Shared, clip: Audio, subject: Subje
     assert "fellow americans" in transcript.text.lower()
 
 
-def test_the_initial_prompt_sets_the_style(shared: Shared, recording: Audio, heard: Heard) -> None:
+def test_the_initial_prompt_sets_the_style(
+    shared: Shared, recording: Audio, heard: Outcome
+) -> None:
     assert "COUNTRY" not in heard.transcript.text
     transcript = honoured(shared, recording, initial_prompt=_SHOUTED)
     assert "COUNTRY" in transcript.text, "initial_prompt is what the speaker said before"
 
 
 def test_no_context_leaves_the_prompt_without_effect(
-    shared: Shared, clip: Audio, short: Heard
+    shared: Shared, clip: Audio, short: Outcome
 ) -> None:
     transcript = honoured(shared, clip, initial_prompt=_SHOUTED, max_context=0)
     assert transcript.text == short.transcript.text, (
@@ -95,7 +97,7 @@ def test_no_context_leaves_the_prompt_without_effect(
     )
 
 
-def test_a_suppressed_word_is_not_written(shared: Shared, clip: Audio, short: Heard) -> None:
+def test_a_suppressed_word_is_not_written(shared: Shared, clip: Audio, short: Outcome) -> None:
     assert " fellow" in short.transcript.text
     transcript = honoured(shared, clip, suppress_regex=UNUSUAL["suppress_regex"])
     assert " fellow" not in transcript.text, "a token that suppress_regex matches is never decoded"

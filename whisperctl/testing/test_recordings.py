@@ -12,7 +12,7 @@ import pytest
 
 from whisperctl.audio import SAMPLE_RATE, Audio
 from whisperctl.testing import speech
-from whisperctl.testing.subject import Heard, Shared, replaced
+from whisperctl.testing.subject import Outcome, Shared, replaced
 from whisperctl.testing.test_hearing import check_segments
 
 _WRONG_WORDS = 0.1
@@ -20,7 +20,7 @@ _WRONG_WORDS = 0.1
 
 @pytest.mark.parametrize("n_samples", [0, 1, 160, 1599])
 def test_less_than_a_tenth_of_a_second_has_no_segments(
-    shared: Shared, recording: Audio, heard: Heard, n_samples: int
+    shared: Shared, recording: Audio, heard: Outcome, n_samples: int
 ) -> None:
     # After other speech, which an engine may still have in its memory.
     assert heard.transcript.segments
@@ -50,7 +50,7 @@ def test_recordings_without_speech_are_transcribed_too(shared: Shared, make: obj
     check_segments(transcript.segments, audio.duration_s)
 
 
-def test_a_long_recording_is_heard_to_its_end(at_length: Heard, recording: Audio) -> None:
+def test_a_long_recording_is_heard_to_its_end(at_length: Outcome, recording: Audio) -> None:
     transcript = at_length.transcript
     check_segments(transcript.segments, 6 * recording.duration_s)
     wrong = speech.word_error_rate(" ".join([speech.reference()] * 6), transcript.text)

@@ -21,7 +21,7 @@ import pytest
 from whisperctl.audio import Audio
 from whisperctl.engine.protocol import Session
 from whisperctl.testing import speech
-from whisperctl.testing.subject import GREEDY, Heard, Shared, Subject, outline
+from whisperctl.testing.subject import GREEDY, Outcome, Shared, Subject, outline
 from whisperctl.transcript import Segment
 
 _WITHIN_S = 1.0
@@ -43,7 +43,7 @@ def session(subject: Subject) -> Iterator[Session]:
 
 
 @pytest.fixture(scope="module")
-def before(session: Session, clip: Audio) -> Heard:
+def before(session: Session, clip: Audio) -> Outcome:
     return Shared(session).hear(clip)
 
 
@@ -103,7 +103,7 @@ def _interrupted(session: Session, audio: Audio) -> float:
 
 @pytest.mark.parametrize("stop", [_raised_on_segment, _raised_on_progress, _interrupted])
 def test_a_run_stops_within_a_second_and_the_session_goes_on(
-    session: Session, before: Heard, minutes: Audio, clip: Audio, stop: object
+    session: Session, before: Outcome, minutes: Audio, clip: Audio, stop: object
 ) -> None:
     assert callable(stop)
     # A busy machine is slower at stopping, too.

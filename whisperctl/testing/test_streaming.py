@@ -12,25 +12,25 @@ import threading
 import time
 
 from whisperctl.audio import Audio
-from whisperctl.testing.subject import GREEDY, Heard, Shared, replaced
+from whisperctl.testing.subject import GREEDY, Outcome, Shared, replaced
 from whisperctl.transcript import SpokenLanguage
 
 
-def test_segments_are_streamed_as_they_are_returned(heard: Heard, at_length: Heard) -> None:
+def test_segments_are_streamed_as_they_are_returned(heard: Outcome, at_length: Outcome) -> None:
     for one in (heard, at_length):
         assert tuple(one.streamed) == one.transcript.segments, (
             "on_segment gets exactly the segments that transcribe() returns, in order"
         )
 
 
-def test_progress_rises_from_0_to_1(heard: Heard, at_length: Heard) -> None:
+def test_progress_rises_from_0_to_1(heard: Outcome, at_length: Outcome) -> None:
     for one in (heard, at_length):
         assert all(0 <= fraction <= 1 for fraction in one.progress), one.progress
         assert one.progress == sorted(one.progress), f"progress falls: {one.progress}"
     assert at_length.progress, "a recording of a minute gives some progress"
 
 
-def test_the_language_is_told_once_before_the_text(heard: Heard, at_length: Heard) -> None:
+def test_the_language_is_told_once_before_the_text(heard: Outcome, at_length: Outcome) -> None:
     for one in (heard, at_length):
         assert one.languages == [SpokenLanguage("en")], one.languages
         assert not one.language_came_late, "on_language is called before on_segment"
@@ -46,7 +46,7 @@ def test_a_detected_language_is_told_as_it_is_returned(shared: Shared, clip: Aud
     )
 
 
-def test_callbacks_run_in_the_callers_thread(heard: Heard, at_length: Heard) -> None:
+def test_callbacks_run_in_the_callers_thread(heard: Outcome, at_length: Outcome) -> None:
     for one in (heard, at_length):
         assert one.threads == {threading.current_thread()}, (
             "callbacks run in the thread that called transcribe(): see "
@@ -54,7 +54,7 @@ def test_callbacks_run_in_the_callers_thread(heard: Heard, at_length: Heard) -> 
         )
 
 
-def test_segments_come_while_the_engine_works(at_length: Heard) -> None:
+def test_segments_come_while_the_engine_works(at_length: Outcome) -> None:
     before_end_ms = at_length.wall_ms - at_length.first_segment_ms
     assert before_end_ms > at_length.wall_ms / 4, (
         "the first segment of a minute of speech comes as it is decided, not at the end"
@@ -62,7 +62,7 @@ def test_segments_come_while_the_engine_works(at_length: Heard) -> None:
 
 
 def test_callbacks_may_be_left_out_and_none_comes_late(
-    shared: Shared, clip: Audio, heard: Heard
+    shared: Shared, clip: Audio, heard: Outcome
 ) -> None:
     told = len(heard.streamed), len(heard.progress)
     assert shared.session.transcribe(clip, GREEDY).segments

@@ -12,7 +12,7 @@ from whisperctl.engine.protocol import OnLanguage, OnSegment, Session
 from whisperctl.options import DecodeOptions
 from whisperctl.resources import cpu_time_s
 from whisperctl.transcript import Phase, Segment, SpokenLanguage, Timings
-from whisperctl.transcription.repetition import Loop, LoopGuard, once
+from whisperctl.transcription.repetition import Repetition, RepetitionFilter, once
 from whisperctl.transcription.similarity import alike
 
 if TYPE_CHECKING:
@@ -95,12 +95,12 @@ _STEP_S = 1.0
 """A further try begins at least this much later, so that there is an end to trying."""
 
 OnShare = Callable[[float], None]
-OnLoop = Callable[["Resolved"], None]
+OnRepetition = Callable[["Resolved"], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What became of a loop; times are seconds from the piece's first sample.
+    """What became of a loop; times are seconds from the chunk's first sample.
 
     ``given_up`` says that it repeated itself at every temperature, and one copy is left.
     """
@@ -112,14 +112,14 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True)
-class PieceOptions:
-    """How to decode a piece: ``first`` to begin with, ``bare`` without the text before it."""
+class ChunkOptions:
+    """How to decode a chunk: ``first`` to begin with, ``bare`` without the text before it."""
 
     first: DecodeOptions
     bare: DecodeOptions
     compression_ratio_threshold: float
 
-    def in_language(self, code: str) -> PieceOptions:
+    def in_language(self, code: str) -> ChunkOptions:
         """The same for a language that is known."""
         first, bare = replace(self.first, language=code), replace(self.bare, language=code)
         return replace(self, first=first, bare=bare)
@@ -145,10 +145,10 @@ class UnsureLanguageError(_DetectedError):
     """The engine is not sure of the language."""
 
 
-class PieceDecoder:
-    """Decodes pieces one after the other; what they took is counted in ``timings``.
+class ChunkDecoder:
+    """Decodes chunks one after the other; what they took is counted in ``timings``.
 
-    ``spoken`` is the language of the piece under way, ``None`` until the engine has told it.
+    ``spoken`` is the language of the chunk under way, ``None`` until the engine has told it.
     ``system_info`` is the engine's.
     """
 
@@ -162,21 +162,21 @@ class PieceDecoder:
     def decode(
         self,
         samples: Samples,
-        options: PieceOptions,
+        options: ChunkOptions,
         *,
         on_segment: OnSegment,
         on_progress: OnShare,
-        on_loop: OnLoop,
+        on_repetition: OnRepetition,
         check_language: Callable[[SpokenLanguage], bool] = lambda spoken: True,
     ) -> None:
-        """Decode one piece.
+        """Decode one chunk.
 
         Args:
             samples: float32, shape (n_samples,), [-1, 1], 16 kHz mono.
-            options: how to, for this piece.
+            options: how to, for this chunk.
             on_segment: gets segments once they are certain, in seconds from the first sample.
             on_progress: gets the share of the samples that is done; it may fall back.
-            on_loop: gets what repeated itself and was decoded again.
+            on_repetition: gets what repeated itself and was decoded again.
             check_language: whether to go on in the language that the engine tells.
 
         Raises:
@@ -184,7 +184,7 @@ class PieceDecoder:
         """
         self.spoken = None
         self._check_language = check_language
-        _Pass(self, samples, options, on_segment, on_progress, on_loop).go()
+        _Pass(self, samples, options, on_segment, on_progress, on_repetition).go()
 
     def run(
         self,
@@ -264,27 +264,27 @@ class PieceDecoder:
 
 
 class _Pass:
-    """One piece on its way."""
+    """One chunk on its way."""
 
     def __init__(
         self,
-        decoder: PieceDecoder,
+        decoder: ChunkDecoder,
         samples: Samples,
-        options: PieceOptions,
+        options: ChunkOptions,
         on_segment: OnSegment,
         on_progress: OnShare,
-        on_loop: OnLoop,
+        on_repetition: OnRepetition,
     ) -> None:
         self._decoder = decoder
         self._samples = samples
         self._options = options
         self._on_segment = on_segment
         self._on_progress = on_progress
-        self._on_loop = on_loop
+        self._on_loop = on_repetition
         self._said: list[Segment] = []
-        self._guard = LoopGuard(options.compression_ratio_threshold)
+        self._guard = RepetitionFilter(options.compression_ratio_threshold)
         self._length_s = len(samples) / SAMPLE_RATE
-        self._loop: Loop | None = None
+        self._loop: Repetition | None = None
         self._after: list[Segment] = []
 
     def go(self) -> None:
@@ -328,7 +328,7 @@ class _Pass:
         if loop is not None and loop.certain:
             raise _LoopedError
 
-    def _sounds_alike(self, loop: Loop) -> bool:
+    def _sounds_alike(self, loop: Repetition) -> bool:
         """Whether the last two copies are one sound, so that the repetition is the recording's."""
         if loop.certain or loop.earlier_s is None:
             return False
@@ -341,7 +341,7 @@ class _Pass:
             raise _LoopedError
         self._on_progress(share)
 
-    def _while_real(self, loop: Loop | None) -> tuple[Loop | None, float]:
+    def _while_real(self, loop: Repetition | None) -> tuple[Repetition | None, float]:
         """Give what is no loop of all that is held; where that ends, and the loop after it."""
         self._loop = None
         end_s = 0.0
@@ -371,7 +371,7 @@ class _Pass:
             return bare
         return replace(bare, initial_prompt=tail(self._said))
 
-    def _alone(self, loop: Loop) -> str:
+    def _alone(self, loop: Repetition) -> str:
         """What a part of a loop says by itself."""
         texts: list[str] = []
         start_s = max(0.0, loop.proof_s[0] - _MARGIN_S)
@@ -379,7 +379,7 @@ class _Pass:
         self._run(start_s, end_s, self._options.bare, lambda s: texts.append(s.text), None)
         return "".join(texts)
 
-    def _again(self, loop: Loop) -> float:
+    def _again(self, loop: Repetition) -> float:
         """Decode a loop's window anew, hotter each time; gives where to go on from."""
         start_s = loop.start_s
         end_s = min(start_s + _WINDOW_S, self._length_s)
@@ -403,7 +403,7 @@ class _Pass:
 
     def _try(self, start_s: float, end_s: float, temperature: float) -> list[Segment] | None:
         """A window's segments at a temperature; ``None`` when it repeats itself again."""
-        guard = LoopGuard(self._options.compression_ratio_threshold)
+        guard = RepetitionFilter(self._options.compression_ratio_threshold)
         found: list[Segment] = []
 
         def on_segment(segment: Segment) -> None:

@@ -1,7 +1,7 @@
-"""Cuts a recording that is being decoded into pieces that an engine can take.
+"""Cuts a recording that is being decoded into chunks that an engine can take.
 
-A piece ends where it is quietest, so that no word is cut. Where the cuts are depends on nothing but
-where the piece begins and the samples after it: a run that goes on after an interruption cuts as
+A chunk ends where it is quietest, so that no word is cut. Where the cuts are depends on nothing but
+where the chunk begins and the samples after it: a run that goes on after an interruption cuts as
 the first one would have.
 """
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from whisperctl.audio import BlockStream
 
-PIECE_S = 300.0
-"""Seconds in a piece of a long recording, at most."""
+CHUNK_S = 300.0
+"""Seconds in a chunk of a long recording, at most."""
 
 _SEARCH_S = 20.0
-"""How far before its longest a piece may end, to end where it is quiet."""
+"""How far before its longest a chunk may end, to end where it is quiet."""
 
 _QUIET_S = 0.3
 """The stretch that is to be quiet; a pause between words lasts about that long."""
@@ -37,7 +37,7 @@ _TOO_SHORT_S = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Piece:
+class Chunk:
     """A stretch of a recording.
 
     ``start`` counts samples from the recording's start. ``samples``: float32, shape (n_samples,) or
@@ -53,10 +53,10 @@ class Piece:
         return self.start + len(self.samples)
 
 
-class Pieces:
-    """The pieces of a recording, or of its clips; iterate over it once.
+class Chunks:
+    """The chunks of a recording, or of its clips; iterate over it once.
 
-    A recording or clip of up to twice ``piece_s`` is one piece. ``decode_ms`` is the time spent on
+    A recording or clip of up to twice ``chunk_s`` is one chunk. ``decode_ms`` is the time spent on
     decoding the file so far. ``n_samples`` is the recording's length, once its end was read.
     """
 
@@ -66,7 +66,7 @@ class Pieces:
         clips: Sequence[Clip] = (),
         *,
         start: int = 0,
-        piece_s: float = PIECE_S,
+        chunk_s: float = CHUNK_S,
     ) -> None:
         """Read nothing yet.
 
@@ -74,7 +74,7 @@ class Pieces:
             blocks: the recording, of which nothing was read.
             clips: what to give of it; none of them is everything.
             start: the sample to begin at; what comes before is read and dropped.
-            piece_s: how long a piece is at most, but for the last.
+            chunk_s: how long a chunk is at most, but for the last.
         """
         self.decode_ms = 0.0
         self.n_samples: int | None = None
@@ -82,14 +82,14 @@ class Pieces:
         self._source = iter(blocks)
         self._clips = clips or (Clip(),)
         self._begin = start
-        self._piece = max(1, round(piece_s * SAMPLE_RATE))
+        self._chunk = max(1, round(chunk_s * SAMPLE_RATE))
         self._buffer: list[NDArray[np.float32]] = []
         self._buffer_start = 0
         self._buffer_end = 0
 
     @property
     def total_s(self) -> float | None:
-        """Seconds that all pieces have together, those before ``start`` as well, if known."""
+        """Seconds that all chunks have together, those before ``start`` as well, if known."""
         end_s = self._blocks.expected_s
         if self.n_samples is not None:
             end_s = self.n_samples / SAMPLE_RATE
@@ -104,7 +104,7 @@ class Pieces:
         )
 
     def done_s(self, position: int) -> float:
-        """Seconds of the pieces that lie before a sample of the recording."""
+        """Seconds of the chunks that lie before a sample of the recording."""
         at_s = position / SAMPLE_RATE
         return sum(
             max(0.0, min(at_s, at_s if c.end_s is None else c.end_s) - c.start_s)
@@ -120,8 +120,8 @@ class Pieces:
         assert self.n_samples is not None
         return self.n_samples / SAMPLE_RATE
 
-    def __iter__(self) -> Iterator[Piece]:
-        """Give the pieces.
+    def __iter__(self) -> Iterator[Chunk]:
+        """Give the chunks.
 
         Raises:
             AudioError: the recording cannot be read.
@@ -144,7 +144,7 @@ class Pieces:
             if clip.start_s > end_s - _TOO_SHORT_S:
                 raise self._beyond(clip, end_s)
 
-    def _of_clip(self, clip: Clip) -> Iterator[Piece]:
+    def _of_clip(self, clip: Clip) -> Iterator[Chunk]:
         start = round(clip.start_s * SAMPLE_RATE)
         end = None if clip.end_s is None else round(clip.end_s * SAMPLE_RATE)
         while self._buffer_end <= start and self._read():
@@ -154,7 +154,7 @@ class Pieces:
         position = max(start, self._begin)
         while end is None or position < end:
             self._drop_before(position)
-            enough = position + 2 * self._piece
+            enough = position + 2 * self._chunk
             while self._buffer_end <= enough and (end is None or self._buffer_end < end):
                 if not self._read():
                     break
@@ -163,10 +163,10 @@ class Pieces:
             if position >= limit:
                 return
             cut = limit if limit <= enough else self._quietest(position)
-            piece = Piece(position, self._samples(position, cut))
+            chunk = Chunk(position, self._samples(position, cut))
             self._drop_before(cut)  # now, as what takes long and much memory comes next
-            yield piece
-            del piece
+            yield chunk
+            del chunk
             position = cut
 
     def _read(self) -> bool:
@@ -198,9 +198,9 @@ class Pieces:
         return np.concatenate(parts)
 
     def _quietest(self, position: int) -> int:
-        search = min(round(_SEARCH_S * SAMPLE_RATE), self._piece // 2)
-        start = position + self._piece - search
-        samples = self._samples(start, position + self._piece)
+        search = min(round(_SEARCH_S * SAMPLE_RATE), self._chunk // 2)
+        start = position + self._chunk - search
+        samples = self._samples(start, position + self._chunk)
         return start + quietest(samples, min(round(_QUIET_S * SAMPLE_RATE), search // 2))
 
     def _beyond(self, clip: Clip, length_s: float) -> UsageError:

@@ -32,7 +32,7 @@ _ALIKE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Loop:
+class Repetition:
     """A suspicion.
 
     ``copies`` are the segments that were held back: all but the first copy, or, if the repetition
@@ -76,7 +76,7 @@ class Loop:
         return SequenceMatcher(None, said, heard, autojunk=False).ratio() >= _ALIKE
 
 
-class LoopGuard:
+class RepetitionFilter:
     """Watches segments as they come, and holds back those that may be copies."""
 
     def __init__(self, ratio_threshold: float) -> None:
@@ -87,7 +87,7 @@ class LoopGuard:
         self._limits: dict[frozenset[str], int] = {}
         self._n_counted = 0
 
-    def add(self, segment: Segment) -> tuple[list[Segment], Loop | None]:
+    def add(self, segment: Segment) -> tuple[list[Segment], Repetition | None]:
         """Take one more segment.
 
         Returns:
@@ -98,7 +98,9 @@ class LoopGuard:
         self._texts.append(normalized(segment.text))
         if compression_ratio(segment.text) > self._ratio_threshold and _repeated(segment.text):
             ready, self._held = self._held, []
-            return ready, Loop((segment,), (segment,), certain=_too_fast((segment,)), within=True)
+            return ready, Repetition(
+                (segment,), (segment,), certain=_too_fast((segment,)), within=True
+            )
         n_repeats, period = self._repeats()
         if not n_repeats:
             ready, self._held = [*self._held, segment], []
@@ -112,14 +114,14 @@ class LoopGuard:
             ready, self._held = self._held, []  # known to be real so far
             return ready, None
         copies, self._held = tuple(self._held), []
-        return [], Loop(
+        return [], Repetition(
             copies,
             tuple(self._history[-period:]),
             certain=_too_fast(copies),
             earlier_s=self._history[-2 * period].start_s,
         )
 
-    def trust(self, loop: Loop) -> None:
+    def trust(self, loop: Repetition) -> None:
         """This one is real: suspect it again only when it goes on for twice as long."""
         key = frozenset(normalized(segment.text) for segment in loop.cycle)
         self._limits[key] = 2 * self._limits.get(key, COPIES)

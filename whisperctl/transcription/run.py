@@ -17,18 +17,18 @@ from whisperctl.options import TranscriptionOptions, VadOptions
 from whisperctl.text import on_one_line, quoted
 from whisperctl.transcript import Segment, SpokenLanguage, Transcript
 from whisperctl.transcription.chunk_decoder import (
-    PieceDecoder,
-    PieceOptions,
+    ChunkDecoder,
+    ChunkOptions,
     Resolved,
     UnsureLanguageError,
     tail,
 )
-from whisperctl.transcription.chunking import Piece, Pieces
+from whisperctl.transcription.chunking import Chunk, Chunks
 from whisperctl.transcription.spoken_language import SpeechWindows, is_sure, vote
-from whisperctl.transcription.stages.speech_check import Hearing
+from whisperctl.transcription.stages.speech_check import SpeechCheck
 from whisperctl.transcription.stages.timeline import Stretch, Timeline, joined, stretches
-from whisperctl.transcription.stages.timestamps import Tidier
-from whisperctl.transcription.warnings import Tally, loop_line
+from whisperctl.transcription.stages.timestamps import TimestampFixer
+from whisperctl.transcription.warnings import Tally, repetition_line
 
 if TYPE_CHECKING:
     from whisperctl.audio import BlockStream
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What the next piece needs to know of those before it.
+    """What the next chunk needs to know of those before it.
 
-    ``position_s`` is where the next piece begins, in seconds from the recording's start.
+    ``position_s`` is where the next chunk begins, in seconds from the recording's start.
     ``segments`` are those since the checkpoint before; a run that goes on is given all of them in
     one checkpoint. ``language`` is empty while no speech has been heard. ``previous_text`` is what
     the decoder is conditioned on. ``done`` says that the whole recording is transcribed.
@@ -67,7 +67,7 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
-OnNote = Callable[[str], None]
+OnWarning = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Callbacks:
 
     on_segment: OnSegment | None = None
     on_progress: OnProgress | None = None
-    on_note: OnNote | None = None
+    on_warning: OnWarning | None = None
     on_checkpoint: OnCheckpoint | None = None
 
     def segment(self, segment: Segment) -> None:
@@ -89,10 +89,10 @@ class Callbacks:
         if self.on_progress is not None:
             self.on_progress(Progress(done_s, total_s))
 
-    def note(self, text: str) -> None:
+    def warning(self, text: str) -> None:
         """Remark on something."""
-        if self.on_note is not None:
-            self.on_note(on_one_line(text))
+        if self.on_warning is not None:
+            self.on_warning(on_one_line(text))
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         """Say where to go on from."""
@@ -100,7 +100,7 @@ class Callbacks:
             self.on_checkpoint(checkpoint)
 
 
-class Run:
+class RecordingRun:
     """One run; see ``Transcriber.transcribe``."""
 
     def __init__(
@@ -111,13 +111,13 @@ class Run:
         callbacks: Callbacks,
         resume_from: Checkpoint | None,
         *,
-        piece_s: float,
+        chunk_s: float,
     ) -> None:
         self._session = session
         self._detector = detector
         self._options = options
         self._callbacks = callbacks
-        self._piece_s = piece_s
+        self._chunk_s = chunk_s
         self._segments: list[Segment] = []
         self._n_saved = 0
         self._language = ""
@@ -142,42 +142,42 @@ class Run:
         split = self._options.speakers_from_channels
         track = self._options.audio_track
         with audio.open_stream(source, block_s=_BLOCK_S, split=split, track=track) as blocks:
-            decoder = PieceDecoder(self._session, blocks.source)
-            pieces = Pieces(
-                blocks, self._options.clips, start=self._position, piece_s=self._piece_s
+            decoder = ChunkDecoder(self._session, blocks.source)
+            chunks = Chunks(
+                blocks, self._options.clips, start=self._position, chunk_s=self._chunk_s
             )
-            for piece in pieces:
+            for chunk in chunks:
                 self._warn(blocks)
                 if split:
-                    self._transcribe_channels(piece, pieces, decoder, quoted(blocks.source))
+                    self._transcribe_channels(chunk, chunks, decoder, quoted(blocks.source))
                 else:
-                    self._transcribe(piece, pieces, decoder, self._give)
+                    self._transcribe(chunk, chunks, decoder, self._give)
                     self._previous_text = tail(self._segments)
-                self._position = piece.end
+                self._position = chunk.end
                 self._save()
-            duration_s = pieces.duration_s()
+            duration_s = chunks.duration_s()
             self._warn(blocks)
             for line in self._tally.lines(quoted(blocks.source), len(self._segments)):
-                self._callbacks.note(line)
-        self._callbacks.progress(pieces.done_s(self._position), pieces.done_s(self._position))
+                self._callbacks.warning(line)
+        self._callbacks.progress(chunks.done_s(self._position), chunks.done_s(self._position))
         self._save(done=True)
         return Transcript(
             segments=tuple(self._segments),
             language=self._language or self._asked_language(),
             duration_s=duration_s,
-            timings=decoder.timings.total(pieces.decode_ms),
+            timings=decoder.timings.total(chunks.decode_ms),
             language_probability=self._language_probability,
             system_info=decoder.system_info,
             task=self._options.decoding.task,
         ).visible()
 
     def _transcribe_channels(
-        self, piece: Piece, pieces: Pieces, decoder: PieceDecoder, source: str
+        self, chunk: Chunk, chunks: Chunks, decoder: ChunkDecoder, source: str
     ) -> None:
         """Transcribe each channel by itself, and put their segments in the order of time."""
         import numpy as np
 
-        n_channels = piece.samples.shape[1]
+        n_channels = chunk.samples.shape[1]
         if n_channels < 2:
             raise UsageError(
                 f"{source} has a single channel, which does not tell speakers apart: "
@@ -186,10 +186,10 @@ class Run:
         found: list[Segment] = []
 
         for channel in range(n_channels):
-            samples = np.ascontiguousarray(piece.samples[:, channel])
+            samples = np.ascontiguousarray(chunk.samples[:, channel])
             self._transcribe(
-                Piece(piece.start, samples),
-                pieces,
+                Chunk(chunk.start, samples),
+                chunks,
                 decoder,
                 found.extend,
                 f"Speaker {channel + 1}",
@@ -199,24 +199,24 @@ class Run:
 
     def _transcribe(
         self,
-        piece: Piece,
-        pieces: Pieces,
-        decoder: PieceDecoder,
+        chunk: Chunk,
+        chunks: Chunks,
+        decoder: ChunkDecoder,
         give: Callable[[list[Segment]], None],
         speaker: str | None = None,
         turn: tuple[int, int] = (0, 1),
     ) -> None:
-        """Transcribe one piece of mono, the channel ``turn[0]`` of ``turn[1]``."""
-        heard = self._listen(piece)
+        """Transcribe one chunk of mono, the channel ``turn[0]`` of ``turn[1]``."""
+        heard = self._listen(chunk)
         if heard is None:
-            self._progress(pieces, piece, 1.0, turn)
+            self._progress(chunks, chunk, 1.0, turn)
             return
-        hearing, parts = heard
-        self._tally.speech_detected |= hearing.speech_is_detected()
-        timeline = Timeline([Stretch(piece.start + p.start, piece.start + p.end) for p in parts])
+        speech, parts = heard
+        self._tally.speech_detected |= speech.speech_is_detected()
+        timeline = Timeline([Stretch(chunk.start + p.start, chunk.start + p.end) for p in parts])
         before = [segment for segment in self._segments if segment.speaker == speaker]
-        after_s = max(before[-1].end_s if before else 0.0, piece.start / SAMPLE_RATE)
-        tidier = Tidier(after_s, piece.end / SAMPLE_RATE)
+        after_s = max(before[-1].end_s if before else 0.0, chunk.start / SAMPLE_RATE)
+        fixer = TimestampFixer(after_s, chunk.end / SAMPLE_RATE)
         n_given = 0
 
         def give_tidy(segments: list[Segment]) -> None:
@@ -231,31 +231,31 @@ class Run:
             segment = timeline.segment(segment.visible())
             if not segment.text.strip():
                 return
-            if self._options.speech_check and not hearing.supports(segment):
+            if self._options.speech_check and not speech.supports(segment):
                 self._tally.n_dropped += 1
                 return
-            give_tidy(tidier.add(segment))
+            give_tidy(fixer.add(segment))
 
         def on_progress(share: float) -> None:
             at = round(timeline.end_s(share * timeline.heard_s) * SAMPLE_RATE)
-            self._progress(pieces, piece, (at - piece.start) / len(piece.samples), turn)
+            self._progress(chunks, chunk, (at - chunk.start) / len(chunk.samples), turn)
 
-        def on_loop(loop: Resolved) -> None:
-            self._callbacks.note(loop_line(loop, timeline.start_s(loop.start_s)))
+        def on_repetition(loop: Resolved) -> None:
+            self._callbacks.warning(repetition_line(loop, timeline.start_s(loop.start_s)))
 
-        samples = joined(piece.samples, parts)
-        cut = len(samples) < len(piece.samples)  # to speech
-        windows = SpeechWindows(samples, [Stretch(0, len(samples))] if cut else hearing.speech())
+        samples = joined(chunk.samples, parts)
+        cut = len(samples) < len(chunk.samples)  # to speech
+        windows = SpeechWindows(samples, [Stretch(0, len(samples))] if cut else speech.speech())
         decode = partial(
             decoder.decode,
             samples,
             on_segment=on_segment,
             on_progress=on_progress,
-            on_loop=on_loop,
+            on_repetition=on_repetition,
         )
         decoding = self._decoding(before, self._previous_text if speaker is None else tail(before))
         self._decode(decode, decoder, decoding, windows)
-        give_tidy(tidier.flush())
+        give_tidy(fixer.flush())
         if n_given and not self._language and decoder.spoken is not None:
             self._language = decoder.spoken.code
             self._language_probability = decoder.spoken.probability
@@ -263,11 +263,11 @@ class Run:
     def _decode(
         self,
         decode: Callable[..., None],
-        decoder: PieceDecoder,
-        decoding: PieceOptions,
+        decoder: ChunkDecoder,
+        decoding: ChunkOptions,
         windows: SpeechWindows,
     ) -> None:
-        """Decode a piece in the language asked for, or in the one that its speech is in."""
+        """Decode a chunk in the language asked for, or in the one that its speech is in."""
         if decoding.first.language != languages.AUTO:
             decode(decoding)
             return
@@ -290,26 +290,26 @@ class Run:
             self._segments.append(segment)
             self._callbacks.segment(segment)
 
-    def _listen(self, piece: Piece) -> tuple[Hearing, list[Stretch]] | None:
-        """What is heard in a piece, and which parts of it to decode; ``None`` is none of it."""
-        whole = [Stretch(0, len(piece.samples))]
+    def _listen(self, chunk: Chunk) -> tuple[SpeechCheck, list[Stretch]] | None:
+        """What is heard in a chunk, and which parts of it to decode; ``None`` is none of it."""
+        whole = [Stretch(0, len(chunk.samples))]
         vad = self._options.vad
         if vad is None and self._options.speakers_from_channels and self._detector is not None:
             # Whisper's times are bad around long silence, and each is silent while others speak.
             vad = VadOptions()
         detection = None
         if self._detector is not None and (vad is not None or self._options.speech_check):
-            detection = self._detector.detect(piece.samples, vad or VadOptions())
-        hearing = Hearing(piece.start, piece.samples, detection)
+            detection = self._detector.detect(chunk.samples, vad or VadOptions())
+        speech = SpeechCheck(chunk.start, chunk.samples, detection)
         if vad is not None and detection is not None:
-            parts = stretches(detection.spans, len(piece.samples))
-            return (hearing, parts) if parts else None
-        if self._options.speech_check and not hearing.anything():
+            parts = stretches(detection.spans, len(chunk.samples))
+            return (speech, parts) if parts else None
+        if self._options.speech_check and not speech.anything():
             return None
-        return hearing, whole
+        return speech, whole
 
-    def _decoding(self, before: Sequence[Segment], previous_text: str) -> PieceOptions:
-        """The options for the next piece, given what was said before it."""
+    def _decoding(self, before: Sequence[Segment], previous_text: str) -> ChunkOptions:
+        """The options for the next chunk, given what was said before it."""
         first = self._options.decoding
         if self._language:
             first = replace(first, language=self._language)
@@ -319,20 +319,20 @@ class Run:
         if before and not first.carry_initial_prompt:
             conditioned = first.condition_on_previous_text
             first = replace(first, initial_prompt=previous_text if conditioned else "")
-        return PieceOptions(first, bare, self._options.compression_ratio_threshold)
+        return ChunkOptions(first, bare, self._options.compression_ratio_threshold)
 
     def _asked_language(self) -> str:
         """The language asked for, if one was."""
         asked = self._options.decoding.language
         return "" if asked == languages.AUTO else languages.resolve(asked, True, "transcribe")
 
-    def _progress(self, pieces: Pieces, piece: Piece, share: float, turn: tuple[int, int]) -> None:
+    def _progress(self, chunks: Chunks, chunk: Chunk, share: float, turn: tuple[int, int]) -> None:
         channel, n_channels = turn
         share = (channel + share) / n_channels
-        position = piece.start + round(share * len(piece.samples))
+        position = chunk.start + round(share * len(chunk.samples))
         # What is decoded once more does not count backwards.
-        self._shown_s = max(self._shown_s, pieces.done_s(position))
-        total_s = pieces.total_s
+        self._shown_s = max(self._shown_s, chunks.done_s(position))
+        total_s = chunks.total_s
         self._callbacks.progress(
             self._shown_s, None if total_s is None else max(total_s, self._shown_s)
         )
@@ -354,5 +354,5 @@ class Run:
     def _warn(self, blocks: BlockStream) -> None:
         warnings = blocks.warnings
         for warning in warnings[self._n_warnings :]:
-            self._callbacks.note(warning)
+            self._callbacks.warning(warning)
         self._n_warnings = len(warnings)

@@ -42,7 +42,7 @@ def is_sure(spoken: SpokenLanguage) -> bool:
 
 
 class SpeechWindows:
-    """The windows of a piece that hold speech.
+    """The windows of a chunk that hold speech.
 
     Args:
         samples: float32, shape (n_samples,), 16 kHz mono: what the engine is given.

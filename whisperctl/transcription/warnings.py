@@ -35,7 +35,7 @@ class Tally:
             yield f"dropped {_count(self.n_dropped, 'segment')} where no speech is heard"
 
 
-def loop_line(loop: Resolved, at_s: float) -> str:
+def repetition_line(loop: Resolved, at_s: float) -> str:
     """The remark on one loop, which began at ``at_s`` of the recording."""
     text = loop.text if len(loop.text) <= _SHOWN else loop.text[: _SHOWN - 1] + "…"
     text = text.replace("\n", " ")

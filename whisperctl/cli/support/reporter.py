@@ -50,12 +50,12 @@ class Reporter:
             case events.Started():
                 if self._several and not self._quiet:
                     console.heading(recording.name)
-            case events.Heard(segment):
+            case events.SegmentDecoded(segment):
                 if self._shows_segments:
                     self._show(segment)
             case events.Written(text):
                 self._bars.result(text.removesuffix("\n"))
-            case events.Noted(text):
+            case events.WarningIssued(text):
                 self._note(text)
             case events.Logged(logger, level, text):
                 logging.getLogger(logger).log(level, "%s", text)

@@ -62,7 +62,9 @@ def find(
     return found
 
 
-def _first(sources: Sequence[lookup.Source], label: str, path: Path | None) -> Reference | None:
+def _first(
+    sources: Sequence[lookup.ReferenceSource], label: str, path: Path | None
+) -> Reference | None:
     for source in sources:
         if (reference := source.find(label, path)) is not None:
             return reference

@@ -34,7 +34,7 @@ _FILE = "reference"
 _TRANS = ".trans.txt"
 
 
-class Source(Protocol):
+class ReferenceSource(Protocol):
     """References that are looked up by recording."""
 
     @property
@@ -52,7 +52,7 @@ class Source(Protocol):
         ...
 
 
-def opened(path: Path) -> Source | None:
+def opened(path: Path) -> ReferenceSource | None:
     """The references that a path leads to; ``None`` if it is a single one.
 
     Raises:
@@ -96,7 +96,7 @@ class Folder:
         return f"{quoted(self._path)} has no file of a recording's name that ends in .txt or .srt"
 
     def find(self, label: str, path: Path | None) -> Reference | None:
-        """The first file there is for a recording, see ``Source``."""
+        """The first file there is for a recording, see ``ReferenceSource``."""
         if path is None:
             return None
         for folder in self._folders(label, path):
@@ -163,7 +163,7 @@ class Manifest:
         return f"{quoted(self._path)} lists {n} other recording{'' if n == 1 else 's'}"
 
     def find(self, label: str, path: Path | None) -> Reference | None:
-        """What it says of that very file, else of the only one of that name, see ``Source``."""
+        """The entry of that file, else the only one of that name; see ``ReferenceSource``."""
         entry = self._by_path.get(_absolute(path)) if path is not None else None
         if entry is None and path is not None:
             entry = self._by_name.get(path.name) or self._by_name.get(path.stem)

@@ -27,7 +27,7 @@ class Errors:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class WordSpan:
     """Words that belong together: ``[start, end)`` of the reference's and of the text's."""
 
     kind: SpanKind
@@ -52,7 +52,7 @@ class Difference:
     cer: Errors
     normalized_wer: Errors
     normalized_cer: Errors
-    spans: tuple[Span, ...]
+    spans: tuple[WordSpan, ...]
 
 
 @dataclass(frozen=True, slots=True)

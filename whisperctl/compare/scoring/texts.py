@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from whisperctl.compare.scoring.differences import Difference, Errors, Span, SpanKind
+from whisperctl.compare.scoring.differences import Difference, Errors, SpanKind, WordSpan
 from whisperctl.compare.scoring.splitting import normalized, normalized_words, split
 from whisperctl.transcript import Transcript
 
@@ -47,14 +47,14 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _words(reference: Sequence[str], text: Sequence[str]) -> tuple[Errors, tuple[Span, ...]]:
+def _words(reference: Sequence[str], text: Sequence[str]) -> tuple[Errors, tuple[WordSpan, ...]]:
     if not reference or not text:  # jiwer's rate of an empty reference is a count
         return _of_one(len(reference), len(text)), _spans_of_one(len(reference), len(text))
     import jiwer
 
     found = jiwer.process_words(" ".join(reference), " ".join(text))
     spans = tuple(
-        Span(
+        WordSpan(
             cast(SpanKind, chunk.type),
             chunk.ref_start_idx,
             chunk.ref_end_idx,
@@ -96,7 +96,7 @@ def _of_one(n_reference: int, n_text: int) -> Errors:
     )
 
 
-def _spans_of_one(n_reference: int, n_text: int) -> tuple[Span, ...]:
+def _spans_of_one(n_reference: int, n_text: int) -> tuple[WordSpan, ...]:
     if n_reference:
-        return (Span("delete", 0, n_reference, 0, 0),)
-    return (Span("insert", 0, 0, 0, n_text),) if n_text else ()
+        return (WordSpan("delete", 0, n_reference, 0, 0),)
+    return (WordSpan("insert", 0, 0, 0, n_text),) if n_text else ()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
-from whisperctl.compare.scoring.differences import Span
+from whisperctl.compare.scoring.differences import WordSpan
 from whisperctl.compare.scoring.splitting import spaced
 from whisperctl.text import visible
 
@@ -46,7 +46,7 @@ class Change:
 def lines(
     reference_words: Sequence[str],
     text_words: Sequence[str],
-    spans: Sequence[Span],
+    spans: Sequence[WordSpan],
     *,
     labels: tuple[str, str],
     width: int,
@@ -81,7 +81,7 @@ def lines(
         yield Text(f"{_INDENT}and {len(found) - max_changes} more")
 
 
-def changes(spans: Sequence[Span]) -> list[Change]:
+def changes(spans: Sequence[WordSpan]) -> list[Change]:
     """The places where texts differ, in order."""
     found: list[Change] = []
     for span in spans:

@@ -24,7 +24,7 @@ _POLL_S = 0.1
 _FAILED = 1
 _INTERRUPTED = 130
 _EXIT_WAIT_S = 120.0
-_left_behind: list[threading.Thread] = []
+_detached: list[threading.Thread] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,22 +108,22 @@ def _stop(cancel: Callable[[], None], ended: threading.Event) -> None:
         return
 
 
-def leave_behind(thread: threading.Thread) -> None:
+def detach(thread: threading.Thread) -> None:
     """Go on without a daemon thread that computes where nothing can stop it.
 
     When Python ends it must not be in the midst of that: what it uses would be taken down around
     it, which crashes. So at exit it is waited for; after two minutes, or at Ctrl-C, the process
     ends at once, as failed.
     """
-    if not _left_behind:
+    if not _detached:
         atexit.register(_wait)
-    _left_behind[:] = [other for other in _left_behind if other.is_alive()]
-    _left_behind.append(thread)
+    _detached[:] = [other for other in _detached if other.is_alive()]
+    _detached.append(thread)
 
 
-def is_left_behind() -> bool:
+def is_detached() -> bool:
     """Whether a thread that was left behind still computes."""
-    return any(thread.is_alive() for thread in _left_behind)
+    return any(thread.is_alive() for thread in _detached)
 
 
 def exit_at_once(code: int) -> None:
@@ -143,9 +143,9 @@ def _flush() -> None:
 def _wait() -> None:
     deadline = time.monotonic() + _EXIT_WAIT_S
     try:
-        for thread in _left_behind:
+        for thread in _detached:
             thread.join(max(0.0, deadline - time.monotonic()))
-        if is_left_behind():
+        if is_detached():
             _flush()
             os._exit(_FAILED)
     except BaseException:  # whatever a signal's handler raises

@@ -17,7 +17,7 @@ from whisperctl.errors import BackendError, ModelError, UsageError, WhisperctlEr
 from whisperctl.jobs.events import KINDS, Event
 from whisperctl.jobs.job import Job
 from whisperctl.jobs.sources import Recording
-from whisperctl.processes import death
+from whisperctl.processes import exit_summary
 from whisperctl.storage import records, temporary
 
 MODULE = "whisperctl.jobs.executors.worker"
@@ -81,9 +81,9 @@ class Process:
         """End it at once; that it is gone is said in the queue."""
         self._process.kill()
 
-    def death(self) -> str:
+    def exit_summary(self) -> str:
         """How it ended, as the rest of a sentence."""
-        return death(self._process.wait(), self._errors)
+        return exit_summary(self._process.wait(), self._errors)
 
     def _send(self, line: bytes) -> None:
         # A process that died early says why on its standard error.

@@ -47,13 +47,13 @@ _DOUBTFUL = -0.7
 is not believed. whisper.cpp's bound is -1.0, which most of what it makes of noise passes."""
 
 
-class Hearing:
-    """What is heard in one piece; times are seconds of the recording."""
+class SpeechCheck:
+    """What is heard in one chunk; times are seconds of the recording."""
 
     def __init__(
         self, start: int, samples: NDArray[np.float32], detection: Detection | None
     ) -> None:
-        """Look at a piece.
+        """Look at a chunk.
 
         Args:
             start: the sample of the recording at which it begins.
@@ -65,13 +65,13 @@ class Hearing:
         self._detection = detection
 
     def anything(self) -> bool:
-        """Whether there may be speech anywhere in the piece."""
+        """Whether there may be speech anywhere in the chunk."""
         if self._detection is not None:
             return _speech_in(self._detection.probabilities)
         return self._loudest(0, len(self._samples)) > _SILENT
 
     def speech(self) -> list[Stretch]:
-        """Where somebody may speak, in samples of the piece; without a detector, what is audible.
+        """Where somebody may speak, in samples of the chunk; without a detector, what is audible.
 
         Empty where nothing is, and never where ``anything`` is true.
         """
@@ -98,7 +98,7 @@ class Hearing:
         return self._detection is not None and self.anything()
 
     def supports(self, segment: Segment) -> bool:
-        """Whether a segment of the piece can be something that was said."""
+        """Whether a segment of the chunk can be something that was said."""
         if _ASIDE.fullmatch(segment.text):
             return False
         start_s = segment.start_s - _MARGIN_S - self._start / SAMPLE_RATE

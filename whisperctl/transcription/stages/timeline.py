@@ -144,9 +144,9 @@ def joined(samples: NDArray[np.float32], parts: Sequence[Stretch]) -> NDArray[np
     if len(parts) == 1:  # usually everything, which need not be copied
         return samples[parts[0].start : parts[0].end]
     silence = np.zeros(GAP, np.float32)
-    pieces: list[NDArray[np.float32]] = []
+    chunks: list[NDArray[np.float32]] = []
     for part in parts:
-        if pieces:
-            pieces.append(silence)
-        pieces.append(samples[part.start : part.end])
-    return np.concatenate(pieces) if pieces else np.empty(0, np.float32)
+        if chunks:
+            chunks.append(silence)
+        chunks.append(samples[part.start : part.end])
+    return np.concatenate(chunks) if chunks else np.empty(0, np.float32)

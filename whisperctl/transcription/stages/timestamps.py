@@ -21,7 +21,7 @@ _RESERVE_S = 0.5
 Interval = tuple[float, float]
 
 
-class Tidier:
+class TimestampFixer:
     """Tidies segments in the order they come.
 
     Nothing that was given out changes later, so only what ends near the limit waits for ``flush``:
@@ -29,7 +29,7 @@ class Tidier:
     """
 
     def __init__(self, after_s: float, limit_s: float) -> None:
-        """Begin a piece.
+        """Begin a chunk.
 
         Args:
             after_s: where the segment before ended; no segment begins earlier.

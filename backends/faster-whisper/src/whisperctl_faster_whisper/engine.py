@@ -104,7 +104,7 @@ class Run:
                 stopped_at = stopped_at or time.perf_counter()
                 if time.perf_counter() - stopped_at < _GRACE_S:
                     continue
-                worker_thread.leave_behind(thread)
+                worker_thread.detach(thread)
                 raise StoppedError from None
             break
         thread.join()

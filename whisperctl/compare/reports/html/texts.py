@@ -16,7 +16,7 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TextPart:
     """A word, or words that stand elsewhere only.
 
     ``kind`` is "" for a word that is the same, ``ins`` for another, ``del`` for what is missing.
@@ -36,7 +36,7 @@ class Line:
 
     time: str
     start_s: float | None
-    pieces: tuple[Piece, ...]
+    pieces: tuple[TextPart, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +129,12 @@ def _pieces(
     words: Sequence[str],
     missing: dict[int, str],
     other_words: set[int],
-) -> Iterator[Piece]:
+) -> Iterator[TextPart]:
     for index, word in enumerate(timed, first):
         if index in missing:
-            yield Piece("del", missing[index])
+            yield TextPart("del", missing[index])
         apart = index == first or splitting.spaced(words[index - 1], words[index])
-        yield Piece(
+        yield TextPart(
             "ins" if index in other_words else "",
             words[index] if word is None else word.text,
             " " if apart else "",
@@ -143,4 +143,4 @@ def _pieces(
         )
     end = first + len(timed)
     if end == len(words) and end in missing:
-        yield Piece("del", missing[end])
+        yield TextPart("del", missing[end])
