@@ -18,9 +18,9 @@ ROOT = Path(__file__).parents[1]
 
 def test_the_public_names_are_these() -> None:
     assert whisperctl.__all__ == [
-        "AudioError", "BackendError", "DecodeOptions", "ModelError", "OutputError", "Segment",
-        "Token", "Transcript", "UsageError", "VadOptions", "WhisperctlError", "Word",
-        "__version__", "transcribe",
+        "AudioError", "BackendError", "DecodeOptions", "ModelError", "OutputError",
+        "PluginError", "Segment", "Token", "Transcript", "UsageError", "VadOptions",
+        "WhisperctlError", "Word", "__version__", "transcribe",
     ]  # fmt: skip
     assert all(getattr(whisperctl, name) is not None for name in whisperctl.__all__)
     assert dir(whisperctl) == sorted(whisperctl.__all__)

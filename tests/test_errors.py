@@ -19,6 +19,7 @@ def test_every_error_is_a_whisperctl_error_and_is_drawn_in_the_docstring() -> No
         "GuestError",
         "ModelError",
         "OutputError",
+        "PluginError",
         "SubtitleError",
         "UsageError",
         "WhisperctlError",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         BackendError,
         ModelError,
         OutputError,
+        PluginError,
         UsageError,
         WhisperctlError,
     )
@@ -28,6 +29,7 @@ __all__ = [
     "DecodeOptions",
     "ModelError",
     "OutputError",
+    "PluginError",
     "Segment",
     "Token",
     "Transcript",

@@ -8,6 +8,7 @@
     ├── ModelError      a model is unknown, missing, truncated, or not a ggml file
     ├── BackendError    a backend is unknown or unavailable, or its engine failed
     │   └── GuestError  the program inside the sandbox trapped, aborted, or broke the protocol
+    ├── PluginError     a decoder, filter or executor does not load, or is for another version
     ├── SubtitleError   a subtitle file is missing, damaged, or something else
     └── OutputError     a result could not be written
 
@@ -46,6 +47,10 @@ class BackendError(WhisperctlError):
 
 class GuestError(BackendError):
     """The program inside the sandbox trapped, aborted, or broke the protocol."""
+
+
+class PluginError(WhisperctlError):
+    """A decoder, filter or executor cannot be loaded, or was written for another version."""
 
 
 class SubtitleError(WhisperctlError):

@@ -1,0 +1,151 @@
+"""Plugins by entry point: backends, decoders, filters and executors are found the same way.
+
+Each kind is a ``Door``: a group of entry points, and the number of the contract that its plugins
+keep. An entry point names a class that is called without arguments, as in::
+
+    [project.entry-points."whisperctl.decoders"]
+    acme = "whisperctl_acme:AcmeDecoder"
+
+Listing plugins imports none of them. A plugin that fails is one clear error, and stops no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
+from typing import Generic, Protocol, TypeVar
+
+from whisperctl import __version__
+from whisperctl.errors import PluginError, UsageError, WhisperctlError
+
+
+class Plugin(Protocol):
+    """The part of a plugin that every kind has."""
+
+    @property
+    def name(self) -> str:
+        """Name of its entry point."""
+        ...
+
+    @property
+    def contract(self) -> int:
+        """Number of the contract it was written for."""
+        ...
+
+
+P = TypeVar("P", bound=Plugin)
+I = TypeVar("I")  # noqa: E741 - the field's letter for what describe() gives
+
+
+@dataclass(frozen=True, slots=True)
+class Described(Generic[I]):
+    """A plugin's own description; without ``info``, ``problem`` says why there is none."""
+
+    name: str
+    info: I | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Door(Generic[P]):
+    """One kind of plugin.
+
+    ``kind`` is its name in messages, such as "decoder"; ``group`` the group of entry points;
+    ``contract`` the number that plugins must state; ``error`` what is raised for a plugin that
+    cannot be used.
+    """
+
+    kind: str
+    group: str
+    contract: int
+    error: type[WhisperctlError] = PluginError
+
+    def installed(self) -> dict[str, EntryPoint]:
+        """Entry points by name, sorted; imports no plugin.
+
+        Raises:
+            PluginError: two distributions claim one name; or another class, see ``error``.
+        """
+        found: dict[str, EntryPoint] = {}
+        for entry in entry_points(group=self.group):
+            other = found.setdefault(entry.name, entry)
+            if other.value != entry.value:
+                raise self.error(
+                    f'two packages provide a {self.kind} named "{entry.name}" ({_owner(other)} and '
+                    f"{_owner(entry)}): uninstall one of them"
+                )
+        return dict(sorted(found.items()))
+
+    def check(self, name: str) -> None:
+        """Check that a plugin is installed, without importing it.
+
+        Raises:
+            UsageError: it is not.
+            PluginError: see ``installed``.
+        """
+        installed = self.installed()
+        if name not in installed:
+            raise self._unknown(name, list(installed))
+
+    def load(self, name: str) -> P:
+        """Import a plugin, and check its contract.
+
+        Raises:
+            UsageError: no such plugin is installed.
+            PluginError: it cannot be imported, or was written for another version of the contract;
+                or another class, see ``error``.
+        """
+        installed = self.installed()
+        if name not in installed:
+            raise self._unknown(name, list(installed))
+        entry = installed[name]
+        shown = f'{self.kind} "{name}" ({_owner(entry)})'
+        try:
+            factory: Callable[[], P] = entry.load()
+            plugin = factory()
+            contract = getattr(plugin, "contract", None)
+        # SystemExit too: a plugin's import must not end the program without a word.
+        except (Exception, SystemExit) as error:
+            raise self.error(f"{shown} failed to load: {type(error).__name__}: {error}") from error
+        if type(contract) is not int:
+            raise self.error(
+                f"{shown} states no contract number: get a version of it for "
+                f"whisperctl {__version__}"
+            )
+        if contract != self.contract:
+            upgrade = "whisperctl" if contract > self.contract else _owner(entry)
+            raise self.error(
+                f"{shown} needs contract {contract}, and whisperctl {__version__} has contract "
+                f"{self.contract}: upgrade {upgrade}"
+            )
+        return plugin
+
+    def describe(self, name: str, describe: Callable[[P], I]) -> Described[I]:
+        """Description of an installed plugin, or why there is none.
+
+        Args:
+            name: the plugin's name.
+            describe: asks the plugin.
+        """
+        try:
+            return Described(name, describe(self.load(name)))
+        except WhisperctlError as error:
+            return Described(name, problem=str(error))
+        # Somebody else's plugin may break its promises, and even leave the interpreter.
+        except (Exception, SystemExit) as error:
+            return Described(
+                name, problem=f'{self.kind} "{name}" failed: {type(error).__name__}: {error}'
+            )
+
+    def _unknown(self, name: str, known: list[str]) -> UsageError:
+        close = get_close_matches(name, known, n=1)
+        hint = (
+            f'did you mean "{close[0]}"?' if close else f"choose from {', '.join(known) or 'none'}"
+        )
+        return UsageError(f'{self.kind} "{name}" is not installed: {hint}')
+
+
+def _owner(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist is not None else entry.value
