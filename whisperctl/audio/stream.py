@@ -15,18 +15,21 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Self
 
 from whisperctl.audio.decoders.media import Media
+from whisperctl.audio.filters.conversion import (
+    RATES_HZ,
+    SAMPLE_RATE,
+    Cleaner,
+    Clipper,
+    Mixer,
+    Resampler,
+)
 from whisperctl.errors import AudioError
 from whisperctl.text import quoted
 
 if TYPE_CHECKING:
     import numpy as np
-    import soxr
     from numpy.typing import NDArray
 
-SAMPLE_RATE = 16_000
-"""Samples a second that every Whisper model takes."""
-
-_RATES_HZ = (1_000, 768_000)
 _LOUD = 2.0
 """A peak this far beyond full scale means samples of another scale, not an encoder's overshoot."""
 
@@ -70,7 +73,7 @@ class BlockStream:
         split: bool = False,
         track: str | None = None,
     ) -> None:
-        self._media = Media(source, split=split, track=track)
+        self._media = Media(source, track=track)
         self._split = split
         self._pieces = self._converted()
         if block_s is not None:
@@ -80,11 +83,6 @@ class BlockStream:
     def source(self) -> str:
         """The file's path, or "standard input"."""
         return self._media.source.name
-
-    @property
-    def n_channels(self) -> int | None:
-        """How many channels the recording has, once the first block was read."""
-        return self._media.n_channels
 
     @property
     def stated_s(self) -> float | None:
@@ -125,60 +123,46 @@ class BlockStream:
         return self._media.reaches_s(end_s)
 
     def _converted(self) -> Iterator[NDArray[np.float32]]:
-        """Resample, clean and clip: float32 blocks of any length, [-1, 1], at ``SAMPLE_RATE``.
+        """Blocks of any length; shape and values are those that ``open_stream`` states."""
+        cleaner, resampler, clipper = Cleaner(), Resampler(), Clipper()
 
-        Their shape is (n_samples,), or (n_samples, n_channels) if channels are kept apart.
-        """
-        import numpy as np
+        def finish(block: NDArray[np.float32]) -> NDArray[np.float32]:
+            clipped = clipper.process(block)
+            return clipped if self._split else clipped[:, 0]
 
-        resampler: soxr.ResampleStream | None = None
-        current_rate = 0
-        n_invalid = 0
-        peak = 0.0
-        nothing = np.empty(0, np.float32)
-        for rate, block in self._media.blocks():
-            ready = []
-            if rate != current_rate:
-                if resampler is not None:
-                    ready.append(resampler.resample_chunk(nothing, last=True))
-                n_channels = block.shape[1] if self._split else 1
-                resampler = self._resampler(rate, n_channels)
-                nothing = np.empty((0, n_channels) if self._split else 0, np.float32)
-                current_rate = rate
-            valid = np.isfinite(block)
-            if not valid.all():
-                n_invalid += block.size - int(np.count_nonzero(valid))
-                block = np.where(valid, block, np.float32(0))
-            ready.append(block if resampler is None else resampler.resample_chunk(block))
-            for piece in ready:
-                if piece.size:
-                    peak = max(peak, float(np.abs(piece).max()))
-                    yield np.clip(piece, -1, 1)
-        if resampler is not None:
-            yield np.clip(resampler.resample_chunk(nothing, last=True), -1, 1)
-        if n_invalid:
+        for rate, block in self._decoded():
+            for converted in resampler.process(rate, cleaner.process(block)):
+                yield finish(converted)
+        for converted in resampler.flush():
+            yield finish(converted)
+        if cleaner.n_replaced:
             self._media.warn(
-                f"has {n_invalid} samples that are not numbers: silence stands in for them"
+                f"has {cleaner.n_replaced} samples that are not numbers: silence stands in for them"
             )
-        if peak > _LOUD:
+        if clipper.peak > _LOUD:
             self._media.warn(
-                f"is {peak:.3g} times louder than full scale and was clipped: "
+                f"is {clipper.peak:.3g} times louder than full scale and was clipped: "
                 "scale its samples to between -1 and 1"
             )
 
-    def _resampler(self, rate: int, n_channels: int) -> soxr.ResampleStream | None:
-        import numpy as np
-        import soxr
-
-        low, high = _RATES_HZ
-        if not low <= rate <= high:
-            raise AudioError(
-                f"{self._media.source.label} is damaged: it states a sample rate of {rate} Hz, "
-                f"outside {low} to {high}"
-            )
-        if rate == SAMPLE_RATE:
-            return None
-        return soxr.ResampleStream(rate, SAMPLE_RATE, n_channels, dtype=np.float32)
+    def _decoded(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Sample rate in Hz, and samples of shape (n_samples, n_channels), mono unless split."""
+        mixer = Mixer(split=self._split)
+        low, high = RATES_HZ
+        for rate, block in self._media.blocks():
+            opposed = mixer.opposed
+            mixed = mixer.process(block)
+            if opposed is None and mixer.opposed is not None:
+                self._media.warn(
+                    "has channels that cancel each other out (one is inverted): "
+                    f"channel {mixer.opposed} is used instead of their average"
+                )
+            if not low <= rate <= high:
+                raise AudioError(
+                    f"{self._media.source.label} is damaged: it states a sample rate of {rate} Hz, "
+                    f"outside {low} to {high}"
+                )
+            yield rate, mixed
 
 
 def open_stream(

@@ -1,4 +1,4 @@
-"""Decodes recordings, at whatever sample rate they have, to mono or channel by channel.
+"""Decoded recordings, at whatever sample rate and with as many channels as they have.
 
 libsndfile reads what it is good at (wav, flac, aiff); FFmpeg's libraries, through PyAV, read the
 rest and take over where libsndfile gives up. What a file is shows in its content, never its name.
@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Self
 from whisperctl.audio import tracks
 from whisperctl.audio.decoders import joined
 from whisperctl.audio.decoders.ffmpeg import BLOCK_SAMPLES, Decoder
-from whisperctl.audio.filters.channels import Mixer
 from whisperctl.audio.source import Source, open_source
 from whisperctl.errors import AudioError
 
@@ -57,14 +56,11 @@ class Media:
     ``warnings`` are one-line notes, complete when ``blocks`` is exhausted.
     """
 
-    def __init__(
-        self, source: str | Path | Source, *, split: bool = False, track: str | None = None
-    ) -> None:
+    def __init__(self, source: str | Path | Source, *, track: str | None = None) -> None:
         """Open a recording.
 
         Args:
             source: a path, or ``"-"`` for standard input.
-            split: keep the channels apart instead of averaging them.
             track: number, from 1, or language of the audio track to read; ``None`` is the default
                 one, else the first.
 
@@ -76,9 +72,7 @@ class Media:
             tracks.check(track)
         self.source = source if isinstance(source, Source) else open_source(source)
         self.warnings: list[str] = []
-        self._split = split
         self._track = track
-        self._mixer = Mixer(split=split)
         self._stated_s: float | None = None
         self._expected_s: float | None = None
         self._decoded_s = 0.0
@@ -88,11 +82,6 @@ class Media:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    @property
-    def n_channels(self) -> int | None:
-        """How many channels it has, once the first block was read."""
-        return self._mixer.n_channels
 
     @property
     def stated_s(self) -> float | None:
@@ -138,23 +127,15 @@ class Media:
         """Decode from the start.
 
         Yields:
-            The sample rate in Hz, which can change within a file, and some samples: float32, shape
-            (n_samples,), mono, the average of all channels, or one of them where they cancel each
-            other out; or (n_samples, n_channels) if they are kept apart.
+            The sample rate in Hz and some samples: float32, shape (n_samples, n_channels). Rate and
+            channels can change within a file.
 
         Raises:
             AudioError: it is not media, holds no audio, or is damaged from the start.
         """
         for rate, block in self._raw_blocks():
-            opposed = self._mixer.opposed
-            mixed = self._mixer.mix(block)
             self._decoded_s += len(block) / max(1, rate)
-            if opposed is None and self._mixer.opposed is not None:
-                self.warn(
-                    "has channels that cancel each other out (one is inverted): "
-                    f"channel {self._mixer.opposed} is used instead of their average"
-                )
-            yield rate, mixed
+            yield rate, block
 
     def _raw_blocks(self) -> Generator[Block]:
         """All samples, float32 of shape (n_samples, n_channels)."""
