@@ -133,7 +133,7 @@ def test_a_process_that_dies_fails_its_recording_alone(
     done = fake.here(*command, "--timeout", "600")
 
     assert done.code == 1
-    assert f'  "{long_talk}": its process was ended by SIGSEGV' in done.err
+    assert f'  "{long_talk}": its process was killed by SIGSEGV' in done.err
     assert (fake.directory / "x.txt").exists()
 
 

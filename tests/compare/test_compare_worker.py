@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +19,10 @@ from whisperctl.compare.plan import Cell, ModelFile, PreparedRecording, Variant
 from whisperctl.compare.statistics import BY_NAME, NAMES, rounded
 from whisperctl.engine.registry import Engine
 from whisperctl.options import DecodeOptions
+from whisperctl.processes import WorkerProcess, end_all
 from whisperctl.storage import records
 from whisperctl.transcript import PHASES, Segment
 
-CELL = (sys.executable, "-P", "-m", "whisperctl.compare.worker")
 NATIVE = Engine("native", "native")
 
 
@@ -45,12 +44,6 @@ def long_cell(cell: Cell) -> Cell:
     """Almost two minutes, of which no test sees the end."""
     samples = np.tile(cell.recording.audio.samples, 10)
     return cell_of(Audio(samples, "long"), cell.variant.weights.path)
-
-
-def talk(cell: Cell) -> bytes:
-    """All that a parent says, but for the end."""
-    request = runner.request(cell, OPTIONS, time.perf_counter(), warm_up=False)
-    return records.line(request) + cell.recording.audio.samples.tobytes()
 
 
 def cells() -> list[psutil.Process]:
@@ -136,7 +129,7 @@ def test_a_failure_is_told_in_words(cell: Cell, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("what", "reason"),
     [
-        ("os.abort()", "its process was ended by SIGABRT"),
+        ("os.abort()", "its process was killed by SIGABRT"),
         (
             "print('no luck', file=sys.stderr, flush=True) or os._exit(7)",
             "ended with exit code 7: no luck",
@@ -174,27 +167,28 @@ def test_what_a_callback_raises_ends_the_cell(long_cell: Cell) -> None:
     assert time.monotonic() - started < 60
 
 
-def test_a_cell_ends_when_its_parent_is_killed(long_cell: Cell) -> None:
+@pytest.fixture
+def busy(long_cell: Cell) -> Iterator[WorkerProcess]:
+    """A worker in the midst of a recording."""
+    process = WorkerProcess(runner.command(), "a test")
+    request = runner.request(long_cell, OPTIONS, time.perf_counter(), warm_up=False)
+    process.send(records.line(request))
+    process.send(long_cell.recording.audio.samples.data)
+    assert next(process.answers()).startswith(b'["Segment"')
+    yield process
+    process.kill()
+    end_all([process])
+    process.close_answers()
+
+
+def test_a_cell_ends_when_its_parent_is_killed(busy: WorkerProcess) -> None:
     """The parent's end closes the pipe, however it ended."""
-    with subprocess.Popen(
-        CELL, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdin is not None and process.stdout is not None
-        assert process.stderr is not None
-        process.stdin.write(talk(long_cell))
-        process.stdin.flush()
-        assert process.stdout.readline().startswith(b'["Segment"')
-        process.stdin.close()
-        assert process.wait(timeout=5) == 1
-        assert process.stderr.read() == b""
+    stopped = time.monotonic()
+    busy.stop()
+    assert busy.exit_summary() == "its process ended with exit code 1"  # and wrote no error
+    assert time.monotonic() - stopped < 5
 
 
-def test_ctrl_c_is_the_parents_business(long_cell: Cell) -> None:
-    with subprocess.Popen(CELL, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None and process.stdout is not None
-        process.stdin.write(talk(long_cell))
-        process.stdin.flush()
-        assert process.stdout.readline().startswith(b'["Segment"')
-        os.kill(process.pid, signal.SIGINT)
-        assert process.stdout.readline().startswith(b'["Segment"')
-        process.kill()
+def test_ctrl_c_is_the_parents_business(busy: WorkerProcess) -> None:
+    os.kill(busy.pid, signal.SIGINT)
+    assert next(busy.answers()).startswith(b'["Segment"')

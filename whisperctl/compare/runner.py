@@ -1,35 +1,32 @@
 """Start a worker process for each run, send it the samples, and read its events.
 
-The parent writes a ``Request``, one line, and then the samples as the machine's own float32; it
+The parent sends a ``Request``, one line, and then the samples as the machine's own float32; it
 keeps the pipe open for as long as it wants the result. The worker answers with events, a line each:
 any number of ``Segment``, then a ``Result`` or a ``Failure``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
+from whisperctl import processes
 from whisperctl.compare.plan import Cell
 from whisperctl.engine.protocol import OnSegment
 from whisperctl.engine.registry import Engine
 from whisperctl.options import DecodeOptions
-from whisperctl.processes import exit_summary
-from whisperctl.storage import records, temporary
+from whisperctl.processes import WorkerProcess
+from whisperctl.storage import records
 from whisperctl.transcript import Segment, Transcript
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the parent asks for.
+    """Request for one run.
 
     ``started_s`` is when it started the process, by ``time.perf_counter``, whose clock all
     processes of a machine share.
@@ -48,7 +45,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A run that went well: ``values`` and ``counts`` as ``measurement.Run`` has them."""
+    """Result of a run: ``values`` and ``counts`` as ``measurement.Run`` has them."""
 
     values: Mapping[str, float]
     counts: Mapping[str, int]
@@ -57,7 +54,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A run that did not, and why."""
+    """Reason that a run failed."""
 
     message: str
 
@@ -68,15 +65,15 @@ _KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in (Segment, Resu
 
 
 def event_line(event: Event) -> bytes:
-    """An event as a line."""
+    """Line of an event."""
     return records.line([type(event).__name__, records.plain(event)])
 
 
 def parse_event(line: bytes) -> Event:
-    """The event of a line.
+    """Parse the line of an event.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the line is not an event.
     """
     match json.loads(line):
         case [str() as kind, values] if kind in _KINDS:
@@ -85,14 +82,12 @@ def parse_event(line: bytes) -> Event:
             raise ValueError(f"no event: {line!r:.80}")
 
 
-_CELL = "whisperctl.compare.worker"
-_GRACE_S = 0.7
+_WORKER = "whisperctl.compare.worker"
 
 
 def command(python: str = sys.executable) -> tuple[str, ...]:
-    """What starts a cell's process, with an interpreter that may be another environment's."""
-    # -P, or modules of the current directory would come before the installed ones.
-    return python, "-P", "-m", _CELL
+    """Command of a worker process; ``python`` may be the interpreter of another environment."""
+    return processes.command(_WORKER, python)
 
 
 def run(
@@ -103,44 +98,40 @@ def run(
     on_segment: OnSegment | None = None,
     start: Sequence[str] = (),
 ) -> Result | Failure:
-    """Run a cell once in a process of its own, which is gone when this returns or raises.
+    """Run a cell once in a separate process, which is gone when this returns or raises.
 
     Args:
-        cell: what to transcribe, and how.
+        cell: recording, model and engine.
         options: every decoding parameter.
-        warm_up: whether to transcribe the first window before what counts.
-        on_segment: gets the segments of what counts, as they are decided.
-        start: the command of the process, by default ``command()``.
+        warm_up: True to transcribe the first window before the measured run.
+        on_segment: gets the segments of the measured run as they are decoded.
+        start: command of the process, ``command()`` by default.
 
     Returns:
-        What was measured, or why there is nothing; what ``on_segment`` raises, or
+        The measurement, or the reason that there is none. What ``on_segment`` raises, and
         KeyboardInterrupt, propagates.
     """
-    samples = cell.recording.audio.samples
     started_s = time.perf_counter()
-    errors = temporary.open_file("measuring in a separate process")
-    with errors, _process(start or command(), errors) as process:
-        assert process.stdin is not None and process.stdout is not None
-        # A process that died early says why on its standard error.
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(records.line(request(cell, options, started_s, warm_up=warm_up)))
-            process.stdin.write(samples.data)
-            process.stdin.flush()
-        for line in process.stdout:
-            if not line.endswith(b"\n"):
-                break  # it died in the middle of a word
+    process = WorkerProcess(start or command(), "measuring in a separate process")
+    try:
+        process.send(records.line(request(cell, options, started_s, warm_up=warm_up)))
+        process.send(cell.recording.audio.samples.data)
+        for line in process.answers():
             event = parse_event(line)
             if not isinstance(event, Segment):
                 return event
             if on_segment is not None:
                 on_segment(event)
-        return Failure(exit_summary(process.wait(), errors))
+        return Failure(process.exit_summary())
+    finally:
+        processes.end_all([process])
+        process.close_answers()
 
 
 def request(
     cell: Cell, options: DecodeOptions, started_s: float, *, warm_up: bool = True
 ) -> Request:
-    """What to ask a process for that was started at ``started_s``."""
+    """Request to a process that was started at ``started_s``."""
     audio, variant = cell.recording.audio, cell.variant
     return Request(
         engine=variant.engine,
@@ -153,28 +144,3 @@ def request(
         n_samples=len(audio.samples),
         started_s=started_s,
     )
-
-
-@contextmanager
-def _process(start: Sequence[str], errors: BinaryIO) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(  # noqa: S603 - our own module, nothing of a person's
-        start, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
-    )
-    try:
-        yield process
-    finally:
-        _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process, politely first: at the end of its input it closes its session."""
-    assert process.stdin is not None and process.stdout is not None
-    try:
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_S)
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()

@@ -1,19 +1,14 @@
 """The process that runs one engine: ``python -m whisperctl.compare.worker``.
 
-It has nothing to itself but the one engine, so that its peak memory is the engine's. See ``wire``
-for what is said; the process ends its run when its standard input does, as the parent is gone then.
+It runs nothing but the one engine, so that its peak memory is the engine's. ``runner`` has its
+requests and events; the run ends when the pipe of requests does, as the parent is gone then.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
-import signal
 import sys
-import threading
 import time
-from types import FrameType
 from typing import BinaryIO
 
 from whisperctl.audio import SAMPLE_RATE, Audio
@@ -22,60 +17,50 @@ from whisperctl.compare.statistics import BY_NAME, rounded
 from whisperctl.engine import registry, stall
 from whisperctl.engine.toolkit.words import words_of
 from whisperctl.errors import WhisperctlError
-from whisperctl.processes import ignore_terminal
+from whisperctl.processes import Abandoned, Send, serve, watch_parent
 from whisperctl.resources import cpu_time_s, peak_memory_bytes
 from whisperctl.storage import records
 from whisperctl.text import on_one_line
 from whisperctl.transcript import Timings, Transcript
 
 WINDOW_S = 30
-"""How much of a recording is transcribed to warm up: what Whisper hears at a time."""
+"""Seconds of a recording that are transcribed to warm up: one window."""
 
 _OPENING = ("load",)
 """Phases that belong to opening: a session may load its model anew before a later run."""
 
-_GRACE_S = 2.0
 
-
-class _Abandoned(BaseException):
-    """The parent is gone, or wants no result."""
-
-
-def main() -> int:
-    """Serve one request.
+def main(requests: BinaryIO, send: Send) -> int:
+    """Serve one request; see ``whisperctl.processes.serve``.
 
     Returns:
         The exit code: 0 if a result was sent, else 1.
     """
-    ignore_terminal()
-    signal.signal(signal.SIGTERM, _abandon)
-    # Libraries that write to standard output would break the lines of ours.
-    events = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
     try:
-        _send(events, _serve(sys.stdin.buffer, events))
-    except (_Abandoned, BrokenPipeError):
-        return 1
+        send(runner.event_line(_serve(requests, send)))
+    except BrokenPipeError:
+        raise
     except WhisperctlError as error:
-        _send_error(events, str(error))
+        send(runner.event_line(runner.Failure(str(error))))
         return 1
     except Exception as error:
-        _send_error(events, on_one_line(f"{type(error).__name__}: {error}"))
+        message = on_one_line(f"{type(error).__name__}: {error}")
+        send(runner.event_line(runner.Failure(message)))
         return 1
     return 0
 
 
-def _serve(requests: BinaryIO, events: BinaryIO) -> runner.Result:
+def _serve(requests: BinaryIO, send: Send) -> runner.Result:
     import numpy as np
 
     line = requests.readline()
     if not line:
-        raise _Abandoned
+        raise Abandoned
     request = records.parse(runner.Request, line)
     samples = np.empty(request.n_samples, np.float32)
     if samples.size:
         _read_into(requests, samples.data.cast("B"))
-    threading.Thread(target=_watch, args=(requests.fileno(),), daemon=True).start()
+    watch_parent(requests)
     audio = Audio(samples, request.source, request.decode_ms)
     checking = time.perf_counter()
     registry.check_model(request.model)  # the same for every engine, and no part of its start
@@ -100,7 +85,7 @@ def _serve(requests: BinaryIO, events: BinaryIO) -> runner.Result:
         transcript = session.transcribe(
             audio,
             request.options,
-            on_segment=lambda segment: _send(events, segment.visible()),
+            on_segment=lambda segment: send(runner.event_line(segment.visible())),
         )
         cpu_ms = (cpu_time_s() - before_s) * 1000
     timings = transcript.timings
@@ -163,33 +148,9 @@ def _read_into(requests: BinaryIO, view: memoryview) -> None:
     while len(view):
         n_bytes = requests.readinto(view)  # type: ignore[attr-defined]  # BufferedReader has it
         if not n_bytes:
-            raise _Abandoned
+            raise Abandoned
         view = view[n_bytes:]
 
 
-def _watch(requests: int) -> None:
-    """Wait for the end of standard input; nothing else comes after the samples."""
-    # Not through the buffered reader, whose lock would be held when the interpreter ends.
-    os.read(requests, 1)
-    # In the main thread, where it closes the session on its way out.
-    signal.raise_signal(signal.SIGTERM)
-    time.sleep(_GRACE_S)
-    os._exit(1)
-
-
-def _abandon(number: int, frame: FrameType | None) -> None:
-    raise _Abandoned
-
-
-def _send(events: BinaryIO, event: runner.Event) -> None:
-    events.write(runner.event_line(event))
-    events.flush()
-
-
-def _send_error(events: BinaryIO, message: str) -> None:
-    with contextlib.suppress(OSError):  # the parent is gone
-        _send(events, runner.Failure(message))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve(main))

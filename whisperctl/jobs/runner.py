@@ -17,10 +17,11 @@ from whisperctl import resources
 from whisperctl.errors import WhisperctlError
 from whisperctl.jobs import events, task
 from whisperctl.jobs.events import Event, OnEvent, Ordered
-from whisperctl.jobs.executors.processes import Process, Said, end_all
+from whisperctl.jobs.executors.processes import Process, Said
 from whisperctl.jobs.job import Job, RecordingLimits, resident_bytes, size_text
 from whisperctl.jobs.plan import label
 from whisperctl.jobs.sources import Recording
+from whisperctl.processes import end_all
 from whisperctl.transcription.transcriber import Transcriber
 
 _POLL_S = 0.05

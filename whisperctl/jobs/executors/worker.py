@@ -12,15 +12,11 @@ its work if need be, as whoever started it is gone then or wants no result.
 from __future__ import annotations
 
 import logging
-import os
 import queue
-import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
-from types import FrameType
+from contextlib import ExitStack
 from typing import BinaryIO
 
 from whisperctl.errors import ModelError, UsageError, WhisperctlError
@@ -30,41 +26,24 @@ from whisperctl.jobs.job import Job
 from whisperctl.jobs.opening import opened
 from whisperctl.jobs.plan import label
 from whisperctl.jobs.sources import Recording
-from whisperctl.processes import ignore_terminal
+from whisperctl.processes import Send, abandon, serve
 from whisperctl.storage import records
 from whisperctl.text import on_one_line
 from whisperctl.transcription.transcriber import Transcriber
-
-_GRACE_S = 2.0
-
-
-class _Abandoned(BaseException):
-    """Nobody wants the result any more."""
 
 
 class _UnusableError(Exception):
     """What to transcribe with cannot be loaded."""
 
 
-def main(requests: BinaryIO, answers: BinaryIO) -> int:
-    """Serve until there are no more requests.
-
-    Returns:
-        The exit code: 0 if every request was answered, else 1.
-    """
-    ignore_terminal()
-    signal.signal(signal.SIGTERM, _abandon)
-    # What libraries write to standard output is no result.
-    os.dup2(2, 1)
-    try:
-        with ExitStack() as stack:
-            _serve(requests, answers, stack)
-    except (_Abandoned, BrokenPipeError):
-        return 1
+def main(requests: BinaryIO, send: Send) -> int:
+    """Serve until there are no more requests; see ``whisperctl.processes.serve``."""
+    with ExitStack() as stack:
+        _serve(requests, send, stack)
     return 0
 
 
-def _serve(requests: BinaryIO, answers: BinaryIO, stack: ExitStack) -> None:
+def _serve(requests: BinaryIO, send: Send, stack: ExitStack) -> None:
     first = requests.readline()
     if not first:
         return
@@ -83,7 +62,7 @@ def _serve(requests: BinaryIO, answers: BinaryIO, stack: ExitStack) -> None:
         return transcriber[0]
 
     def emit(event: Event) -> None:
-        answers.write(records.line([type(event).__name__, records.plain(event)]))
+        send(records.line([type(event).__name__, records.plain(event)]))
 
     if job.logs:
         _hand_over_logs(emit)
@@ -92,7 +71,7 @@ def _serve(requests: BinaryIO, answers: BinaryIO, stack: ExitStack) -> None:
         try:
             task.process(job, recording, load, emit)
         except _UnusableError as error:
-            answers.write(_fatal(error.__cause__))
+            send(_fatal(error.__cause__))
             return
         except BrokenPipeError:
             raise
@@ -127,23 +106,8 @@ def _read(
     for line in requests:
         waiting.put(records.parse(Recording, line))
     waiting.put(None)
-    if busy.is_set():
-        # In the main thread, where it closes the session on its way out.
-        signal.raise_signal(signal.SIGTERM)
-    time.sleep(_GRACE_S)
-    os._exit(1)
-
-
-def _abandon(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise _Abandoned
+    abandon(interrupt=busy.is_set())
 
 
 if __name__ == "__main__":
-    with suppress(_Abandoned):
-        sys.exit(
-            main(
-                os.fdopen(int(sys.argv[1]), "rb"),
-                os.fdopen(int(sys.argv[2]), "wb", buffering=0),
-            )
-        )
+    sys.exit(serve(main))
