@@ -115,7 +115,7 @@ def test_an_english_model_takes_nothing_else() -> None:
 def test_an_unknown_language_gets_a_hint(language: str, hint: str, multilingual: bool) -> None:
     with pytest.raises(UsageError) as caught:
         resolve(language, multilingual, "transcribe")
-    assert f'language "{language}" is unknown' in str(caught.value)
+    assert f'unknown language "{language}": ' in str(caught.value)
     assert hint in str(caught.value)
 
 

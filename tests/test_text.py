@@ -9,7 +9,7 @@ import unicodedata
 import pytest
 
 from whisperctl.errors import BackendError, WhisperctlError
-from whisperctl.text import on_one_line, quoted, visible
+from whisperctl.text import on_one_line, quoted, unknown, visible
 from whisperctl.transcript import Segment, Token, Transcript, Word
 
 PROSE = (
@@ -109,3 +109,26 @@ def test_texts_of_a_transcript_become_visible_and_tokens_stay() -> None:
     assert shown.segments[0].speaker == r"A\x07"
     assert shown.segments[1] is plain
     assert (shown.language, shown.system_info) == (r"en\x07", r"CPU\x1b")
+
+
+def test_an_unknown_name_is_answered_with_the_most_similar_one() -> None:
+    assert unknown("format", "strt", ["txt", "srt"]) == 'unknown format "strt": did you mean "srt"?'
+    assert unknown("runtime", "v9", ["v8"], of=' of backend "wasi"') == (
+        'unknown runtime "v9" of backend "wasi": choose from v8'
+    )
+
+
+def test_an_unknown_name_like_no_other_is_answered_with_all_of_them() -> None:
+    assert (
+        unknown("format", "docx", ["txt", "srt"]) == 'unknown format "docx": choose from txt, srt'
+    )
+    assert unknown("format", "", []) == 'unknown format "": choose from none'
+    assert unknown("model", "x", ["tiny"], otherwise="see the list") == (
+        'unknown model "x": see the list'
+    )
+
+
+def test_an_unknown_name_is_shown_on_one_line() -> None:
+    assert unknown("format", "a\n\x1b[31m", ["srt"]) == (
+        r'unknown format "a\n\x1b[31m": choose from srt'
+    )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 
 from whisperctl.errors import UsageError
+from whisperctl.text import nearest, quoted
 
 # Codes and English names as in whisper.cpp, in the order of their tokens.
 LANGUAGES = {
@@ -241,7 +241,7 @@ def resolve(language: str, multilingual: bool, task: str, *, cantonese: bool = T
     wanted = language.strip().lower()
     code = AUTO if wanted == AUTO else code_of(language)
     if code is None:
-        raise UsageError(f'language "{language}" is unknown{_suggestion(wanted)}')
+        raise UsageError(f"unknown language {quoted(language)}: {_suggestion(wanted)}")
     if multilingual:
         if code == "yue" and not cantonese:
             raise UsageError(
@@ -262,12 +262,12 @@ def resolve(language: str, multilingual: bool, task: str, *, cantonese: bool = T
 
 
 def _suggestion(wanted: str) -> str:
-    close = difflib.get_close_matches(wanted, [*_CODES, *LANGUAGES], n=1, cutoff=_CLOSE)
-    if not close:
+    close = nearest(wanted, [*_CODES, *LANGUAGES], cutoff=_CLOSE)
+    if close is None:
         return (
-            ' to Whisper: give a code such as "en", "de" or "ja", an English name, or "auto" to '
-            "detect it"
+            'give a code such as "en", "de" or "ja", an English name, or "auto" to detect the '
+            "language"
         )
-    code = _CODES.get(close[0], close[0])
-    name = close[0] if close[0] in _CODES else LANGUAGES[code]
-    return f'; did you mean "{code}" ({name.title()})?'
+    code = _CODES.get(close, close)
+    name = close if close in _CODES else LANGUAGES[code]
+    return f'did you mean "{code}" ({name.title()})?'

@@ -1,4 +1,4 @@
-"""Text for people: control characters made visible, quoting, and repetition.
+"""Text for people: visible control characters, quoting, suggestions, times, and repetition.
 
 File names, metadata, models, subtitles and guests may contain characters that steer a terminal,
 break a line, or reorder what is read. All such text passes through ``visible`` where it enters
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Collection
 from os import PathLike, fspath
 
 _NEEDED = "\u200c\u200d"
@@ -63,6 +64,39 @@ def quoted(name: str | PathLike[str]) -> str:
     """
     text = "".join(_escaped(c) if c.isspace() and c != " " else c for c in fspath(name))
     return f'"{visible(text)}"'
+
+
+def unknown(
+    what: str, name: str, known: Collection[str], *, of: str = "", otherwise: str | None = None
+) -> str:
+    """Error text for a name not among ``known``: ``unknown format "sr": did you mean "srt"?``.
+
+    Args:
+        what: what has the name, such as ``"format"``.
+        name: as it was given.
+        known: the names that exist.
+        of: what follows the name, such as ``' of backend "wasi"'``.
+        otherwise: advice if no known name is similar; by default a list of the known names.
+    """
+    close = nearest(name, known)
+    if close is not None:
+        advice = f'did you mean "{close}"?'
+    elif otherwise is not None:
+        advice = otherwise
+    else:
+        advice = f"choose from {', '.join(dict.fromkeys(known)) or 'none'}"
+    return f"unknown {what} {quoted(name)}{of}: {advice}"
+
+
+def nearest(name: str, known: Collection[str], *, cutoff: float = 0.6) -> str | None:
+    """The known name most similar to ``name``, or ``None`` if none is similar.
+
+    ``cutoff`` is the least similarity, from 0 to 1, as ``difflib`` computes it.
+    """
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return close[0] if close else None
 
 
 def _shows(character: str) -> bool:

@@ -55,8 +55,8 @@ def test_keys_are_read_for_the_commands_that_have_them(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('\nlangage = "de"', r', line 2: "langage" is no option; did you mean "language"\?'),
-        ("xyzzy = 1", r'line 1: "xyzzy" is no option; see "whisperctl config show"'),
+        ('\nlangage = "de"', r', line 2: unknown option "langage": did you mean "language"\?'),
+        ("xyzzy = 1", r'line 1: unknown option "xyzzy": "whisperctl config show"'),
         ('threads = "2"', 'line 1: "threads" must be a whole number'),
         ("threads = true", "must be a whole number"),
         ("beam-size = 2.5", "must be a whole number"),
@@ -65,9 +65,12 @@ def test_keys_are_read_for_the_commands_that_have_them(file: Path) -> None:
         ("model = 5", "must be a text in quotes"),
         ('task = "sing"', 'must be "transcribe" or "translate"'),
         ("output-format = [1.5]", "or a list of them"),
-        ('model = "a"\n\n[transcribe]\nmodle = "b"', r'line 4: "modle".*did you mean "model"\?'),
+        (
+            'model = "a"\n\n[transcribe]\nmodle = "b"',
+            r'line 4: unknown option "modle": did you mean "model"',
+        ),
         ('[transcribe]\n"offset" = 3', "line 2: .*must be a text in quotes"),
-        ("[transcrib]\nvad = true", r"line 1: the table \[transcrib\] is unknown"),
+        ("[transcrib]\nvad = true", r"line 1: unknown table .transcrib.: did you mean"),
         ("json = true", r'line 1: "json" belongs under \[compare\]'),
         ("transcribe = 3", r'"transcribe" must be a table: write \[transcribe\]'),
         ("[[transcribe]]\nvad = true", r"must be a table"),
@@ -203,8 +206,8 @@ def test_what_is_shown_is_a_configuration(fake: Cli) -> None:
 def test_a_mistyped_variable_is_pointed_out(fake: Cli) -> None:
     done = fake.here("config", "show", env={"WHISPERCTL_MODLE": "base", "WHISPERCTL_DEBUG": "1"})
     assert done.err == (
-        "whisperctl: warning: the environment variable WHISPERCTL_MODLE is no option; "
-        "did you mean WHISPERCTL_MODEL?\n"
+        'whisperctl: warning: unknown environment variable "WHISPERCTL_MODLE": '
+        'did you mean "WHISPERCTL_MODEL"?\n'
     )
 
 

@@ -43,8 +43,8 @@ def test_metrics_have_short_names(text: str, metric: str) -> None:
         ("wer>five", '"five" is no number'),
         ("wer>nan", '"nan" is no number'),
         ("wer > 0.05 0.06", "is no condition"),
-        ("rato>1.5", "did you mean ratio?"),
-        ("ratio.encod>1.5", "is unknown"),
+        ("rato>1.5", 'did you mean "ratio"?'),
+        ("ratio.encod>1.5", "unknown metric"),
     ],
 )
 def test_what_is_no_condition_is_refused(text: str, message: str) -> None:

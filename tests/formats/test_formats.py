@@ -521,7 +521,7 @@ def test_an_unknown_format_says_what_there_is(name: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
         writer(name)
 
-    assert str(caught.value) == f'format "{name}" is unknown; {hint}'
+    assert str(caught.value) == f'unknown format "{name}": {hint}'
 
 
 def test_no_two_formats_share_a_file() -> None:
@@ -537,5 +537,5 @@ def test_formats_are_named_in_any_way() -> None:
     assert parse(["json", "all"]) == ["json", *(name for name in FORMATS if name != "json")]
     assert parse([]) == []
     for wrong in ("srt,", "alll"):
-        with pytest.raises(UsageError, match="is unknown"):
+        with pytest.raises(UsageError, match="unknown format"):
             parse([wrong])

@@ -229,7 +229,7 @@ def test_a_format_that_nobody_can_tell_must_be_named(tmp_path: Path) -> None:
     path.write_text("nothing")
     with pytest.raises(UsageError, match="say which with --from"):
         read(path)
-    with pytest.raises(UsageError, match='cannot be read as "docx"'):
+    with pytest.raises(UsageError, match='unknown format "docx": choose from srt'):
         read(path, "docx")
 
 

@@ -93,7 +93,7 @@ def test_damaged_utf_8_is_refused_by_line_and_not_taken_for_something_else() -> 
 
 def test_an_encoding_must_be_one_and_that_of_the_file() -> None:
     for name in ("klingon", "base64", "idna", "rot13", "unicode_escape", "", "a\nb", "\0"):
-        with pytest.raises(UsageError, match="is unknown: give a name such as utf-8") as caught:
+        with pytest.raises(UsageError, match=r"unknown encoding .*: give a name") as caught:
             parse(b"", "srt", encoding=name)
         assert "\n" not in str(caught.value)
     for name in ("utf-8", "ascii", "utf-16-le", "gb18030"):

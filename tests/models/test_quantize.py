@@ -235,7 +235,7 @@ def test_a_model_that_is_there_is_replaced_only_when_asked_to(
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("tiny.en", "q9_9"), 2, '"q9_9" is no type to quantize to: choose from q8_0, q5_1'),
+        (("tiny.en", "q9_9"), 2, 'unknown quantization "q9_9": choose from q8_0, q5_1'),
         (("tiny.en", "f16"), 2, "choose from q8_0"),
         (("small", "q8_0"), 1, 'run "whisperctl models pull small" first'),
         (("tinny.en", "q8_0"), 1, 'did you mean "tiny.en"?'),

@@ -76,7 +76,7 @@ def test_convert_refuses_what_it_cannot_do(cli: Cli) -> None:
         (("a.srt", "a.docx"), 2, "extension of no format"),
         (("a.srt", "b.vtt", "--to", "vtx"), 2, 'did you mean "vtt"?'),
         (("a.srt", "b.vtt", "--to", "all"), 2, "one format"),
-        (("a.srt", "b.vtt", "--from", "doc"), 2, 'cannot be read as "doc"'),
+        (("a.srt", "b.vtt", "--from", "doc"), 2, 'unknown format "doc"'),
         (("a.srt", "b.vtt", "--from", "vtt"), 1, "is not vtt"),
         (("a.srt", "none/b.vtt"), 1, "no directory"),
         (("none.srt", "b.vtt"), 1, "does not exist"),

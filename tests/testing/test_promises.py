@@ -73,7 +73,7 @@ def run_pytest(directory: Path, *arguments: str) -> subprocess.CompletedProcess[
     [
         ((), r"no backend is named: add --backend NAME \(installed: .*native.*wasi\)"),
         (("--backend", "acme"), r'backend "acme" is not installed \(installed: .*native'),
-        (("--backend", "wasi", "--runtime", "v8"), 'runtime "v8" of backend "wasi" is unknown'),
+        (("--backend", "wasi", "--runtime", "v8"), 'unknown runtime "v8" of backend "wasi"'),
         (
             ("--backend", "native", "--model", "medium"),
             'model "medium" is not here yet: run "whisperctl models pull medium" first',

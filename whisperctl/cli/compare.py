@@ -30,7 +30,7 @@ from whisperctl.compare.result import Comparison
 from whisperctl.errors import UsageError
 from whisperctl.formats import console as formatted
 from whisperctl.jobs import deliver
-from whisperctl.text import quoted, visible
+from whisperctl.text import quoted, unknown, visible
 from whisperctl.transcript import Segment
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Request:
             OutputError: a file cannot be written there.
         """
         if chosen is not None and chosen not in FORMATS:
-            raise UsageError(f'format "{chosen}" is unknown: choose from {", ".join(FORMATS)}')
+            raise UsageError(unknown("format", chosen, FORMATS))
         files: list[tuple[Path, str]] = []
         for path in paths:
             name = _ENDINGS.get(path.suffix.lower(), chosen)

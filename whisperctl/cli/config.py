@@ -107,13 +107,12 @@ def _code(number: int) -> str:
 
 
 def _warn_of(variable: str, command: ConfiguredCommand) -> None:
-    from difflib import get_close_matches
-
     from whisperctl.cli.support.configuration import OTHER_VARIABLES, PREFIX
+    from whisperctl.text import nearest
 
     known = {*OTHER_VARIABLES, *(key.variable for key in command.keys.values() if key.shared)}
     if not variable.startswith(PREFIX) or variable in known:
         return
-    close = get_close_matches(variable, known, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    console.note(f"warning: the environment variable {variable} is no option{hint}")
+    close = nearest(variable, known)
+    hint = f': did you mean "{close}"?' if close else ""
+    console.note(f'warning: unknown environment variable "{variable}"{hint}')

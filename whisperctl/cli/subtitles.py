@@ -13,7 +13,7 @@ from whisperctl.audio.source import STDIN
 from whisperctl.cli.support import console
 from whisperctl.cli.support.command import Command, Group
 from whisperctl.errors import SubtitleError, UsageError
-from whisperctl.text import visible
+from whisperctl.text import unknown, visible
 
 if TYPE_CHECKING:
     from whisperctl.subtitles.document import Subtitles
@@ -259,7 +259,7 @@ def _limits(profile: str | None, **single: float | None) -> ReadingLimits:
     from whisperctl.subtitles.lint import PROFILES, ReadingLimits
 
     if profile is not None and profile.lower() not in PROFILES:
-        raise UsageError(f'profile "{profile}" is unknown: choose from {", ".join(PROFILES)}')
+        raise UsageError(unknown("profile", profile, PROFILES))
     base = ReadingLimits() if profile is None else PROFILES[profile.lower()]
     given = {name: value for name, value in single.items() if value is not None}
     return replace(base, **given)  # type: ignore[arg-type]  # typer saw to which are whole numbers

@@ -7,12 +7,12 @@ import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from whisperctl.compare.result import CellDrift, CellInfo, Comparison, Ratio
 from whisperctl.compare.scoring.differences import Difference
 from whisperctl.compare.statistics import NAMES
 from whisperctl.errors import UsageError
+from whisperctl.text import unknown
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -95,8 +95,7 @@ def _value(name: str, metric: str) -> str:
         if full in NAMES:
             return full
     known = [*_ERRORS, "ratio", "drift", _AGREEMENT, _DELTA, *_SHORT, *NAMES]
-    close = get_close_matches(metric, known, n=1) or [", ".join(known)]
-    raise UsageError(f'metric "{metric}" is unknown; did you mean {close[0]}?')
+    raise UsageError(unknown("metric", metric, known))
 
 
 def check(comparison: Comparison, condition: Condition) -> list[Violation]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from whisperctl.models import ggml
 from whisperctl.models.ggml.layout import F16, F32, FTYPE_OF_QUANTIZATION
 from whisperctl.models.pull import name_from
 from whisperctl.models.store import Store
-from whisperctl.text import quoted
+from whisperctl.text import quoted, unknown
 
 Quantize = Callable[[str, str], Path]
 """Makes a model of a name and a type, and gives its file; raises what ``quantize`` does."""
@@ -67,8 +66,7 @@ def choose_engines(
             limited.append(engine)
     for name in runtimes:
         if name not in known:
-            close = get_close_matches(name, known, n=1) or [", ".join(known)]
-            raise UsageError(f'no backend here has a runtime "{name}"; did you mean {close[0]}?')
+            raise UsageError(unknown("runtime", name, known))
     return list(dict.fromkeys(limited)), left_out
 
 
@@ -106,10 +104,7 @@ def choose_weights(
     """
     for quant in quants:
         if quant not in (*_FLOATS, *FTYPE_OF_QUANTIZATION):
-            raise UsageError(
-                f'quantization "{quant}" is unknown: choose from '
-                f"{', '.join([*_FLOATS, *FTYPE_OF_QUANTIZATION])}"
-            )
+            raise UsageError(unknown("quantization", quant, [*_FLOATS, *FTYPE_OF_QUANTIZATION]))
     if quants:
         found = [_quantized(*pair, quantize) for pair in product(models, quants)]
     else:
@@ -230,6 +225,4 @@ def _part(part: str, among: Sequence[Variant]) -> dict[str, object]:
         for v in among
         for text in (v.engine.label, v.weights.name, v.weights.quant, str(v.threads))
     )
-    raise UsageError(
-        f'baseline "{part}" is nothing that is compared here: choose from {", ".join(labels)}'
-    )
+    raise UsageError(unknown("baseline", part, labels))

@@ -5,9 +5,8 @@ An engine is written ``BACKEND[/RUNTIME]``, such as ``native`` or ``wasi/wasmtim
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from whisperctl.engine import protocol as backends
@@ -21,6 +20,7 @@ from whisperctl.engine.protocol import (
     Session,
 )
 from whisperctl.errors import BackendError, UsageError
+from whisperctl.text import unknown
 
 FIRST_PARTY = {"native": "whisperctl-native", "wasi": "whisperctl-wasi"}
 """Distribution of each backend that is expected to be here, the preferred first."""
@@ -311,8 +311,5 @@ def _not_installed(name: str) -> str:
     return f'backend "{name}" is not installed; try: pip install {package}'
 
 
-def _unknown(what: str, name: str, known: Iterable[str], whose: str = "") -> UsageError:
-    names = list(dict.fromkeys(known))
-    close = get_close_matches(name, names, n=1)
-    hint = f'did you mean "{close[0]}"?' if close else f"choose from {', '.join(names) or 'none'}"
-    return UsageError(f'{what} "{name}"{whose} is unknown; {hint}')
+def _unknown(what: str, name: str, known: Collection[str], whose: str = "") -> UsageError:
+    return UsageError(unknown(what, name, known, of=whose))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from whisperctl.errors import UsageError
 from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
+from whisperctl.text import unknown
 
 if TYPE_CHECKING:
     from whisperctl.transcript import Transcript
@@ -89,11 +90,7 @@ def writer(name: str) -> Writer:
     """
     if name in FORMATS:
         return FORMATS[name]
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, FORMATS, n=1)
-    hint = f'did you mean "{close[0]}"?' if close else f"choose from {', '.join(FORMATS)}"
-    raise UsageError(f'format "{name}" is unknown; {hint}')
+    raise UsageError(unknown("format", name, FORMATS))
 
 
 def extension(name: str) -> str:

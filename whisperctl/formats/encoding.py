@@ -87,7 +87,7 @@ def named(name: str) -> str:
         cause = None
     if not found or found in _NO_ENCODINGS:
         raise UsageError(
-            f"--encoding {quoted(name)} is unknown: give a name such as utf-8, cp1251, shift_jis, "
+            f"unknown encoding {quoted(name)}: give a name such as utf-8, cp1251, shift_jis, "
             "gb18030 or big5"
         ) from cause
     return found

@@ -14,7 +14,7 @@ from whisperctl.formats import encoding as encodings
 from whisperctl.formats.times import ARROW, timing
 from whisperctl.subtitles import markup
 from whisperctl.subtitles.document import Found, Subtitles, TooLargeError
-from whisperctl.text import quoted, visible
+from whisperctl.text import quoted, unknown, visible
 
 _READERS: dict[str, Callable[[str], Found]] = {
     "srt": cue_files.read_srt,
@@ -64,7 +64,7 @@ def read(
     """
     name = "standard input" if str(source) == STDIN else quoted(source)
     suffix = "" if str(source) == STDIN else Path(source).suffix.lower().removeprefix(".")
-    known = _format(fmt, name) if fmt is not None else suffix if suffix in READABLE else None
+    known = _format(fmt) if fmt is not None else suffix if suffix in READABLE else None
     codec = None if encoding is None else encodings.named(encoding)
     by_name = fmt is None and known in _CUE_FILES
     return _parsed(_bytes(source, name), known, name, codec, lenient=lenient, by_name=by_name)
@@ -79,17 +79,17 @@ def parse(
     lenient: bool = False,
 ) -> Subtitles:
     """Like ``read``, of what is in memory; ``name`` is for messages."""
-    known = None if fmt is None else _format(fmt, name)
+    known = None if fmt is None else _format(fmt)
     codec = None if encoding is None else encodings.named(encoding)
     return _parsed(data, known, name, codec, lenient=lenient)
 
 
-def _format(fmt: str, name: str) -> str:
+def _format(fmt: str) -> str:
     lowered = fmt.lower()
     if lowered == "json-full":
         return "json"
     if lowered not in READABLE:
-        raise UsageError(f'{name} cannot be read as "{fmt}": choose from {", ".join(READABLE)}')
+        raise UsageError(unknown("format", fmt, READABLE))
     return lowered
 
 

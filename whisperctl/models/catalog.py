@@ -10,9 +10,9 @@ whisper.cpp's own tests run on, and others pin the hub's file by the same one.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
+from whisperctl import text
 from whisperctl.errors import ModelError
 
 
@@ -133,10 +133,11 @@ def canonical(name: str) -> str:
 def unknown(name: str, others: tuple[str, ...] = ()) -> ModelError:
     """The error for a name that is neither in the catalog nor among ``others``."""
     known = [*others, *MODELS, *DETECTORS, *ALIASES]
-    close = difflib.get_close_matches(name, known, n=1) or [n for n in known if name and name in n]
-    if close:
-        return ModelError(f'model "{name}" is unknown; did you mean "{close[0]}"?')
-    return ModelError(f'model "{name}" is unknown: see "whisperctl models list" for their names')
+    containing = next((other for other in known if name and name in other), None)
+    advice = 'run "whisperctl models list" for their names'
+    if containing is not None:
+        advice = f'did you mean "{containing}"?'
+    return ModelError(text.unknown("model", name, known, otherwise=advice))
 
 
 def with_sha1(sha1: str) -> CatalogModel | None:

@@ -34,7 +34,7 @@ from whisperctl.models.ggml.layout import (
 from whisperctl.models.hashing import OnProgress, hex_digest, ignore
 from whisperctl.models.pull import Installed, check_name, name_from
 from whisperctl.models.store import Store, check_room
-from whisperctl.text import quoted
+from whisperctl.text import quoted, unknown
 
 CUSTOM = "-custom"
 """What sets a model apart from the published one of its name."""
@@ -84,10 +84,7 @@ def quantize(
     """
     type_name = type_name.lower()
     if type_name not in FTYPE_OF_QUANTIZATION:
-        raise UsageError(
-            f"{quoted(type_name)} is no type to quantize to: choose from "
-            f"{', '.join(FTYPE_OF_QUANTIZATION)}"
-        )
+        raise UsageError(unknown("quantization", type_name, FTYPE_OF_QUANTIZATION))
     store = store or Store()
     source = store.resolve(model)
     info = ggml.inspect(source)

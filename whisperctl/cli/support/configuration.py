@@ -12,14 +12,13 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 from whisperctl.errors import UsageError
 from whisperctl.storage import paths
 from whisperctl.storage.paths import at_home
-from whisperctl.text import quoted
+from whisperctl.text import quoted, unknown
 
 VARIABLE = "WHISPERCTL_CONFIG"
 """Names another configuration file."""
@@ -176,8 +175,7 @@ class _Reader:
 
     def _check_table(self, name: str) -> None:
         if name not in self._keys:
-            names = ", ".join(f"[{command}]" for command in self._keys)
-            raise self._error(name, "", f"the table [{name}] is unknown; there are {names}")
+            raise self._error(name, "", unknown("table", name, self._keys))
 
     def _setting(self, table: str, typed: str, key: Key, value: object) -> Setting:
         try:
@@ -196,11 +194,8 @@ class _Reader:
         if not table and name in known:
             command = next(command for command, keys in self._keys.items() if name in keys)
             return self._error(table, typed, f'"{typed}" belongs under [{command}]')
-        close = get_close_matches(name, known, n=1)
-        hint = (
-            f'did you mean "{close[0]}"?' if close else 'see "whisperctl config show" for them all'
-        )
-        return self._error(table, typed, f'"{typed}" is no option; {hint}')
+        otherwise = '"whisperctl config show" lists them all'
+        return self._error(table, typed, unknown("option", typed, known, otherwise=otherwise))
 
     def _error(self, table: str, typed: str, what: str) -> UsageError:
         line = self._lines.get((table, typed))
