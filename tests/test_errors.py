@@ -21,10 +21,12 @@ def test_every_error_is_a_whisperctl_error_and_is_drawn_in_the_docstring() -> No
         "OutputError",
         "PluginError",
         "SubtitleError",
+        "UnsupportedMediaError",
         "UsageError",
         "WhisperctlError",
     }
     assert all(issubclass(cls, errors.WhisperctlError) for cls in classes.values())
     assert issubclass(errors.GuestError, errors.BackendError)
+    assert issubclass(errors.UnsupportedMediaError, errors.AudioError)
     assert errors.__doc__ is not None
     assert all(name in errors.__doc__ for name in classes)

@@ -5,6 +5,7 @@
     WhisperctlError
     ├── UsageError      an option or argument is wrong; exit code 2
     ├── AudioError      a media file is missing, empty, damaged, or holds no audio
+    │   └── UnsupportedMediaError  a decoder does not read this kind of file; another may
     ├── ModelError      a model is unknown, missing, truncated, or not a ggml file
     ├── BackendError    a backend is unknown or unavailable, or its engine failed
     │   └── GuestError  the program inside the sandbox trapped, aborted, or broke the protocol
@@ -35,6 +36,10 @@ class UsageError(WhisperctlError):
 
 class AudioError(WhisperctlError):
     """A media file is missing, empty, damaged, or holds no audio."""
+
+
+class UnsupportedMediaError(AudioError):
+    """A decoder does not read this kind of file; another may."""
 
 
 class ModelError(WhisperctlError):

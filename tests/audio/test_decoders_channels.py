@@ -14,7 +14,7 @@ from tests.audio.conftest import Encode, Samples
 from tests.audio.test_audio_stream import mux
 from whisperctl import audio
 from whisperctl.audio import SAMPLE_RATE
-from whisperctl.audio.decoders.media import Media
+from whisperctl.audio.decoders.media import MediaReader
 
 CANCELS = "has channels that cancel each other out (one is inverted): channel {} is used"
 
@@ -125,7 +125,7 @@ def test_samples_of_64_bits_are_read(encode: Encode, speech: Samples) -> None:
 
 
 def test_a_recording_s_file_is_closed_at_the_end_of_with(speech: Samples, tmp_path: Path) -> None:
-    with Media(write(tmp_path / "a.wav", speech)) as media:
+    with MediaReader(write(tmp_path / "a.wav", speech)) as media:
         assert sum(len(block) for _, block in media.blocks()) == len(speech)
         assert not media.source.file.closed
 

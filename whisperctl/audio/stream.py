@@ -14,7 +14,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Self
 
-from whisperctl.audio.decoders.media import Media
+from whisperctl.audio.decoders.media import MediaReader
+from whisperctl.audio.decoders.registry import AUTO
 from whisperctl.audio.filters.conversion import (
     RATES_HZ,
     SAMPLE_RATE,
@@ -72,8 +73,9 @@ class BlockStream:
         *,
         split: bool = False,
         track: str | None = None,
+        decoder: str = AUTO,
     ) -> None:
-        self._media = Media(source, track=track)
+        self._media = MediaReader(source, track=track, decoder=decoder)
         self._split = split
         self._pieces = self._converted()
         if block_s is not None:
@@ -171,6 +173,7 @@ def open_stream(
     *,
     split: bool = False,
     track: str | None = None,
+    decoder: str = AUTO,
 ) -> BlockStream:
     """Decode a recording of any length in little memory.
 
@@ -180,6 +183,7 @@ def open_stream(
         split: keep the channels apart instead of averaging them.
         track: number, from 1, or language of the audio track to read; ``None`` is the default one,
             else the first.
+        decoder: name of the only decoder to use, or ``"auto"``.
 
     Returns:
         An iterable of float32 arrays, [-1, 1], at ``SAMPLE_RATE``: shape (n_samples,), mono; or
@@ -187,29 +191,34 @@ def open_stream(
 
     Raises:
         AudioError: here, or while iterating, as ``load``.
-        UsageError: ``track`` is neither a number from 1 nor a language.
+        PluginError: the decoder cannot be loaded, or failed.
+        UsageError: ``track`` is neither a number from 1 nor a language, or the decoder is not
+            installed.
     """
-    return BlockStream(source, block_s, split=split, track=track)
+    return BlockStream(source, block_s, split=split, track=track, decoder=decoder)
 
 
-def load(source: str | Path, *, track: str | None = None) -> Audio:
+def load(source: str | Path, *, track: str | None = None, decoder: str = AUTO) -> Audio:
     """Decode a whole recording.
 
     Args:
         source: a media file, or ``"-"`` for standard input.
         track: number, from 1, or language of the audio track to read; ``None`` is the default one,
             else the first.
+        decoder: name of the only decoder to use, or ``"auto"``.
 
     Raises:
         AudioError: it is missing, empty, not media, without audio or such a track, damaged from its
             start, or too long for this machine's memory.
-        UsageError: ``track`` is neither a number from 1 nor a language.
+        PluginError: the decoder cannot be loaded, or failed.
+        UsageError: ``track`` is neither a number from 1 nor a language, or the decoder is not
+            installed.
     """
     import numpy as np
 
     started = perf_counter()
     filled = 0
-    with BlockStream(source, None, track=track) as blocks:
+    with BlockStream(source, None, track=track, decoder=decoder) as blocks:
         samples = np.empty(0, np.float32)
         try:
             for block in blocks:

@@ -1,4 +1,4 @@
-"""Which of a recording's audio tracks is read."""
+"""Choice of an audio track, by its number or language."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from whisperctl.errors import AudioError, UsageError
 from whisperctl.text import quoted
 
 if TYPE_CHECKING:
-    from av import AudioStream
+    from whisperctl.audio.decoders import Track
 
 _MOST_LISTED = 12
 
 
 def check(wanted: str) -> None:
-    """Check how a track is asked for: a number from 1, or a language.
+    """Check that a choice is a number from 1, or a language.
 
     Raises:
         UsageError: it is neither.
@@ -28,13 +28,13 @@ def check(wanted: str) -> None:
         )
 
 
-def choose(tracks: Sequence[AudioStream], wanted: str | None, label: str) -> AudioStream:
-    """The track that is asked for; else the default one, else the first, that can be decoded.
+def choose(tracks: Sequence[Track], wanted: str | None, label: str) -> Track:
+    """The track asked for; else the default track, else the first, of those that can be decoded.
 
     Args:
-        tracks: those of the recording.
-        wanted: a number from 1, or a language, as for ``check``; of several in the language the
-            default one, else the first.
+        tracks: the recording's.
+        wanted: a number from 1, or a language; of several in the language the default one is
+            taken, else the first.
         label: the recording's name, as messages show it.
 
     Raises:
@@ -48,50 +48,53 @@ def choose(tracks: Sequence[AudioStream], wanted: str | None, label: str) -> Aud
         raise AudioError(
             f"{label} has no audio track {quoted(wanted or '')}: it has {only}{describe(tracks)}"
         )
-    # PyAV's types leave out that this is missing when FFmpeg has no decoder for the coding.
-    known = [track for track in fitting if getattr(track, "codec_context", None) is not None]
+    known = [track for track in fitting if track.codec]
     if not known:
         raise AudioError(f"{label} has audio in an unknown coding: convert it to wav")
-    return next((track for track in known if _is_default(track)), known[0])
+    return next((track for track in known if track.default), known[0])
 
 
-def remark(tracks: Sequence[AudioStream], chosen: AudioStream, wanted: str | None) -> str | None:
-    """What to say of the choice, as the rest of a sentence, where there was one."""
+def remark(tracks: Sequence[Track], chosen: Track, wanted: str | None) -> str | None:
+    """Rest of a sentence about the choice; ``None`` if there was only one track to take."""
     fitting = list(tracks) if wanted is None else _fitting(tracks, wanted)
     if len(fitting) < 2:
         return None
     what = f"has {len(fitting)} audio tracks" + (f" for {quoted(wanted)}" if wanted else "")
-    number = list(tracks).index(chosen) + 1
-    listed = describe(tracks if wanted is None else fitting, all_tracks=tracks)
-    return f"{what} ({listed}): track {number} is used; --audio-track chooses another"
+    listed = describe(tracks if wanted is None else fitting)
+    return f"{what} ({listed}): track {chosen.number} is used; --audio-track chooses another"
 
 
-def describe(tracks: Sequence[AudioStream], all_tracks: Sequence[AudioStream] = ()) -> str:
+def describe(tracks: Sequence[Track]) -> str:
     """Numbers of tracks with what is known of each, such as ``1 English, 2 German (default)``."""
-    numbers = {id(track): n for n, track in enumerate(all_tracks or tracks, 1)}
-    shown = [_one(numbers[id(track)], track) for track in tracks[:_MOST_LISTED]]
+    shown = [_one(track) for track in tracks[:_MOST_LISTED]]
     more = len(tracks) - _MOST_LISTED
     return ", ".join([*shown, f"and {more} more"] if more > 0 else shown)
 
 
-def _one(number: int, track: AudioStream) -> str:
+def language_name(track: Track) -> str:
+    """English name of a track's language, its code if that is unknown, or nothing."""
     code = _language(track)
     known = languages.code_of(code) if code else None
-    parts = [str(number)]
+    return languages.LANGUAGES[known].title() if known else code
+
+
+def _one(track: Track) -> str:
+    code = _language(track)
+    parts = [str(track.number)]
     if code:
-        parts.append(languages.LANGUAGES[known].title() if known else quoted(code))
-    if title := track.metadata.get("title", ""):
-        parts.append(quoted(title[:40]))
-    if _is_default(track):
+        parts.append(language_name(track) if languages.code_of(code) else quoted(code))
+    if track.title:
+        parts.append(quoted(track.title[:40]))
+    if track.default:
         parts.append("(default)")
     return " ".join(parts)
 
 
-def _fitting(tracks: Sequence[AudioStream], wanted: str) -> list[AudioStream]:
+def _fitting(tracks: Sequence[Track], wanted: str) -> list[Track]:
     wanted = wanted.strip()
     if wanted.isdecimal():
         number = _number(wanted)
-        return list(tracks[number - 1 : number])
+        return [track for track in tracks if track.number == number]
     code = languages.code_of(wanted) or wanted.casefold()
     of_tracks = [(track, _language(track)) for track in tracks]
     return [
@@ -106,13 +109,7 @@ def _number(digits: str) -> int:
     return int(digits[:18])
 
 
-def _language(track: AudioStream) -> str:
+def _language(track: Track) -> str:
     """The language's code in the file; nothing for "undetermined"."""
-    tag = track.metadata.get("language", "").strip()
+    tag = track.language.strip()
     return "" if tag.casefold() == "und" else tag
-
-
-def _is_default(track: AudioStream) -> bool:
-    from av.stream import Disposition
-
-    return Disposition.default in track.disposition

@@ -1,1 +1,152 @@
-"""Decoders of media files: libsndfile, and FFmpeg through PyAV."""
+"""Decoders of media files: the protocol that they keep; the others here are the first-party ones.
+
+``docs/decoders.md`` lists what a decoder promises, and ``whisperctl.testing`` tests it.
+
+A decoder is a class named by an entry point in the group ``whisperctl.decoders``::
+
+    [project.entry-points."whisperctl.decoders"]
+    acme = "whisperctl_acme:AcmeDecoder"
+
+It is called without arguments to give a ``Decoder``. Its module imports no large package: a run
+without ``--decoder`` imports the modules of all decoders, and opens a recording with the first that
+can read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from whisperctl.audio.source import Source
+
+    Block: TypeAlias = tuple[int, NDArray[np.float32]]
+
+CONTRACT = 1
+"""Number of the contract on this page; a decoder states the one it was written for."""
+
+BLOCK_SAMPLES = 65_536
+"""Samples in a block, of each channel, about; a decoder may give smaller or larger ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderInfo:
+    """A decoder and whether it works here.
+
+    ``library`` names what it decodes with, and its version. ``problem`` is one line that says what
+    is missing and what to install; ``None`` if the decoder works.
+    """
+
+    name: str
+    version: str
+    library: str
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """An audio track.
+
+    ``number`` counts the recording's audio tracks from 1. ``codec`` is empty if the decoder has
+    none for it. ``language`` is as the file has it, empty if it states none. ``stated_s`` is where
+    the header says that the track ends, in seconds from the start of the recording; ``None`` if it
+    does not say so: a guess from a bit rate is none.
+    """
+
+    number: int
+    codec: str
+    sample_rate: int
+    channels: int
+    language: str = ""
+    title: str = ""
+    default: bool = False
+    stated_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaInfo:
+    """A recording before it is decoded.
+
+    ``expected_s`` is its likely duration in seconds, which may be a guess; ``None`` without one.
+    """
+
+    container: str
+    tracks: tuple[Track, ...]
+    expected_s: float | None = None
+
+
+class Media(Protocol):
+    """One open recording, whose samples are decoded once, from the start."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """Flaws found so far, each the rest of a sentence that begins with the recording's name.
+
+        Such as "is cut short: its header states 60.0 s, only 12.3 s could be read".
+        """
+        ...
+
+    def probe(self) -> MediaInfo:
+        """Container and audio tracks; called before ``blocks``.
+
+        Raises:
+            AudioError: see ``Decoder.open``.
+        """
+        ...
+
+    def blocks(self, track: int) -> Iterator[Block]:
+        """Decode one track; called at most once.
+
+        Silence stands in for what timestamps leave out, so that times stay true.
+
+        Args:
+            track: its number.
+
+        Yields:
+            The sample rate in Hz and samples: float32, shape (n_samples, n_channels), full scale is
+            [-1, 1]. Rate and channels may change from block to block.
+
+        Raises:
+            AudioError: the rest cannot be decoded. What was given stays in use.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release everything but the source; may be called more than once."""
+        ...
+
+
+class Decoder(Protocol):
+    """A reader of media files."""
+
+    name: str
+    """Name of its entry point."""
+
+    contract: int
+    """``CONTRACT`` of the version of whisperctl that it was written for."""
+
+    preference: int
+    """Without ``--decoder`` the one with the highest number is tried first. Ours are above zero:
+    a decoder with zero or less reads what they cannot."""
+
+    def describe(self) -> DecoderInfo:
+        """Version and state; quick, imports no library, and never raises for a missing one."""
+        ...
+
+    def open(self, source: Source) -> Media:
+        """Open a recording.
+
+        Args:
+            source: an open file that can be sought. The content decides what it is, never the name.
+                The caller closes it, after the ``Media``.
+
+        Raises:
+            UnsupportedMediaError: the decoder does not read this kind of file; another may.
+            AudioError: the recording is damaged, or holds no audio.
+            PluginError: a library that the decoder needs is missing.
+        """
+        ...

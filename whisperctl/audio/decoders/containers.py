@@ -1,17 +1,20 @@
-"""What is known of container formats: which are read, and how long they say a recording is.
+"""Container formats: those that FFmpeg may read, durations, timestamps, and joined recordings.
 
 FFmpeg always gives a duration. Where none is stated it takes the bit rate of the first frames, or
 the last timestamp, or the duration of another track, without saying so. Only what a header says of
 the track itself may be used to find fault with a recording.
+
+Recordings joined end to end are chained Ogg, as ripped radio streams are, and FLAC. Each has its
+own sample rate, channels and clock, so that neither libsndfile nor FFmpeg reads on past the first
+that differs.
 """
 
 from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
-
-from whisperctl.audio.decoders.joined import id3_bytes
 
 if TYPE_CHECKING:
     from av import AudioStream
@@ -41,6 +44,23 @@ _STATE_EACH_TRACK = frozenset(
 _STATE_THE_WHOLE = frozenset({"asf", "flv", "rm", "xwma"})
 """Their headers say how long the longest track is."""
 
+_LOST_S = 0.5
+"""Less missing than this is padding that encoders add or trim, not a recording cut short."""
+
+_GAP_S = 0.1
+"""Shorter gaps between timestamps are rounding: containers count in milliseconds or coarser."""
+
+_JUMP_S = 10.0
+"""A longer gap is a reset clock, in formats whose clock may be reset. FFmpeg's tools draw the same
+line, as -dts_delta_threshold."""
+
+_UNSTATED_S = 600.0
+"""A gap longer than this is a damaged timestamp, where no duration of the recording is stated, or
+another clock."""
+
+_MOST_SILENCE_S = 24 * 3600.0
+"""Silence that is put into a recording at most, whatever its timestamps say."""
+
 _INFO_BYTES = 65_536
 _INFO_DURATION = re.compile(rb"\x44\x89(?:\x84(?P<single>.{4})|\x88(?P<double>.{8}))", re.DOTALL)
 """Element Duration of a Matroska segment's Info (RFC 9559, section 5.1.2.10)."""
@@ -51,19 +71,50 @@ _SMALLEST_MP3_FRAME = 24
 _TAG = re.compile(r"(\d{1,9}):(\d{1,9}):(\d{1,9}(?:\.\d*)?)", re.ASCII)
 
 
+_READ_BYTES = 1 << 20
+_STARTS = {
+    # An Ogg page that begins a stream, at position 0 (RFC 3533, section 6).
+    b"OggS": re.compile(rb"OggS\0\x02\0{8}"),
+    # The mark of a FLAC stream and its first block, of 34 bytes (RFC 9639, sections 6 and 8.1).
+    b"fLaC": re.compile(rb"fLaC[\0\x80]\0\0\x22"),
+}
+_LONGEST_START = 16
+
+
+def lost_s(stated_s: float | None, decoded_s: float) -> float:
+    """Seconds that a header states and that could not be decoded; 0 if that is mere padding."""
+    missing_s = (stated_s or 0.0) - decoded_s
+    return missing_s if missing_s > _LOST_S else 0.0
+
+
+def cut_short(stated_s: float | None, decoded_s: float) -> str | None:
+    """Rest of a sentence about a recording shorter than its header states; ``None`` if it is not.
+
+    Args:
+        stated_s: the duration that the header states, in seconds, if any.
+        decoded_s: the duration that was decoded.
+    """
+    if stated_s is None or not lost_s(stated_s, decoded_s):
+        return None
+    return (
+        f"is cut short or damaged: its header states {stated_s:.1f} s, "
+        f"only {decoded_s:.1f} s could be read"
+    )
+
+
 def is_named(container: InputContainer, names: frozenset[str]) -> bool:
-    """Whether a file is of one of these formats."""
+    """True if a file is of one of these formats."""
     return not names.isdisjoint(container.format.name.split(","))
 
 
 def container_s(container: InputContainer) -> float | None:
-    """How long a file is with all its tracks, stated or guessed, in seconds."""
+    """Duration of a file with all its tracks, stated or guessed, in seconds."""
     duration = container.duration
     return None if duration is None or duration <= 0 else duration / 1_000_000
 
 
 def container_end_s(container: InputContainer, source: Source) -> float | None:
-    """Where the last track ends at the latest, unless that is a guess from bit rates.
+    """Latest end of the last track, unless that is a guess from bit rates.
 
     In seconds from the start of the file's first track.
     """
@@ -73,20 +124,24 @@ def container_end_s(container: InputContainer, source: Source) -> float | None:
 
 
 def stated_end_s(
-    container: InputContainer, stream: AudioStream, source: Source, origin_s: float
+    container: InputContainer,
+    stream: AudioStream,
+    source: Source,
+    origin_s: float,
+    whole_s: float | None,
 ) -> float | None:
-    """Where the file's header says that a track ends, if it does.
+    """End of a track by the file's header, if it states one.
 
     Args:
         container: the open file.
         stream: the track.
         source: the same file.
         origin_s: the timestamp of the start of the file's first track.
+        whole_s: ``container_end_s`` of the file.
 
     Returns:
         Seconds from there.
     """
-    whole_s = container_end_s(container, source)
     if is_named(container, frozenset({"matroska"})):
         end_s = _matroska_end_s(container, stream, whole_s)
         return None if end_s is None else max(0.0, end_s - origin_s)
@@ -104,7 +159,7 @@ def stated_end_s(
 def _matroska_end_s(
     container: InputContainer, stream: AudioStream, whole_s: float | None
 ) -> float | None:
-    """From the tag that muxers write for each track, some with a language after its name.
+    """End by the tag that muxers write for each track, some with a language after its name.
 
     mkvmerge writes how long a track is and FFmpeg where it ends; the less of what both mean counts.
     A tag that was copied from a longer file is not believed.
@@ -120,7 +175,7 @@ def _matroska_end_s(
 
 
 def _states_matroska(source: Source) -> bool:
-    """Whether the segment has a duration; what is written to a pipe or by a browser has none."""
+    """True if the segment has a duration; what is written to a pipe or by a browser has none."""
     match = _INFO_DURATION.search(source.head(_INFO_BYTES))
     if match is None:
         return False
@@ -130,7 +185,7 @@ def _states_matroska(source: Source) -> bool:
 
 
 def _states_mp3(source: Source) -> bool:
-    """Whether the first frame is a header that counts the frames of this file.
+    """True if the first frame is a header that counts the frames of this file.
 
     That of the first of several files that were joined counts its own frames only, and bytes.
     """
@@ -148,3 +203,108 @@ def _states_mp3(source: Source) -> bool:
     # FFmpeg draws the same line, and guesses from the bit rate beyond it.
     joined = source.size_bytes - offset > n_bytes * 17 // 16
     return 0 < n_frames <= n_bytes // _SMALLEST_MP3_FRAME and not joined
+
+
+def parts(source: Source) -> Iterator[tuple[int, int]]:
+    """Start and end in bytes of each recording in a file; of other formats, all of the file."""
+    size_bytes = source.size_bytes
+    start = 0
+    for next_start in _later_starts(source):
+        yield start, next_start
+        start = next_start
+    if size_bytes > start:
+        yield start, size_bytes
+
+
+def id3_bytes(source: Source) -> int:
+    """Size of the ID3v2 tag at the start of a file, 0 if there is none."""
+    head = source.head(10)
+    if len(head) < 10 or not head.startswith(b"ID3"):
+        return 0
+    size_bytes = len(head)
+    for place, byte in enumerate(head[6:]):  # seven bits a byte (ID3v2.4, section 3.1)
+        size_bytes += (byte & 0x7F) << 7 * (3 - place)
+    return size_bytes
+
+
+def _later_starts(source: Source) -> Iterator[int]:
+    """Offset of each recording but the first, in bytes."""
+    position = first = id3_bytes(source)
+    mark = source.head(4, position)
+    pattern = _STARTS.get(mark)
+    if pattern is None:
+        return
+    announced_to = -1
+    # Every read overlaps the one before by less than a mark, so that none is found twice.
+    while len(data := source.head(_READ_BYTES, position)) >= _LONGEST_START:
+        for match in pattern.finditer(data):
+            at = position + match.start()
+            # Streams that play together are announced by pages that follow each other.
+            if at > first and at != announced_to:
+                yield at
+            if mark == b"OggS":
+                announced_to = at + _page_bytes(source, at)
+        position += len(data) - _LONGEST_START + 1
+
+
+def _page_bytes(source: Source, at: int) -> int:
+    """Size of an Ogg page: a header of 27 bytes, sizes of its segments, and these."""
+    head = source.head(27 + 255, at)
+    n_segments = head[26] if len(head) > 26 else 0
+    return 27 + n_segments + sum(head[27 : 27 + n_segments])
+
+
+class Clock:
+    """Follows the timestamps of one track.
+
+    ``position_s`` is where the next sample lies, in seconds from the recording's start.
+    ``missing_s`` is how much silence stands in for what is missing after the track's first sample.
+    """
+
+    def __init__(self, origin_s: float, end_s: float | None, *, jumps: bool) -> None:
+        """Start a clock.
+
+        Args:
+            origin_s: the timestamp at which the recording starts.
+            end_s: where the recording ends at the latest, in seconds from its start, if known.
+            jumps: the clock of such files may be reset in the middle, as where transport streams
+                are joined.
+        """
+        self._origin_s = origin_s
+        self._end_s = end_s
+        self._jumps = jumps
+        self._began = False
+        self._silence_s = 0.0
+        self.position_s = 0.0
+        self.missing_s = 0.0
+
+    def silence_before(self, time_s: float | None) -> float:
+        """Seconds of silence to put before a sample with this timestamp, ``None`` if it has none.
+
+        A gap that is not believed sets the clock: what follows counts from where it is.
+        """
+        gap_s = 0.0 if time_s is None else time_s - self._origin_s - self.position_s
+        began, self._began = self._began, True
+        if abs(gap_s) <= _GAP_S:
+            return 0.0
+        if gap_s < 0 or not self._believed(gap_s, began):
+            self._origin_s += gap_s
+            return 0.0
+        if began:
+            self.missing_s += gap_s
+        self._silence_s += gap_s
+        self.position_s += gap_s
+        return gap_s
+
+    def advance(self, duration_s: float) -> None:
+        """Count decoded audio."""
+        self.position_s += duration_s
+
+    def _believed(self, gap_s: float, began: bool) -> bool:
+        if self._silence_s + gap_s > _MOST_SILENCE_S:
+            return False
+        if self._jumps and began:
+            return gap_s <= _JUMP_S
+        if self._jumps or self._end_s is None:  # programs of one stream have clocks of their own
+            return gap_s <= _UNSTATED_S
+        return self.position_s + gap_s < self._end_s + 1

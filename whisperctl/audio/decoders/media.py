@@ -1,75 +1,68 @@
-"""Decoded recordings, at whatever sample rate and with as many channels as they have.
+"""A recording, opened with the decoders that can read it.
 
-libsndfile reads what it is good at (wav, flac, aiff); FFmpeg's libraries, through PyAV, read the
-rest and take over where libsndfile gives up. What a file is shows in its content, never its name.
+Each decoder in turn is given the recording until one reads it to its end. One that gives up in the
+midst is followed by the next, from where the samples end.
 
-Both libraries get an open file descriptor rather than a name. A name can then not be taken for a
-protocol (``concat:``, ``http:``), and FFmpeg may use no protocol but that descriptor and no
-container format that points to other files, so a playlist in disguise opens nothing.
+Decoders get an open file descriptor rather than a name. A name can then not be taken for a protocol
+(``concat:``, ``http:``), and a playlist in disguise opens nothing.
 """
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Generator, Iterator
-from contextlib import closing
-from itertools import islice
+import logging
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from whisperctl.audio import tracks
-from whisperctl.audio.decoders import joined
-from whisperctl.audio.decoders.ffmpeg import BLOCK_SAMPLES, Decoder
+from whisperctl.audio.decoders import Decoder, Media, MediaInfo, registry
 from whisperctl.audio.source import Source, open_source
-from whisperctl.errors import AudioError
+from whisperctl.errors import AudioError, PluginError, WhisperctlError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from whisperctl.audio.decoders.ffmpeg import Block
+    from whisperctl.audio.decoders import Block
 
-_LOST_S = 0.5
-"""Less missing than this is padding that encoders add or trim, not a recording cut short."""
+_LATER_S = 0.5
+"""What a header states is wrong if more than this was decoded past it."""
 
-_DAMAGED_S = 0.1
-"""Less than this that cannot be decoded is a seam, as between mp3 files that were joined."""
-
-_UNKNOWN_SIZE = 0x7FF0_0000
-"""Programs that write a wav to a pipe cannot know its size, and state 2 or 4 GiB."""
-
-_UNKNOWN_FRAMES = 1 << 48
-"""libsndfile counts this many and more where it finds no end."""
-
-_MOST_UNREADABLE = 100
-"""After so many parts of a file in a row without audio, the rest is given up."""
-
-# mp3 is left to FFmpeg although libsndfile reads it: its mpg123 prints every flaw on stderr. So is
-# ogg, of which libsndfile shows one track only.
-_SOUNDFILE_STARTS = tuple(b"RIFF RIFX RF64 riff fLaC FORM .snd caff".split())
+_LOG = logging.getLogger(__name__)
 
 
-class Media:
+class MediaReader:
     """One open recording; a context manager that holds a file descriptor.
 
     ``warnings`` are one-line notes, complete when ``blocks`` is exhausted.
     """
 
-    def __init__(self, source: str | Path | Source, *, track: str | None = None) -> None:
+    def __init__(
+        self,
+        source: str | Path | Source,
+        *,
+        track: str | None = None,
+        decoder: str = registry.AUTO,
+    ) -> None:
         """Open a recording.
 
         Args:
             source: a path, or ``"-"`` for standard input.
             track: number, from 1, or language of the audio track to read; ``None`` is the default
                 one, else the first.
+            decoder: name of the only decoder to use, or ``"auto"``.
 
         Raises:
             AudioError: it is missing, may not be read, is not a file or pipe, or is empty.
-            UsageError: ``track`` is neither a number from 1 nor a language.
+            PluginError: the decoder cannot be loaded.
+            UsageError: ``track`` is neither a number from 1 nor a language, or the decoder is not
+                installed.
         """
         if track is not None:
             tracks.check(track)
+        self._decoder = decoder
+        self._decoders: Sequence[Decoder] = registry.choose(decoder)
         self.source = source if isinstance(source, Source) else open_source(source)
         self.warnings: list[str] = []
         self._track = track
@@ -89,7 +82,7 @@ class Media:
 
         What is not true any more is not stated: more was decoded.
         """
-        if self._stated_s is None or self._decoded_s > self._stated_s + _LOST_S:
+        if self._stated_s is None or self._decoded_s > self._stated_s + _LATER_S:
             return None
         return self._stated_s
 
@@ -107,8 +100,24 @@ class Media:
         """Note something about the recording, as the rest of a sentence."""
         self.warnings.append(f"{self.source.label} {what}")
 
+    def probe(self) -> tuple[str, MediaInfo]:
+        """Name of the first decoder that opens the recording, and what it finds there.
+
+        Raises:
+            AudioError: no decoder can open it.
+            PluginError: the decoder lacks a library.
+        """
+        failures: list[WhisperctlError] = []
+        for decoder in self._decoders:
+            try:
+                with self._opened(decoder) as media:
+                    return decoder.name, media.probe()
+            except (AudioError, PluginError) as error:
+                failures.append(error)
+        raise self._failure(failures)
+
     def reaches_s(self, end_s: float) -> float:
-        """Where the recording ends, but no further than a block after ``end_s``, in seconds.
+        """End of the recording, but no further than a block after ``end_s``, in seconds.
 
         Decodes from the start, and leaves ``blocks`` and what is known from it alone.
 
@@ -116,7 +125,8 @@ class Media:
             AudioError: as ``blocks``.
         """
         reached_s = 0.0
-        with closing(Media(self.source, track=self._track)._raw_blocks()) as blocks:
+        other = MediaReader(self.source, track=self._track, decoder=self._decoder)
+        with closing(other._all_blocks()) as blocks:
             for rate, block in blocks:
                 reached_s += len(block) / max(1, rate)
                 if reached_s > end_s:
@@ -132,151 +142,111 @@ class Media:
 
         Raises:
             AudioError: it is not media, holds no audio, or is damaged from the start.
+            PluginError: the decoder failed, or lacks a library.
         """
-        for rate, block in self._raw_blocks():
+        for rate, block in self._all_blocks():
             self._decoded_s += len(block) / max(1, rate)
             yield rate, block
 
-    def _raw_blocks(self) -> Generator[Block]:
-        """All samples, float32 of shape (n_samples, n_channels)."""
+    def _all_blocks(self) -> Generator[Block]:
         n_decoded = 0
-        for rate, block in self._of_all_parts():
-            n_decoded += len(block)
-            yield rate, block
-        if not n_decoded:
+        failures: list[WhisperctlError] = []
+        for decoder in self._decoders:
+            n_skipped = n_decoded
+            try:
+                for rate, block in self._blocks_of(decoder):
+                    new = block[n_skipped:]
+                    n_skipped -= len(block) - len(new)
+                    n_decoded += len(new)
+                    if len(new):
+                        yield rate, new
+            except (AudioError, PluginError) as error:
+                _LOG.debug("decoder %s: %s", decoder.name, error)
+                failures.append(error)
+                continue
+            if n_decoded:
+                return
+        if n_decoded:
+            self.warn("is cut short or damaged: its end could not be read")
+        elif failures:
+            raise self._failure(failures)
+        else:
             raise AudioError(
                 f"{self.source.label} holds no audio (its audio track is empty or damaged): "
                 "copy or record it again"
             )
 
-    def _of_all_parts(self) -> Iterator[Block]:
-        parts = joined.parts(self.source)
-        first = list(islice(parts, 2))
-        if len(first) < 2:
-            yield from self._of_one()
-            return
-        n_all = n_unreadable = n_in_a_row = 0
-        lost_s = 0.0
-        error: AudioError | None = None
-        for part in (part for some in (first, parts) for part in some):
-            decoder = Decoder(self.source, self._track, part)
-            n_decoded = 0
-            decoded_s = 0.0
-            try:
-                for rate, block in decoder.blocks():
-                    n_decoded += len(block)
-                    decoded_s += len(block) / max(1, rate)
-                    yield rate, block
-            except AudioError as unreadable:
-                error = unreadable
-            if decoder.remark is not None and not n_all:
-                self.warn(decoder.remark)
-            short_s = (decoder.stated_s or 0.0) - decoded_s
-            if short_s > _LOST_S:
-                lost_s += short_s
-            else:
-                self._warn_of_damage(decoder)
-            n_all += n_decoded
-            n_in_a_row = 0 if n_decoded else n_in_a_row + 1
-            n_unreadable += not n_decoded
-            if n_in_a_row >= _MOST_UNREADABLE:
-                break
-        if error is not None and not n_all:
-            raise error
-        if n_unreadable:
-            self.warn(f"is damaged: {n_unreadable} of the recordings joined in it cannot be read")
-        if lost_s:
-            self.warn(
-                f"is damaged: {lost_s:.1f} s of the recordings joined in it could not be read"
-            )
+    def _blocks_of(self, decoder: Decoder) -> Iterator[Block]:
+        """Decode with one decoder, and take over its warnings as they come."""
+        with self._opened(decoder) as media:
+            info = media.probe()
+            chosen = tracks.choose(info.tracks, self._track, self.source.label)
+            self._stated_s = chosen.stated_s
+            self._expected_s = chosen.stated_s or info.expected_s
+            _LOG.debug("%s: decoded by %s", self.source.label, decoder.name)
+            if remark := tracks.remark(info.tracks, chosen, self._track):
+                self.warn(remark)
+            n_warnings = 0
+            for rate, block in media.blocks(chosen.number):
+                yield _checked(decoder, rate, block)
+                n_warnings = self._take_warnings(media, n_warnings)
+            self._take_warnings(media, n_warnings)
 
-    def _of_one(self) -> Iterator[Block]:
-        """Decode what is one recording, with whichever library can."""
-        n_decoded = 0
-        one_track = self._track in (None, "1")
-        if one_track and self.source.head(4).startswith(_SOUNDFILE_STARTS):
-            import soundfile
+    @contextmanager
+    def _opened(self, decoder: Decoder) -> Iterator[Media]:
+        with _translated(decoder, self.source), closing(decoder.open(self.source)) as media:
+            yield media
 
-            try:
-                for rate, block in self._by_soundfile():
-                    n_decoded += len(block)
-                    yield rate, block
-            except soundfile.SoundFileError:
-                pass  # unknown to it, or damaged: FFmpeg knows more and finds its way back
-            else:
-                if n_decoded:
-                    return
-        n_skipped = n_decoded
-        try:
-            for rate, block in self._by_ffmpeg():
-                new = block[n_skipped:]
-                n_skipped -= len(block) - len(new)
-                n_decoded += len(new)
-                if len(new):
-                    yield rate, new
-        except AudioError:
-            if not n_decoded:
-                raise
-            self.warn("is cut short or damaged: its end could not be read")
+    def _take_warnings(self, media: Media, n_before: int) -> int:
+        warnings = list(media.warnings)
+        for warning in warnings[n_before:]:
+            self.warn(warning)
+        return len(warnings)
 
-    def _by_soundfile(self) -> Iterator[Block]:
-        import soundfile
+    def _failure(self, failures: Sequence[WhisperctlError]) -> WhisperctlError:
+        """The error to raise of those of all decoders: that of one that reads such files."""
+        for kind in (AudioError, PluginError):
+            if telling := [error for error in failures if type(error) is kind]:
+                return telling[-1]
+        last = failures[-1]
+        if self._decoder == registry.AUTO:
+            return AudioError(f"{last}: convert it to wav")
+        usable = " or ".join(f"--decoder {name}" for name in registry.others(self._decoder))
+        hint = f"use {usable}, or leave --decoder out" if usable else "convert it"
+        return AudioError(f'{last}, so decoder "{self._decoder}" cannot read it: {hint}')
 
-        os.lseek(self.source.descriptor, 0, os.SEEK_SET)
-        with soundfile.SoundFile(self.source.descriptor, closefd=False) as sound:
-            rate: int = sound.samplerate
-            if rate <= 0 or sound.subtype.startswith("MPEG"):
-                return
-            if 0 < sound.frames < _UNKNOWN_FRAMES:
-                self._stated_s = _stated_frames(sound.frames, sound.extra_info) / rate
-            n_decoded = 0
-            n_read = max(1, BLOCK_SAMPLES // sound.channels)
-            while True:
-                block: NDArray[np.float32] = sound.read(n_read, dtype="float32", always_2d=True)
-                if not len(block):
-                    break
-                n_decoded += len(block)
-                yield rate, block
-            if n_decoded:
-                self._warn_if_short(n_decoded / rate)
 
-    def _by_ffmpeg(self) -> Iterator[Block]:
-        decoder = Decoder(self.source, self._track, None)
-        decoded_s = 0.0
-        for rate, block in decoder.blocks():
-            if not decoded_s:
-                self._stated_s, self._expected_s = decoder.stated_s, decoder.expected_s
-                if decoder.remark is not None:
-                    self.warn(decoder.remark)
-            decoded_s += len(block) / max(1, rate)
-            yield rate, block
-        if not (decoded_s and self._warn_if_short(decoded_s)):
-            self._warn_of_damage(decoder)
+@contextmanager
+def _translated(decoder: Decoder, source: Source) -> Iterator[None]:
+    """Turn errors of files and of plugins into our own.
 
-    def _warn_of_damage(self, decoder: Decoder) -> None:
-        if decoder.missing_s > _LOST_S or decoder.damaged_s > _DAMAGED_S:
-            self.warn(
-                "is damaged or has gaps: "
-                f"{decoder.missing_s:.1f} s of silence stand in for what is missing, "
-                f"{decoder.n_damaged} packets could not be decoded"
-            )
+    Raises:
+        AudioError: the file cannot be read.
+        PluginError: the decoder failed.
+    """
+    try:
+        yield
+    except (WhisperctlError, MemoryError):
+        raise
+    except OSError as error:
+        raise AudioError(
+            f"{source.label} cannot be read ({error.strerror or error}): try again"
+        ) from error
+    except Exception as error:
+        raise PluginError(
+            f'decoder "{decoder.name}" failed on {source.label}: {type(error).__name__}: {error}'
+        ) from error
 
-    def _warn_if_short(self, end_s: float) -> bool:
-        if self._stated_s is None or self._stated_s - end_s <= _LOST_S:
-            return False
-        self.warn(
-            f"is cut short or damaged: its header states {self._stated_s:.1f} s, "
-            f"only {end_s:.1f} s could be read"
+
+def _checked(decoder: Decoder, rate: int, block: NDArray[np.float32]) -> Block:
+    """A block, if type and shape are those that the protocol states.
+
+    Raises:
+        PluginError: they are not.
+    """
+    if block.dtype != "float32" or block.ndim != 2 or not block.shape[1]:
+        raise PluginError(
+            f'decoder "{decoder.name}" gave samples of type {block.dtype} and shape '
+            f"{block.shape}: report it to its author"
         )
-        return True
-
-
-def _stated_frames(n_frames: int, log: str) -> int:
-    # libsndfile takes the file's size for the truth, and leaves the header's word in its log.
-    match = re.search(r"^ *(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)", log, re.M)
-    if not match:
-        return n_frames
-    stated_bytes, true_bytes = int(match[1]), int(match[2])
-    if stated_bytes >= _UNKNOWN_SIZE or stated_bytes <= true_bytes or true_bytes == 0:
-        return n_frames
-    return n_frames * stated_bytes // true_bytes
+    return rate, block

@@ -1,0 +1,238 @@
+"""Which decoder reads a recording: the preferred one that can, or the one that was chosen."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.audio.conftest import Encode, Samples
+from whisperctl import audio
+from whisperctl.audio import SAMPLE_RATE
+from whisperctl.audio.decoders import registry
+from whisperctl.audio.decoders.media import MediaReader
+from whisperctl.errors import AudioError, PluginError, UsageError
+
+PLUGIN = """
+import numpy as np
+from whisperctl.audio.decoders import DecoderInfo, MediaInfo, Track
+from whisperctl.errors import AudioError, UnsupportedMediaError
+
+class Decoder:
+    name = "acme"
+    contract = 1
+    preference = 0
+
+    def describe(self):
+        return DecoderInfo("acme", "9.9", "acme codecs 1")
+
+    def open(self, source):
+        if source.head(4) != b"ACME":
+            raise UnsupportedMediaError(f"{source.label} is not acme")
+        return Media()
+
+class Media:
+    def __init__(self):
+        self.warnings = []
+
+    def probe(self):
+        return MediaInfo("acme", (Track(1, "acme", 16000, 1),))
+
+    def blocks(self, track):
+        yield 16000, np.full((8000, 1), 0.5, np.float32)
+        self.warnings.append("is half as loud as it should be")
+        yield 16000, np.full((8000, 1), 0.25, np.float32)
+
+    def close(self):
+        pass
+"""
+
+Install = Callable[[str], None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Installs a decoder called acme, from its module's source."""
+    site = tmp_path / "site"
+
+    def make(source: str) -> None:
+        record = site / "whisperctl_acme-9.9.dist-info"
+        record.mkdir(parents=True)
+        (record / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-media\nVersion: 9.9\n")
+        (record / "entry_points.txt").write_text(
+            "[whisperctl.decoders]\nacme = acme_media:Decoder\n"
+        )
+        (site / "acme_media.py").write_text(source)
+        monkeypatch.delitem(sys.modules, "acme_media", raising=False)
+        monkeypatch.syspath_prepend(site)
+
+    return make
+
+
+@pytest.fixture
+def acme(tmp_path: Path) -> Path:
+    path = tmp_path / "a.acme"
+    path.write_bytes(b"ACME and no more")
+    return path
+
+
+def decoder_of(path: Path, name: str = registry.AUTO) -> str:
+    with MediaReader(path, decoder=name) as media:
+        return media.probe()[0]
+
+
+def test_our_decoders_come_in_by_entry_points_and_describe_themselves() -> None:
+    found = [one.info for one in registry.describe()]
+
+    described = [(one.name, one.library.split()[0], one.problem) for one in found if one]
+    assert described == [("soundfile", "soundfile", None), ("ffmpeg", "PyAV", None)]
+
+
+@pytest.mark.parametrize(("name", "used"), [("a.flac", "soundfile"), ("a.m4a", "ffmpeg")])
+def test_without_a_choice_the_preferred_one_that_can_is_used(
+    encode: Encode, name: str, used: str
+) -> None:
+    assert decoder_of(encode(name, "flac" if used == "soundfile" else "aac")) == used
+
+
+def test_each_of_ours_alone_decodes_the_same(speech: Samples, tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, speech, SAMPLE_RATE)
+
+    by = {name: audio.load(path, decoder=name) for name in ("auto", "soundfile", "ffmpeg")}
+
+    for loaded in by.values():
+        np.testing.assert_array_equal(loaded.samples, by["auto"].samples)
+        assert loaded.warnings == ()
+
+
+def test_what_the_chosen_one_does_not_read_names_another(encode: Encode) -> None:
+    path = encode("a.m4a", "aac")
+
+    with pytest.raises(AudioError) as caught:
+        audio.load(path, decoder="soundfile")
+
+    assert str(caught.value) == (
+        f'"{path}" is not wav, flac, aiff, au or caf, so decoder "soundfile" cannot read it: '
+        "use --decoder ffmpeg, or leave --decoder out"
+    )
+
+
+def test_joined_recordings_are_not_cut_to_the_first_by_a_choice(
+    encode: Encode, tmp_path: Path
+) -> None:
+    part = encode("a.flac", "flac", end_s=2.0).read_bytes()
+    path = tmp_path / "joined.flac"
+    path.write_bytes(part + part)
+
+    with pytest.raises(AudioError, match="holds several recordings joined together, so decoder"):
+        audio.load(path, decoder="soundfile")
+    assert audio.load(path).duration_s == pytest.approx(4.0, abs=0.05)
+
+
+def test_the_chosen_one_is_not_helped_out_in_a_damaged_recording(
+    encode: Encode, tmp_path: Path
+) -> None:
+    whole = bytearray(encode("a.flac", "flac").read_bytes())
+    middle = len(whole) // 2
+    whole[middle : middle + 2000] = bytes(2000)
+    path = tmp_path / "a.flac"
+    path.write_bytes(whole)
+
+    alone, together = audio.load(path, decoder="soundfile"), audio.load(path)
+
+    assert alone.duration_s <= together.duration_s
+    assert any("damaged" in warning for warning in alone.warnings)
+
+
+def test_a_decoder_that_is_not_installed_is_a_usage_error_with_those_that_are() -> None:
+    with pytest.raises(UsageError, match='"ffmpg" is not installed: did you mean "ffmpeg"'):
+        audio.load("talk.wav", decoder="ffmpg")
+    with pytest.raises(UsageError, match="choose from ffmpeg, soundfile"):
+        registry.check("x")
+    registry.check("auto")
+
+
+def test_somebody_elses_decoder_reads_what_ours_cannot(install: Install, acme: Path) -> None:
+    install(PLUGIN)
+
+    loaded = audio.load(acme)
+
+    assert loaded.duration_s == 1.0
+    assert loaded.warnings == (f'"{acme}" is half as loud as it should be',)
+    assert registry.names() == ["auto", "acme", "ffmpeg", "soundfile"]
+
+
+def test_what_nobody_reads_is_the_error_of_the_one_that_reads_most(
+    install: Install, tmp_path: Path
+) -> None:
+    install(PLUGIN)
+    (tmp_path / "a.txt").write_text("no recording")
+
+    with pytest.raises(AudioError, match="is not audio or video that can be read"):
+        audio.load(tmp_path / "a.txt")
+
+
+def test_one_that_gives_up_is_followed_by_the_next_from_where_it_ended(
+    install: Install, speech: Samples, tmp_path: Path
+) -> None:
+    install(
+        PLUGIN.replace("preference = 0", "preference = 99")
+        .replace('b"ACME"', 'b"RIFF"')
+        .replace("self.warnings.append(", "raise AudioError(")
+    )
+    path = tmp_path / "a.wav"
+    soundfile.write(path, speech, SAMPLE_RATE)
+
+    loaded = audio.load(path)
+
+    assert np.all(loaded.samples[:8000] == 0.5)
+    np.testing.assert_allclose(loaded.samples[8000:], speech[8000:], atol=1e-4)
+    assert loaded.warnings == ()
+
+
+def test_the_end_that_nobody_can_read_is_a_warning(install: Install, acme: Path) -> None:
+    install(PLUGIN.replace("self.warnings.append(", "raise AudioError("))
+
+    loaded = audio.load(acme)
+
+    assert loaded.duration_s == 0.5
+    assert loaded.warnings == (f'"{acme}" is cut short or damaged: its end could not be read',)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "problem"),
+    [
+        ("yield 16000, np.full((8000, 1)", "yield 16000, np.full((8000,)", r"shape \(8000,\)"),
+        ("0.5, np.float32", "0.5, np.float64", "type float64"),
+        ("return MediaInfo(", "return Nothing(", r'"acme" failed on .*a.acme": NameError'),
+        ("yield 16000, np.full", "1 / 0; yield 16000, np.full", "ZeroDivisionError"),
+        ("return Media()", "return open('no\\nsuch')", r"a.acme\" cannot be read \(No such file"),
+        ("contract = 1", "contract = 2", "needs contract 2, and whisperctl .* has contract 1"),
+    ],
+)
+def test_a_decoder_that_breaks_the_contract_is_one_clear_error(
+    install: Install, acme: Path, right: str, wrong: str, problem: str
+) -> None:
+    assert PLUGIN.count(right)
+    install(PLUGIN.replace(right, wrong, 1))
+
+    with pytest.raises((PluginError, AudioError), match=problem):
+        audio.load(acme, decoder="acme")
+
+
+@pytest.mark.parametrize("source", ["import no_such_module", PLUGIN.replace("preference", "rank")])
+def test_a_decoder_that_does_not_load_stops_no_other(
+    install: Install, speech: Samples, tmp_path: Path, source: str
+) -> None:
+    install(source)
+    path = tmp_path / "a.wav"
+    soundfile.write(path, speech, SAMPLE_RATE)
+
+    assert decoder_of(path) == "soundfile"
+    assert audio.load(path).duration_s == 11.0
+    assert [one.name for one in registry.describe()] == ["soundfile", "ffmpeg", "acme"]
