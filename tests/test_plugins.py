@@ -60,7 +60,7 @@ def test_a_plugin_is_listed_without_being_imported_and_then_loaded(install: Inst
     LAMPS.check("good")
     assert "lamps_good" not in sys.modules
     assert LAMPS.load("good").describe() == "shines"
-    assert LAMPS.describe("good", described).info == "shines"
+    assert [one.info for one in LAMPS.describe_all(described)] == ["shines"]
 
 
 @pytest.mark.parametrize(
@@ -86,17 +86,20 @@ def test_a_plugin_that_cannot_be_used_says_why_in_one_line(
         LAMPS.load("bad")
 
     assert str(caught.value).startswith('lamp "bad" (lamps-bad) ')
-    assert LAMPS.describe("bad", described).problem == str(caught.value)
+    found = LAMPS.describe("bad", described)
+    assert LAMPS.describe_all(described) == [found]
+    assert (found.info, found.problem) == (None, str(caught.value))
     sys.modules.pop("lamps_bad", None)
 
 
 def test_a_plugin_that_cannot_describe_itself_stops_nobody(install: Install) -> None:
     install("worse", GOOD.replace('return "shines"', "raise SystemExit"))
+    install("good", GOOD)
 
-    found = LAMPS.describe("worse", described)
+    good, worse = LAMPS.describe_all(described)
 
-    assert found.info is None
-    assert found.problem.startswith('lamp "worse" failed: SystemExit')
+    assert (good.info, worse.info) == ("shines", None)
+    assert worse.problem.startswith('lamp "worse" failed: SystemExit')
 
 
 def test_a_name_that_is_not_installed_is_a_usage_error_with_those_that_are(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from whisperctl import resources
+from whisperctl.audio.decoders import registry as decoders
 from whisperctl.engine import registry, stall
 from whisperctl.engine.protocol import OnSegment
 from whisperctl.errors import UsageError
@@ -35,6 +36,7 @@ def transcribe(
     clips: Sequence[tuple[float, float | None]] = (),
     speakers_from_channels: bool = False,
     audio_track: int | str | None = None,
+    decoder: str = decoders.AUTO,
     initial_prompt: str | None = None,
     condition_on_previous_text: bool | None = None,
     beam_size: int | None = None,
@@ -72,6 +74,8 @@ def transcribe(
         speakers_from_channels: transcribe each channel by itself, and fill ``Segment.speaker``.
         audio_track: number, from 1, or language of the audio track to read; ``None`` is the default
             one, else the first.
+        decoder: name of the only decoder to read the recording with; ``"auto"`` is the first that
+            can.
         initial_prompt: text that the first window is conditioned on, such as names to expect.
         condition_on_previous_text: condition each window on the text before it.
         beam_size: 1 is greedy decoding.
@@ -91,6 +95,7 @@ def transcribe(
         UsageError: an option is wrong, does not fit the model or the recording, or is given beside
             ``decoding``, which has it too.
         AudioError: the recording cannot be read.
+        PluginError: the decoder cannot be loaded, or failed.
         ModelError: the model is missing or damaged.
         BackendError: the backend is not available, or its engine failed or made no progress.
     """
@@ -113,7 +118,9 @@ def transcribe(
         speech_check=speech_check,
         speakers_from_channels=speakers_from_channels,
         audio_track=None if audio_track is None else str(audio_track),
+        decoder=decoder,
     )
+    decoders.check(decoder)
     engine = registry.choose(backend, None)
     file = store.resolve(model)
     vad_model = opening.vad_model(options)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from whisperctl.audio import tracks
+from whisperctl.audio.decoders.registry import AUTO
 from whisperctl.errors import UsageError
 
 Task = Literal["transcribe", "translate"]
@@ -129,6 +130,7 @@ class TranscriptionOptions:
     openai-whisper) repeats itself, and is decoded again. ``speakers_from_channels`` transcribes
     each channel by itself and names its segments' speaker. ``audio_track`` is the number, from 1,
     or the language of the audio track to read; ``None`` is the default one, else the first.
+    ``decoder`` is the name of the only decoder to read the recording with, or ``"auto"``.
 
     Raises:
         UsageError: clips overlap, are out of order, or a value is outside its range.
@@ -141,6 +143,7 @@ class TranscriptionOptions:
     compression_ratio_threshold: float = 2.4
     speakers_from_channels: bool = False
     audio_track: str | None = None
+    decoder: str = AUTO
 
     def __post_init__(self) -> None:
         if self.audio_track is not None:

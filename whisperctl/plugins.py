@@ -100,8 +100,10 @@ class Door(Generic[P]):
         installed = self.installed()
         if name not in installed:
             raise self._unknown(name, list(installed))
-        entry = installed[name]
-        shown = f'{self.kind} "{name}" ({_owner(entry)})'
+        return self._load(installed[name])
+
+    def _load(self, entry: EntryPoint) -> P:
+        shown = f'{self.kind} "{entry.name}" ({_owner(entry)})'
         try:
             factory: Callable[[], P] = entry.load()
             plugin = factory()
@@ -130,13 +132,32 @@ class Door(Generic[P]):
             describe: asks the plugin.
         """
         try:
-            return Described(name, describe(self.load(name)))
+            self.check(name)
+            return self._describe(self.installed()[name], describe)
         except WhisperctlError as error:
             return Described(name, problem=str(error))
+
+    def describe_all(self, describe: Callable[[P], I]) -> list[Described[I]]:
+        """Descriptions of all installed plugins; one that fails stops no other.
+
+        Args:
+            describe: asks a plugin.
+
+        Raises:
+            PluginError: see ``installed``.
+        """
+        return [self._describe(entry, describe) for entry in self.installed().values()]
+
+    def _describe(self, entry: EntryPoint, describe: Callable[[P], I]) -> Described[I]:
+        try:
+            return Described(entry.name, describe(self._load(entry)))
+        except WhisperctlError as error:
+            return Described(entry.name, problem=str(error))
         # Somebody else's plugin may break its promises, and even leave the interpreter.
         except (Exception, SystemExit) as error:
             return Described(
-                name, problem=f'{self.kind} "{name}" failed: {type(error).__name__}: {error}'
+                entry.name,
+                problem=f'{self.kind} "{entry.name}" failed: {type(error).__name__}: {error}',
             )
 
     def _unknown(self, name: str, known: list[str]) -> UsageError:

@@ -12,6 +12,7 @@ from tests.audio.test_audio_stream import SAMPLE, mux
 from whisperctl import audio
 from whisperctl.compare import manifest, rerun
 from whisperctl.compare.plan import PreparedRecording
+from whisperctl.compare.result import RecordingInfo
 from whisperctl.errors import AudioError, UsageError
 from whisperctl.options import TranscriptionOptions
 from whisperctl.storage import records
@@ -127,5 +128,23 @@ def test_a_comparison_is_repeated_on_the_same_track(film: Path) -> None:
 
 def test_what_is_kept_of_a_run_is_kept_by_track() -> None:
     one, two = (records.plain(TranscriptionOptions(audio_track=track)) for track in ("1", "2"))
+
+    assert one != two
+
+
+def test_a_comparison_is_repeated_with_the_same_decoder_and_older_documents_load(
+    film: Path,
+) -> None:
+    loaded = audio.load(film, track="2", decoder="ffmpeg")
+    info = manifest.recording_info(PreparedRecording("film", film, loaded, None, "2", "ffmpeg"))
+
+    assert rerun.recording(info, film.parent).decoder == info.decoder == "ffmpeg"
+    older = records.plain(info)
+    del older["decoder"]
+    assert records.restore(RecordingInfo, older).decoder == "auto"
+
+
+def test_what_is_kept_of_a_run_is_kept_by_decoder() -> None:
+    one, two = (records.plain(TranscriptionOptions(decoder=name)) for name in ("auto", "ffmpeg"))
 
     assert one != two

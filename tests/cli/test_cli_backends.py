@@ -86,7 +86,7 @@ def test_the_doctor_finds_nothing_wrong_here(cli: Cli, tiny_en: Path) -> None:
     for subject in (
         *("Python", "backend native", "backend wasi", "runtime native/native"),
         *("runtime wasi/wasmer", "runtime wasi/wasmtime", "model tiny.en"),
-        *("libsndfile", "ffmpeg", "pip", "models' directory", "temporary files"),
+        *("decoder soundfile", "decoder ffmpeg", "pip", "models' directory", "temporary files"),
     ):
         assert states[subject] == "ok"
 

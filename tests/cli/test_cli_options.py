@@ -176,6 +176,7 @@ def test_every_option_reaches_the_settings(model: Path) -> None:
         speaker_from_channels=True,
         clip=["1-2"],
         audio_track="2",
+        decoder="ffmpeg",
     ).resolve()
     decoding, transcription = settings.decoding, settings.transcription
     assert (settings.model, settings.threads) == (model, 3)
@@ -186,7 +187,7 @@ def test_every_option_reaches_the_settings(model: Path) -> None:
     assert settings.vad_model == "some model"
     assert (transcription.speech_check, transcription.speakers_from_channels) == (False, True)
     assert transcription.clips == (Clip(1, 2),)
-    assert transcription.audio_track == "2"
+    assert (transcription.audio_track, transcription.decoder) == ("2", "ffmpeg")
 
 
 def test_a_prompt_comes_from_a_file(tmp_path: Path) -> None:

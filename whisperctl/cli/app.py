@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 SUMMARIES = {
     "transcribe": "Print what is said in recordings, and write subtitles.",
     "compare": "Compare engines, models, quantizations and threads: times and texts.",
-    "backends": "List backends, runtimes, versions and CPU features.",
+    "probe": "Show container, audio tracks and duration of media files.",
+    "backends": "List backends, runtimes, versions and CPU features, and decoders.",
     "doctor": "Check that everything a run needs is here.",
     "completion": (
         "Print a script that teaches a shell to complete our options, models and formats."
@@ -81,12 +82,10 @@ def _load(name: str) -> Command:
     if hasattr(module, "app"):
         command: Command = typer.main.get_group(module.app)
     else:
-        classes = {
-            "transcribe": TranscribeCommand,
-            "compare": getattr(module, "CompareCommand", None),
-        }
+        own = TranscribeCommand if name == "transcribe" else OwnCommand
+        kind = getattr(module, f"{name.capitalize()}Command", own)
         alone = typer.Typer(rich_markup_mode=None, add_completion=False)
-        alone.command(name, cls=classes.get(name) or OwnCommand)(getattr(module, name))
+        alone.command(name, cls=kind)(getattr(module, name))
         command = typer.main.get_command(alone)
     command.name = name
     return command

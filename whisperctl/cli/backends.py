@@ -1,4 +1,4 @@
-"""``whisperctl backends``: what is installed, and what is wrong with what does not work."""
+"""``whisperctl backends``: installed backends and decoders, and why one does not work."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ def backends(
         bool, typer.Option("--json", help="Print a JSON document and nothing else.")
     ] = False,
 ) -> None:
-    """List backends, runtimes, versions and CPU features.
+    """List backends, runtimes, versions and CPU features, and decoders.
 
-    A backend or runtime that cannot be used here says why, and what to install.
+    A backend, runtime or decoder that cannot be used here says why, and what to install. Decoders
+    are listed in the order in which they are tried. The JSON document is about backends alone.
     """
     from whisperctl.engine import registry
 
@@ -31,6 +32,7 @@ def backends(
         return
     for one in found:
         _print(one)
+    _print_decoders()
 
 
 def _print(found: InstalledBackend) -> None:
@@ -44,6 +46,19 @@ def _print(found: InstalledBackend) -> None:
         console.result(f"    {f'{runtime.name} {runtime.version}'.rstrip()}: {state}")
     if info.system_info:
         console.result(f"    {info.system_info.strip()}")
+
+
+def _print_decoders() -> None:
+    from whisperctl.audio.decoders import registry
+
+    console.result("decoders:")
+    for one in registry.describe():
+        info = one.info
+        if info is None:
+            console.result(f"    {one.name}: not available: {one.problem}")
+            continue
+        state = f"not available: {info.problem}" if info.problem else "available"
+        console.result(f"    {info.name} {info.version}, {info.library}: {state}")
 
 
 def _fields(found: InstalledBackend) -> dict[str, object]:

@@ -16,7 +16,7 @@ from whisperctl import audio
 from whisperctl.audio.source import STDIN
 from whisperctl.cli.options.comparison import MatrixFlags, MeasuringFlags
 from whisperctl.cli.options.decoding import DecodingFlags
-from whisperctl.cli.options.engine import TrackFlags
+from whisperctl.cli.options.engine import DecoderFlags, TrackFlags
 from whisperctl.cli.options.flags import with_flags
 from whisperctl.cli.support import console, progress, topics
 from whisperctl.cli.support.command import ConfiguredCommand
@@ -115,6 +115,7 @@ def begin(
     reference: Sequence[str],
     *,
     audio_track: str | None,
+    decoder: str,
     baseline: str | None,
     repeats: int,
     warm_up: bool,
@@ -128,7 +129,9 @@ def begin(
     """
     name = matrix.baseline_name(baseline, variants)
     baselines = matrix.baselines(name, variants)
-    plan = Plan(_recordings(files, reference, audio_track), variants, decoding, repeats, warm_up)
+    plan = Plan(
+        _recordings(files, reference, audio_track, decoder), variants, decoding, repeats, warm_up
+    )
     return plan, conclude.setting(sys.argv[1:], name, baselines, left_out)
 
 
@@ -148,7 +151,7 @@ def again(path: Path, earlier: Comparison, repeats: int | None) -> tuple[Plan, S
 
 
 def _recordings(
-    files: Sequence[str], reference: Sequence[str], audio_track: str | None
+    files: Sequence[str], reference: Sequence[str], audio_track: str | None, decoder: str
 ) -> tuple[PreparedRecording, ...]:
     if files.count(STDIN) > 1:
         raise UsageError('standard input can be read once: give "-" once')
@@ -166,8 +169,8 @@ def _recordings(
         references = finding.find(reference, list(zip(labels, paths, strict=True)))
     found = []
     for name, label, path, said in zip(names, labels, paths, references, strict=True):
-        samples = audio.load(name, track=audio_track)
-        found.append(PreparedRecording(visible(label), path, samples, said, audio_track))
+        samples = audio.load(name, track=audio_track, decoder=decoder)
+        found.append(PreparedRecording(visible(label), path, samples, said, audio_track, decoder))
         _warn(found[-1], ())
         if reference and said is None:
             console.note(f"{label} has no reference")
@@ -403,6 +406,7 @@ def compare(
     measuring: MeasuringFlags,
     flags: DecodingFlags,
     track: TrackFlags,
+    decoder: DecoderFlags,
     files: Annotated[
         list[str] | None,
         typer.Argument(
@@ -522,6 +526,7 @@ def compare(
             files,
             reference or [],
             audio_track=track.audio_track,
+            decoder=decoder.checked(),
             baseline=matrix.baseline,
             repeats=repeats or 1,
             warm_up=measuring.warm_up,

@@ -103,6 +103,13 @@ def runtimes(incomplete: str) -> Iterator[tuple[str, str]]:
     yield from _starting(incomplete, dict.fromkeys(names, "runtime"))
 
 
+def decoders(incomplete: str) -> Iterator[tuple[str, str]]:
+    """Decoders that are installed; none of them is loaded."""
+    from whisperctl.audio.decoders import registry
+
+    yield from _starting(incomplete, dict.fromkeys(registry.names(), "decoder"))
+
+
 def formats(incomplete: str) -> Iterator[tuple[str, str]]:
     """Names of formats, also after a comma."""
     from whisperctl.formats import FORMATS

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
 import subprocess
 import sys
 import tempfile
+import wave
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -35,6 +36,7 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
+_CORE = "whisperctl-asr"
 _ENOUGH_BYTES = 1 << 30
 _PIP_TIMEOUT_S = 30
 
@@ -55,8 +57,7 @@ def run() -> Iterator[Check]:
     yield Check("Python", "ok", f"{sys.version.split()[0]} at {sys.executable}")
     yield from _backends()
     yield from _models()
-    yield _import("soundfile", "__libsndfile_version__", "libsndfile", "pip install soundfile")
-    yield _ffmpeg()
+    yield from _decoders()
     yield _pip()
     yield _temporary()
 
@@ -128,22 +129,50 @@ def _detector() -> Check:
     return Check("speech detection", "ok", f"by Silero {vad.inspect(path).version}")
 
 
-def _import(module: str, attribute: str, library: str, remedy: str) -> Check:
+def _decoders() -> Iterator[Check]:
+    from whisperctl.audio.decoders.registry import DECODERS, describe
+
+    works = False
     try:
-        version = getattr(importlib.import_module(module), attribute, "")
+        installed = DECODERS.installed()
+        found = describe()
+    except WhisperctlError as error:
+        yield Check("decoders", "fail", str(error))
+        return
+    for one in found:
+        problem = one.problem or _decoder_problem(one.name)
+        works = works or not problem
+        if one.info is not None and not problem:
+            yield Check(f"decoder {one.name}", "ok", f"{one.info.version}, {one.info.library}")
+            continue
+        owner = installed[one.name].dist
+        ours = owner is not None and owner.name == _CORE
+        yield Check(f"decoder {one.name}", "fail" if ours else "warn", problem)
+    if not works:
+        yield Check("decoders", "fail", f"none works; try: pip install --force-reinstall {_CORE}")
+
+
+def _decoder_problem(name: str) -> str:
+    """Why a decoder does not get as far as looking at a recording; empty if it does."""
+    from whisperctl.audio.decoders.registry import DECODERS
+    from whisperctl.audio.source import open_source
+    from whisperctl.errors import UnsupportedMediaError
+
+    try:
+        with tempfile.NamedTemporaryFile(suffix=".wav") as file:
+            with wave.open(file, "wb") as recording:
+                recording.setparams((1, 2, 16_000, 0, "NONE", ""))
+                recording.writeframes(bytes(2 * 16_000))
+            file.flush()
+            source = open_source(file.name)
+            with source.file, closing(DECODERS.load(name).open(source)) as media:
+                media.probe()
+    except UnsupportedMediaError:
+        return ""  # of another kind of media
     # A library that does not fit the system fails in ways of its own.
     except Exception as error:
-        return Check(library, "fail", f"{module} does not load ({_brief(error)}); try: {remedy}")
-    return Check(library, "ok", f"{version} by {module}")
-
-
-def _ffmpeg() -> Check:
-    try:
-        import av
-    except Exception as error:
-        return Check("ffmpeg", "fail", f"av does not load ({_brief(error)}); try: pip install av")
-    libavformat = ".".join(map(str, av.library_versions["libavformat"]))
-    return Check("ffmpeg", "ok", f"libavformat {libavformat} by av {av.__version__}")
+        return _brief(error)
+    return ""
 
 
 def _pip() -> Check:

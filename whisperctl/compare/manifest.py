@@ -108,6 +108,7 @@ def recording_info(recording: PreparedRecording) -> RecordingInfo:
         if reference is None
         else ReferenceText(portable(reference.path), reference.sha256, reference.text),
         audio_track=recording.audio_track,
+        decoder=recording.decoder,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from whisperctl.audio.decoders.registry import AUTO
 from whisperctl.engine.registry import Engine
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class PreparedRecording:
 
     ``label`` tells it from the others of one plan: its file's name, or its path where two names
     are alike. ``path`` is ``None`` for standard input. ``audio_track`` is the number or language of
-    the track that was asked for, if one was.
+    the track that was asked for, if one was, and ``decoder`` the choice of the decoder.
     """
 
     label: str
@@ -58,6 +59,7 @@ class PreparedRecording:
     audio: Audio
     reference: Reference | None = None
     audio_track: str | None = None
+    decoder: str = AUTO
 
 
 @dataclass(frozen=True, slots=True)

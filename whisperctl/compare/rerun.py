@@ -12,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from whisperctl import audio
+from whisperctl.audio import Audio
 from whisperctl.compare import document, manifest
 from whisperctl.compare.plan import ModelFile, Plan, PreparedRecording, Variant
 from whisperctl.compare.references import Reference
 from whisperctl.compare.result import Comparison, ModelInfo, RecordingInfo
 from whisperctl.engine.registry import Engine
-from whisperctl.errors import AudioError, ModelError, OutputError, UsageError
+from whisperctl.errors import AudioError, ModelError, OutputError, PluginError, UsageError
 from whisperctl.jobs import deliver
 from whisperctl.models.store import Store
 from whisperctl.options import DecodeOptions
@@ -91,8 +92,8 @@ def samples(earlier: Comparison, folder: Path) -> list[Samples | None]:
         try:
             read = None
             if info.path is not None:
-                read = audio.load(_found(info.path, folder), track=info.audio_track).samples
-        except AudioError:
+                read = _loaded(info, _found(info.path, folder)).samples
+        except (AudioError, PluginError, UsageError):
             read = None
         same = read is not None and manifest.samples_hash(read) == info.samples_sha256
         found.append(read if same else None)
@@ -113,7 +114,7 @@ def recording(info: RecordingInfo, folder: Path) -> PreparedRecording:
     """A recording of an earlier run, read again.
 
     Raises:
-        UsageError: it came from standard input.
+        UsageError: it came from standard input, or its decoder is not installed.
         AudioError: it cannot be read any more.
     """
     if info.path is None:
@@ -125,12 +126,18 @@ def recording(info: RecordingInfo, folder: Path) -> PreparedRecording:
     return PreparedRecording(
         info.label,
         path,
-        audio.load(path, track=info.audio_track),
+        _loaded(info, path),
         None
         if reference is None
         else Reference(reference.text, Path(reference.source), reference.sha256),
         info.audio_track,
+        info.decoder,
     )
+
+
+def _loaded(info: RecordingInfo, path: Path) -> Audio:
+    """The track that was compared, by the same choice of decoder."""
+    return audio.load(path, track=info.audio_track, decoder=info.decoder)
 
 
 def _found(name: str, folder: Path) -> Path:

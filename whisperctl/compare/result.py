@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from whisperctl.audio.decoders.registry import AUTO
 from whisperctl.compare.scoring.differences import Agreement, Difference
 from whisperctl.transcript import Transcript
 
@@ -74,7 +75,7 @@ class RecordingInfo:
     """A recording; of one from standard input ``path`` and ``file_sha256`` are ``None``.
 
     ``path`` is absolute or begins with ``~``. ``audio_track`` is the number or language of
-    the track that was asked for, if one was.
+    the track that was asked for, if one was, and ``decoder`` the choice of the decoder.
     ``samples_sha256`` is of the float32 samples, little-endian, which is what engines get.
     """
 
@@ -87,6 +88,7 @@ class RecordingInfo:
     warnings: tuple[str, ...] = ()
     reference: ReferenceText | None = None
     audio_track: str | None = None
+    decoder: str = AUTO
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,8 +140,13 @@ class RecordingRun:
     def over(self, source: str | Path) -> Transcript:
         """Transcribe a recording."""
         split = self._options.speakers_from_channels
-        track = self._options.audio_track
-        with audio.open_stream(source, block_s=_BLOCK_S, split=split, track=track) as blocks:
+        with audio.open_stream(
+            source,
+            block_s=_BLOCK_S,
+            split=split,
+            track=self._options.audio_track,
+            decoder=self._options.decoder,
+        ) as blocks:
             decoder = ChunkDecoder(self._session, blocks.source)
             chunks = Chunks(
                 blocks, self._options.clips, start=self._position, chunk_s=self._chunk_s

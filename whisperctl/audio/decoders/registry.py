@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import sys
+from collections.abc import Sequence
+from functools import lru_cache
 
 from whisperctl.audio.decoders import CONTRACT, Decoder, DecoderInfo
 from whisperctl.errors import PluginError
@@ -39,12 +41,12 @@ def describe() -> list[Described[DecoderInfo]]:
     Raises:
         PluginError: two packages provide one decoder.
     """
-    preferred = [decoder.name for decoder in _preferred()]
-    found = dict.fromkeys([*preferred, *DECODERS.installed()])
-    return [DECODERS.describe(name, lambda decoder: decoder.describe()) for name in found]
+    order = [decoder.name for decoder in _preferred(tuple(sys.path))]
+    found = DECODERS.describe_all(lambda decoder: decoder.describe())
+    return sorted(found, key=lambda one: order.index(one.name) if one.name in order else len(order))
 
 
-def choose(name: str) -> list[Decoder]:
+def choose(name: str) -> Sequence[Decoder]:
     """Decoders to read recordings with, in order: the one named, or all for ``AUTO``.
 
     Raises:
@@ -52,8 +54,8 @@ def choose(name: str) -> list[Decoder]:
         PluginError: it cannot be loaded, or none is installed.
     """
     if name != AUTO:
-        return [DECODERS.load(name)]
-    found = _preferred()
+        return (DECODERS.load(name),)
+    found = _preferred(tuple(sys.path))
     if not found:
         raise PluginError("no decoder is installed: install whisperctl-asr again")
     return found
@@ -64,17 +66,13 @@ def others(name: str) -> list[str]:
     return [other for other in DECODERS.installed() if other != name]
 
 
-def _preferred() -> list[Decoder]:
-    return sorted(_loaded(), key=lambda decoder: (-decoder.preference, decoder.name))
-
-
-def _loaded() -> Iterator[Decoder]:
-    for name in DECODERS.installed():
-        try:
-            decoder = DECODERS.load(name)
-            # Asked for here, where a plugin without it can be left out.
-            int(decoder.preference), str(decoder.name)
-        except (PluginError, AttributeError, TypeError, ValueError) as error:
-            _LOG.debug("%s", error)  # "whisperctl doctor" shows it
+@lru_cache(maxsize=1)
+def _preferred(path: tuple[str, ...]) -> tuple[Decoder, ...]:
+    """All that load, the preferred one first, looked for once; ``path`` is Python's own."""
+    found = []
+    for one in DECODERS.describe_all(lambda decoder: (-decoder.preference, decoder.name, decoder)):
+        if one.info is None:
+            _LOG.debug("%s", one.problem)  # "whisperctl doctor" shows it
         else:
-            yield decoder
+            found.append(one.info)
+    return tuple(decoder for _, _, decoder in sorted(found, key=lambda one: one[:2]))

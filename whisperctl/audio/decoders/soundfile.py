@@ -85,7 +85,7 @@ class SoundfileMedia:
             stated_s = _stated_frames(sound.frames, sound.extra_info) / sound.samplerate
         track = Track(
             number=1,
-            codec=sound.subtype.lower(),
+            codec="flac" if sound.format == "FLAC" else sound.subtype.lower(),
             sample_rate=sound.samplerate,
             channels=sound.channels,
             title=sound.title,

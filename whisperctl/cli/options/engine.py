@@ -1,4 +1,4 @@
-"""Options that select the model, the engine and the audio track."""
+"""Options that select the model, the engine, the audio track and the decoder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from whisperctl import resources
+from whisperctl.audio.decoders import registry
 from whisperctl.cli import completion
 from whisperctl.cli.options.flags import Flags
 from whisperctl.cli.options.settings import Settings
@@ -19,7 +20,7 @@ from whisperctl.options import DecodeOptions, TranscriptionOptions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackFlags(Flags):
-    """Which audio track to read, as typed."""
+    """Audio track to read, as typed."""
 
     audio_track: Annotated[
         str | None,
@@ -31,6 +32,33 @@ class TrackFlags(Flags):
             rich_help_panel=topics.SPEECH,
         ),
     ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecoderFlags(Flags):
+    """Decoder to read recordings with, as typed."""
+
+    decoder: Annotated[
+        str,
+        typer.Option(
+            "--decoder",
+            metavar="NAME",
+            help="Decoder to read recordings with, and no other; see: whisperctl backends.",
+            autocompletion=completion.decoders,
+            show_default="auto, the first that can",
+            rich_help_panel=topics.SPEECH,
+        ),
+    ] = registry.AUTO
+
+    def checked(self) -> str:
+        """Its name.
+
+        Raises:
+            UsageError: it is not installed.
+            PluginError: two packages provide it.
+        """
+        registry.check(self.decoder)
+        return self.decoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import typer
 
 from whisperctl.cli.options import times
 from whisperctl.cli.options.decoding import DecodingFlags
-from whisperctl.cli.options.engine import EngineFlags, TrackFlags
+from whisperctl.cli.options.engine import DecoderFlags, EngineFlags, TrackFlags
 from whisperctl.cli.options.flags import Flags
 from whisperctl.cli.options.messages import MessageFlags
 from whisperctl.cli.options.settings import Settings
@@ -87,6 +87,7 @@ class TranscribeFlags(Flags):
     ] = _DEFAULT.compression_ratio_threshold
     parts: PartFlags
     track: TrackFlags
+    decoder: DecoderFlags
     speech: SpeechFlags
     subtitles: SubtitleFlags
     messages: MessageFlags
@@ -105,6 +106,7 @@ class TranscribeFlags(Flags):
             decoding=decoding,
             clips=self.parts.clips(),
             audio_track=self.track.audio_track,
+            decoder=self.decoder.checked(),
             vad=self.speech.vad_options(),
             speech_check=self.speech.speech_check,
             compression_ratio_threshold=self.compression_ratio_threshold,

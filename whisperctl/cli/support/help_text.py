@@ -37,6 +37,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "whisperctl compare *.flac --reference texts -o report.html -o run.json",
         'whisperctl compare --from run.json --fail-if "wer>0.05"',
     ),
+    "whisperctl probe": (
+        "whisperctl probe film.mkv",
+        "whisperctl probe *.mp4 --json",
+    ),
     "whisperctl models": (
         "whisperctl models pull base tiny.en",
         "whisperctl models quantize base q5_1",

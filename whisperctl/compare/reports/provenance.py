@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
+from whisperctl.audio.decoders.registry import AUTO
 from whisperctl.compare.result import Comparison, RecordingInfo
 from whisperctl.compare.statistics import shown
 from whisperctl.options import DecodeOptions
@@ -47,6 +48,8 @@ def describe(recording: RecordingInfo) -> str:
     ]
     if recording.audio_track is not None:
         parts.append(f"audio track {recording.audio_track}")
+    if recording.decoder != AUTO:
+        parts.append(f"decoder {recording.decoder}")
     if recording.reference is not None:
         parts.append(f"reference {PurePath(recording.reference.source).name}")
     return ", ".join((*parts, *recording.warnings))
