@@ -236,3 +236,17 @@ def test_a_decoder_that_does_not_load_stops_no_other(
     assert decoder_of(path) == "soundfile"
     assert audio.load(path).duration_s == 11.0
     assert [one.name for one in registry.describe()] == ["soundfile", "ffmpeg", "acme"]
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT", "PCM_24"])
+def test_a_wav_cut_short_is_noticed_by_each_of_ours(
+    speech: Samples, tmp_path: Path, subtype: str
+) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.stack([speech, speech], axis=1), SAMPLE_RATE, subtype=subtype)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    (warning,) = audio.load(path, decoder="soundfile").warnings
+
+    assert "is cut short or damaged: its header states 11.0 s, only 5.5 s could be read" in warning
+    assert audio.load(path, decoder="ffmpeg").warnings == (warning,)

@@ -1,10 +1,11 @@
-r"""What a backend promises, as tests that its author can run.
+r"""The promises of plugins, as tests that their authors can run.
 
 ::
 
     pytest -p whisperctl.testing.plugin --pyargs whisperctl.testing \
         --backend NAME [--runtime RUNTIME] [--model tiny.en]
+    pytest -p whisperctl.testing.plugin --pyargs whisperctl.testing --decoder NAME
 
-Each module ``test_*`` is about one promise of ``docs/backends.md``, and its docstring is the
-promise.
+``test_decoders`` is about ``docs/decoders.md``, and the docstrings of its classes are the promises.
+Each other module ``test_*`` is about one promise of ``docs/backends.md``, its docstring.
 """

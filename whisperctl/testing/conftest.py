@@ -12,11 +12,26 @@ import pytest
 from whisperctl.audio import Audio
 from whisperctl.errors import UsageError
 from whisperctl.testing import speech
-from whisperctl.testing.plugin import SUBJECT
+from whisperctl.testing.plugin import DOORS, SUBJECT, kind_under_test
 from whisperctl.testing.subject import GREEDY, Outcome, Shared, Subject
 
 _TIMEOUT_S = 300
 """An engine that hangs is found out, where pytest-timeout is installed."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the promises of other kinds of plugins."""
+    if collection_path.parent != Path(__file__).parent or not _is_suite(collection_path):
+        return None
+    others = {f"test_{kind}s": kind for kind in DOORS}
+    kind = others.get(collection_path.stem, "backend")
+    # Without the plugin module there are no options; the fixture then says how to run them.
+    known = config.pluginmanager.hasplugin("whisperctl.testing.plugin")
+    return (known and kind != kind_under_test(config)) or None
+
+
+def _is_suite(path: Path) -> bool:
+    return path.stem.startswith("test_")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -43,7 +58,7 @@ def pytest_runtest_makereport(
     """Print the promise below what broke it."""
     report = yield
     if report.failed and isinstance(item, pytest.Function):
-        report.sections.append(("the contract says", inspect.getdoc(item.module) or ""))
+        report.sections.append(("the contract says", inspect.getdoc(item.cls or item.module) or ""))
     return report
 
 

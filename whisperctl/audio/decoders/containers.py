@@ -71,6 +71,12 @@ _SMALLEST_MP3_FRAME = 24
 _TAG = re.compile(r"(\d{1,9}):(\d{1,9}):(\d{1,9}(?:\.\d*)?)", re.ASCII)
 
 
+UNKNOWN_SIZE = 0x7FF0_0000
+"""Programs that write a wav to a pipe cannot know its size, and state 2 or 4 GiB."""
+
+_WAV_SAMPLES = frozenset({1, 3, 0xFFFE})
+"""Codings of wav whose rate of bytes is that of samples: integers, floats, either of them."""
+
 _READ_BYTES = 1 << 20
 _STARTS = {
     # An Ogg page that begins a stream, at position 0 (RFC 3533, section 6).
@@ -147,6 +153,8 @@ def stated_end_s(
         return None if end_s is None else max(0.0, end_s - origin_s)
     if container.format.name == "mp3":
         return whole_s if _states_mp3(source) else None
+    if container.format.name == "wav" and (end_s := _wav_s(source)) is not None:
+        return end_s  # FFmpeg takes the file's size for the truth
     each = is_named(container, _STATE_EACH_TRACK)
     if each and stream.time_base is not None and (stream.duration or 0) > 0:
         start_s = float((stream.start_time or 0) * stream.time_base)
@@ -172,6 +180,22 @@ def _matroska_end_s(
     if match is None:
         return None if container.streams.video or len(container.streams.audio) > 1 else whole_s
     return min(whole_s, int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]))
+
+
+def _wav_s(source: Source) -> float | None:
+    """Duration by the header of a wav without compression, ``None`` if it does not state one."""
+    head = source.head(_INFO_BYTES)
+    at, byte_rate = 12, 0
+    while head.startswith(b"RIFF") and at + 8 <= len(head):
+        name, size = struct.unpack_from("<4sI", head, at)
+        if name == b"fmt " and at + 24 <= len(head):
+            form, _, _, byte_rate = struct.unpack_from("<HHII", head, at + 8)
+            byte_rate = byte_rate if form in _WAV_SAMPLES else 0
+        elif name == b"data":
+            known = 0 < size < UNKNOWN_SIZE and byte_rate > 0
+            return size / byte_rate if known else None
+        at += 8 + size + size % 2
+    return None
 
 
 def _states_matroska(source: Source) -> bool:

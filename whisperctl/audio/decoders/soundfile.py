@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from whisperctl import __version__
 from whisperctl.audio.decoders import BLOCK_SAMPLES, CONTRACT, DecoderInfo, MediaInfo, Track
-from whisperctl.audio.decoders.containers import cut_short, parts
+from whisperctl.audio.decoders.containers import UNKNOWN_SIZE, cut_short, parts
 from whisperctl.errors import AudioError, PluginError, UnsupportedMediaError
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 # mp3 is left to others although libsndfile reads it: its mpg123 prints every flaw on stderr. So is
 # ogg, of which libsndfile shows one track only.
 _STARTS = tuple(b"RIFF RIFX RF64 riff fLaC FORM .snd caff".split())
-
-_UNKNOWN_SIZE = 0x7FF0_0000
-"""Programs that write a wav to a pipe cannot know its size, and state 2 or 4 GiB."""
 
 _UNKNOWN_FRAMES = 1 << 48
 """libsndfile counts this many and more where it finds no end."""
@@ -126,6 +123,6 @@ def _stated_frames(n_frames: int, log: str) -> int:
     if not match:
         return n_frames
     stated_bytes, true_bytes = int(match[1]), int(match[2])
-    if stated_bytes >= _UNKNOWN_SIZE or stated_bytes <= true_bytes or true_bytes == 0:
+    if stated_bytes >= UNKNOWN_SIZE or stated_bytes <= true_bytes or true_bytes == 0:
         return n_frames
     return n_frames * stated_bytes // true_bytes
