@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, Protocol, TypeVar
 
 from whisperctl import __version__
 from whisperctl.errors import PluginError, UsageError, WhisperctlError
+from whisperctl.text import unknown
 
 
 class Plugin(Protocol):
@@ -87,7 +87,7 @@ class Door(Generic[P]):
         """
         installed = self.installed()
         if name not in installed:
-            raise self._unknown(name, list(installed))
+            raise UsageError(unknown(self.kind, name, installed))
 
     def load(self, name: str) -> P:
         """Import a plugin, and check its contract.
@@ -99,7 +99,7 @@ class Door(Generic[P]):
         """
         installed = self.installed()
         if name not in installed:
-            raise self._unknown(name, list(installed))
+            raise UsageError(unknown(self.kind, name, installed))
         return self._load(installed[name])
 
     def _load(self, entry: EntryPoint) -> P:
@@ -159,13 +159,6 @@ class Door(Generic[P]):
                 entry.name,
                 problem=f'{self.kind} "{entry.name}" failed: {type(error).__name__}: {error}',
             )
-
-    def _unknown(self, name: str, known: list[str]) -> UsageError:
-        close = get_close_matches(name, known, n=1)
-        hint = (
-            f'did you mean "{close[0]}"?' if close else f"choose from {', '.join(known) or 'none'}"
-        )
-        return UsageError(f'{self.kind} "{name}" is not installed: {hint}')
 
 
 def _owner(entry: EntryPoint) -> str:

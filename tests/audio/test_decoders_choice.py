@@ -150,7 +150,7 @@ def test_the_chosen_one_is_not_helped_out_in_a_damaged_recording(
 
 
 def test_a_decoder_that_is_not_installed_is_a_usage_error_with_those_that_are() -> None:
-    with pytest.raises(UsageError, match='"ffmpg" is not installed: did you mean "ffmpeg"'):
+    with pytest.raises(UsageError, match='unknown decoder "ffmpg": did you mean "ffmpeg"'):
         audio.load("talk.wav", decoder="ffmpg")
     with pytest.raises(UsageError, match="choose from ffmpeg, soundfile"):
         registry.check("x")

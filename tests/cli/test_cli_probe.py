@@ -99,7 +99,7 @@ def test_a_file_that_fails_is_one_line_and_stops_no_other(
     [
         ((), "no input files: pass one or more files"),
         (("-", "-"), "standard input can be read once"),
-        (("a.wav", "--decoder", "ffmpg"), '"ffmpg" is not installed: did you mean "ffmpeg"?'),
+        (("a.wav", "--decoder", "ffmpg"), 'unknown decoder "ffmpg": did you mean "ffmpeg"?'),
     ],
 )
 def test_a_wrong_command_line_is_one_line(

@@ -87,7 +87,7 @@ def test_a_decoder_that_breaks_promises_is_found_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--decoder", "acme"), 'decoder "acme" is not installed: choose from ffmpeg, soundfile'),
+        (("--decoder", "acme"), 'unknown decoder "acme": choose from ffmpeg, soundfile'),
         (("--decoder", "ffmpeg", "--backend", "native"), "two plugins are named: give --backend"),
     ],
 )
