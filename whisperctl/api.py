@@ -37,6 +37,7 @@ def transcribe(
     speakers_from_channels: bool = False,
     audio_track: int | str | None = None,
     decoder: str = decoders.AUTO,
+    filters: Sequence[str] = (),
     initial_prompt: str | None = None,
     condition_on_previous_text: bool | None = None,
     beam_size: int | None = None,
@@ -76,6 +77,7 @@ def transcribe(
             one, else the first.
         decoder: name of the only decoder to read the recording with; ``"auto"`` is the first that
             can.
+        filters: filters to apply to the audio, in order, such as ``"highpass:frequency=80"``.
         initial_prompt: text that the first window is conditioned on, such as names to expect.
         condition_on_previous_text: condition each window on the text before it.
         beam_size: 1 is greedy decoding.
@@ -95,7 +97,7 @@ def transcribe(
         UsageError: an option is wrong, does not fit the model or the recording, or is given beside
             ``decoding``, which has it too.
         AudioError: the recording cannot be read.
-        PluginError: the decoder cannot be loaded, or failed.
+        PluginError: the decoder or a filter cannot be loaded, or failed.
         ModelError: the model is missing or damaged.
         BackendError: the backend is not available, or its engine failed or made no progress.
     """
@@ -119,6 +121,7 @@ def transcribe(
         speakers_from_channels=speakers_from_channels,
         audio_track=None if audio_track is None else str(audio_track),
         decoder=decoder,
+        filters=(filters,) if isinstance(filters, str) else tuple(filters),
     )
     decoders.check(decoder)
     engine = registry.choose(backend, None)

@@ -131,9 +131,11 @@ class TranscriptionOptions:
     each channel by itself and names its segments' speaker. ``audio_track`` is the number, from 1,
     or the language of the audio track to read; ``None`` is the default one, else the first.
     ``decoder`` is the name of the only decoder to read the recording with, or ``"auto"``.
+    ``filters`` are applied to the audio in order, each as ``NAME:key=value,key=value``.
 
     Raises:
         UsageError: clips overlap, are out of order, or a value is outside its range.
+        PluginError: a filter cannot be loaded.
     """
 
     decoding: DecodeOptions = field(default_factory=DecodeOptions)
@@ -144,10 +146,15 @@ class TranscriptionOptions:
     speakers_from_channels: bool = False
     audio_track: str | None = None
     decoder: str = AUTO
+    filters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.audio_track is not None:
             tracks.check(self.audio_track)
+        if self.filters:
+            from whisperctl.audio.filters import chain
+
+            chain.check(self.filters)
         for before, after in zip(self.clips, self.clips[1:], strict=False):
             if before.end_s is None or after.start_s < before.end_s:
                 raise UsageError("clips must be in order and may not overlap")

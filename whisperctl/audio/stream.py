@@ -1,14 +1,15 @@
-"""Any media file or stdin to mono float32 samples at 16 kHz.
+"""Any media file or standard input as float32 samples at 16 kHz.
 
-``load`` gives a whole recording, ``stream`` gives it block by block. Channels are averaged, so a
-stereo recording with one silent channel comes out at half its level; where they cancel each other
-out, one of them is used. Samples beyond full scale are clipped, and values that are not numbers
-become silence; all of this but the averaging puts a note in ``warnings``.
+``load`` returns a whole recording, ``open_stream`` returns it block by block. On the way lies a
+chain of filters: channels are averaged, samples that are not finite become silence, the sample rate
+is converted; then come the filters that a person asks for, and clipping to full scale. A stereo
+recording with one silent channel comes out at half its level; where channels cancel each other out,
+one of them is used. All of this but the averaging is mentioned in ``warnings``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 from whisperctl.audio.decoders.media import MediaReader
 from whisperctl.audio.decoders.registry import AUTO
+from whisperctl.audio.filters import AudioFormat
 from whisperctl.audio.filters.conversion import (
     RATES_HZ,
     SAMPLE_RATE,
@@ -31,11 +33,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from whisperctl.audio.filters.chain import FilterChain
+    from whisperctl.audio.filters.registry import FilterSpec
+
 _LOUD = 2.0
-"""A peak this far beyond full scale means samples of another scale, not an encoder's overshoot."""
+"""Peak above which samples have another scale; an encoder's overshoot stays below."""
 
 _MOST_RESERVED = 3_600 * SAMPLE_RATE
-"""Samples reserved on a header's word alone; past that the buffer grows as samples arrive."""
+"""Samples reserved because a header states them; beyond that the buffer grows with the samples."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,8 +48,8 @@ class Audio:
     """Decoded audio, ready for a model.
 
     ``samples``: float32, shape (n_samples,), C-contiguous, [-1, 1], mono at ``SAMPLE_RATE``.
-    ``source`` is the name to use in messages. ``warnings`` are one-line notes about the file, such
-    as audio shorter than its container states.
+    ``source`` is the name to use in messages. ``warnings`` are one-line remarks about the file,
+    such as audio shorter than its container states.
     """
 
     samples: NDArray[np.float32]
@@ -74,10 +79,17 @@ class BlockStream:
         split: bool = False,
         track: str | None = None,
         decoder: str = AUTO,
+        filters: Sequence[str] = (),
     ) -> None:
+        self._filters: tuple[FilterSpec, ...] = ()
+        if filters:
+            from whisperctl.audio.filters import registry
+
+            self._filters = registry.parse_all(filters)
         self._media = MediaReader(source, track=track, decoder=decoder)
         self._split = split
-        self._pieces = self._converted()
+        self._chain: FilterChain | None = None
+        self._pieces = self._clipped()
         if block_s is not None:
             self._pieces = _equal_blocks(self._pieces, max(1, round(block_s * SAMPLE_RATE)))
 
@@ -98,7 +110,7 @@ class BlockStream:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """One-line notes so far."""
+        """One-line remarks so far."""
         return tuple(self._media.warnings)
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
@@ -111,7 +123,9 @@ class BlockStream:
         self.close()
 
     def close(self) -> None:
-        """Close the file; may be called more than once."""
+        """Close the filters and the file; may be called more than once."""
+        if self._chain is not None:
+            self._chain.close()
         self._media.close()
 
     def reaches_s(self, end_s: float) -> float:
@@ -124,27 +138,43 @@ class BlockStream:
         """
         return self._media.reaches_s(end_s)
 
-    def _converted(self) -> Iterator[NDArray[np.float32]]:
+    def _clipped(self) -> Iterator[NDArray[np.float32]]:
         """Blocks of any length; shape and values are those that ``open_stream`` states."""
-        cleaner, resampler, clipper = Cleaner(), Resampler(), Clipper()
-
-        def finish(block: NDArray[np.float32]) -> NDArray[np.float32]:
+        clipper = Clipper()
+        for block in self._filtered():
             clipped = clipper.process(block)
-            return clipped if self._split else clipped[:, 0]
+            yield clipped if self._split else clipped[:, 0]
+        if clipper.peak > _LOUD:
+            after, fix = "", "scale its samples to between -1 and 1"
+            if self._filters:
+                after, fix = " after filtering", "lower the level with --filter gain:db=-6"
+            self._media.warn(
+                f"is {clipper.peak:.3g} times louder than full scale{after} and was clipped: {fix}"
+            )
 
+    def _filtered(self) -> Iterator[NDArray[np.float32]]:
+        """Samples of shape (n_samples, n_channels) after the filters that a person asks for."""
+        if not self._filters:
+            yield from self._converted()
+            return
+        from whisperctl.audio.filters.chain import FilterChain
+
+        for block in self._converted():
+            if self._chain is None:
+                self._chain = FilterChain(self._filters, AudioFormat(SAMPLE_RATE, block.shape[1]))
+            yield from self._chain.process(block)
+        if self._chain is not None:
+            yield from self._chain.flush()
+
+    def _converted(self) -> Iterator[NDArray[np.float32]]:
+        """Finite samples at ``SAMPLE_RATE``, of shape (n_samples, n_channels)."""
+        cleaner, resampler = Cleaner(), Resampler()
         for rate, block in self._decoded():
-            for converted in resampler.process(rate, cleaner.process(block)):
-                yield finish(converted)
-        for converted in resampler.flush():
-            yield finish(converted)
+            yield from resampler.process(rate, cleaner.process(block))
+        yield from resampler.flush()
         if cleaner.n_replaced:
             self._media.warn(
                 f"has {cleaner.n_replaced} samples that are not numbers: silence stands in for them"
-            )
-        if clipper.peak > _LOUD:
-            self._media.warn(
-                f"is {clipper.peak:.3g} times louder than full scale and was clipped: "
-                "scale its samples to between -1 and 1"
             )
 
     def _decoded(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
@@ -174,6 +204,7 @@ def open_stream(
     split: bool = False,
     track: str | None = None,
     decoder: str = AUTO,
+    filters: Sequence[str] = (),
 ) -> BlockStream:
     """Decode a recording of any length in little memory.
 
@@ -184,6 +215,7 @@ def open_stream(
         track: number, from 1, or language of the audio track to read; ``None`` is the default one,
             else the first.
         decoder: name of the only decoder to use, or ``"auto"``.
+        filters: filters to apply, in order, such as ``"highpass:frequency=80"``.
 
     Returns:
         An iterable of float32 arrays, [-1, 1], at ``SAMPLE_RATE``: shape (n_samples,), mono; or
@@ -191,14 +223,20 @@ def open_stream(
 
     Raises:
         AudioError: here, or while iterating, as ``load``.
-        PluginError: the decoder cannot be loaded, or failed.
-        UsageError: ``track`` is neither a number from 1 nor a language, or the decoder is not
-            installed.
+        PluginError: the decoder or a filter cannot be loaded, or failed.
+        UsageError: ``track`` is neither a number from 1 nor a language, the decoder is not
+            installed, or a filter is invalid.
     """
-    return BlockStream(source, block_s, split=split, track=track, decoder=decoder)
+    return BlockStream(source, block_s, split=split, track=track, decoder=decoder, filters=filters)
 
 
-def load(source: str | Path, *, track: str | None = None, decoder: str = AUTO) -> Audio:
+def load(
+    source: str | Path,
+    *,
+    track: str | None = None,
+    decoder: str = AUTO,
+    filters: Sequence[str] = (),
+) -> Audio:
     """Decode a whole recording.
 
     Args:
@@ -206,19 +244,20 @@ def load(source: str | Path, *, track: str | None = None, decoder: str = AUTO) -
         track: number, from 1, or language of the audio track to read; ``None`` is the default one,
             else the first.
         decoder: name of the only decoder to use, or ``"auto"``.
+        filters: filters to apply, in order, such as ``"highpass:frequency=80"``.
 
     Raises:
         AudioError: it is missing, empty, not media, without audio or such a track, damaged from its
             start, or too long for this machine's memory.
-        PluginError: the decoder cannot be loaded, or failed.
-        UsageError: ``track`` is neither a number from 1 nor a language, or the decoder is not
-            installed.
+        PluginError: the decoder or a filter cannot be loaded, or failed.
+        UsageError: ``track`` is neither a number from 1 nor a language, the decoder is not
+            installed, or a filter is invalid.
     """
     import numpy as np
 
     started = perf_counter()
     filled = 0
-    with BlockStream(source, None, track=track, decoder=decoder) as blocks:
+    with BlockStream(source, None, track=track, decoder=decoder, filters=filters) as blocks:
         samples = np.empty(0, np.float32)
         try:
             for block in blocks:

@@ -22,6 +22,7 @@ SUMMARIES = {
     "compare": "Compare engines, models, quantizations and threads: times and texts.",
     "probe": "Show container, audio tracks and duration of media files.",
     "backends": "List backends, runtimes, versions and CPU features, and decoders.",
+    "filters": "List audio filters and their parameters.",
     "doctor": "Check that everything a run needs is here.",
     "completion": (
         "Print a script that teaches a shell to complete our options, models and formats."

@@ -116,6 +116,7 @@ def begin(
     *,
     audio_track: str | None,
     decoder: str,
+    filters: Sequence[str],
     baseline: str | None,
     repeats: int,
     warm_up: bool,
@@ -129,9 +130,8 @@ def begin(
     """
     name = matrix.baseline_name(baseline, variants)
     baselines = matrix.baselines(name, variants)
-    plan = Plan(
-        _recordings(files, reference, audio_track, decoder), variants, decoding, repeats, warm_up
-    )
+    recordings = _recordings(files, reference, audio_track, decoder, tuple(filters))
+    plan = Plan(recordings, variants, decoding, repeats, warm_up)
     return plan, conclude.setting(sys.argv[1:], name, baselines, left_out)
 
 
@@ -151,7 +151,11 @@ def again(path: Path, earlier: Comparison, repeats: int | None) -> tuple[Plan, S
 
 
 def _recordings(
-    files: Sequence[str], reference: Sequence[str], audio_track: str | None, decoder: str
+    files: Sequence[str],
+    reference: Sequence[str],
+    audio_track: str | None,
+    decoder: str,
+    filters: tuple[str, ...],
 ) -> tuple[PreparedRecording, ...]:
     if files.count(STDIN) > 1:
         raise UsageError('standard input can be read once: give "-" once')
@@ -169,8 +173,10 @@ def _recordings(
         references = finding.find(reference, list(zip(labels, paths, strict=True)))
     found = []
     for name, label, path, said in zip(names, labels, paths, references, strict=True):
-        samples = audio.load(name, track=audio_track, decoder=decoder)
-        found.append(PreparedRecording(visible(label), path, samples, said, audio_track, decoder))
+        samples = audio.load(name, track=audio_track, decoder=decoder, filters=filters)
+        found.append(
+            PreparedRecording(visible(label), path, samples, said, audio_track, decoder, filters)
+        )
         _warn(found[-1], ())
         if reference and said is None:
             console.note(f"{label} has no reference")
@@ -527,6 +533,7 @@ def compare(
             reference or [],
             audio_track=track.audio_track,
             decoder=decoder.checked(),
+            filters=track.filters or (),
             baseline=matrix.baseline,
             repeats=repeats or 1,
             warm_up=measuring.warm_up,

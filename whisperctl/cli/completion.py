@@ -121,6 +121,13 @@ def formats(incomplete: str) -> Iterator[tuple[str, str]]:
             yield f"{before}{comma}{name}", "format"
 
 
+def filters(incomplete: str) -> Iterator[tuple[str, str]]:
+    """Names of installed filters; none of them is loaded."""
+    from whisperctl.audio.filters import registry
+
+    yield from _starting(incomplete, dict.fromkeys(registry.DOOR.installed(), "filter"))
+
+
 def languages(incomplete: str) -> Iterator[tuple[str, str]]:
     """Codes of languages; also names, once a name is being typed."""
     from whisperctl.languages import LANGUAGES

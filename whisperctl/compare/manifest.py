@@ -109,6 +109,7 @@ def recording_info(recording: PreparedRecording) -> RecordingInfo:
         else ReferenceText(portable(reference.path), reference.sha256, reference.text),
         audio_track=recording.audio_track,
         decoder=recording.decoder,
+        filters=recording.filters,
     )
 
 

@@ -52,6 +52,7 @@ class PreparedRecording:
     ``label`` tells it from the others of one plan: its file's name, or its path where two names
     are alike. ``path`` is ``None`` for standard input. ``audio_track`` is the number or language of
     the track that was asked for, if one was, and ``decoder`` the choice of the decoder.
+    ``filters`` were applied to ``audio``, in order.
     """
 
     label: str
@@ -60,6 +61,7 @@ class PreparedRecording:
     reference: Reference | None = None
     audio_track: str | None = None
     decoder: str = AUTO
+    filters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

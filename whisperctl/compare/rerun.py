@@ -18,7 +18,7 @@ from whisperctl.compare.plan import ModelFile, Plan, PreparedRecording, Variant
 from whisperctl.compare.references import Reference
 from whisperctl.compare.result import Comparison, ModelInfo, RecordingInfo
 from whisperctl.engine.registry import Engine
-from whisperctl.errors import AudioError, ModelError, OutputError, PluginError, UsageError
+from whisperctl.errors import ModelError, OutputError, UsageError, WhisperctlError
 from whisperctl.jobs import deliver
 from whisperctl.models.store import Store
 from whisperctl.options import DecodeOptions
@@ -93,7 +93,7 @@ def samples(earlier: Comparison, folder: Path) -> list[Samples | None]:
             read = None
             if info.path is not None:
                 read = _loaded(info, _found(info.path, folder)).samples
-        except (AudioError, PluginError, UsageError):
+        except WhisperctlError:  # a plugin may be missing, too
             read = None
         same = read is not None and manifest.samples_hash(read) == info.samples_sha256
         found.append(read if same else None)
@@ -132,12 +132,13 @@ def recording(info: RecordingInfo, folder: Path) -> PreparedRecording:
         else Reference(reference.text, Path(reference.source), reference.sha256),
         info.audio_track,
         info.decoder,
+        info.filters,
     )
 
 
 def _loaded(info: RecordingInfo, path: Path) -> Audio:
-    """The track that was compared, by the same choice of decoder."""
-    return audio.load(path, track=info.audio_track, decoder=info.decoder)
+    """The track that was compared, by the same choice of decoder and filters."""
+    return audio.load(path, track=info.audio_track, decoder=info.decoder, filters=info.filters)
 
 
 def _found(name: str, folder: Path) -> Path:

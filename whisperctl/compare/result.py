@@ -76,6 +76,7 @@ class RecordingInfo:
 
     ``path`` is absolute or begins with ``~``. ``audio_track`` is the number or language of
     the track that was asked for, if one was, and ``decoder`` the choice of the decoder.
+    ``filters`` were applied to the samples, in order.
     ``samples_sha256`` is of the float32 samples, little-endian, which is what engines get.
     """
 
@@ -89,6 +90,7 @@ class RecordingInfo:
     reference: ReferenceText | None = None
     audio_track: str | None = None
     decoder: str = AUTO
+    filters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from whisperctl import __version__, languages
+from whisperctl.audio.filters import registry
 from whisperctl.audio.source import STDIN
 from whisperctl.jobs.job import Job
 from whisperctl.jobs.sources import Recording
@@ -165,7 +166,9 @@ def _parts(job: Job, recording: Recording) -> list[object] | None:
     if identity is None or model is None:
         return None
     engine = [job.engine.backend, job.engine.runtime]
-    return [__version__, identity, model, engine, records.plain(job.options), str(job.vad_model)]
+    filters = [spec.key for spec in registry.parse_all(job.options.filters)]
+    options = records.plain(job.options)
+    return [__version__, identity, model, engine, options, filters, str(job.vad_model)]
 
 
 def _asked(job: Job, recording: Recording) -> str:

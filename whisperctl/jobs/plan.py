@@ -184,5 +184,11 @@ def _changed(options: object, default: object) -> Iterator[str]:
             yield from _changed(value, usual)
         elif value != usual:
             name = field.name.replace("_", " ")
-            shown = value if isinstance(value, str | int | float) else repr(value)
+            shown = _shown(value)
             yield name if value is True else f"no {name}" if value is False else f"{name} {shown}"
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, tuple) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    return value if isinstance(value, str | int | float) else repr(value)

@@ -7,6 +7,7 @@ the first one would have.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from whisperctl.audio import SAMPLE_RATE
 from whisperctl.errors import UsageError
-from whisperctl.options import Clip
+from whisperctl.options import Clip, TranscriptionOptions
 from whisperctl.text import quoted
 
 if TYPE_CHECKING:
@@ -208,6 +209,33 @@ class Chunks:
             f"the clip from {clip.start_s:g} s on begins after the end of "
             f"{quoted(self._blocks.source)}, which is {length_s:.1f} s long"
         )
+
+
+def audible_clips(options: TranscriptionOptions) -> tuple[Clip, ...]:
+    """Clips to transcribe, without what the filters silence; none is the whole recording.
+
+    Raises:
+        UsageError: the filters silence all clips.
+    """
+    if not options.filters:
+        return options.clips
+    from whisperctl.audio.filters import chain
+
+    start_s, end_s = chain.check(options.filters)
+    if start_s <= 0 and math.isinf(end_s):
+        return options.clips
+    found = []
+    for clip in options.clips or (Clip(),):
+        start = max(clip.start_s, start_s)
+        end = min(math.inf if clip.end_s is None else clip.end_s, end_s)
+        if start < end:
+            found.append(Clip(start, None if math.isinf(end) else end))
+    if not found:
+        raise UsageError(
+            f"filters {', '.join(options.filters)} silence everything that is to be transcribed: "
+            "change them, or the clips"
+        )
+    return tuple(found)
 
 
 def quietest(samples: NDArray[np.float32], n_quiet: int) -> int:

@@ -23,7 +23,7 @@ from whisperctl.transcription.chunk_decoder import (
     UnsureLanguageError,
     tail,
 )
-from whisperctl.transcription.chunking import Chunk, Chunks
+from whisperctl.transcription.chunking import Chunk, Chunks, audible_clips
 from whisperctl.transcription.spoken_language import SpeechWindows, is_sure, vote
 from whisperctl.transcription.stages.speech_check import SpeechCheck
 from whisperctl.transcription.stages.timeline import Stretch, Timeline, joined, stretches
@@ -146,11 +146,11 @@ class RecordingRun:
             split=split,
             track=self._options.audio_track,
             decoder=self._options.decoder,
+            filters=self._options.filters,
         ) as blocks:
             decoder = ChunkDecoder(self._session, blocks.source)
-            chunks = Chunks(
-                blocks, self._options.clips, start=self._position, chunk_s=self._chunk_s
-            )
+            clips = audible_clips(self._options)
+            chunks = Chunks(blocks, clips, start=self._position, chunk_s=self._chunk_s)
             for chunk in chunks:
                 self._warn(blocks)
                 if split:

@@ -20,7 +20,7 @@ from whisperctl.options import DecodeOptions, TranscriptionOptions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackFlags(Flags):
-    """Audio track to read, as typed."""
+    """Audio track to read and filters to apply, as typed."""
 
     audio_track: Annotated[
         str | None,
@@ -29,6 +29,17 @@ class TrackFlags(Flags):
             metavar="N|LANGUAGE",
             help="Audio track to read of files with several: its number, from 1, or its language.",
             show_default="the default track, else the first",
+            rich_help_panel=topics.SPEECH,
+        ),
+    ] = None
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            metavar="NAME[:KEY=VALUE,...]",
+            help="Apply this filter to the audio, such as highpass:frequency=80; may be repeated, "
+            'in order. List filters with "whisperctl filters".',
+            autocompletion=completion.filters,
             rich_help_panel=topics.SPEECH,
         ),
     ] = None

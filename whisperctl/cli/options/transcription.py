@@ -107,6 +107,7 @@ class TranscribeFlags(Flags):
             clips=self.parts.clips(),
             audio_track=self.track.audio_track,
             decoder=self.decoder.checked(),
+            filters=tuple(self.track.filters or ()),
             vad=self.speech.vad_options(),
             speech_check=self.speech.speech_check,
             compression_ratio_threshold=self.compression_ratio_threshold,

@@ -50,6 +50,8 @@ def describe(recording: RecordingInfo) -> str:
         parts.append(f"audio track {recording.audio_track}")
     if recording.decoder != AUTO:
         parts.append(f"decoder {recording.decoder}")
+    if recording.filters:
+        parts.append(f"filters {' '.join(recording.filters)}")
     if recording.reference is not None:
         parts.append(f"reference {PurePath(recording.reference.source).name}")
     return ", ".join((*parts, *recording.warnings))

@@ -1,0 +1,230 @@
+"""``--filter`` in commands, the configuration and comparisons; and the list of filters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from whisperctl import audio
+from whisperctl.audio.filters import registry
+from whisperctl.compare import document, manifest, rerun
+from whisperctl.compare.plan import PreparedRecording
+from whisperctl.engine.registry import Engine
+from whisperctl.jobs import journal
+from whisperctl.jobs.job import Job, Results
+from whisperctl.jobs.sources import Recording
+from whisperctl.options import TranscriptionOptions
+from whisperctl.storage import records
+
+if TYPE_CHECKING:
+    from tests.conftest import Cli
+
+FILTERS = ("--filter", "highpass:frequency=120", "--filter", "gain:db=-3")
+
+
+def test_filters_are_listed_with_ranges_and_defaults(cli: Cli) -> None:
+    done = cli.here("filters")
+
+    assert (done.code, done.err) == (0, "")
+    assert "highpass: Attenuate frequencies below a limit, by 12 dB per octave.\n" in done.out
+    assert "    frequency (1 to 7999 Hz, default 80): " in done.out
+
+
+def test_filters_are_listed_as_json(cli: Cli) -> None:
+    listed = {one["name"]: one for one in json.loads(cli.here("filters", "--json").out)}
+
+    assert listed["gain"]["available"] is True
+    (parameter,) = listed["gain"]["parameters"]
+    assert parameter["name"] == "db"
+    assert (parameter["minimum"], parameter["maximum"]) == (-120.0, 60.0)
+    assert (parameter["default"], parameter["unit"]) == (0.0, "dB")
+
+
+def test_a_filter_that_does_not_load_stops_no_other(cli: Cli, tmp_path: Path) -> None:
+    record = tmp_path / "site" / "acme-1.dist-info"
+    record.mkdir(parents=True)
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1\n")
+    (record / "entry_points.txt").write_text(f"[{registry.DOOR.group}]\nacme = acme_missing:Acme\n")
+    env = {"PYTHONPATH": str(tmp_path / "site")}
+
+    done = cli.here("filters", env=env)
+    used = cli.here("transcribe", "a.wav", "--filter", "acme", env=env)
+
+    assert done.code == 0
+    assert (
+        'acme: not available: filter "acme" (acme) failed to load: ModuleNotFoundError' in done.out
+    )
+    assert "gain: Amplify or attenuate.\n" in done.out
+    assert used.code == 1
+    assert used.err.startswith('whisperctl: error: filter "acme" (acme) failed to load: ')
+    assert used.err.count("\n") == 1
+
+
+def test_a_dry_run_shows_the_chain_in_order(fake: Cli, jfk: Path) -> None:
+    done = fake.here("transcribe", jfk, *FILTERS, "--dry-run")
+
+    assert (done.code, done.err) == (0, "")
+    assert "options: filters highpass:frequency=120, gain:db=-3\n" in done.out
+
+
+def test_verbose_shows_the_chain(fake: Cli, jfk: Path) -> None:
+    done = fake("transcribe", jfk, *FILTERS, "--verbose")
+
+    assert done.code == 0
+    assert "option filter: highpass:frequency=120, gain:db=-3 (command line)" in done.err
+
+
+@pytest.mark.parametrize("command", ["transcribe", "compare"])
+def test_a_wrong_filter_is_one_line(fake: Cli, jfk: Path, command: str) -> None:
+    done = fake.here(command, jfk, "--filter", "highpass:freqency=6")
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        'whisperctl: error: filter "highpass" has no parameter "freqency"; '
+        'did you mean "frequency"?\n'
+    )
+
+
+def test_the_configuration_file_and_a_variable_give_filters(fake: Cli, jfk: Path) -> None:
+    (fake.directory / "c.toml").write_text('filter = ["highpass:frequency=80", "normalize"]\n')
+    env = {"WHISPERCTL_CONFIG": "c.toml"}
+    from_file = fake.here("transcribe", jfk, "--dry-run", env=env)
+    from_variable = fake.here(
+        "transcribe", jfk, "--dry-run", env={**env, "WHISPERCTL_FILTER": "gain:db=1 lowpass"}
+    )
+    typed = fake.here("transcribe", jfk, "--dry-run", "--filter", "gain:db=2", env=env)
+
+    assert "options: filters highpass:frequency=80, normalize\n" in from_file.out
+    assert "options: filters gain:db=1, lowpass\n" in from_variable.out
+    assert "options: filters gain:db=2\n" in typed.out
+
+
+def test_a_wrong_filter_in_the_file_says_where_it_is(fake: Cli, jfk: Path) -> None:
+    (fake.directory / "c.toml").write_text('filter = ["gain:db=99"]\n')
+    done = fake.here("transcribe", jfk, env={"WHISPERCTL_CONFIG": "c.toml"})
+
+    assert done.code == 2
+    assert 'db must be from -120 to 60 dB, not "99" (filter is set in "c.toml")\n' in done.err
+
+
+def test_times_are_those_of_the_recording_after_trim(fake: Cli, jfk: Path) -> None:
+    trimmed = fake.here("transcribe", jfk, "--filter", "trim:start=4,end=9")
+    windowed = fake.here("transcribe", jfk, "--offset", "4", "--duration", "5")
+
+    assert trimmed.code == 0
+    assert trimmed.out.startswith("[00:00:04.")
+    assert trimmed.out == windowed.out
+
+
+def test_trim_beyond_the_end_is_an_error(fake: Cli, jfk: Path) -> None:
+    done = fake.here("transcribe", jfk, "--filter", "trim:start=60")
+    assert done.code != 0
+    assert "which is 11.0 s long" in done.err
+
+
+def test_speakers_on_channels_are_filtered(fake: Cli, tmp_path: Path, jfk: Path) -> None:
+    import soundfile
+
+    speech = audio.load(jfk).samples
+    path = tmp_path / "call.wav"
+    soundfile.write(path, np.stack([speech, speech * 0.5], axis=1), audio.SAMPLE_RATE)
+
+    done = fake.here(
+        *("transcribe", path, "--speaker-from-channels"),
+        *("--filter", "normalize", "--filter", "highpass"),
+    )
+
+    assert (done.code, "Speaker 2" in done.out) == (0, True)
+
+
+def test_what_is_kept_of_a_run_is_kept_by_filters_and_their_versions(
+    jfk: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parts(*filters: str) -> object:
+        options = TranscriptionOptions(filters=filters)
+        job = Job(Engine("fake"), model, 1, options, Results((), Path()))
+        return journal._parts(job, Recording(str(jfk)))
+
+    assert parts("gain:db=1") == parts("gain:db=1")
+    assert parts("gain:db=1") != parts("gain:db=2")
+    assert parts("gain", "lowpass") != parts("lowpass", "gain")
+    before = parts("gain")
+    load = registry.load
+
+    def newer(name: str) -> object:
+        plugin, info = load(name)
+        return plugin, replace(info, version="2")
+
+    monkeypatch.setattr(registry, "load", newer)
+    assert parts("gain") != before
+
+
+@pytest.fixture
+def compared(fake: Cli, jfk: Path) -> Mapping[str, object]:
+    done = fake.here(
+        *("compare", jfk, "--backend", "fake", "--threads", "1", "--model", "tiny.en"),
+        *("--no-warm-up", "--json", *FILTERS),
+    )
+    assert done.code == 0, done.err
+    found: Mapping[str, object] = json.loads(done.out)
+    return found
+
+
+def test_a_comparison_measures_filtered_samples_and_says_so(
+    compared: Mapping[str, object], fake: Cli, jfk: Path
+) -> None:
+    filters = FILTERS[1::2]
+    path = fake.directory / "run.json"
+    path.write_text(json.dumps(compared))
+
+    (recording,) = document.read(path).recordings
+
+    samples = audio.load(jfk, filters=filters).samples
+    assert recording.filters == filters
+    assert recording.samples_sha256 == manifest.samples_hash(samples)
+    assert recording.samples_sha256 != manifest.samples_hash(audio.load(jfk).samples)
+    shown = fake.here("compare", "--show", path, "--format", "markdown")
+    assert "filters highpass:frequency=120 gain:db=-3" in shown.out
+
+
+def test_a_comparison_is_repeated_with_its_filters(jfk: Path) -> None:
+    filters = ("gain:db=-3",)
+    first = PreparedRecording("a", jfk, audio.load(jfk, filters=filters), filters=filters)
+
+    again = rerun.recording(manifest.recording_info(first), jfk.parent)
+
+    assert again.filters == filters
+    np.testing.assert_array_equal(again.audio.samples, first.audio.samples)
+
+
+def test_a_comparison_from_before_there_were_filters_is_read(
+    compared: Mapping[str, object], tmp_path: Path
+) -> None:
+    text = json.dumps(records.plain(compared))
+    older = json.loads(text)
+    for recording in older["recordings"]:
+        del recording["filters"]
+    path = tmp_path / "older.json"
+    path.write_text(json.dumps(older))
+
+    assert [one.filters for one in document.read(path).recordings] == [()]
+
+
+def test_filters_of_a_document_from_anywhere_are_checked(
+    compared: Mapping[str, object], fake: Cli
+) -> None:
+    hostile = json.loads(json.dumps(compared))
+    hostile["recordings"][0]["filters"] = ["gain:db=1e999"]
+    path = fake.directory / "hostile.json"
+    path.write_text(json.dumps(hostile))
+
+    done = fake.here("compare", "--from", path)
+
+    assert done.code == 2
+    assert 'filter "gain": db must be from -120 to 60 dB, not "1e999"' in done.err

@@ -1,0 +1,228 @@
+"""Installed filters, and filters with their values as people write them.
+
+A filter is written ``NAME`` or ``NAME:key=value,key=value``, such as ``highpass:frequency=80``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from whisperctl.audio.filters import CONTRACT, GROUP, Filter, FilterInfo, Parameter, Value
+from whisperctl.errors import PluginError, UsageError
+from whisperctl.plugins import Described, Door
+from whisperctl.text import quoted
+
+MOST_FILTERS = 100
+"""Filters in a chain, at most."""
+
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_MOST_DIGITS = 40
+_MOST_SHOWN = 40
+_BOOLEANS = {"true": True, "yes": True, "on": True, "1": True} | {
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
+
+DOOR: Door[Filter] = Door("filter", GROUP, CONTRACT)
+
+
+@dataclass(frozen=True, slots=True)
+class FilterSpec:
+    """A filter with the value of each parameter; ``given`` names those that a person gave."""
+
+    name: str
+    version: str
+    plugin: Filter = field(compare=False, repr=False)
+    values: tuple[tuple[str, Value | None], ...] = ()
+    given: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """As a person writes it."""
+        return self._written([(name, value) for name, value in self.values if name in self.given])
+
+    @property
+    def key(self) -> str:
+        """Everything that the filter's output depends on, as text that stays the same."""
+        return f"{self._written(self.values)} version {self.version}"
+
+    def _written(self, values: Iterable[tuple[str, Value | None]]) -> str:
+        shown = ",".join(f"{name}={shown_value(value)}" for name, value in values)
+        return f"{self.name}:{shown}" if shown else self.name
+
+
+def probe() -> list[Described[FilterInfo]]:
+    """Descriptions of all installed filters; one that fails stops no other.
+
+    Raises:
+        PluginError: two distributions claim one name.
+    """
+    return [DOOR.describe(name, _info) for name in DOOR.installed()]
+
+
+def load(name: str) -> tuple[Filter, FilterInfo]:
+    """Import a filter and have it describe itself.
+
+    Raises:
+        UsageError: no such filter is installed.
+        PluginError: it cannot be loaded or described.
+    """
+    plugin = DOOR.load(name if len(name) <= _MOST_SHOWN else f"{name[:_MOST_SHOWN]}…")
+    try:
+        return plugin, _info(plugin)
+    except (Exception, SystemExit) as error:
+        raise PluginError(f'filter "{name}" failed: {type(error).__name__}: {error}') from error
+
+
+def parse(text: str) -> FilterSpec:
+    """Read ``NAME:key=value,key=value``.
+
+    Raises:
+        UsageError: there is no such filter or parameter, or a value is missing or invalid.
+        PluginError: the filter cannot be loaded.
+    """
+    (spec,) = parse_all([text])
+    return spec
+
+
+def parse_all(texts: Iterable[str]) -> tuple[FilterSpec, ...]:
+    """Read a chain of filters, in order.
+
+    Raises:
+        UsageError: one is invalid, as for ``parse``, or there are too many.
+        PluginError: one cannot be loaded.
+    """
+    texts = list(texts)
+    if len(texts) > MOST_FILTERS:
+        raise UsageError(f"{len(texts)} filters are too many: give at most {MOST_FILTERS}")
+    loaded: dict[str, tuple[Filter, FilterInfo]] = {}
+    found = []
+    for text in texts:
+        name, colon, values = (part.strip() for part in text.partition(":"))
+        if not name:
+            raise UsageError(f"filter {_short(text)} has no name: write NAME or NAME:key=value")
+        if name not in loaded:
+            loaded[name] = load(name)
+        found.append(_spec(name, *loaded[name], values.split(",") if colon else ()))
+    return tuple(found)
+
+
+def _spec(name: str, plugin: Filter, info: FilterInfo, items: Iterable[str]) -> FilterSpec:
+    found: dict[str, Value] = {}
+    for item in items:
+        key, equals, written = (part.strip() for part in item.partition("="))
+        if not key:
+            raise UsageError(f'filter "{name}": a parameter has no name: write key=value')
+        parameter = _parameter(name, key, info)
+        if not equals or not written:
+            raise UsageError(f'filter "{name}": {key} has no value: write {key}=VALUE')
+        if key in found:
+            raise UsageError(f'filter "{name}": {key} is given twice: give it once')
+        found[key] = _value(name, parameter, written)
+    for parameter in info.parameters:
+        if parameter.required and parameter.name not in found:
+            raise UsageError(
+                f'filter "{name}": {parameter.name} is missing: write {name}:{parameter.name}=VALUE'
+            )
+    return FilterSpec(
+        name,
+        info.version,
+        plugin,
+        tuple((one.name, found.get(one.name, one.default)) for one in info.parameters),
+        tuple(one.name for one in info.parameters if one.name in found),
+    )
+
+
+def range_of(parameter: Parameter) -> str:
+    """Values that a parameter may have, such as ``-60 to 60 dB``."""
+    if parameter.type == "bool":
+        return "true or false"
+    if parameter.choices:
+        return ", ".join(parameter.choices)
+    if parameter.type == "str":
+        return "text"
+    number = "whole number" if parameter.type == "int" else "number"
+    low, high = (shown_value(limit) for limit in (parameter.low, parameter.high))
+    if math.isinf(parameter.low) and math.isinf(parameter.high):
+        shown = number
+    elif math.isinf(parameter.high):
+        shown = f"{low} or more"
+    elif math.isinf(parameter.low):
+        shown = f"{high} or less"
+    else:
+        shown = f"{low} to {high}"
+    return f"{shown} {parameter.unit}".rstrip()
+
+
+def shown_value(value: Value | None) -> str:
+    """A value as a person writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return "" if value is None else str(value)
+
+
+def _info(plugin: Filter) -> FilterInfo:
+    info = plugin.describe()
+    if not isinstance(info, FilterInfo):
+        raise TypeError(f"describe() gave {type(info).__name__} instead of FilterInfo")
+    return info
+
+
+def _parameter(filter_name: str, key: str, info: FilterInfo) -> Parameter:
+    known = {parameter.name: parameter for parameter in info.parameters}
+    if key in known:
+        return known[key]
+    close = get_close_matches(key, known, n=1)
+    if close:
+        hint = f'did you mean "{close[0]}"?'
+    else:
+        hint = f"it has {', '.join(known)}" if known else "it has none"
+    raise UsageError(f'filter "{filter_name}" has no parameter {_short(key)}; {hint}')
+
+
+def _value(filter_name: str, parameter: Parameter, written: str) -> Value:
+    value = _read(parameter, written)
+    if value is None:
+        raise UsageError(
+            f'filter "{filter_name}": {parameter.name} must be {_described(parameter)}, not '
+            f"{_short(written)}"
+        )
+    return value
+
+
+def _described(parameter: Parameter) -> str:
+    shown = range_of(parameter)
+    if parameter.type == "str":
+        return f"one of {shown}" if parameter.choices else "a text"
+    if "number" in shown:
+        return f"a {shown}"
+    bounded = f"from {shown}" if " to " in shown else shown
+    return f"a whole number {bounded}" if parameter.type == "int" else bounded
+
+
+def _read(parameter: Parameter, written: str) -> Value | None:
+    """The value, or ``None`` if it is not one that the parameter may have."""
+    if parameter.type == "bool":
+        return _BOOLEANS.get(written.casefold())
+    if parameter.type == "str":
+        return written if not parameter.choices or written in parameter.choices else None
+    if len(written) > _MOST_DIGITS or not _NUMBER.fullmatch(written):
+        return None
+    number = float(written)
+    if not (math.isfinite(number) and parameter.low <= number <= parameter.high):
+        return None
+    if parameter.type == "int":
+        return int(number) if number.is_integer() else None
+    return number + 0.0  # so that -0 is 0
+
+
+def _short(text: str) -> str:
+    return quoted(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…")
