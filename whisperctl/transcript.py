@@ -74,6 +74,24 @@ class Segment:
         )
         return self if shown == self else shown
 
+    def shifted(self, offset_s: float) -> Segment:
+        """The same segment ``offset_s`` later, with its words and tokens."""
+        return replace(
+            self,
+            start_s=self.start_s + offset_s,
+            end_s=self.end_s + offset_s,
+            words=tuple(
+                replace(word, start_s=word.start_s + offset_s, end_s=word.end_s + offset_s)
+                for word in self.words
+            ),
+            tokens=tuple(
+                token
+                if token.start_s is None or token.end_s is None
+                else replace(token, start_s=token.start_s + offset_s, end_s=token.end_s + offset_s)
+                for token in self.tokens
+            ),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SpokenLanguage:

@@ -1,4 +1,4 @@
-"""One open model for all tests of transcription, and recordings made of real speech or none."""
+"""One open model for all tests of transcription, and recordings with and without speech."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ GREEDY = DecodeOptions(beam_size=1, best_of=1)
 
 
 @dataclass
-class Heard:
-    """What a run told."""
+class Events:
+    """Everything that a run reported."""
 
     segments: list[Segment] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
 
@@ -41,18 +41,18 @@ def run(
     path: Path,
     options: TranscriptionOptions,
     resume_from: Checkpoint | None = None,
-) -> tuple[Transcript, Heard]:
-    heard = Heard()
+) -> tuple[Transcript, Events]:
+    events = Events()
     transcript = transcriber.transcribe(
         path,
         options,
-        on_segment=heard.segments.append,
-        on_warning=heard.notes.append,
-        on_progress=heard.progress.append,
-        on_checkpoint=heard.checkpoints.append,
+        on_segment=events.segments.append,
+        on_warning=events.warnings.append,
+        on_progress=events.progress.append,
+        on_checkpoint=events.checkpoints.append,
         resume_from=resume_from,
     )
-    return transcript, heard
+    return transcript, events
 
 
 @pytest.fixture(scope="session")

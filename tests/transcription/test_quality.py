@@ -1,4 +1,4 @@
-"""One line about a transcript when something is off, and none when nothing is."""
+"""One line about a transcript that looks incomplete or wrong, and none otherwise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def transcript(*spans: tuple[float, float], duration_s: float, text: str = "") -
     return Transcript(segments, "en", duration_s)
 
 
-def test_a_whole_transcript_gets_no_remark() -> None:
+def test_a_complete_transcript_gets_no_warning() -> None:
     quality = assess(transcript((0, 30), (30, 55), (56, 60), duration_s=60))
 
     assert quality.covered == 59 / 60
@@ -23,7 +23,7 @@ def test_a_whole_transcript_gets_no_remark() -> None:
     assert quality.remark() is None
 
 
-def test_little_text_and_long_gaps_are_remarked_on() -> None:
+def test_little_text_and_long_gaps_get_a_warning() -> None:
     quality = assess(transcript((0, 10), (3700, 3710), duration_s=3720))
 
     assert quality.remark() == (
@@ -37,7 +37,7 @@ def test_a_gap_at_the_end_counts() -> None:
     )
 
 
-def test_repeated_segments_are_remarked_on() -> None:
+def test_repeated_segments_get_a_warning() -> None:
     spans = [(float(i), i + 1.0) for i in range(10)]
 
     quality = assess(transcript(*spans, duration_s=10, text=" Same."))
@@ -46,7 +46,7 @@ def test_repeated_segments_are_remarked_on() -> None:
     assert quality.remark() == "check the result: 9 of 10 segments repeat the one before"
 
 
-def test_doubtful_segments_are_remarked_on() -> None:
+def test_doubtful_segments_get_a_warning() -> None:
     doubtful = tuple(
         Segment(i, i + 1, f" {i}", (Token(1, b"x", 0.3 if i < 3 else 0.9),)) for i in range(10)
     )
@@ -56,7 +56,7 @@ def test_doubtful_segments_are_remarked_on() -> None:
     assert quality.remark() == "check the result: the model was not sure of 3 of 10 segments"
 
 
-def test_what_was_not_asked_for_is_no_gap() -> None:
+def test_audio_outside_the_clips_is_not_a_gap() -> None:
     part = transcript((10, 20), (500, 520), duration_s=3600)
 
     quality = assess(part, (Clip(10, 20), Clip(500, 520)))
@@ -70,5 +70,5 @@ def test_overlapping_speakers_count_once() -> None:
     assert assess(transcript((0, 8), (4, 10), duration_s=10)).covered == 1
 
 
-def test_no_text_gets_no_remark_as_it_is_remarked_on_already() -> None:
+def test_no_text_gets_no_second_warning() -> None:
     assert assess(Transcript((), "", 60.0)).remark() is None

@@ -28,7 +28,7 @@ OPTIONS = TranscriptionOptions(GREEDY)
 
 
 class Polyglot:
-    """A session that detects what it is told to, one language after the other."""
+    """A session that detects the given languages, one after the other."""
 
     def __init__(self, *detected: SpokenLanguage, text: str = " words") -> None:
         self.detections: list[Samples] = []
@@ -83,7 +83,7 @@ def test_speech_at_the_start_is_detected_by_the_run_itself(
 
 
 @pytest.mark.parametrize("lead", [silence(35), white_noise(35, 0.003)], ids=["silence", "hiss"])
-def test_speech_after_silence_is_what_the_language_is_detected_by(
+def test_the_language_is_detected_in_the_speech_after_silence(
     lead: Samples, detector: Detector, speech: Samples, recording: MakeRecording
 ) -> None:
     session = Polyglot(SpokenLanguage("de", 0.98))
@@ -116,12 +116,12 @@ def test_several_windows_vote_when_the_first_is_unsure(
     session = Polyglot(*cast)
     path = recording(np.tile(speech, 13))  # 143 s, of which some 120 are speech
 
-    transcript, heard = run(Transcriber(session, detector=detector), path, OPTIONS)
+    transcript, events = run(Transcriber(session, detector=detector), path, OPTIONS)
 
     assert len(session.detections) == 4
     assert session.decoded == ["de"], "nothing is decoded before the language is decided"
     assert (transcript.language, transcript.language_probability) == ("de", 0.4)
-    assert len(heard.segments) == 1
+    assert len(events.segments) == 1
 
 
 def test_an_unsure_answer_is_taken_where_there_is_no_more_speech(
@@ -149,8 +149,8 @@ def test_windows_are_spread_over_all_speech() -> None:
     speech = [Stretch(50 * SAMPLE_RATE, 400 * SAMPLE_RATE)]
     windows = SpeechWindows(samples, speech)
 
-    assert not windows.lead()
-    assert windows.several()
+    assert not windows.first_holds_speech()
+    assert windows.are_several()
     starts = [float(window[0]) / SAMPLE_RATE for window in windows.spread()]
     assert starts == pytest.approx([50, 110, 200, 260, 350], abs=31)
     assert len(starts) == 5
@@ -163,10 +163,10 @@ def test_words_are_made_in_the_detected_language(
     session = Polyglot(SpokenLanguage("ja", 0.9), text="日本語")
     options = TranscriptionOptions(DecodeOptions(beam_size=1, word_timestamps=True))
 
-    _, heard = run(Transcriber(session, detector=detector), recording(speech), options)
+    _, events = run(Transcriber(session, detector=detector), recording(speech), options)
 
     assert session.decoded == ["ja"]
-    assert [word.text for word in heard.segments[0].words] == ["日", "本", "語"]
+    assert [word.text for word in events.segments[0].words] == ["日", "本", "語"]
 
 
 def test_speech_without_text_is_not_called_silence(
@@ -175,10 +175,10 @@ def test_speech_without_text_is_not_called_silence(
     path = recording(speech)
     session = Polyglot(SpokenLanguage("en", 0.9), text=" [Music]")
 
-    _, heard = run(Transcriber(session, detector=detector), path, OPTIONS)
+    _, events = run(Transcriber(session, detector=detector), path, OPTIONS)
 
-    (note,) = heard.notes
-    assert note.startswith(f'"{path}" holds speech, but the model made no text of it: ')
+    (warning,) = events.warnings
+    assert warning.startswith(f'"{path}" holds speech, but the model made no text of it: ')
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Times of what was cut together, back in the recording's time."""
+"""Times in speech that was cut and joined map back to the recording."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ import pytest
 
 from whisperctl.engine.speech import SpeechSpan
 from whisperctl.transcript import Segment, Token, Word
-from whisperctl.transcription.stages.timeline import GAP, Stretch, Timeline, joined, stretches
+from whisperctl.transcription.stages.timeline import (
+    GAP,
+    RecordingTimes,
+    Stretch,
+    Timeline,
+    joined,
+    stretches,
+)
 
-# Heard: 0 to 1 s, 0.1 s of silence, 1.1 to 3.1 s, silence, 3.2 to 3.7 s.
+# The engine's input: 0 to 1 s, 0.1 s of silence, 1.1 to 3.1 s, silence, 3.2 to 3.7 s.
 PARTS = [Stretch(16_000, 32_000), Stretch(80_000, 112_000), Stretch(160_000, 168_000)]
 TIMELINE = Timeline(PARTS)
 
@@ -17,16 +24,16 @@ TIMELINE = Timeline(PARTS)
 def test_speech_is_joined_with_a_tenth_of_a_second_of_silence() -> None:
     samples = np.arange(1, 200_001, dtype=np.float32)
 
-    heard = joined(samples, PARTS)
+    engine_input = joined(samples, PARTS)
 
-    assert len(heard) == TIMELINE.heard_s * 16_000
-    np.testing.assert_array_equal(heard[:16_000], samples[16_000:32_000])
-    assert not heard[16_000 : 16_000 + GAP].any()
-    np.testing.assert_array_equal(heard[17_600:49_600], samples[80_000:112_000])
+    assert len(engine_input) == TIMELINE.engine_s * 16_000
+    np.testing.assert_array_equal(engine_input[:16_000], samples[16_000:32_000])
+    assert not engine_input[16_000 : 16_000 + GAP].any()
+    np.testing.assert_array_equal(engine_input[17_600:49_600], samples[80_000:112_000])
 
 
 @pytest.mark.parametrize(
-    ("heard_s", "start_s", "end_s"),
+    ("engine_s", "start_s", "end_s"),
     [
         (-0.5, 1.0, 1.0),
         (0.0, 1.0, 1.0),
@@ -40,19 +47,21 @@ def test_speech_is_joined_with_a_tenth_of_a_second_of_silence() -> None:
         (9.9, 10.5, 10.5),
     ],
 )
-def test_a_time_maps_to_where_it_is_from(heard_s: float, start_s: float, end_s: float) -> None:
-    assert TIMELINE.start_s(heard_s) == pytest.approx(start_s)
-    assert TIMELINE.end_s(heard_s) == pytest.approx(end_s)
+def test_a_time_maps_to_its_place_in_the_recording(
+    engine_s: float, start_s: float, end_s: float
+) -> None:
+    assert TIMELINE.start_s(engine_s) == pytest.approx(start_s)
+    assert TIMELINE.end_s(engine_s) == pytest.approx(end_s)
 
 
 def test_every_sample_maps_back_to_itself() -> None:
-    for heard, part in zip((0, 17_600, 51_200), PARTS, strict=True):
+    for start, part in zip((0, 17_600, 51_200), PARTS, strict=True):
         for offset in range(1, part.end - part.start, 501):
-            assert TIMELINE.start_s((heard + offset) / 16_000) == (part.start + offset) / 16_000
-            assert TIMELINE.end_s((heard + offset) / 16_000) == (part.start + offset) / 16_000
+            assert TIMELINE.start_s((start + offset) / 16_000) == (part.start + offset) / 16_000
+            assert TIMELINE.end_s((start + offset) / 16_000) == (part.start + offset) / 16_000
 
 
-def test_what_only_touches_a_stretch_lies_in_the_other() -> None:
+def test_a_span_that_only_touches_a_stretch_is_put_into_the_other() -> None:
     assert TIMELINE.span(0.9, 2.0) == pytest.approx((5.0, 5.9))
     assert TIMELINE.span(0.2, 1.2) == pytest.approx((1.2, 2.0))
     assert TIMELINE.span(0.2, 2.0) == pytest.approx((1.2, 5.9))
@@ -69,7 +78,7 @@ def test_no_time_is_ever_in_a_removed_silence() -> None:
 
 
 def test_words_and_tokens_are_mapped_too() -> None:
-    heard = Segment(
+    segment = Segment(
         0.2,
         2.0,
         " a b",
@@ -77,7 +86,7 @@ def test_words_and_tokens_are_mapped_too() -> None:
         (Word(0.2, 0.8, " a", 1.0), Word(1.2, 2.0, " b", 1.0)),
     )
 
-    mapped = TIMELINE.segment(heard)
+    (mapped,) = RecordingTimes(TIMELINE).add(segment)
 
     times = [(word.start_s, word.end_s) for word in mapped.words]
     assert times == [pytest.approx((1.2, 1.8)), pytest.approx((5.1, 5.9))]

@@ -1,4 +1,4 @@
-"""Times go forward, whatever an engine says."""
+"""Timestamps are in order and within the audio, whatever an engine says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from whisperctl.transcript import Segment, Token, Word
 from whisperctl.transcription.stages.timestamps import LEAST_S, TimestampFixer, spread
 
 
-def tidied(segments: list[Segment], after_s: float, limit_s: float) -> list[Segment]:
+def fixed(segments: list[Segment], after_s: float, limit_s: float) -> list[Segment]:
     fixer = TimestampFixer(after_s, limit_s)
     found = [ready for segment in segments for ready in fixer.add(segment)]
     return [*found, *fixer.flush()]
@@ -41,7 +41,7 @@ def check(found: list[Segment], after_s: float, limit_s: float) -> None:
 
 
 @pytest.mark.parametrize("seed", range(200))
-def test_anything_becomes_times_that_go_forward(seed: int) -> None:
+def test_any_times_become_times_in_order(seed: int) -> None:
     chance = np.random.default_rng(seed)
     after_s = float(round(chance.uniform(0, 5), 3))
     limit_s = after_s + float(chance.choice([0.3, 2.0, 60.0]))
@@ -49,40 +49,40 @@ def test_anything_becomes_times_that_go_forward(seed: int) -> None:
     times = chance.uniform(after_s - 3, limit_s + 3, (n, 2))
     wild = [segment(float(a), float(b), n_words=i % 4) for i, (a, b) in enumerate(times)]
 
-    found = tidied(wild, after_s, limit_s)
+    found = fixed(wild, after_s, limit_s)
 
     assert [each.text for each in found] == [each.text for each in wild]
     check(found, after_s, limit_s)
     assert all(each.end_s - each.start_s >= min(LEAST_S, 0.3 / n) - 0.0011 for each in found)
 
 
-def test_tidy_times_stay_as_they_are() -> None:
-    tidy = [Segment(0.0, 8.0, "a"), Segment(8.0, 10.5, "b"), Segment(11.0, 12.34, "c")]
+def test_good_times_stay_as_they_are() -> None:
+    good = [Segment(0.0, 8.0, "a"), Segment(8.0, 10.5, "b"), Segment(11.0, 12.34, "c")]
 
-    assert tidied(tidy, 0.0, 12.34) == tidy
+    assert fixed(good, 0.0, 12.34) == good
 
 
 def test_a_segment_beyond_the_end_ends_with_the_audio() -> None:
-    found = tidied([Segment(0.0, 8.0, "a"), Segment(8.0, 30.0, "b")], 0.0, 11.0004)
+    found = fixed([Segment(0.0, 8.0, "a"), Segment(8.0, 30.0, "b")], 0.0, 11.0004)
 
     assert [(each.start_s, each.end_s) for each in found] == [(0.0, 8.0), (8.0, 11.0)]
 
 
-def test_overlap_goes_to_the_first() -> None:
-    found = tidied([Segment(0.0, 8.0, "a"), Segment(7.0, 9.0, "b")], 0.0, 20.0)
+def test_an_overlap_goes_to_the_first_segment() -> None:
+    found = fixed([Segment(0.0, 8.0, "a"), Segment(7.0, 9.0, "b")], 0.0, 20.0)
 
     assert [(each.start_s, each.end_s) for each in found] == [(0.0, 8.0), (8.0, 9.0)]
 
 
 def test_segments_after_the_end_share_what_room_there_is() -> None:
-    found = tidied([Segment(9.0, 10.0, "a"), Segment(10.0, 10.0, "b"), Segment(12, 13, "c")], 0, 10)
+    found = fixed([Segment(9.0, 10.0, "a"), Segment(10.0, 10.0, "b"), Segment(12, 13, "c")], 0, 10)
 
     assert found[0].start_s == 9.0
     assert found[-1].end_s == 10.0
     check(found, 0.0, 10.0)
 
 
-def test_what_cannot_change_is_given_at_once() -> None:
+def test_a_segment_that_cannot_change_is_returned_at_once() -> None:
     fixer = TimestampFixer(0.0, 11.0)
 
     assert len(fixer.add(Segment(0.0, 8.0, "a"))) == 1
@@ -90,7 +90,7 @@ def test_what_cannot_change_is_given_at_once() -> None:
     assert len(fixer.flush()) == 1
 
 
-def test_no_room_at_all_is_no_error() -> None:
+def test_no_room_at_all_is_not_an_error() -> None:
     assert spread([(1.0, 2.0), (3.0, 4.0)], 5.0, 5.0, 0.02) == [(5.0, 5.0), (5.0, 5.0)]
     assert spread([], 0.0, 1.0, 0.02) == []
     assert all(math.isfinite(t) for pair in spread([(9, 1)], 0.0, 1.0, 0.5) for t in pair)

@@ -25,5 +25,5 @@ def test_cpu_time_is_unknown_when_that_of_any_run_is() -> None:
     assert total(known, unknown, known).wall_ms == 24
 
 
-def test_without_a_run_no_cpu_time_was_taken() -> None:
+def test_without_a_run_cpu_time_is_zero() -> None:
     assert total().cpu_ms == 0

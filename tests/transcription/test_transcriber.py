@@ -12,7 +12,7 @@ import pytest
 
 from tests.transcription.conftest import (
     GREEDY,
-    Heard,
+    Events,
     MakeRecording,
     Samples,
     hum,
@@ -42,8 +42,8 @@ def words(text: str) -> list[str]:
 @pytest.fixture(scope="module")
 def whole(
     session: Session, detector: Detector, speech: Samples, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, Transcript, Heard]:
-    """Two speeches in four chunks or so, and what became of them."""
+) -> tuple[Path, Transcript, Events]:
+    """Two speeches, transcribed in about four chunks."""
     import soundfile
 
     path = tmp_path_factory.mktemp("talk") / "talk.wav"
@@ -52,21 +52,21 @@ def whole(
     return path, *run(transcriber, path, OPTIONS)
 
 
-def test_a_short_recording_is_exactly_what_the_engine_gives(
+def test_a_short_recording_gives_exactly_the_engine_s_segments(
     session: Session, detector: Detector, jfk: Path
 ) -> None:
     from whisperctl import audio
 
     raw = session.transcribe(audio.load(jfk), GREEDY)
 
-    transcript, heard = run(Transcriber(session, detector=detector, model=jfk), jfk, OPTIONS)
+    transcript, events = run(Transcriber(session, detector=detector, model=jfk), jfk, OPTIONS)
 
-    assert transcript.segments == raw.segments == tuple(heard.segments)
+    assert transcript.segments == raw.segments == tuple(events.segments)
     assert transcript.text == raw.text
     assert (transcript.language, transcript.duration_s) == ("en", 11.0)
     assert transcript.model == jfk
     assert transcript.system_info == raw.system_info
-    assert heard.notes == []
+    assert events.warnings == []
 
 
 def test_a_transcript_names_and_describes_its_model(
@@ -84,11 +84,11 @@ def test_a_transcript_names_and_describes_its_model(
     assert (unknown.model, unknown.model_description) == (None, None)
 
 
-def test_pieces_make_one_transcript(whole: tuple[Path, Transcript, Heard]) -> None:
-    _, transcript, heard = whole
+def test_chunks_make_one_transcript(whole: tuple[Path, Transcript, Events]) -> None:
+    _, transcript, events = whole
 
-    assert len(heard.checkpoints) >= 4
-    assert tuple(heard.segments) == transcript.segments
+    assert len(events.checkpoints) >= 4
+    assert tuple(events.segments) == transcript.segments
     spoken = words(transcript.text)
     assert spoken.count("americans") + spoken.count("american") == 2
     assert spoken.count("country") == 4
@@ -103,7 +103,9 @@ def test_pieces_make_one_transcript(whole: tuple[Path, Transcript, Heard]) -> No
     assert transcript.timings.audio_decode_ms is not None
 
 
-def test_progress_goes_forward_to_the_end(whole: tuple[Path, Transcript, Heard]) -> None:
+def test_progress_never_decreases_and_reaches_the_end(
+    whole: tuple[Path, Transcript, Events],
+) -> None:
     progress = whole[2].progress
 
     assert all(p.total_s == 22.0 for p in progress)
@@ -111,14 +113,16 @@ def test_progress_goes_forward_to_the_end(whole: tuple[Path, Transcript, Heard])
     assert progress[-1].done_s == 22.0
 
 
-def test_a_run_goes_on_from_any_checkpoint_as_if_never_stopped(
-    session: Session, detector: Detector, whole: tuple[Path, Transcript, Heard]
+def test_a_run_resumes_from_any_checkpoint_as_if_never_stopped(
+    session: Session, detector: Detector, whole: tuple[Path, Transcript, Events]
 ) -> None:
-    path, transcript, heard = whole
+    path, transcript, events = whole
     transcriber = Transcriber(session, detector=detector, chunk_s=6.0)
-    assert [c.done for c in heard.checkpoints] == [False] * (len(heard.checkpoints) - 1) + [True]
-    done = heard.checkpoints[0].segments
-    for i, checkpoint in enumerate(heard.checkpoints[1:-1], 1):  # the first is nearly all again
+    assert [c.done for c in events.checkpoints] == [False] * (len(events.checkpoints) - 1) + [True]
+    done = events.checkpoints[0].segments
+    for i, checkpoint in enumerate(
+        events.checkpoints[1:-1], 1
+    ):  # the first would repeat nearly all
         done += checkpoint.segments
 
         resumed, later = run(transcriber, path, OPTIONS, replace(checkpoint, segments=done))
@@ -127,20 +131,22 @@ def test_a_run_goes_on_from_any_checkpoint_as_if_never_stopped(
         assert resumed.language == transcript.language
         assert resumed.duration_s == transcript.duration_s
         assert tuple(later.segments) == transcript.segments[len(done) :]
-        assert later.checkpoints == heard.checkpoints[i + 1 :]
+        assert later.checkpoints == events.checkpoints[i + 1 :]
 
 
-def test_clips_have_the_recording_s_times(session: Session, detector: Detector, jfk: Path) -> None:
+def test_clips_keep_the_times_of_the_recording(
+    session: Session, detector: Detector, jfk: Path
+) -> None:
     options = replace(OPTIONS, clips=(Clip(7.9, 11.0),))
 
-    transcript, heard = run(Transcriber(session, detector=detector), jfk, options)
+    transcript, events = run(Transcriber(session, detector=detector), jfk, options)
 
     assert transcript.text.lower().startswith("ask what you can do")
     assert transcript.segments[0].start_s >= 7.9
     assert transcript.segments[-1].end_s <= 11.0
     assert transcript.duration_s == 11.0
     assert transcript.timings.phases["encode"].runs == 1
-    assert heard.progress[-1].done_s == pytest.approx(3.1)
+    assert events.progress[-1].done_s == pytest.approx(3.1)
 
 
 def test_a_clip_beyond_the_end_is_one_clear_error(session: Session, jfk: Path) -> None:
@@ -167,7 +173,7 @@ def test_vad_maps_times_back(
         assert inside[-1].end_s - begin_s == pytest.approx(plain.segments[-1].end_s, abs=0.15)
 
 
-def test_vad_without_a_detector_says_so(session: Session, jfk: Path) -> None:
+def test_vad_without_a_detector_is_an_error(session: Session, jfk: Path) -> None:
     from whisperctl.errors import BackendError
 
     with pytest.raises(BackendError, match="no voice activity detector"):
@@ -184,28 +190,28 @@ NOISES: dict[str, Callable[[float], Samples]] = {
 
 
 @pytest.mark.parametrize("kind", NOISES)
-def test_no_speech_is_no_text_and_one_note(
+def test_no_speech_gives_no_text_and_one_warning(
     session: Session, detector: Detector, recording: MakeRecording, kind: str
 ) -> None:
     path = recording(NOISES[kind](20.0))
 
-    transcript, heard = run(Transcriber(session, detector=detector), path, OPTIONS)
+    transcript, events = run(Transcriber(session, detector=detector), path, OPTIONS)
 
     assert transcript.segments == ()
-    assert heard.notes == [f'"{path}" holds no speech']
+    assert events.warnings == [f'"{path}" holds no speech']
     assert transcript.timings.phases == {}  # nothing was decoded
 
 
 @pytest.mark.parametrize("kind", ["silence", "hum", "music"])
-def test_no_speech_is_no_text_without_a_detector(
+def test_no_speech_gives_no_text_without_a_detector(
     session: Session, recording: MakeRecording, kind: str
 ) -> None:
     path = recording(NOISES[kind](10.0))
 
-    transcript, heard = run(Transcriber(session), path, OPTIONS)
+    transcript, events = run(Transcriber(session), path, OPTIONS)
 
     assert transcript.segments == ()
-    assert heard.notes == [f'"{path}" holds no speech']
+    assert events.warnings == [f'"{path}" holds no speech']
 
 
 @pytest.mark.parametrize("kind", ["quiet", "over noise", "over music", "with pauses"])
@@ -220,28 +226,28 @@ def test_real_speech_keeps_its_text(
         "with pauses": np.concatenate([speech[: n * 3 // 10], silence(5), speech[n * 3 // 10 :]]),
     }[kind]
 
-    transcript, heard = run(
+    transcript, events = run(
         Transcriber(session, detector=detector), recording(made.astype(np.float32)), OPTIONS
     )
 
     assert "country can do for you" in transcript.text
-    assert heard.notes == []
+    assert events.warnings == []
 
 
-def test_a_real_loop_is_detected_and_one_copy_is_kept(
+def test_a_real_repetition_loop_is_detected_and_one_copy_is_kept(
     session: Session, recording: MakeRecording, speech: Samples
 ) -> None:
     # Half a second of speech twenty times over makes tiny.en write "S-S-S-S-…" up to its limit.
     path = recording(np.tile(speech[:8000], 20))
     options = replace(OPTIONS, decoding=replace(GREEDY, temperature_increment=0.0))
 
-    transcript, heard = run(Transcriber(session), path, options)
+    transcript, events = run(Transcriber(session), path, options)
 
     assert len(transcript.text) < 20
-    assert any("a repetition loop at 0:00" in note for note in heard.notes)
+    assert any("a repetition loop at 0:00" in warning for warning in events.warnings)
 
 
-def test_a_repeated_recording_is_no_loop(
+def test_a_repeated_recording_is_not_a_repetition_loop(
     session: Session, detector: Detector, recording: MakeRecording, speech: Samples
 ) -> None:
     from whisperctl import audio
@@ -250,10 +256,10 @@ def test_a_repeated_recording_is_no_loop(
     raw = session.transcribe(audio.load(path), GREEDY)
     assert len({segment.text for segment in raw.segments}) < len(raw.segments) / 2
 
-    transcript, heard = run(Transcriber(session, detector=detector), path, OPTIONS)
+    transcript, events = run(Transcriber(session, detector=detector), path, OPTIONS)
 
     assert transcript.text == raw.text
-    assert heard.notes == []
+    assert events.warnings == []
 
 
 def test_each_channel_is_a_speaker(
@@ -264,7 +270,7 @@ def test_each_channel_is_a_speaker(
     path = recording(np.stack([left, right], axis=1))
     options = replace(OPTIONS, speakers_from_channels=True)
 
-    transcript, heard = run(Transcriber(session, detector=detector), path, options)
+    transcript, events = run(Transcriber(session, detector=detector), path, options)
 
     by_speaker = {
         name: [s for s in transcript.segments if s.speaker == name]
@@ -275,16 +281,16 @@ def test_each_channel_is_a_speaker(
         assert SENTENCE in "".join(s.text for s in segments)
     assert by_speaker["Speaker 1"][-1].end_s <= 12.0
     assert by_speaker["Speaker 2"][-1].start_s >= 11.5
-    assert [s.start_s for s in heard.segments] == sorted(s.start_s for s in heard.segments)
-    assert [p.done_s for p in heard.progress] == sorted(p.done_s for p in heard.progress)
+    assert [s.start_s for s in events.segments] == sorted(s.start_s for s in events.segments)
+    assert [p.done_s for p in events.progress] == sorted(p.done_s for p in events.progress)
 
 
-def test_a_single_channel_tells_no_speakers_apart(session: Session, jfk: Path) -> None:
+def test_speakers_from_a_single_channel_are_an_error(session: Session, jfk: Path) -> None:
     with pytest.raises(UsageError, match=r'jfk\.wav" has a single channel'):
         run(Transcriber(session), jfk, replace(OPTIONS, speakers_from_channels=True))
 
 
-def test_what_a_callback_raises_comes_out(session: Session, jfk: Path) -> None:
+def test_an_exception_in_a_callback_propagates(session: Session, jfk: Path) -> None:
     def stop(segment: Segment) -> None:
         raise ZeroDivisionError
 
@@ -292,7 +298,7 @@ def test_what_a_callback_raises_comes_out(session: Session, jfk: Path) -> None:
         Transcriber(session).transcribe(jfk, OPTIONS, on_segment=stop)
 
 
-def test_pieces_go_through_every_engine(engine: str, tiny_en: Path, jfk: Path) -> None:
+def test_every_engine_transcribes_in_chunks(engine: str, tiny_en: Path, jfk: Path) -> None:
     checkpoints: list[Checkpoint] = []
     with registry.open_session(registry.parse(engine), tiny_en, threads=1) as session:
         transcript = Transcriber(session, chunk_s=5.0).transcribe(

@@ -1,5 +1,8 @@
-"""From a recording of any length to a transcript: everything around the engine.
+"""Transcription of one recording of any length: everything around the engine.
 
-A recording is read chunk by chunk, each chunk goes through the engine, and what comes back is put
-in the recording's own time, checked and joined. See ``options``, ``checkpoint``, ``transcriber``.
+``transcriber`` opens an engine and transcribes with it. ``run`` is one run over one recording, with
+its checkpoints: ``chunking`` cuts the recording, ``chunk_decoder`` has the engine decode each chunk
+in the language that ``spoken_language`` found, and retries what ``repetition`` holds back; then the
+segments pass the ``stages``. ``quality`` warns of suspicious transcripts. Reading files is the part
+of ``audio``, writing them of ``formats``, and many recordings of ``jobs``.
 """

@@ -1,4 +1,4 @@
-"""One chunk of audio through the engine, with retries where the text repeats itself."""
+"""Decodes one chunk of audio with the engine, with retries where the text repeats itself."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ from whisperctl.engine.protocol import OnLanguage, OnSegment, Session
 from whisperctl.options import DecodeOptions
 from whisperctl.resources import cpu_time_s
 from whisperctl.transcript import Phase, Segment, SpokenLanguage, Timings
-from whisperctl.transcription.repetition import Repetition, RepetitionFilter, once
-from whisperctl.transcription.similarity import alike
+from whisperctl.transcription.repetition import (
+    Repetition,
+    RepetitionFilter,
+    RepetitionOutcome,
+    once,
+    sounds_alike,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,21 +26,32 @@ if TYPE_CHECKING:
 
     Samples = NDArray[np.float32]
 
+OnShare = Callable[[float], None]
+OnRepetition = Callable[[RepetitionOutcome], None]
 
-_LENGTH = 1000
-"""Characters kept: a decoder's prompt holds half its context, 224 tokens, and takes the last."""
+_WINDOW_S = 30.0
+"""Seconds of audio that a Whisper model takes at once."""
+
+_MARGIN_S = 0.2
+"""Seconds before and after a copy that is decoded alone."""
+
+_STEP_S = 1.0
+"""Least distance from one restart of the engine to the next, so that a chunk comes to its end."""
+
+_PROMPT_LENGTH = 1000
+"""Characters in a prompt; the decoder takes the last 224 tokens, half of its context."""
 
 _RESET_TEMPERATURE = 0.5
 """Text decoded at a higher temperature conditions nothing, as in openai-whisper."""
 
 
 def tail(segments: Sequence[Segment]) -> str:
-    """The end of what was said, to condition on."""
+    """Text of the last segments, to condition the decoder on."""
     texts: list[str] = []
     length = 0
     for segment in reversed(segments):
         hot = segment.temperature is not None and segment.temperature > _RESET_TEMPERATURE
-        if hot or length >= _LENGTH:
+        if hot or length >= _PROMPT_LENGTH:
             break
         texts.append(segment.text)
         length += len(segment.text)
@@ -43,7 +59,7 @@ def tail(segments: Sequence[Segment]) -> str:
 
 
 class TimingsSum:
-    """What several runs of one session took together."""
+    """Sum of the timings of several runs of one session."""
 
     def __init__(self) -> None:
         self._phases: dict[str, Phase] = {}
@@ -53,17 +69,17 @@ class TimingsSum:
         self._last: Timings | None = None
 
     def add(self, timings: Timings) -> None:
-        """Count one more run in."""
+        """Add the timings of a run."""
         for name, phase in timings.phases.items():
             if name == "load" and self._last is not None and phase == self._last.phases.get(name):
-                continue  # to the hundredth of a millisecond: the same loading, told once more
-            sofar = self._phases.get(name)
-            if sofar is not None:
-                phase = Phase(sofar.total_ms + phase.total_ms, sofar.runs + phase.runs)
+                continue  # equal to the hundredth of a millisecond: the same load, reported again
+            total = self._phases.get(name)
+            if total is not None:
+                phase = Phase(total.total_ms + phase.total_ms, total.runs + phase.runs)
             self._phases[name] = phase
         self._wall_ms += timings.wall_ms
         if self._cpu_ms is not None:
-            # A part that nobody knows leaves the sum unknown.
+            # An unknown part leaves the sum unknown.
             self._cpu_ms = None if timings.cpu_ms is None else self._cpu_ms + timings.cpu_ms
         if timings.peak_memory_bytes is not None:
             self._peak_bytes = max(self._peak_bytes or 0, timings.peak_memory_bytes)
@@ -71,7 +87,7 @@ class TimingsSum:
             self._last = timings
 
     def total(self, audio_decode_ms: float) -> Timings:
-        """The sum, with the time that reading the recording took."""
+        """The sum, with the time spent on reading the recording."""
         last = self._last or Timings()
         return Timings(
             phases=dict(self._phases),
@@ -85,56 +101,30 @@ class TimingsSum:
         )
 
 
-_WINDOW_S = 30.0
-"""What a Whisper model hears at once."""
-
-_MARGIN_S = 0.2
-"""What is heard before and after a copy that is decoded by itself."""
-
-_STEP_S = 1.0
-"""A further try begins at least this much later, so that there is an end to trying."""
-
-OnShare = Callable[[float], None]
-OnRepetition = Callable[["Resolved"], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """What became of a loop; times are seconds from the chunk's first sample.
-
-    ``given_up`` says that it repeated itself at every temperature, and one copy is left.
-    """
-
-    start_s: float
-    end_s: float
-    text: str
-    given_up: bool = False
-
-
 @dataclass(frozen=True, slots=True)
 class ChunkOptions:
-    """How to decode a chunk: ``first`` to begin with, ``bare`` without the text before it."""
+    """How to decode a chunk: ``first`` at its start, ``bare`` without the text before it."""
 
     first: DecodeOptions
     bare: DecodeOptions
     compression_ratio_threshold: float
 
     def in_language(self, code: str) -> ChunkOptions:
-        """The same for a language that is known."""
+        """The same options with the language ``code``."""
         first, bare = replace(self.first, language=code), replace(self.bare, language=code)
         return replace(self, first=first, bare=bare)
 
 
 class _StoppedError(Exception):
-    """Stops an engine on purpose."""
+    """Stops the engine on purpose."""
 
 
-class _LoopedError(_StoppedError):
-    """Stops an engine that repeats itself."""
+class _RepeatedError(_StoppedError):
+    """Stops the engine because its text repeats itself."""
 
 
 class _DetectedError(_StoppedError):
-    """Stops an engine once it has detected the language, before it has decoded anything."""
+    """Stops the engine once it has detected the language, before it decodes anything."""
 
     def __init__(self, spoken: SpokenLanguage) -> None:
         super().__init__(spoken)
@@ -146,10 +136,10 @@ class UnsureLanguageError(_DetectedError):
 
 
 class ChunkDecoder:
-    """Decodes chunks one after the other; what they took is counted in ``timings``.
+    """Decodes chunks one after the other.
 
-    ``spoken`` is the language of the chunk under way, ``None`` until the engine has told it.
-    ``system_info`` is the engine's.
+    ``timings`` is the sum of all runs of the engine, ``system_info`` the engine's description of
+    itself, and ``spoken`` the language of the current chunk: ``None`` until the engine reports it.
     """
 
     def __init__(self, session: Session, source: str) -> None:
@@ -173,18 +163,18 @@ class ChunkDecoder:
 
         Args:
             samples: float32, shape (n_samples,), [-1, 1], 16 kHz mono.
-            options: how to, for this chunk.
-            on_segment: gets segments once they are certain, in seconds from the first sample.
-            on_progress: gets the share of the samples that is done; it may fall back.
-            on_repetition: gets what repeated itself and was decoded again.
-            check_language: whether to go on in the language that the engine tells.
+            options: decoding options for this chunk.
+            on_segment: called with each final segment, in seconds from the first sample.
+            on_progress: called with the share of the samples that is done; it may decrease.
+            on_repetition: called with the outcome of each repetition.
+            check_language: returns false if the language that the engine detected is too unsure.
 
         Raises:
-            UnsureLanguageError: not to go on; nothing was decoded.
+            UnsureLanguageError: ``check_language`` returned false; nothing was decoded.
         """
         self.spoken = None
         self._check_language = check_language
-        _Pass(self, samples, options, on_segment, on_progress, on_repetition).go()
+        _ChunkRun(self, samples, options, on_segment, on_progress, on_repetition).run()
 
     def run(
         self,
@@ -193,31 +183,31 @@ class ChunkDecoder:
         on_segment: OnSegment,
         on_progress: OnShare | None,
     ) -> None:
-        """Give samples to the engine as they are.
+        """Run the engine once over samples.
 
         Args:
             samples: as for ``decode``.
-            options: exactly how to, but for a language that is known by now.
-            on_segment: gets segments, in seconds from the first of these samples.
-            on_progress: gets the share of these samples that is done.
+            options: decoding options; their language is replaced by ``spoken``, if known.
+            on_segment: called with each segment, in seconds from the first of these samples.
+            on_progress: called with the share of these samples that is done.
         """
         if self.spoken is not None:
             options = replace(options, language=self.spoken.code)
-        told = self._transcribe(
+        spoken = self._transcribe(
             samples,
             options,
             on_segment=on_segment,
             on_progress=on_progress,
             on_language=self._on_language,
         )
-        self.spoken = self.spoken or told
+        self.spoken = self.spoken or spoken
 
     def detect_language(self, samples: Samples, options: DecodeOptions) -> SpokenLanguage:
-        """The language of up to 30 s of speech; nothing is decoded.
+        """Detect the language of up to 30 s of speech without decoding it.
 
         Args:
             samples: as for ``decode``.
-            options: with the language to be detected.
+            options: decoding options with language ``"auto"``.
         """
 
         def on_language(spoken: SpokenLanguage) -> None:
@@ -263,8 +253,8 @@ class ChunkDecoder:
         return SpokenLanguage(transcript.language, transcript.language_probability)
 
 
-class _Pass:
-    """One chunk on its way."""
+class _ChunkRun:
+    """Decoding of one chunk."""
 
     def __init__(
         self,
@@ -280,146 +270,153 @@ class _Pass:
         self._options = options
         self._on_segment = on_segment
         self._on_progress = on_progress
-        self._on_loop = on_repetition
-        self._said: list[Segment] = []
-        self._guard = RepetitionFilter(options.compression_ratio_threshold)
+        self._on_repetition = on_repetition
+        self._given: list[Segment] = []
+        self._filter = RepetitionFilter(options.compression_ratio_threshold)
         self._length_s = len(samples) / SAMPLE_RATE
-        self._loop: Repetition | None = None
+        self._repetition: Repetition | None = None
         self._after: list[Segment] = []
 
-    def go(self) -> None:
-        """Decode to the end."""
+    def run(self) -> None:
+        """Decode the chunk to its end."""
         at_s = 0.0
         decoding = self._options.first
         while True:
             try:
-                self._run(at_s, self._length_s, decoding, self._guarded, self._progressed)
+                self._decode(at_s, self._length_s, decoding, self._add, self._progress)
                 ended = True
-            except _LoopedError:
+            except _RepeatedError:
                 ended = False
-            if self._loop is None:
+            if self._repetition is None:
                 break
             least_s = at_s + _STEP_S
-            loop, real_s = self._while_real(self._loop)
-            if loop is None:
+            repetition, end_s = self._give_real(self._repetition)
+            if repetition is None:
                 if ended:
                     break
-                at_s, decoding = real_s, self._continued()
+                at_s, decoding = end_s, self._conditioned()
             else:
                 self._after.clear()
-                self._guard.forget()
-                at_s, decoding = self._again(loop), self._options.bare
+                self._filter.forget()
+                at_s, decoding = self._retry(repetition), self._options.bare
             at_s = max(at_s, least_s)
             if at_s >= self._length_s:
                 break
-        self._give(self._guard.flush())
+        self._give(self._filter.flush())
 
-    def _guarded(self, segment: Segment) -> None:
-        if self._loop is not None:
+    def _add(self, segment: Segment) -> None:
+        if self._repetition is not None:
             self._after.append(segment)
             return
-        ready, loop = self._guard.add(segment)
+        ready, repetition = self._filter.add(segment)
         self._give(ready)
-        if loop is not None and self._sounds_alike(loop):
-            self._guard.trust(loop)
-            self._give(list(loop.copies))
+        if repetition is not None and self._is_one_sound(repetition):
+            self._filter.accept(repetition)
+            self._give(list(repetition.copies))
             return
-        self._loop = loop
-        if loop is not None and loop.certain:
-            raise _LoopedError
+        self._repetition = repetition
+        if repetition is not None and repetition.certain:
+            raise _RepeatedError
 
-    def _sounds_alike(self, loop: Repetition) -> bool:
-        """Whether the last two copies are one sound, so that the repetition is the recording's."""
-        if loop.certain or loop.earlier_s is None:
-            return False
-        start_s, end_s = loop.proof_s
-        return alike(self._samples, loop.earlier_s, start_s, end_s - start_s)
-
-    def _progressed(self, share: float) -> None:
-        # An engine says how far it is between two windows, where stopping it loses nothing.
-        if self._loop is not None:
-            raise _LoopedError
+    def _progress(self, share: float) -> None:
+        # An engine reports progress between two windows, where stopping it loses nothing.
+        if self._repetition is not None:
+            raise _RepeatedError
         self._on_progress(share)
 
-    def _while_real(self, loop: Repetition | None) -> tuple[Repetition | None, float]:
-        """Give what is no loop of all that is held; where that ends, and the loop after it."""
-        self._loop = None
+    def _is_one_sound(self, repetition: Repetition) -> bool:
+        """True if the last two copies are one sound, so that it is the recording that repeats."""
+        if repetition.certain or repetition.earlier_s is None:
+            return False
+        start_s, end_s = repetition.check_s
+        return sounds_alike(self._samples, repetition.earlier_s, start_s, end_s - start_s)
+
+    def _give_real(self, repetition: Repetition | None) -> tuple[Repetition | None, float]:
+        """Give out the segments held, up to the first repetition that is not real.
+
+        Returns:
+            That repetition, if there is one, and the end of the segments before it.
+        """
+        self._repetition = None
         end_s = 0.0
-        while loop is not None and not loop.certain and loop.confirmed_by(self._alone(loop)):
-            self._guard.trust(loop)
-            self._give(list(loop.copies))
-            end_s = loop.end_s
-            loop = None
+        while repetition is not None and not repetition.certain:
+            if not repetition.confirmed_by(self._decode_alone(repetition)):
+                break
+            self._filter.accept(repetition)
+            self._give(list(repetition.copies))
+            end_s = repetition.end_s
+            repetition = None
             after, self._after = self._after, []
             for segment in after:
-                if loop is not None:
+                if repetition is not None:
                     self._after.append(segment)
                     continue
                 end_s = max(end_s, segment.end_s)
-                ready, loop = self._guard.add(segment)
+                ready, repetition = self._filter.add(segment)
                 self._give(ready)
-        return loop, end_s
+        return repetition, end_s
 
     def _give(self, segments: list[Segment]) -> None:
         for segment in segments:
-            self._said.append(segment)
+            self._given.append(segment)
             self._on_segment(segment)
 
-    def _continued(self) -> DecodeOptions:
+    def _conditioned(self) -> DecodeOptions:
+        """Options to continue with, conditioned on the text so far if that was asked for."""
         bare = self._options.bare
         if not bare.condition_on_previous_text or bare.carry_initial_prompt:
             return bare
-        return replace(bare, initial_prompt=tail(self._said))
+        return replace(bare, initial_prompt=tail(self._given))
 
-    def _alone(self, loop: Repetition) -> str:
-        """What a part of a loop says by itself."""
+    def _decode_alone(self, repetition: Repetition) -> str:
+        """Text of one copy without previous text."""
         texts: list[str] = []
-        start_s = max(0.0, loop.proof_s[0] - _MARGIN_S)
-        end_s = min(self._length_s, loop.proof_s[1] + _MARGIN_S)
-        self._run(start_s, end_s, self._options.bare, lambda s: texts.append(s.text), None)
+        start_s, end_s = repetition.check_s
+        start_s = max(0.0, start_s - _MARGIN_S)
+        end_s = min(self._length_s, end_s + _MARGIN_S)
+        self._decode(start_s, end_s, self._options.bare, lambda s: texts.append(s.text), None)
         return "".join(texts)
 
-    def _again(self, loop: Repetition) -> float:
-        """Decode a loop's window anew, hotter each time; gives where to go on from."""
-        start_s = loop.start_s
+    def _retry(self, repetition: Repetition) -> float:
+        """Decode the window again at rising temperatures; returns the time to continue at."""
+        start_s = repetition.start_s
         end_s = min(start_s + _WINDOW_S, self._length_s)
         for temperature in _temperatures(self._options.bare):
-            found = self._try(start_s, end_s, temperature)
+            found = self._decode_at(temperature, start_s, end_s)
             if found is None:
                 continue
             if end_s < self._length_s and len(found) > 1:
-                found.pop()  # the window's end may have cut it
+                found.pop()  # the end of the window may have cut it
                 end_s = found[-1].end_s
             self._give(found)
-            self._on_loop(Resolved(start_s, end_s, loop.text))
+            self._on_repetition(RepetitionOutcome(start_s, end_s, repetition.text))
             return end_s
-        if not loop.within:  # the first copy was given out when it came
-            self._on_loop(Resolved(start_s, end_s, loop.text, given_up=True))
-            return end_s
-        segment = loop.copies[0]
-        self._give([once(segment)])
-        self._on_loop(Resolved(start_s, segment.end_s, loop.text, given_up=True))
-        return segment.end_s
+        if repetition.within:  # otherwise the first copy was given out when it came
+            segment = repetition.copies[0]
+            end_s = segment.end_s
+            self._give([once(segment)])
+        self._on_repetition(RepetitionOutcome(start_s, end_s, repetition.text, resolved=False))
+        return end_s
 
-    def _try(self, start_s: float, end_s: float, temperature: float) -> list[Segment] | None:
-        """A window's segments at a temperature; ``None`` when it repeats itself again."""
-        guard = RepetitionFilter(self._options.compression_ratio_threshold)
+    def _decode_at(self, temperature: float, start_s: float, end_s: float) -> list[Segment] | None:
+        """Segments of a window at a temperature; ``None`` if they repeat themselves again."""
+        repetition_filter = RepetitionFilter(self._options.compression_ratio_threshold)
         found: list[Segment] = []
 
         def on_segment(segment: Segment) -> None:
-            ready, loop = guard.add(segment)
+            ready, repetition = repetition_filter.add(segment)
             found.extend(ready)
-            if loop is not None:
-                raise _LoopedError
+            if repetition is not None:
+                raise _RepeatedError
 
         try:
             decoding = replace(self._options.bare, temperature=temperature)
-            self._run(start_s, end_s, decoding, on_segment, None)
-        except _LoopedError:
+            self._decode(start_s, end_s, decoding, on_segment, None)
+        except _RepeatedError:
             return None
-        return found + guard.flush()
+        return found + repetition_filter.flush()
 
-    def _run(
+    def _decode(
         self,
         start_s: float,
         end_s: float,
@@ -427,40 +424,27 @@ class _Pass:
         on_segment: OnSegment,
         on_progress: OnShare | None,
     ) -> None:
+        """Decode a part of the chunk; segments and progress are those of the chunk."""
         start = round(start_s * SAMPLE_RATE)
         samples = self._samples[start : round(end_s * SAMPLE_RATE)]
         offset_s = start / SAMPLE_RATE
 
-        def shifted(segment: Segment) -> None:
-            on_segment(_later(segment, offset_s) if offset_s else segment)
+        def on_part_segment(segment: Segment) -> None:
+            on_segment(segment.shifted(offset_s) if offset_s else segment)
 
-        def progressed(share: float) -> None:
+        def on_part_progress(share: float) -> None:
             if on_progress is not None and self._length_s:
                 on_progress((offset_s + share * len(samples) / SAMPLE_RATE) / self._length_s)
 
-        self._decoder.run(samples, decoding, shifted, progressed)
+        self._decoder.run(samples, decoding, on_part_segment, on_part_progress)
 
 
 def _temperatures(options: DecodeOptions) -> Iterator[float]:
-    """The temperatures of further tries; without any step it is the one there is."""
+    """Temperatures of the retries; without an increment, the only one."""
     if not options.temperature_increment:
         yield options.temperature
         return
     step = 1
-    while (hot := options.temperature + step * options.temperature_increment) < 1 + 1e-6:
-        yield min(1.0, hot)
+    while (temperature := options.temperature + step * options.temperature_increment) < 1 + 1e-6:
+        yield min(1.0, temperature)
         step += 1
-
-
-def _later(segment: Segment, offset_s: float) -> Segment:
-    tokens = []
-    for token in segment.tokens:
-        if token.start_s is not None and token.end_s is not None:
-            token = replace(token, start_s=token.start_s + offset_s, end_s=token.end_s + offset_s)
-        tokens.append(token)
-    return replace(
-        segment,
-        start_s=segment.start_s + offset_s,
-        end_s=segment.end_s + offset_s,
-        tokens=tuple(tokens),
-    )

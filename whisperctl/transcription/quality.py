@@ -1,42 +1,44 @@
-"""Whether a transcript looks complete and believable, from the transcript alone."""
+"""Warnings about a transcript: missing, dropped, repeated and doubtful text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from whisperctl.options import Clip
 from whisperctl.transcript import Segment, Transcript
-from whisperctl.transcription.repetition import normalized
-from whisperctl.transcription.warnings import clock
+from whisperctl.transcription.repetition import RepetitionOutcome, normalized
 
 LEAST_COVERED = 0.5
-"""A recording of which less than half has text is worth a remark."""
+"""Share of the audio with text, below which there is a warning."""
 
 LONGEST_GAP_S = 60.0
-"""So long without text is worth a remark; people rarely pause for a minute."""
+"""Longest time without text that needs no warning; people rarely pause for a minute."""
 
 MOST_REPEATED = 0.1
-"""The share of segments that say what the one before said: one in ten is worth a remark."""
+"""Share of segments that repeat the one before, above which there is a warning."""
 
 MOST_DOUBTFUL = 0.2
-"""The share of segments that the model was not sure of: one in five is worth a remark."""
+"""Share of doubtful segments, above which there is a warning."""
 
 DOUBTFUL = 0.5
-"""A segment is doubtful when its tokens' mean probability is below this."""
+"""Mean probability of tokens, below which a segment is doubtful."""
 
 _FEWEST = 5
-"""Shares of fewer segments than this say nothing."""
+"""Number of segments, below which shares of them mean nothing."""
+
+_SHOWN = 40
+"""Characters of a repeated text that a warning shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What a transcript is like.
+    """Completeness and plausibility of a transcript.
 
-    ``covered`` is the share of the audio that segments take up, 0 to 1. ``gap_s`` is the longest
-    stretch without any, which begins at ``gap_start_s``. ``n_repeated`` of the ``n_segments`` say
-    the same as the one before; the model was not sure of ``n_doubtful``.
+    ``covered`` is the share of the audio with segments, 0 to 1. ``gap_s`` is the longest time
+    without one, from ``gap_start_s`` on. Of ``n_segments``, ``n_repeated`` have the text of the one
+    before, and ``n_doubtful`` a low probability.
     """
 
     n_segments: int
@@ -47,7 +49,7 @@ class Quality:
     n_doubtful: int
 
     def remark(self) -> str | None:
-        """One line about what is off; ``None`` when nothing is, or when there is no text at all."""
+        """One line about all that is suspicious; ``None`` if nothing is, or without any text."""
         if not self.n_segments:
             return None
         found = []
@@ -70,11 +72,11 @@ class Quality:
 
 
 def assess(transcript: Transcript, clips: Sequence[Clip] = ()) -> Quality:
-    """Look at a transcript.
+    """Quality of a transcript.
 
     Args:
         transcript: any.
-        clips: what was asked for of the recording; none is all of it.
+        clips: parts of the recording that were transcribed; none means all of it.
     """
     segments = sorted(transcript.segments, key=lambda segment: segment.start_s)
     windows = [
@@ -114,3 +116,47 @@ def _probability(segment: Segment) -> float:
     if not segment.tokens:
         return 1.0
     return sum(token.probability for token in segment.tokens) / len(segment.tokens)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one run, for the warnings at its end."""
+
+    n_dropped: int = 0
+    speech_detected: bool = False
+
+    def warnings(self, source: str, n_segments: int) -> Iterator[str]:
+        """Warnings about missing or dropped text.
+
+        Args:
+            source: name of the recording, as messages show it.
+            n_segments: number of segments in the transcript.
+        """
+        if not n_segments and self.speech_detected:
+            yield (
+                f"{source} holds speech, but the model made no text of it: "
+                "try --vad, a multilingual or larger model, or name its --language"
+            )
+        elif not n_segments:
+            yield f"{source} holds no speech"
+        elif self.n_dropped:
+            segments = "segment" if self.n_dropped == 1 else "segments"
+            yield f"dropped {self.n_dropped} {segments} where no speech is heard"
+
+
+def repetition_warning(outcome: RepetitionOutcome, at_s: float) -> str:
+    """Warning about a repetition that begins at ``at_s`` of the recording."""
+    text = outcome.text
+    text = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    text = text.replace("\n", " ")
+    where = f'a repetition loop at {clock(at_s)} ("{text}")'
+    if outcome.resolved:
+        return f"{where} was decoded again"
+    return f"{where} comes again at every temperature: one copy of it is kept"
+
+
+def clock(seconds: float) -> str:
+    """``1:02:03`` or ``2:03``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

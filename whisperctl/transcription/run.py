@@ -1,34 +1,46 @@
-"""One run over one recording, and the checkpoints it can resume from."""
+"""One run over one recording, and the checkpoints that it can resume from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whisperctl import audio, languages
+from whisperctl import languages
 from whisperctl.audio import SAMPLE_RATE
 from whisperctl.engine.protocol import Detector, OnSegment, Session
-from whisperctl.engine.toolkit.words import words_of
-from whisperctl.errors import BackendError, UsageError
+from whisperctl.errors import UsageError
 from whisperctl.options import TranscriptionOptions, VadOptions
 from whisperctl.text import on_one_line, quoted
 from whisperctl.transcript import Segment, SpokenLanguage, Transcript
 from whisperctl.transcription.chunk_decoder import (
     ChunkDecoder,
     ChunkOptions,
-    Resolved,
     UnsureLanguageError,
     tail,
 )
 from whisperctl.transcription.chunking import Chunk, Chunks, audible_clips
+from whisperctl.transcription.quality import Tally, repetition_warning
+from whisperctl.transcription.repetition import RepetitionOutcome
 from whisperctl.transcription.spoken_language import SpeechWindows, is_sure, vote
-from whisperctl.transcription.stages.speech_check import SpeechCheck
-from whisperctl.transcription.stages.timeline import Stretch, Timeline, joined, stretches
+from whisperctl.transcription.stages import (
+    Blanks,
+    ControlCharacters,
+    Pipeline,
+    Speaker,
+    Stage,
+    Words,
+)
+from whisperctl.transcription.stages.speech_check import ChunkSpeech, SpeechCheck
+from whisperctl.transcription.stages.timeline import (
+    RecordingTimes,
+    Stretch,
+    Timeline,
+    joined,
+    stretches,
+)
 from whisperctl.transcription.stages.timestamps import TimestampFixer
-from whisperctl.transcription.warnings import Tally, repetition_line
 
 if TYPE_CHECKING:
     from whisperctl.audio import BlockStream
@@ -36,12 +48,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What the next chunk needs to know of those before it.
+    """State of a run between two chunks.
 
-    ``position_s`` is where the next chunk begins, in seconds from the recording's start.
-    ``segments`` are those since the checkpoint before; a run that goes on is given all of them in
-    one checkpoint. ``language`` is empty while no speech has been heard. ``previous_text`` is what
-    the decoder is conditioned on. ``done`` says that the whole recording is transcribed.
+    ``position_s`` is the start of the next chunk, in seconds from the recording's start.
+    ``segments`` are those since the checkpoint before; to resume, they must be all segments so far.
+    ``language`` is empty until there is text. ``previous_text`` conditions the decoder. ``done`` is
+    true once the whole recording is transcribed.
     """
 
     position_s: float
@@ -55,12 +67,9 @@ class Checkpoint:
 OnCheckpoint = Callable[[Checkpoint], None]
 
 
-_BLOCK_S = 30.0
-
-
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is, in seconds of audio; ``total_s`` is ``None`` when nobody knows."""
+    """Seconds of audio that are done, and all there are; ``total_s`` is ``None`` if unknown."""
 
     done_s: float
     total_s: float | None
@@ -72,7 +81,7 @@ OnWarning = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """Whom to tell what."""
+    """Callbacks of a run, each of which may be missing; its methods call them."""
 
     on_segment: OnSegment | None = None
     on_progress: OnProgress | None = None
@@ -80,31 +89,54 @@ class Callbacks:
     on_checkpoint: OnCheckpoint | None = None
 
     def segment(self, segment: Segment) -> None:
-        """Give out a segment."""
+        """Report a segment."""
         if self.on_segment is not None:
             self.on_segment(segment)
 
     def progress(self, done_s: float, total_s: float | None) -> None:
-        """Say how far the run is."""
+        """Report progress."""
         if self.on_progress is not None:
             self.on_progress(Progress(done_s, total_s))
 
     def warning(self, text: str) -> None:
-        """Remark on something."""
+        """Report a warning, on one line."""
         if self.on_warning is not None:
             self.on_warning(on_one_line(text))
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Say where to go on from."""
+        """Report a checkpoint."""
         if self.on_checkpoint is not None:
             self.on_checkpoint(checkpoint)
 
 
+@dataclass(frozen=True, slots=True)
+class _Channel:
+    """One of ``count`` channels of a chunk."""
+
+    index: int = 0
+    count: int = 1
+    speaker: str | None = None
+
+
+_WHOLE = _Channel()
+
+
 class RecordingRun:
-    """One run; see ``Transcriber.transcribe``."""
+    """One run over one recording; see ``Transcriber.transcribe``.
+
+    Args:
+        blocks: the recording, of which nothing was read; channels are apart if they are speakers.
+        session: the open model.
+        detector: an open detector, which ``options.vad`` needs.
+        options: options of the whole run.
+        callbacks: callbacks for what happens.
+        resume_from: where an earlier run stopped.
+        chunk_s: length of a chunk at most.
+    """
 
     def __init__(
         self,
+        blocks: BlockStream,
         session: Session,
         detector: Detector | None,
         options: TranscriptionOptions,
@@ -113,22 +145,19 @@ class RecordingRun:
         *,
         chunk_s: float,
     ) -> None:
-        self._session = session
+        self._blocks = blocks
         self._detector = detector
         self._options = options
         self._callbacks = callbacks
-        self._chunk_s = chunk_s
         self._segments: list[Segment] = []
         self._n_saved = 0
         self._language = ""
         self._language_probability: float | None = None
         self._previous_text = ""
         self._position = 0
-        self._shown_s = 0.0
+        self._done_s = 0.0
         self._n_warnings = 0
         self._tally = Tally()
-        if options.vad is not None and detector is None:
-            raise BackendError("speech cannot be found here: no voice activity detector is open")
         if resume_from is not None:
             self._segments += resume_from.segments
             self._n_saved = len(self._segments)
@@ -136,50 +165,41 @@ class RecordingRun:
             self._language_probability = resume_from.language_probability
             self._previous_text = resume_from.previous_text
             self._position = round(resume_from.position_s * SAMPLE_RATE)
+        clips = audible_clips(options)
+        self._chunks = Chunks(blocks, clips, start=self._position, chunk_s=chunk_s)
+        self._decoder = ChunkDecoder(session, blocks.source)
 
-    def over(self, source: str | Path) -> Transcript:
-        """Transcribe a recording."""
-        split = self._options.speakers_from_channels
-        with audio.open_stream(
-            source,
-            block_s=_BLOCK_S,
-            split=split,
-            track=self._options.audio_track,
-            decoder=self._options.decoder,
-            filters=self._options.filters,
-        ) as blocks:
-            decoder = ChunkDecoder(self._session, blocks.source)
-            clips = audible_clips(self._options)
-            chunks = Chunks(blocks, clips, start=self._position, chunk_s=self._chunk_s)
-            for chunk in chunks:
-                self._warn(blocks)
-                if split:
-                    self._transcribe_channels(chunk, chunks, decoder, quoted(blocks.source))
-                else:
-                    self._transcribe(chunk, chunks, decoder, self._give)
-                    self._previous_text = tail(self._segments)
-                self._position = chunk.end
-                self._save()
-            duration_s = chunks.duration_s()
-            self._warn(blocks)
-            for line in self._tally.lines(quoted(blocks.source), len(self._segments)):
-                self._callbacks.warning(line)
-        self._callbacks.progress(chunks.done_s(self._position), chunks.done_s(self._position))
+    def transcribe(self) -> Transcript:
+        """Transcribe what is left of the recording."""
+        source = quoted(self._blocks.source)
+        for chunk in self._chunks:
+            self._forward_warnings()
+            if self._options.speakers_from_channels:
+                self._transcribe_channels(chunk, source)
+            else:
+                self._transcribe_chunk(chunk, self._give)
+                self._previous_text = tail(self._segments)
+            self._position = chunk.end
+            self._save()
+        duration_s = self._chunks.duration_s()
+        self._forward_warnings()
+        for warning in self._tally.warnings(source, len(self._segments)):
+            self._callbacks.warning(warning)
+        done_s = self._chunks.done_s(self._position)
+        self._callbacks.progress(done_s, done_s)
         self._save(done=True)
         return Transcript(
             segments=tuple(self._segments),
-            language=self._language or self._asked_language(),
+            language=self._language or self._requested_language(),
             duration_s=duration_s,
-            timings=decoder.timings.total(chunks.decode_ms),
+            timings=self._decoder.timings.total(self._chunks.decode_ms),
             language_probability=self._language_probability,
-            system_info=decoder.system_info,
+            system_info=self._decoder.system_info,
             task=self._options.decoding.task,
         ).visible()
 
-    def _transcribe_channels(
-        self, chunk: Chunk, chunks: Chunks, decoder: ChunkDecoder, source: str
-    ) -> None:
-        """Transcribe each channel by itself, and put their segments in the order of time."""
+    def _transcribe_channels(self, chunk: Chunk, source: str) -> None:
+        """Transcribe each channel alone, and give out all segments in order of time."""
         import numpy as np
 
         n_channels = chunk.samples.shape[1]
@@ -188,116 +208,60 @@ class RecordingRun:
                 f"{source} has a single channel, which does not tell speakers apart: "
                 "leave out the option for speakers from channels"
             )
-        found: list[Segment] = []
+        segments: list[Segment] = []
+        for i in range(n_channels):
+            mono = Chunk(chunk.start, np.ascontiguousarray(chunk.samples[:, i]))
+            channel = _Channel(i, n_channels, f"Speaker {i + 1}")
+            self._transcribe_chunk(mono, segments.append, channel)
+        for segment in sorted(segments, key=lambda segment: (segment.start_s, segment.speaker)):
+            self._give(segment)
 
-        for channel in range(n_channels):
-            samples = np.ascontiguousarray(chunk.samples[:, channel])
-            self._transcribe(
-                Chunk(chunk.start, samples),
-                chunks,
-                decoder,
-                found.extend,
-                f"Speaker {channel + 1}",
-                (channel, n_channels),
-            )
-        self._give(sorted(found, key=lambda segment: (segment.start_s, segment.speaker)))
-
-    def _transcribe(
+    def _transcribe_chunk(
         self,
         chunk: Chunk,
-        chunks: Chunks,
-        decoder: ChunkDecoder,
-        give: Callable[[list[Segment]], None],
-        speaker: str | None = None,
-        turn: tuple[int, int] = (0, 1),
+        on_segment: OnSegment,
+        channel: _Channel = _WHOLE,
     ) -> None:
-        """Transcribe one chunk of mono, the channel ``turn[0]`` of ``turn[1]``."""
-        heard = self._listen(chunk)
-        if heard is None:
-            self._progress(chunks, chunk, 1.0, turn)
+        """Transcribe one chunk of mono."""
+        speech, parts = self._detect_speech(chunk)
+        if not parts:
+            self._report_progress(chunk, 1.0, channel)
             return
-        speech, parts = heard
-        self._tally.speech_detected |= speech.speech_is_detected()
+        self._tally.speech_detected |= speech.is_detected()
         timeline = Timeline([Stretch(chunk.start + p.start, chunk.start + p.end) for p in parts])
-        before = [segment for segment in self._segments if segment.speaker == speaker]
-        after_s = max(before[-1].end_s if before else 0.0, chunk.start / SAMPLE_RATE)
-        fixer = TimestampFixer(after_s, chunk.end / SAMPLE_RATE)
-        n_given = 0
-
-        def give_tidy(segments: list[Segment]) -> None:
-            nonlocal n_given
-            n_given += len(segments)
-            give([replace(segment, speaker=speaker) for segment in segments])
-
-        def on_segment(segment: Segment) -> None:
-            if self._options.decoding.word_timestamps:
-                language = decoder.spoken.code if decoder.spoken is not None else ""
-                segment = replace(segment, words=words_of(segment, language))
-            segment = timeline.segment(segment.visible())
-            if not segment.text.strip():
-                return
-            if self._options.speech_check and not speech.supports(segment):
-                self._tally.n_dropped += 1
-                return
-            give_tidy(fixer.add(segment))
+        before = [segment for segment in self._segments if segment.speaker == channel.speaker]
+        stages = self._stages(chunk, before, speech, timeline, channel.speaker)
+        pipeline = Pipeline(stages, on_segment)
 
         def on_progress(share: float) -> None:
-            at = round(timeline.end_s(share * timeline.heard_s) * SAMPLE_RATE)
-            self._progress(chunks, chunk, (at - chunk.start) / len(chunk.samples), turn)
+            at = round(timeline.end_s(share * timeline.engine_s) * SAMPLE_RATE)
+            self._report_progress(chunk, (at - chunk.start) / len(chunk.samples), channel)
 
-        def on_repetition(loop: Resolved) -> None:
-            self._callbacks.warning(repetition_line(loop, timeline.start_s(loop.start_s)))
+        def on_repetition(outcome: RepetitionOutcome) -> None:
+            at_s = timeline.start_s(outcome.start_s)
+            self._callbacks.warning(repetition_warning(outcome, at_s))
 
         samples = joined(chunk.samples, parts)
-        cut = len(samples) < len(chunk.samples)  # to speech
-        windows = SpeechWindows(samples, [Stretch(0, len(samples))] if cut else speech.speech())
+        is_cut = len(samples) < len(chunk.samples)  # to speech
+        spoken = [Stretch(0, len(samples))] if is_cut else speech.stretches()
         decode = partial(
-            decoder.decode,
+            self._decoder.decode,
             samples,
-            on_segment=on_segment,
+            on_segment=pipeline.add,
             on_progress=on_progress,
             on_repetition=on_repetition,
         )
-        decoding = self._decoding(before, self._previous_text if speaker is None else tail(before))
-        self._decode(decode, decoder, decoding, windows)
-        give_tidy(fixer.flush())
-        if n_given and not self._language and decoder.spoken is not None:
-            self._language = decoder.spoken.code
-            self._language_probability = decoder.spoken.probability
+        previous_text = self._previous_text if channel.speaker is None else tail(before)
+        options = self._chunk_options(bool(before), previous_text)
+        self._decode(decode, options, SpeechWindows(samples, spoken))
+        pipeline.flush()
+        language = self._decoder.spoken
+        if pipeline.n_segments and not self._language and language is not None:
+            self._language = language.code
+            self._language_probability = language.probability
 
-    def _decode(
-        self,
-        decode: Callable[..., None],
-        decoder: ChunkDecoder,
-        decoding: ChunkOptions,
-        windows: SpeechWindows,
-    ) -> None:
-        """Decode a chunk in the language asked for, or in the one that its speech is in."""
-        if decoding.first.language != languages.AUTO:
-            decode(decoding)
-            return
-        detect = partial(decoder.detect_language, options=decoding.bare)
-        votes: list[SpokenLanguage] = []
-        if windows.lead():
-            # The engine detects it on its way, which takes no time of its own.
-            try:
-                decode(decoding, check_language=lambda s: is_sure(s) or not windows.several())
-            except UnsureLanguageError as unsure:
-                votes.append(unsure.spoken)
-            else:
-                return
-        spoken = vote(windows.spread()[len(votes) :], detect, votes)
-        decode(decoding.in_language(spoken.code))
-        decoder.spoken = spoken
-
-    def _give(self, segments: list[Segment]) -> None:
-        for segment in segments:
-            self._segments.append(segment)
-            self._callbacks.segment(segment)
-
-    def _listen(self, chunk: Chunk) -> tuple[SpeechCheck, list[Stretch]] | None:
-        """What is heard in a chunk, and which parts of it to decode; ``None`` is none of it."""
-        whole = [Stretch(0, len(chunk.samples))]
+    def _detect_speech(self, chunk: Chunk) -> tuple[ChunkSpeech, list[Stretch]]:
+        """Speech in a chunk, and the parts of the chunk to decode: none if it has no speech."""
         vad = self._options.vad
         if vad is None and self._options.speakers_from_channels and self._detector is not None:
             # Whisper's times are bad around long silence, and each is silent while others speak.
@@ -305,42 +269,98 @@ class RecordingRun:
         detection = None
         if self._detector is not None and (vad is not None or self._options.speech_check):
             detection = self._detector.detect(chunk.samples, vad or VadOptions())
-        speech = SpeechCheck(chunk.start, chunk.samples, detection)
+        speech = ChunkSpeech(chunk.start, chunk.samples, detection)
         if vad is not None and detection is not None:
-            parts = stretches(detection.spans, len(chunk.samples))
-            return (speech, parts) if parts else None
-        if self._options.speech_check and not speech.anything():
-            return None
-        return speech, whole
+            return speech, stretches(detection.spans, len(chunk.samples))
+        if self._options.speech_check and not speech.is_possible():
+            return speech, []
+        return speech, [Stretch(0, len(chunk.samples))]
 
-    def _decoding(self, before: Sequence[Segment], previous_text: str) -> ChunkOptions:
-        """The options for the next chunk, given what was said before it."""
+    def _stages(
+        self,
+        chunk: Chunk,
+        before: Sequence[Segment],
+        speech: ChunkSpeech,
+        timeline: Timeline,
+        speaker: str | None,
+    ) -> list[Stage]:
+        """Stages for the segments of a chunk, in the order they pass them.
+
+        Whole characters are the sessions' part. Words come first, as they need the text of the
+        tokens; times are fixed last, as segments that are dropped take no room.
+        """
+        after_s = max(before[-1].end_s if before else 0.0, chunk.start / SAMPLE_RATE)
+        with_words = self._options.decoding.word_timestamps
+        stages: list[Stage | None] = [
+            Words(self._language_code) if with_words else None,
+            ControlCharacters(),
+            RecordingTimes(timeline),
+            Blanks(),
+            SpeechCheck(speech, self._tally) if self._options.speech_check else None,
+            TimestampFixer(after_s, chunk.end / SAMPLE_RATE),
+            Speaker(speaker),
+        ]
+        return [stage for stage in stages if stage is not None]
+
+    def _language_code(self) -> str:
+        """Code of the language of the current chunk; empty while unknown."""
+        return self._decoder.spoken.code if self._decoder.spoken is not None else ""
+
+    def _chunk_options(self, has_text_before: bool, previous_text: str) -> ChunkOptions:
+        """Options for the next chunk."""
         first = self._options.decoding
         if self._language:
             first = replace(first, language=self._language)
         bare = first if first.carry_initial_prompt else replace(first, initial_prompt="")
-        # The engine has the person's own prompt in front of every window if it is to be carried,
-        # and would carry along any text that came with it.
-        if before and not first.carry_initial_prompt:
+        # An initial prompt that is to be carried is repeated in every window, and so would be any
+        # text that came with it.
+        if has_text_before and not first.carry_initial_prompt:
             conditioned = first.condition_on_previous_text
             first = replace(first, initial_prompt=previous_text if conditioned else "")
         return ChunkOptions(first, bare, self._options.compression_ratio_threshold)
 
-    def _asked_language(self) -> str:
-        """The language asked for, if one was."""
-        asked = self._options.decoding.language
-        return "" if asked == languages.AUTO else languages.resolve(asked, True, "transcribe")
+    def _decode(
+        self,
+        decode: Callable[..., None],
+        options: ChunkOptions,
+        windows: SpeechWindows,
+    ) -> None:
+        """Decode a chunk in the language asked for, or in that of its speech."""
+        if options.first.language != languages.AUTO:
+            decode(options)
+            return
+        votes: list[SpokenLanguage] = []
+        if windows.first_holds_speech():
+            # The engine detects the language before it decodes, which takes no extra time.
+            try:
+                decode(options, check_language=lambda s: is_sure(s) or not windows.are_several())
+            except UnsureLanguageError as unsure:
+                votes.append(unsure.spoken)
+            else:
+                return
+        detect = partial(self._decoder.detect_language, options=options.bare)
+        spoken = vote(windows.spread()[len(votes) :], detect, votes)
+        decode(options.in_language(spoken.code))
+        self._decoder.spoken = spoken
 
-    def _progress(self, chunks: Chunks, chunk: Chunk, share: float, turn: tuple[int, int]) -> None:
-        channel, n_channels = turn
-        share = (channel + share) / n_channels
+    def _requested_language(self) -> str:
+        """Code of the language asked for; empty if it was to be detected."""
+        language = self._options.decoding.language
+        return "" if language == languages.AUTO else languages.resolve(language, True, "transcribe")
+
+    def _report_progress(self, chunk: Chunk, share: float, channel: _Channel) -> None:
+        share = (channel.index + share) / channel.count
         position = chunk.start + round(share * len(chunk.samples))
-        # What is decoded once more does not count backwards.
-        self._shown_s = max(self._shown_s, chunks.done_s(position))
-        total_s = chunks.total_s
+        # Audio that is decoded again does not count backwards.
+        self._done_s = max(self._done_s, self._chunks.done_s(position))
+        total_s = self._chunks.total_s
         self._callbacks.progress(
-            self._shown_s, None if total_s is None else max(total_s, self._shown_s)
+            self._done_s, None if total_s is None else max(total_s, self._done_s)
         )
+
+    def _give(self, segment: Segment) -> None:
+        self._segments.append(segment)
+        self._callbacks.segment(segment)
 
     def _save(self, *, done: bool = False) -> None:
         new = tuple(self._segments[self._n_saved :])
@@ -356,8 +376,9 @@ class RecordingRun:
             )
         )
 
-    def _warn(self, blocks: BlockStream) -> None:
-        warnings = blocks.warnings
+    def _forward_warnings(self) -> None:
+        """Report the new warnings about the recording."""
+        warnings = self._blocks.warnings
         for warning in warnings[self._n_warnings :]:
             self._callbacks.warning(warning)
         self._n_warnings = len(warnings)

@@ -1,7 +1,7 @@
-"""Which language a recording is in, decided from where somebody speaks.
+"""Detects the language of a recording where somebody speaks.
 
-An engine detects the language of the first 30 seconds that it is given, whatever they hold. Here
-the windows that are looked at hold speech, and several of them vote when the first is unsure.
+An engine detects the language of the first 30 seconds that it is given, whatever they hold. Here,
+windows that hold speech are detected, and several of them vote if the first is unsure.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ SURE = 0.5
 """From this probability one window decides, as in faster-whisper."""
 
 _WINDOW = 30 * SAMPLE_RATE
-"""Samples that an engine takes to detect a language."""
+"""Samples that an engine detects a language from."""
 
 _MOST_WINDOWS = 5
 
 _ENOUGH = 1 / 3
-"""An engine's own detection is relied on where this share of its window is speech."""
+"""Share of speech in an engine's own window, from which its detection is used."""
 
 _PAUSE = SAMPLE_RATE
-"""Pauses up to this many samples stay in the windows, so that speech keeps its rhythm."""
+"""Longest pause, in samples, that stays in the windows, so that speech keeps its rhythm."""
 
 
 def is_sure(spoken: SpokenLanguage) -> bool:
-    """Whether one detection decides; what was not detected is certain."""
+    """True if one detection decides; a language that was not detected is certain."""
     return spoken.probability is None or spoken.probability >= SURE
 
 
 class SpeechWindows:
-    """The windows of a chunk that hold speech.
+    """Windows of speech in a chunk, to detect the language in.
 
     Args:
-        samples: float32, shape (n_samples,), 16 kHz mono: what the engine is given.
-        speech: where in them somebody speaks, in order and apart.
+        samples: float32, shape (n_samples,), 16 kHz mono: the engine's input.
+        speech: stretches of speech in ``samples``, in order and apart.
     """
 
     def __init__(self, samples: Samples, speech: Sequence[Stretch]) -> None:
@@ -54,18 +54,18 @@ class SpeechWindows:
         self._speech = _with_pauses(speech)
         self._n_samples = sum(stretch.end - stretch.start for stretch in self._speech)
 
-    def lead(self) -> bool:
-        """Whether the first window of the samples holds enough speech to detect a language by."""
+    def first_holds_speech(self) -> bool:
+        """True if the first window of the samples holds enough speech to detect the language."""
         end = min(_WINDOW, len(self._samples))
-        heard = sum(max(0, min(s.end, end) - s.start) for s in self._speech)
-        return not self._speech or heard >= _ENOUGH * end
+        n_speech = sum(max(0, min(s.end, end) - s.start) for s in self._speech)
+        return not self._speech or n_speech >= _ENOUGH * end
 
-    def several(self) -> bool:
-        """Whether there is so much speech that other windows may tell more."""
+    def are_several(self) -> bool:
+        """True if the speech fills more than one window."""
         return self._n_samples > _WINDOW
 
     def spread(self) -> list[Samples]:
-        """A few windows of nothing but speech, evenly spread over all of it."""
+        """Up to five windows of speech alone, evenly spread over all of it."""
         speech = joined(self._samples, self._speech)
         n = max(1, len(speech) // _WINDOW)
         chosen = min(n, _MOST_WINDOWS)
@@ -78,16 +78,16 @@ def vote(
     detect: Callable[[Samples], SpokenLanguage],
     cast: Sequence[SpokenLanguage] = (),
 ) -> SpokenLanguage:
-    """The language of the first window that is sure, else the one with the most probability.
+    """Language of the first window that is sure, or else the one with the highest sum.
 
     Args:
-        windows: samples to detect by, at least one unless votes are cast; those after a sure one
-            are not looked at.
-        detect: gives the language of a window.
-        cast: unsure votes from before.
+        windows: samples to detect the language in, at least one unless votes are cast; those after
+            a sure one are not used.
+        detect: returns the language of a window.
+        cast: unsure votes so far.
 
     Returns:
-        The winner; of several votes for it, the probability is the highest.
+        The winner, with the highest probability of the votes for it.
     """
     votes = list(cast)
     for window in windows:

@@ -1,20 +1,23 @@
-"""Whether somebody speaks where text was decoded.
+"""Drops text where nobody speaks.
 
-A Whisper model makes text of anything: "Thank you." of silence, lyrics of a chord. A voice activity
-detector is asked where there is one. Without one, what is digitally silent is no speech, and
-neither is text that the model itself does not believe in. What the model itself calls a sound,
-"[Music]", never is.
+A Whisper model makes text of anything: "Thank you." of silence, lyrics of a chord. With a voice
+activity detector, text needs frames that may be speech. Without one, text over digital silence is
+dropped, and text that the model itself gives a low probability. Descriptions of sounds, such as
+"[Music]", are always dropped.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from whisperctl.audio import SAMPLE_RATE
 from whisperctl.engine.speech import FRAME_S
 from whisperctl.transcript import Segment
+from whisperctl.transcription.quality import Tally
+from whisperctl.transcription.stages import Stage
 from whisperctl.transcription.stages.timeline import Stretch, stretches
 
 if TYPE_CHECKING:
@@ -23,57 +26,60 @@ if TYPE_CHECKING:
 
     from whisperctl.engine.speech import Detection
 
-HEARD = 0.25
+POSSIBLE_SPEECH = 0.25
 """Silero's probability from which a frame may be speech: half of what makes it speech."""
 
 _FRAMES = 5
 _WITHIN = 31
-"""So many such frames within a second are somebody speaking. Silence, noise and hum have none,
-chords and arpeggios up to two in twenty seconds; speech at -46 dB, or under noise or music as loud
-as itself, has twenty and more in most seconds."""
+"""Somebody speaks where so many frames within a second may be speech. Silence, noise and hum have
+none, chords and arpeggios up to two in twenty seconds; speech at -46 dB, or under noise or music as
+loud as itself, has twenty and more in most seconds."""
 
 _MARGIN_S = 0.3
-"""A segment's times are this inexact."""
+"""Error of a segment's times."""
 
 _SILENT = 1e-4
-"""The largest sample of what nobody can hear: three steps of 16 bits."""
+"""Largest absolute sample of digital silence: three steps of 16 bits."""
 
-_ASIDE = re.compile(r"\s*(?:[\[(*♪♫].*[\])*♪♫]|[♪♫]+)\s*", re.DOTALL)
-"""What a model writes of what is no speech: "[Music]", "(water running)", "*sighs*"."""
+_SOUND = re.compile(r"\s*(?:[\[(*♪♫].*[\])*♪♫]|[♪♫]+)\s*", re.DOTALL)
+"""Text that describes a sound: "[Music]", "(water running)", "*sighs*"."""
 
-_UNHEARD = 0.6
-_DOUBTFUL = -0.7
-"""From the model's own no-speech probability, and below this mean log probability of tokens, text
-is not believed. whisper.cpp's bound is -1.0, which most of what it makes of noise passes."""
+_NO_SPEECH = 0.6
+_LOG_PROBABILITY = -0.7
+"""Above this no-speech probability and below this mean log probability of tokens, text is dropped
+without a detector. whisper.cpp's bound is -1.0, which most of its text over noise passes."""
 
 
-class SpeechCheck:
-    """What is heard in one chunk; times are seconds of the recording."""
+class ChunkSpeech:
+    """Speech in one chunk, as far as a detector or the samples tell.
+
+    Args:
+        start: first sample of the chunk in the recording.
+        samples: float32, shape (n_samples,), 16 kHz mono.
+        detection: the detector's result for ``samples``, if there is a detector.
+    """
 
     def __init__(
         self, start: int, samples: NDArray[np.float32], detection: Detection | None
     ) -> None:
-        """Look at a chunk.
-
-        Args:
-            start: the sample of the recording at which it begins.
-            samples: float32, shape (n_samples,), 16 kHz mono.
-            detection: what the detector found in it, where there is one.
-        """
         self._start = start
         self._samples = samples
         self._detection = detection
 
-    def anything(self) -> bool:
-        """Whether there may be speech anywhere in the chunk."""
+    def is_possible(self) -> bool:
+        """True unless the chunk holds no speech for certain."""
         if self._detection is not None:
-            return _speech_in(self._detection.probabilities)
-        return self._loudest(0, len(self._samples)) > _SILENT
+            return _holds_speech(self._detection.probabilities)
+        return self._peak(0, len(self._samples)) > _SILENT
 
-    def speech(self) -> list[Stretch]:
-        """Where somebody may speak, in samples of the chunk; without a detector, what is audible.
+    def is_detected(self) -> bool:
+        """True if there is a detector and it found speech."""
+        return self._detection is not None and self.is_possible()
 
-        Empty where nothing is, and never where ``anything`` is true.
+    def stretches(self) -> list[Stretch]:
+        """Stretches of possible speech in samples of the chunk; audible ones without a detector.
+
+        Empty only if ``is_possible`` is false.
         """
         import numpy as np
 
@@ -82,7 +88,7 @@ class SpeechCheck:
             return stretches(self._detection.spans, n_samples)
         frame = round(FRAME_S * SAMPLE_RATE)
         if self._detection is not None:
-            frames = self._detection.probabilities > HEARD
+            frames = self._detection.probabilities > POSSIBLE_SPEECH
         else:
             levels = np.abs(self._samples)
             frames = np.maximum.reduceat(levels, np.arange(0, n_samples, frame)) > _SILENT
@@ -93,37 +99,48 @@ class SpeechCheck:
             if begin * frame < n_samples
         ]
 
-    def speech_is_detected(self) -> bool:
-        """Whether a detector heard speech; without one, nobody knows."""
-        return self._detection is not None and self.anything()
-
     def supports(self, segment: Segment) -> bool:
-        """Whether a segment of the chunk can be something that was said."""
-        if _ASIDE.fullmatch(segment.text):
+        """True if a segment, in the recording's time, may be speech."""
+        if _SOUND.fullmatch(segment.text):
             return False
         start_s = segment.start_s - _MARGIN_S - self._start / SAMPLE_RATE
         end_s = segment.end_s + _MARGIN_S - self._start / SAMPLE_RATE
         if self._detection is not None:
             first = max(0, math.floor(start_s / FRAME_S))
             frames = self._detection.probabilities[first : max(0, math.ceil(end_s / FRAME_S))]
-            return not len(frames) or _speech_in(frames)  # without frames, nobody knows
+            return not len(frames) or _holds_speech(frames)  # without frames, nobody knows
         first = max(0, math.floor(start_s * SAMPLE_RATE))
-        if self._loudest(first, max(first, math.ceil(end_s * SAMPLE_RATE))) <= _SILENT:
+        if self._peak(first, max(first, math.ceil(end_s * SAMPLE_RATE))) <= _SILENT:
             return False
-        unheard = (segment.no_speech_probability or 0.0) > _UNHEARD
-        return not (unheard and _log_probability(segment) < _DOUBTFUL)
+        is_no_speech = (segment.no_speech_probability or 0.0) > _NO_SPEECH
+        return not (is_no_speech and _log_probability(segment) < _LOG_PROBABILITY)
 
-    def _loudest(self, start: int, end: int) -> float:
+    def _peak(self, start: int, end: int) -> float:
         part = self._samples[start:end]
         return max(float(part.max()), -float(part.min())) if len(part) else math.inf
 
 
-def _speech_in(probabilities: NDArray[np.float32]) -> bool:
-    """Whether enough frames of any second may be speech; of fewer frames, as many as there are."""
+class SpeechCheck(Stage):
+    """Drop segments where nobody speaks, and count them in ``tally``."""
+
+    def __init__(self, speech: ChunkSpeech, tally: Tally) -> None:
+        self._speech = speech
+        self._tally = tally
+
+    def add(self, segment: Segment) -> Iterable[Segment]:
+        """Return the segment if it may be speech."""
+        if self._speech.supports(segment):
+            yield segment
+        else:
+            self._tally.n_dropped += 1
+
+
+def _holds_speech(probabilities: NDArray[np.float32]) -> bool:
+    """True if enough frames of any second may be speech; fewer frames need as many as there are."""
     import numpy as np
 
     n = len(probabilities)
-    sums = np.cumsum(np.concatenate([np.zeros(1), probabilities > HEARD]))
+    sums = np.cumsum(np.concatenate([np.zeros(1), probabilities > POSSIBLE_SPEECH]))
     width = min(n, _WITHIN)
     return n > 0 and bool((sums[width:] - sums[: n + 1 - width] >= min(_FRAMES, n)).any())
 

@@ -1,19 +1,19 @@
-"""From the samples that an engine was given back to the time of the recording.
+"""Maps times in the samples that an engine was given to times in the recording.
 
-Where silence was cut away, the engine hears stretches of speech with a short silence of our own
-between them, as in whisper.cpp's ``whisper_vad``. Its times are mapped back stretch by stretch, by
-samples.
+Where silence was cut away, the engine gets stretches of speech with a short silence between them,
+as in whisper.cpp's ``whisper_vad``. Its times are mapped back stretch by stretch, by samples.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from whisperctl.audio import SAMPLE_RATE
 from whisperctl.transcript import Segment, Token, Word
+from whisperctl.transcription.stages import Stage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,79 +25,89 @@ GAP = SAMPLE_RATE // 10
 """Samples of silence between two stretches of speech; whisper.cpp has the same 0.1 s."""
 
 _SNAP = SAMPLE_RATE // 5
-"""What reaches into a stretch by less than these samples, and lies in the next, belongs there."""
+"""Largest overlap, in samples, with a stretch that most of a word or segment does not lie in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Samples of a recording that an engine hears, from ``start`` to before ``end``."""
+    """Range of samples, from ``start`` to before ``end``."""
 
     start: int
     end: int
 
 
 class Timeline:
-    """Where each sample that an engine hears is from.
+    """Mapping of the engine's times to the recording's.
 
-    ``stretches`` are in order, apart and not empty, in samples of the recording; in what the engine
-    hears, ``GAP`` samples lie between one and the next.
+    ``stretches`` are the samples of the recording that the engine was given: in order, apart and
+    not empty. In the engine's input, ``GAP`` samples lie between one and the next.
     """
 
     def __init__(self, stretches: Sequence[Stretch]) -> None:
         self._stretches = tuple(stretches)
-        self._heard: list[int] = []
+        self._starts: list[int] = []  # in the engine's input
         at = 0
         for stretch in stretches:
-            self._heard.append(at)
+            self._starts.append(at)
             at += stretch.end - stretch.start + GAP
 
     @property
-    def heard_s(self) -> float:
-        """Seconds that the engine hears."""
-        return (self._heard[-1] + self._length(-1)) / SAMPLE_RATE if self._heard else 0.0
+    def engine_s(self) -> float:
+        """Length of the engine's input in seconds."""
+        return (self._starts[-1] + self._length(-1)) / SAMPLE_RATE if self._starts else 0.0
 
-    def start_s(self, heard_s: float) -> float:
-        """The recording's time of something that begins, from the engine's."""
-        at = round(heard_s * SAMPLE_RATE)
-        i = max(0, bisect_right(self._heard, at) - 1)
+    def start_s(self, engine_s: float) -> float:
+        """Time in the recording of something that begins at ``engine_s``."""
+        at = round(engine_s * SAMPLE_RATE)
+        i = max(0, bisect_right(self._starts, at) - 1)
         stretch = self._stretches[i]
-        original = stretch.start + max(0, at - self._heard[i])
+        original = stretch.start + max(0, at - self._starts[i])
         if original >= stretch.end:  # in the silence after it, or after everything
             last = i + 1 == len(self._stretches)
             original = stretch.end if last else self._stretches[i + 1].start
         return original / SAMPLE_RATE
 
-    def end_s(self, heard_s: float) -> float:
-        """The recording's time of something that ends, from the engine's."""
-        at = round(heard_s * SAMPLE_RATE)
-        i = max(0, bisect_left(self._heard, at) - 1)
+    def end_s(self, engine_s: float) -> float:
+        """Time in the recording of something that ends at ``engine_s``."""
+        at = round(engine_s * SAMPLE_RATE)
+        i = max(0, bisect_left(self._starts, at) - 1)
         stretch = self._stretches[i]
-        return min(stretch.end, stretch.start + max(0, at - self._heard[i])) / SAMPLE_RATE
+        return min(stretch.end, stretch.start + max(0, at - self._starts[i])) / SAMPLE_RATE
 
     def span(self, start_s: float, end_s: float) -> tuple[float, float]:
-        """The recording's times of something from ``start_s`` to ``end_s`` of the engine's.
+        """Times in the recording of something from ``start_s`` to ``end_s`` of the engine's.
 
         A word or segment that only touches the stretch before it, or after it, is put where most
         of it is: an engine's times are not as exact as a cut.
         """
         start, end = round(start_s * SAMPLE_RATE), round(end_s * SAMPLE_RATE)
-        i = max(0, bisect_right(self._heard, start) - 1)
-        if i + 1 < len(self._heard):
-            boundary = self._heard[i] + self._length(i)
-            following = self._heard[i + 1]
+        i = max(0, bisect_right(self._starts, start) - 1)
+        if i + 1 < len(self._starts):
+            boundary = self._starts[i] + self._length(i)
+            following = self._starts[i + 1]
             if boundary - start < _SNAP and end - following > boundary - start:
                 start_s = following / SAMPLE_RATE
-        j = max(0, bisect_left(self._heard, end) - 1)
-        if j > 0 and 0 < end - self._heard[j] < _SNAP:
-            boundary = self._heard[j - 1] + self._length(j - 1)
-            if boundary - round(start_s * SAMPLE_RATE) > end - self._heard[j]:
+        j = max(0, bisect_left(self._starts, end) - 1)
+        if j > 0 and 0 < end - self._starts[j] < _SNAP:
+            boundary = self._starts[j - 1] + self._length(j - 1)
+            if boundary - round(start_s * SAMPLE_RATE) > end - self._starts[j]:
                 end_s = boundary / SAMPLE_RATE
         return self.start_s(start_s), self.end_s(end_s)
 
-    def segment(self, segment: Segment) -> Segment:
-        """A segment, and its tokens, in the recording's time."""
-        start_s, end_s = self.span(segment.start_s, segment.end_s)
-        return replace(
+    def _length(self, i: int) -> int:
+        return self._stretches[i].end - self._stretches[i].start
+
+
+class RecordingTimes(Stage):
+    """Map the times of segments, words and tokens to the recording's."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._span = timeline.span
+
+    def add(self, segment: Segment) -> Iterable[Segment]:
+        """Return the segment in the recording's time."""
+        start_s, end_s = self._span(segment.start_s, segment.end_s)
+        yield replace(
             segment,
             start_s=start_s,
             end_s=end_s,
@@ -106,17 +116,14 @@ class Timeline:
         )
 
     def _word(self, word: Word) -> Word:
-        start_s, end_s = self.span(word.start_s, word.end_s)
+        start_s, end_s = self._span(word.start_s, word.end_s)
         return replace(word, start_s=start_s, end_s=max(start_s, end_s))
 
     def _token(self, token: Token) -> Token:
         if token.start_s is None or token.end_s is None:
             return token
-        start_s, end_s = self.span(token.start_s, token.end_s)
+        start_s, end_s = self._span(token.start_s, token.end_s)
         return replace(token, start_s=start_s, end_s=max(start_s, end_s))
-
-    def _length(self, i: int) -> int:
-        return self._stretches[i].end - self._stretches[i].start
 
 
 def stretches(spans: Sequence[SpeechSpan], n_samples: int) -> list[Stretch]:
@@ -133,7 +140,7 @@ def stretches(spans: Sequence[SpeechSpan], n_samples: int) -> list[Stretch]:
 
 
 def joined(samples: NDArray[np.float32], parts: Sequence[Stretch]) -> NDArray[np.float32]:
-    """The stretches' samples one after the other, with ``GAP`` samples of silence between them.
+    """Samples of the stretches, with ``GAP`` samples of silence between one and the next.
 
     Args:
         samples: float32, shape (n_samples,).
@@ -144,9 +151,9 @@ def joined(samples: NDArray[np.float32], parts: Sequence[Stretch]) -> NDArray[np
     if len(parts) == 1:  # usually everything, which need not be copied
         return samples[parts[0].start : parts[0].end]
     silence = np.zeros(GAP, np.float32)
-    chunks: list[NDArray[np.float32]] = []
+    pieces: list[NDArray[np.float32]] = []
     for part in parts:
-        if chunks:
-            chunks.append(silence)
-        chunks.append(samples[part.start : part.end])
-    return np.concatenate(chunks) if chunks else np.empty(0, np.float32)
+        if pieces:
+            pieces.append(silence)
+        pieces.append(samples[part.start : part.end])
+    return np.concatenate(pieces) if pieces else np.empty(0, np.float32)

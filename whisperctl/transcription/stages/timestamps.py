@@ -1,6 +1,6 @@
-"""Times that go forward: nothing backwards, empty, overlapping, or beyond the end of the audio.
+"""Corrects timestamps that run backwards, overlap, are empty, or pass the end of the audio.
 
-whisper.cpp's segments may end after the recording, overlap by rounding, or last no time at all.
+whisper.cpp's segments may end after the recording, overlap by rounding, or have no duration.
 """
 
 from __future__ import annotations
@@ -9,53 +9,52 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from whisperctl.transcript import Segment, Token
+from whisperctl.transcription.stages import Stage
 
 LEAST_S = 0.02
-"""What a segment lasts at least, in seconds: one step of Whisper's timestamps."""
+"""Shortest segment, in seconds: one step of Whisper's timestamps."""
 
 _LEAST_WORD_S = 0.01
 
 _RESERVE_S = 0.5
-"""A segment that ends so near the end is kept until it is known that none follows."""
+"""A segment that ends this close to the end is held until it is known that none follows."""
 
 Interval = tuple[float, float]
 
 
-class TimestampFixer:
-    """Tidies segments in the order they come.
+class TimestampFixer(Stage):
+    """Fix the timestamps of segments, their words and their tokens.
 
-    Nothing that was given out changes later, so only what ends near the limit waits for ``flush``:
-    what follows it has no room but what it takes from it.
+    Segments that were returned do not change later. Those that end near the limit wait for
+    ``flush``, as segments after them can only take room from them.
+
+    Args:
+        after_s: end of the segment before; no segment begins earlier.
+        limit_s: end of the audio; no segment ends later.
     """
 
     def __init__(self, after_s: float, limit_s: float) -> None:
-        """Begin a chunk.
-
-        Args:
-            after_s: where the segment before ended; no segment begins earlier.
-            limit_s: where the audio ends; no segment ends later.
-        """
         self._after_s = after_s
         nearest_s = round(limit_s, 3)
         self._limit_s = nearest_s if nearest_s <= limit_s else round(nearest_s - 0.001, 3)
-        self._waiting: list[Segment] = []
+        self._held: list[Segment] = []
 
     def add(self, segment: Segment) -> list[Segment]:
-        """Take one more segment; gives those that are certain now."""
+        """Return the segment with its final times, or hold it."""
         start_s = round(max(segment.start_s, self._after_s), 3)
         end_s = round(max(segment.end_s, start_s + LEAST_S), 3)
-        if self._waiting or end_s > self._limit_s - _RESERVE_S:
-            self._waiting.append(segment)
+        if self._held or end_s > self._limit_s - _RESERVE_S:
+            self._held.append(segment)
             return []
         self._after_s = end_s
         return [_placed(segment, (start_s, end_s))]
 
     def flush(self) -> list[Segment]:
-        """No more segments come: gives the rest."""
-        waiting, self._waiting = self._waiting, []
-        wanted = [(segment.start_s, segment.end_s) for segment in waiting]
+        """Return the segments held, which share the room that is left."""
+        held, self._held = self._held, []
+        wanted = [(segment.start_s, segment.end_s) for segment in held]
         places = spread(wanted, self._after_s, max(self._limit_s, self._after_s), LEAST_S)
-        placed = [_placed(s, place) for s, place in zip(waiting, places, strict=True)]
+        placed = [_placed(s, place) for s, place in zip(held, places, strict=True)]
         if placed:
             self._after_s = placed[-1].end_s
         return placed
@@ -64,16 +63,16 @@ class TimestampFixer:
 def spread(
     wanted: Sequence[Interval], first_s: float, last_s: float, least_s: float
 ) -> list[Interval]:
-    """The intervals nearest to those wanted that follow each other within bounds.
+    """Intervals nearest to ``wanted`` that are in order, do not overlap, and lie within bounds.
 
     Args:
         wanted: start and end of each, in seconds; any numbers.
-        first_s: none begins earlier.
-        last_s: none ends later.
-        least_s: how long each is at least, if there is so much room for all.
+        first_s: earliest start.
+        last_s: latest end.
+        least_s: shortest duration, if there is room for that.
 
     Returns:
-        As many intervals, in the same order, each of some length unless ``last_s`` is ``first_s``.
+        As many intervals, in the same order; empty ones only if ``last_s`` is ``first_s``.
     """
     if not wanted:
         return []
@@ -111,7 +110,7 @@ def _placed(segment: Segment, place: Interval) -> Segment:
 
 
 def _tokens(tokens: Sequence[Token], start_s: float, end_s: float) -> tuple[Token, ...]:
-    """Tokens within bounds and in order; parts of characters and marks may last no time."""
+    """Tokens within bounds and in order; parts of characters and marks may have no duration."""
     placed = []
     at_s = start_s
     for token in tokens:
