@@ -1,4 +1,4 @@
-"""Recordings in chunks: every sample once, cut where it is quiet, always alike."""
+"""Chunks of a recording: every sample once, cut where it is quiet, always in the same places."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from whisperctl.options import Clip
 from whisperctl.transcription.chunking import Chunk, Chunks, quietest
 
 
-def pieces_of(path: Path, *clips: Clip, start: int = 0, chunk_s: float = 4.0) -> list[Chunk]:
+def chunks_of(path: Path, *clips: Clip, start: int = 0, chunk_s: float = 4.0) -> list[Chunk]:
     with audio.open_stream(path, block_s=1.5) as blocks:
         return list(Chunks(blocks, clips, start=start, chunk_s=chunk_s))
 
@@ -27,8 +27,8 @@ def talk(recording: MakeRecording, speech: Samples) -> Path:
     return recording(np.concatenate([speech, speech]))
 
 
-def test_pieces_are_the_whole_recording(talk: Path, speech: Samples) -> None:
-    chunks = pieces_of(talk)
+def test_chunks_add_up_to_the_whole_recording(talk: Path, speech: Samples) -> None:
+    chunks = chunks_of(talk)
 
     assert chunks[0].start == 0
     for before, after in pairwise(chunks):
@@ -39,9 +39,9 @@ def test_pieces_are_the_whole_recording(talk: Path, speech: Samples) -> None:
     np.testing.assert_array_equal(joined, audio.load(talk).samples)
 
 
-def test_twice_the_length_of_a_piece_is_one_chunk(talk: Path) -> None:
-    assert len(pieces_of(talk, chunk_s=11.0)) == 1
-    assert len(pieces_of(talk, chunk_s=10.9)) > 1
+def test_twice_the_length_of_a_chunk_is_one_chunk(talk: Path) -> None:
+    assert len(chunks_of(talk, chunk_s=11.0)) == 1
+    assert len(chunks_of(talk, chunk_s=10.9)) > 1
 
 
 def test_a_cut_is_where_it_is_quiet(recording: MakeRecording) -> None:
@@ -49,16 +49,16 @@ def test_a_cut_is_where_it_is_quiet(recording: MakeRecording) -> None:
     for at_s in (2.0, 3.1, 9.0):
         noise[round(at_s * SAMPLE_RATE) : round((at_s + 0.4) * SAMPLE_RATE)] *= 0.01
 
-    first, *_ = pieces_of(recording(noise))
+    first, *_ = chunks_of(recording(noise))
 
     assert 3.15 <= first.end / SAMPLE_RATE <= 3.45  # not at 2.0: as quiet, but a window later fits
 
 
-def test_going_on_from_any_cut_cuts_in_the_same_places(talk: Path) -> None:
-    whole = pieces_of(talk)
+def test_resuming_at_any_cut_cuts_in_the_same_places(talk: Path) -> None:
+    whole = chunks_of(talk)
 
     for i, chunk in enumerate(whole):
-        rest = pieces_of(talk, start=chunk.start)
+        rest = chunks_of(talk, start=chunk.start)
         assert [(p.start, p.end) for p in rest] == [(p.start, p.end) for p in whole[i:]]
         np.testing.assert_array_equal(rest[0].samples, chunk.samples)
 
@@ -66,7 +66,7 @@ def test_going_on_from_any_cut_cuts_in_the_same_places(talk: Path) -> None:
 def test_clips_are_cut_to_the_sample(talk: Path) -> None:
     whole = audio.load(talk).samples
 
-    chunks = pieces_of(talk, Clip(1.5, 3.25), Clip(3.25, 4.0), Clip(20.0, 99.0))
+    chunks = chunks_of(talk, Clip(1.5, 3.25), Clip(3.25, 4.0), Clip(20.0, 99.0))
 
     assert [(p.start, p.end) for p in chunks] == [
         (24_000, 52_000),
@@ -78,7 +78,7 @@ def test_clips_are_cut_to_the_sample(talk: Path) -> None:
 
 
 def test_a_long_clip_is_cut_into_chunks(talk: Path) -> None:
-    chunks = pieces_of(talk, Clip(1.0, 17.0))
+    chunks = chunks_of(talk, Clip(1.0, 17.0))
 
     assert len(chunks) > 2
     assert (chunks[0].start, chunks[-1].end) == (16_000, 17 * 16_000)
@@ -89,11 +89,11 @@ def test_a_clip_beyond_the_end_names_the_recording_and_its_length(
     talk: Path, start_s: float
 ) -> None:
     with pytest.raises(UsageError, match=rf"from {start_s:g} s on .*made\.wav.* 22\.0 s long"):
-        pieces_of(talk, Clip(0.0, 1.0), Clip(start_s))
+        chunks_of(talk, Clip(0.0, 1.0), Clip(start_s))
 
 
 @pytest.mark.parametrize("start_s", [21.999, 22.0, 22.5, 40.0])
-def test_a_last_clip_that_begins_after_the_end_is_refused_before_any_piece_is_given(
+def test_a_last_clip_that_begins_after_the_end_is_refused_before_the_first_chunk(
     talk: Path, start_s: float
 ) -> None:
     with audio.open_stream(talk, block_s=1.5) as blocks:
@@ -104,7 +104,7 @@ def test_a_last_clip_that_begins_after_the_end_is_refused_before_any_piece_is_gi
 
 
 @pytest.mark.parametrize("start_s", [13.0, 20.5])
-def test_a_clip_is_where_the_sound_goes_on_whatever_the_header_says(
+def test_a_clip_beyond_the_length_in_the_header_is_found_if_the_sound_continues(
     talk: Path, tmp_path: Path, start_s: float
 ) -> None:
     wav = bytearray(talk.read_bytes())
@@ -119,11 +119,11 @@ def test_a_clip_is_where_the_sound_goes_on_whatever_the_header_says(
 
     for path in (short, joined):
         for clips in ([Clip(start_s, start_s + 1)], [Clip(0, 1), Clip(start_s, 22.0)]):
-            chunks = pieces_of(path, *clips, chunk_s=10.0)
+            chunks = chunks_of(path, *clips, chunk_s=10.0)
             assert chunks[-1].start == round(start_s * SAMPLE_RATE)
 
 
-def test_how_long_it_all_is_and_how_far(talk: Path) -> None:
+def test_total_and_done_seconds_count_the_clips(talk: Path) -> None:
     with audio.open_stream(talk) as blocks:
         chunks = Chunks(blocks, (Clip(1.0, 3.0), Clip(10.0)))
         list(chunks)
@@ -132,5 +132,5 @@ def test_how_long_it_all_is_and_how_far(talk: Path) -> None:
         assert chunks.duration_s() == 22.0
 
 
-def test_the_quietest_place_of_silence_is_its_first() -> None:
+def test_the_quietest_place_in_silence_is_the_first() -> None:
     assert quietest(silence(1.0), 100) == 50

@@ -1,8 +1,7 @@
-"""Cuts a recording that is being decoded into chunks that an engine can take.
+"""Cuts a recording into chunks for the engine, while it is being decoded.
 
-A chunk ends where it is quietest, so that no word is cut. Where the cuts are depends on nothing but
-where the chunk begins and the samples after it: a run that goes on after an interruption cuts as
-the first one would have.
+A chunk ends where it is quietest, so that no word is cut. The place depends only on where the chunk
+begins and on the samples after that, so that a resumed run cuts in the same places.
 """
 
 from __future__ import annotations
@@ -25,24 +24,24 @@ if TYPE_CHECKING:
     from whisperctl.audio import BlockStream
 
 CHUNK_S = 300.0
-"""Seconds in a chunk of a long recording, at most."""
+"""Longest chunk of a long recording, in seconds."""
 
 _SEARCH_S = 20.0
-"""How far before its longest a chunk may end, to end where it is quiet."""
+"""Seconds before the longest chunk's end in which a quiet place is searched."""
 
 _QUIET_S = 0.3
-"""The stretch that is to be quiet; a pause between words lasts about that long."""
+"""Length of the quiet place; a pause between words is about that long."""
 
 _TOO_SHORT_S = 0.01
-"""Less of a recording than this is its end: resampling may take some samples away."""
+"""A clip that begins this close to the end is beyond it: resampling may lose some samples."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
-    """A stretch of a recording.
+    """Part of a recording that is decoded in one call.
 
-    ``start`` counts samples from the recording's start. ``samples``: float32, shape (n_samples,) or
-    (n_samples, n_channels), [-1, 1], 16 kHz.
+    ``start`` is its first sample, counted from the recording's start. ``samples`` are float32,
+    shape (n_samples,) or (n_samples, n_channels), [-1, 1], 16 kHz.
     """
 
     start: int
@@ -50,15 +49,21 @@ class Chunk:
 
     @property
     def end(self) -> int:
-        """The sample after its last, from the recording's start."""
+        """The sample after its last, counted from the recording's start."""
         return self.start + len(self.samples)
 
 
 class Chunks:
-    """The chunks of a recording, or of its clips; iterate over it once.
+    """Chunks of a recording, or of its clips; can be iterated over once.
 
     A recording or clip of up to twice ``chunk_s`` is one chunk. ``decode_ms`` is the time spent on
     decoding the file so far. ``n_samples`` is the recording's length, once its end was read.
+
+    Args:
+        blocks: the recording, of which nothing was read.
+        clips: parts of the recording to return; none means all of it.
+        start: the sample to begin at; samples before it are read and dropped.
+        chunk_s: longest chunk, except for the last.
     """
 
     def __init__(
@@ -69,14 +74,6 @@ class Chunks:
         start: int = 0,
         chunk_s: float = CHUNK_S,
     ) -> None:
-        """Read nothing yet.
-
-        Args:
-            blocks: the recording, of which nothing was read.
-            clips: what to give of it; none of them is everything.
-            start: the sample to begin at; what comes before is read and dropped.
-            chunk_s: how long a chunk is at most, but for the last.
-        """
         self.decode_ms = 0.0
         self.n_samples: int | None = None
         self._blocks = blocks
@@ -90,7 +87,7 @@ class Chunks:
 
     @property
     def total_s(self) -> float | None:
-        """Seconds that all chunks have together, those before ``start`` as well, if known."""
+        """Seconds of all chunks, including those before ``start``; ``None`` if unknown."""
         end_s = self._blocks.expected_s
         if self.n_samples is not None:
             end_s = self.n_samples / SAMPLE_RATE
@@ -105,7 +102,7 @@ class Chunks:
         )
 
     def done_s(self, position: int) -> float:
-        """Seconds of the chunks that lie before a sample of the recording."""
+        """Seconds of the chunks before a sample of the recording."""
         at_s = position / SAMPLE_RATE
         return sum(
             max(0.0, min(at_s, at_s if c.end_s is None else c.end_s) - c.start_s)
@@ -113,7 +110,7 @@ class Chunks:
         )
 
     def duration_s(self) -> float:
-        """The recording's length in seconds: the header's word after a clip, else as read."""
+        """Length of the recording in seconds: the header's if a clip ended early, else as read."""
         if self.n_samples is None and self._blocks.stated_s is not None:
             return max(self._blocks.stated_s, self._buffer_end / SAMPLE_RATE)
         while self._read():
@@ -122,36 +119,36 @@ class Chunks:
         return self.n_samples / SAMPLE_RATE
 
     def __iter__(self) -> Iterator[Chunk]:
-        """Give the chunks.
+        """Yield the chunks.
 
         Raises:
             AudioError: the recording cannot be read.
-            UsageError: a clip begins where the recording has ended.
+            UsageError: a clip begins after the end of the recording.
         """
         if len(self._clips) > 1:
-            self._check()
+            self._check_clips()
         for clip in self._clips:
-            yield from self._of_clip(clip)
+            yield from self._chunks_of(clip)
 
-    def _check(self) -> None:
-        """See that every clip begins within the recording, before time is spent on others.
+    def _check_clips(self) -> None:
+        """Check that every clip begins within the recording, before time is spent on others.
 
-        What headers say does not count: the recording is decoded up to the last clip.
+        Headers may be wrong, so the recording is decoded up to the last clip.
         """
         started = perf_counter()
         end_s = self._blocks.reaches_s(self._clips[-1].start_s)
         self.decode_ms += (perf_counter() - started) * 1000
         for clip in self._clips:
             if clip.start_s > end_s - _TOO_SHORT_S:
-                raise self._beyond(clip, end_s)
+                raise self._beyond_end(clip, end_s)
 
-    def _of_clip(self, clip: Clip) -> Iterator[Chunk]:
+    def _chunks_of(self, clip: Clip) -> Iterator[Chunk]:
         start = round(clip.start_s * SAMPLE_RATE)
         end = None if clip.end_s is None else round(clip.end_s * SAMPLE_RATE)
         while self._buffer_end <= start and self._read():
             self._drop_before(min(start, self._buffer_end))
         if self.n_samples is not None and start >= self.n_samples:
-            raise self._beyond(clip, self.n_samples / SAMPLE_RATE)
+            raise self._beyond_end(clip, self.n_samples / SAMPLE_RATE)
         position = max(start, self._begin)
         while end is None or position < end:
             self._drop_before(position)
@@ -165,13 +162,13 @@ class Chunks:
                 return
             cut = limit if limit <= enough else self._quietest(position)
             chunk = Chunk(position, self._samples(position, cut))
-            self._drop_before(cut)  # now, as what takes long and much memory comes next
+            self._drop_before(cut)  # now, as decoding takes long and much memory
             yield chunk
             del chunk
             position = cut
 
     def _read(self) -> bool:
-        """Take one more block; whether there was one."""
+        """Read one more block; false at the end."""
         if self.n_samples is not None:
             return False
         started = perf_counter()
@@ -204,7 +201,7 @@ class Chunks:
         samples = self._samples(start, position + self._chunk)
         return start + quietest(samples, min(round(_QUIET_S * SAMPLE_RATE), search // 2))
 
-    def _beyond(self, clip: Clip, length_s: float) -> UsageError:
+    def _beyond_end(self, clip: Clip, length_s: float) -> UsageError:
         return UsageError(
             f"the clip from {clip.start_s:g} s on begins after the end of "
             f"{quoted(self._blocks.source)}, which is {length_s:.1f} s long"
@@ -239,7 +236,7 @@ def audible_clips(options: TranscriptionOptions) -> tuple[Clip, ...]:
 
 
 def quietest(samples: NDArray[np.float32], n_quiet: int) -> int:
-    """The middle of the ``n_quiet`` samples that have the least energy, the first of equals.
+    """Middle of the ``n_quiet`` samples with the least energy, the first if several are equal.
 
     Args:
         samples: float32, shape (n_samples,) or (n_samples, n_channels); at least ``n_quiet``.
@@ -251,6 +248,6 @@ def quietest(samples: NDArray[np.float32], n_quiet: int) -> int:
     if energy.ndim > 1:
         energy = energy.sum(axis=1)
     sums = np.cumsum(np.concatenate([np.zeros(1), energy]))
-    # Sums of squares differ by rounding where all is silent: what is as quiet as that is equal.
+    # Sums of squares differ by rounding in silence: anything as quiet as that is equal.
     windows = np.maximum(sums[n_quiet:] - sums[:-n_quiet], 1e-9)
     return int(np.argmin(windows)) + n_quiet // 2
