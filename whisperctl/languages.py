@@ -1,4 +1,4 @@
-"""The languages Whisper knows, and which of them a run uses."""
+"""Languages that Whisper knows, and the one that a run uses."""
 
 from __future__ import annotations
 
@@ -110,10 +110,10 @@ LANGUAGES = {
     "su": "sundanese",
     "yue": "cantonese",
 }
-"""English name of each language by its code."""
+"""English name of each language, by code."""
 
 AUTO = "auto"
-"""Stands for the language that the model detects in the recording's speech."""
+"""Value of an option that has the model detect the language."""
 
 CANTONESE_VOCABULARY = 51866
 """Size of the first vocabulary with a token for Cantonese, that of large-v3."""
@@ -157,7 +157,7 @@ _NAMES = {
     "svenska": "sv",
     "traditional chinese": "zh",
 }
-"""Names besides those of ``LANGUAGES``."""
+"""Codes by names that are not in ``LANGUAGES``."""
 
 _CODES = {name: code for code, name in LANGUAGES.items()} | _NAMES
 
@@ -175,15 +175,15 @@ _OTHER_CODES = {
         "som=so afr=af oci=oc geo=ka kat=ka bel=be tgk=tg snd=sd guj=gu amh=am yid=yi lao=lo "
         "uzb=uz fao=fo hat=ht pus=ps tuk=tk nno=nn mlt=mt san=sa ltz=lb bur=my mya=my bod=bo "
         "tib=bo tgl=tl mlg=mg asm=as tat=tt lin=ln hau=ha bak=ba jav=jw sun=su",
-        # Members of a macrolanguage of ISO 639-3 that are what its name usually means.
+        # Members of a macrolanguage of ISO 639-3 that its name usually refers to.
         "arb=ar azj=az cmn=zh ekk=et fil=tl khk=mn lvs=lv nob=no npi=ne pes=fa plt=mg swh=sw "
         "ydd=yi zsm=ms",
-        # Of two letters: withdrawn codes, and those that Whisper knows by another.
+        # Two-letter codes that are withdrawn, or for which Whisper has another.
         "in=id iw=he ji=yi jv=jw mo=ro nb=no",
     )
     for other, code in (pair.split("=") for pair in codes.split())
 }
-"""Whisper's codes by other codes of the same language."""
+"""Whisper's code of each language, by its other codes."""
 
 _TAG = re.compile(
     r"(?P<language>[a-z]{2,3})"
@@ -199,11 +199,11 @@ _POSIX = re.compile(r"[.@].*")
 """Encoding and modifier of a locale, as in ``de_DE.UTF-8``."""
 
 _CLOSE = 0.81
-"""How similar a known language must be to be what was meant; "Irish" is no slip for "Spanish"."""
+"""Least similarity of a suggestion: "Irish" is not a misspelling of "Spanish"."""
 
 
 def code_of(language: str) -> str | None:
-    """Whisper's code for a language; ``None`` if it is unknown.
+    """Whisper's code of a language; ``None`` if it is unknown.
 
     Args:
         language: in any case, a code of ``LANGUAGES`` or of ISO 639, an English name, a language
@@ -224,19 +224,19 @@ def code_of(language: str) -> str | None:
 
 
 def resolve(language: str, multilingual: bool, task: str, *, cantonese: bool = True) -> str:
-    """The code to give the engine.
+    """Code of a language for the engine.
 
     Args:
-        language: what ``code_of`` takes, or ``"auto"``.
-        multilingual: whether the model knows more than English.
+        language: a language as for ``code_of``, or ``"auto"``.
+        multilingual: true if the model knows more languages than English.
         task: ``"transcribe"`` or ``"translate"``.
-        cantonese: whether the model has the token for Cantonese, which came with large-v3.
+        cantonese: true if the model has the token for Cantonese, which was added in large-v3.
 
     Returns:
-        A code of ``LANGUAGES``, or ``"auto"`` for a multilingual model that is to detect it.
+        A code of ``LANGUAGES``, or ``"auto"`` if a multilingual model is to detect the language.
 
     Raises:
-        UsageError: the language is unknown, or the model is not fit for it or for the task.
+        UsageError: the language is unknown, or the model cannot do the language or the task.
     """
     wanted = language.strip().lower()
     code = AUTO if wanted == AUTO else code_of(language)
