@@ -1,7 +1,7 @@
-"""What a transcription is: segments, their tokens, and where the time went.
+"""Transcripts: segments, words and tokens, the language, and the timings of the run.
 
-Plain frozen data with no engine behind it. Times are seconds from the start of the audio,
-durations of work are milliseconds (as whisper.cpp prints them), memory is bytes.
+Frozen data, independent of any engine. Times are seconds from the start of the audio, durations of
+work are milliseconds (as whisper.cpp prints them), memory is bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from whisperctl.options import Task
 from whisperctl.text import visible
 
 PHASES = ("load", "mel", "sample", "encode", "decode", "batchd", "prompt", "total")
-"""whisper.cpp's phases, in the order ``whisper_print_timings`` prints them."""
+"""whisper.cpp's phases, in the order of ``whisper_print_timings``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,8 @@ class Token:
     """One decoded token: its id in the model's vocabulary, its bytes, and its probability.
 
     A token may hold part of a UTF-8 character, hence bytes: join tokens before decoding.
-    ``start_s`` and ``end_s`` are known when word timestamps were asked for and the engine can tell.
+    ``start_s`` and ``end_s`` are ``None`` unless word timestamps were asked for and the engine
+    knows them.
     """
 
     id: int
@@ -34,7 +35,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A whole word with what clings to it: the space before it and the punctuation around it.
+    """A word with the space before it and the punctuation around it.
 
     ``probability`` is the mean of its tokens'. The words of a segment, joined, are its text.
     """
@@ -47,12 +48,12 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of speech: ``start_s`` to ``end_s`` seconds, and its text as the model wrote it.
+    """A stretch of speech from ``start_s`` to ``end_s`` seconds, with the model's text.
 
-    ``text`` keeps whisper.cpp's leading space; writers strip it where their format wants that.
-    ``words`` is empty unless word timestamps were asked for. ``speaker`` names who speaks, where
-    that is known. ``no_speech_probability`` is the model's own, of the window the segment is from;
-    ``temperature`` is that of the decoding that gave the text. ``None`` means not known.
+    ``text`` keeps whisper.cpp's leading space; writers strip it if their format requires that.
+    ``words`` is empty unless word timestamps were asked for. ``speaker`` is the speaker's name.
+    ``no_speech_probability`` is the model's, for the window of the segment; ``temperature`` is the
+    one that the text was decoded at. ``None`` means unknown.
     """
 
     start_s: float
@@ -65,7 +66,7 @@ class Segment:
     temperature: float | None = None
 
     def visible(self) -> Segment:
-        """The same with control characters in its texts made visible; tokens stay as they are."""
+        """The same segment with visible control characters in its texts; tokens do not change."""
         shown = replace(
             self,
             text=visible(self.text, prose=True),
@@ -95,7 +96,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class SpokenLanguage:
-    """The language of a recording: Whisper's code, and its probability if it was detected."""
+    """Language of a recording: Whisper's code, and its probability if it was detected."""
 
     code: str
     probability: float | None = None
@@ -103,26 +104,26 @@ class SpokenLanguage:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Time spent in one of whisper.cpp's phases, over ``runs`` calls."""
+    """Time spent in one of whisper.cpp's phases, in ``runs`` calls."""
 
     total_ms: float
     runs: int = 1
 
     @property
     def per_run_ms(self) -> float:
-        """Milliseconds a call."""
+        """Milliseconds per call."""
         return self.total_ms / max(1, self.runs)
 
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Where the time of one run went.
+    """Time and memory that one run took.
 
-    ``phases`` is whisper.cpp's own account, keyed by the names in ``PHASES``; the rest is what only
-    the host can see. ``None`` means that the backend has no such step. ``module_compile_ms`` and
-    ``instantiate_ms`` belong to opening the session, ``wall_ms`` to the ``transcribe`` call.
-    ``linear_memory_bytes`` is the size of a sandbox's memory, which never shrinks. ``cpu_ms`` is
-    what all threads computed in ``wall_ms``.
+    ``phases`` are measured by whisper.cpp, by the names in ``PHASES``; the rest by the host.
+    ``None`` means that the backend has no such step. ``module_compile_ms`` and ``instantiate_ms``
+    belong to opening the session, ``wall_ms`` to the ``transcribe`` call. ``cpu_ms`` is the CPU
+    time of all threads in ``wall_ms``. ``linear_memory_bytes`` is the size of a sandbox's memory,
+    which never shrinks.
     """
 
     phases: Mapping[str, Phase] = field(default_factory=dict)
@@ -135,9 +136,52 @@ class Timings:
     cpu_ms: float | None = None
 
 
+class TimingsSum:
+    """Sum of the timings of several runs of one session."""
+
+    def __init__(self) -> None:
+        self._phases: dict[str, Phase] = {}
+        self._wall_ms = 0.0
+        self._cpu_ms: float | None = 0.0
+        self._peak_bytes: int | None = None
+        self._last: Timings | None = None
+
+    def add(self, timings: Timings) -> None:
+        """Add the timings of a run."""
+        for name, phase in timings.phases.items():
+            if name == "load" and self._last is not None and phase == self._last.phases.get(name):
+                continue  # equal to the hundredth of a millisecond: the same load, reported again
+            total = self._phases.get(name)
+            if total is not None:
+                phase = Phase(total.total_ms + phase.total_ms, total.runs + phase.runs)
+            self._phases[name] = phase
+        self._wall_ms += timings.wall_ms
+        if self._cpu_ms is not None:
+            # An unknown part leaves the sum unknown.
+            self._cpu_ms = None if timings.cpu_ms is None else self._cpu_ms + timings.cpu_ms
+        if timings.peak_memory_bytes is not None:
+            self._peak_bytes = max(self._peak_bytes or 0, timings.peak_memory_bytes)
+        if timings.phases:  # a run that was stopped has no phases
+            self._last = timings
+
+    def total(self, audio_decode_ms: float) -> Timings:
+        """The sum, with the time spent on reading the recording."""
+        last = self._last or Timings()
+        return Timings(
+            phases=dict(self._phases),
+            wall_ms=self._wall_ms,
+            audio_decode_ms=audio_decode_ms,
+            module_compile_ms=last.module_compile_ms,
+            instantiate_ms=last.instantiate_ms,
+            peak_memory_bytes=self._peak_bytes,
+            linear_memory_bytes=last.linear_memory_bytes,
+            cpu_ms=self._cpu_ms,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The size of a model's encoder or decoder: positions, width, and heads in each layer."""
+    """Size of a model's encoder or decoder: positions, width, and heads in each layer."""
 
     n_ctx: int
     n_state: int
@@ -147,9 +191,9 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class ModelDescription:
-    """What a ggml model's file says of the model.
+    """Description of a model in the header of its ggml file.
 
-    ``ftype`` is the number that whisper.cpp has for the format of the weights: 1 is f16, 7 q8_0.
+    ``ftype`` is whisper.cpp's number for the format of the weights: 1 is f16, 7 is q8_0.
     """
 
     multilingual: bool
@@ -162,10 +206,10 @@ class ModelDescription:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """The result of one run over one recording.
+    """Result of one run over one recording.
 
-    ``language`` is that of the speech, also when ``task`` is ``"translate"``. ``model`` is the file
-    it was made with, if any is known, and ``model_description`` what that is if it is a ggml file.
+    ``language`` is that of the speech, even if ``task`` is ``"translate"``. ``model`` is the file
+    of the model, if known, and ``model_description`` describes it if it is a ggml file.
     """
 
     segments: tuple[Segment, ...]
@@ -179,7 +223,7 @@ class Transcript:
     model_description: ModelDescription | None = None
 
     def visible(self) -> Transcript:
-        """The same with control characters in all its texts made visible."""
+        """The same transcript with visible control characters in all texts."""
         return replace(
             self,
             segments=tuple(segment.visible() for segment in self.segments),
@@ -189,5 +233,5 @@ class Transcript:
 
     @property
     def text(self) -> str:
-        """All segments' text, joined as the model wrote it and stripped at both ends."""
+        """Text of all segments, joined as the model wrote it and stripped at both ends."""
         return "".join(segment.text for segment in self.segments).strip()

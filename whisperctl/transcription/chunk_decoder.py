@@ -11,7 +11,7 @@ from whisperctl.audio import SAMPLE_RATE, Audio
 from whisperctl.engine.protocol import OnLanguage, OnSegment, Session
 from whisperctl.options import DecodeOptions
 from whisperctl.resources import cpu_time_s
-from whisperctl.transcript import Phase, Segment, SpokenLanguage, Timings
+from whisperctl.transcript import Segment, SpokenLanguage, Timings, TimingsSum
 from whisperctl.transcription.repetition import (
     Repetition,
     RepetitionFilter,
@@ -50,55 +50,12 @@ def tail(segments: Sequence[Segment]) -> str:
     texts: list[str] = []
     length = 0
     for segment in reversed(segments):
-        hot = segment.temperature is not None and segment.temperature > _RESET_TEMPERATURE
-        if hot or length >= _PROMPT_LENGTH:
+        is_random = segment.temperature is not None and segment.temperature > _RESET_TEMPERATURE
+        if is_random or length >= _PROMPT_LENGTH:
             break
         texts.append(segment.text)
         length += len(segment.text)
     return "".join(reversed(texts))
-
-
-class TimingsSum:
-    """Sum of the timings of several runs of one session."""
-
-    def __init__(self) -> None:
-        self._phases: dict[str, Phase] = {}
-        self._wall_ms = 0.0
-        self._cpu_ms: float | None = 0.0
-        self._peak_bytes: int | None = None
-        self._last: Timings | None = None
-
-    def add(self, timings: Timings) -> None:
-        """Add the timings of a run."""
-        for name, phase in timings.phases.items():
-            if name == "load" and self._last is not None and phase == self._last.phases.get(name):
-                continue  # equal to the hundredth of a millisecond: the same load, reported again
-            total = self._phases.get(name)
-            if total is not None:
-                phase = Phase(total.total_ms + phase.total_ms, total.runs + phase.runs)
-            self._phases[name] = phase
-        self._wall_ms += timings.wall_ms
-        if self._cpu_ms is not None:
-            # An unknown part leaves the sum unknown.
-            self._cpu_ms = None if timings.cpu_ms is None else self._cpu_ms + timings.cpu_ms
-        if timings.peak_memory_bytes is not None:
-            self._peak_bytes = max(self._peak_bytes or 0, timings.peak_memory_bytes)
-        if timings.phases:  # a run that was stopped has no phases
-            self._last = timings
-
-    def total(self, audio_decode_ms: float) -> Timings:
-        """The sum, with the time spent on reading the recording."""
-        last = self._last or Timings()
-        return Timings(
-            phases=dict(self._phases),
-            wall_ms=self._wall_ms,
-            audio_decode_ms=audio_decode_ms,
-            module_compile_ms=last.module_compile_ms,
-            instantiate_ms=last.instantiate_ms,
-            peak_memory_bytes=self._peak_bytes,
-            linear_memory_bytes=last.linear_memory_bytes,
-            cpu_ms=self._cpu_ms,
-        )
 
 
 @dataclass(frozen=True, slots=True)
