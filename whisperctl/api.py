@@ -19,8 +19,12 @@ from whisperctl.errors import UsageError
 from whisperctl.models import store
 from whisperctl.options import Clip, DecodeOptions, Task, TranscriptionOptions, VadOptions
 from whisperctl.transcript import Transcript
-from whisperctl.transcription import opening
-from whisperctl.transcription.transcriber import OnProgress, OnWarning
+from whisperctl.transcription.transcriber import (
+    OnProgress,
+    OnWarning,
+    find_vad_model,
+    open_transcriber,
+)
 
 
 def transcribe(
@@ -126,8 +130,8 @@ def transcribe(
     decoders.check(decoder)
     engine = registry.choose(backend, None)
     file = store.resolve(model)
-    vad_model = opening.vad_model(options)
-    with opening.opened(
+    vad_model = find_vad_model(options)
+    with open_transcriber(
         engine,
         file,
         options,

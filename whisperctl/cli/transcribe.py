@@ -194,7 +194,7 @@ def transcribe(
     from whisperctl.engine import registry, stall
     from whisperctl.jobs import plan, sources
     from whisperctl.jobs.job import Job
-    from whisperctl.transcription import opening
+    from whisperctl.transcription.transcriber import find_vad_model
 
     if not files and not files_from:
         raise UsageError(
@@ -214,7 +214,7 @@ def transcribe(
         _threads(flags, settings, min(jobs, len(recordings))),
         settings.transcription,
         plan.with_language(results, settings.model, settings.decoding, settings.subtitles),
-        vad_model=opening.vad_model(settings.transcription, settings.vad_model),
+        vad_model=find_vad_model(settings.transcription, settings.vad_model),
         resume=resume,
         skip_existing=skip_existing,
         logs=logs.ROOT.isEnabledFor(logging.DEBUG),

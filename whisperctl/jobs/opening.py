@@ -5,13 +5,12 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 from whisperctl.jobs.job import Job
-from whisperctl.transcription import opening
-from whisperctl.transcription.transcriber import Transcriber
+from whisperctl.transcription.transcriber import Transcriber, open_transcriber
 
 
 def opened(job: Job) -> AbstractContextManager[Transcriber]:
-    """What ``whisperctl.transcription.opening.opened`` gives for a job."""
-    return opening.opened(
+    """Open what a job needs, see ``open_transcriber``."""
+    return open_transcriber(
         job.engine,
         job.model,
         job.options,

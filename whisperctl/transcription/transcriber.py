@@ -1,15 +1,18 @@
-"""Transcribes recordings with one open session."""
+"""Opens a model, and transcribes recordings with it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from whisperctl import audio
-from whisperctl.engine import stall
+from whisperctl.engine import registry, stall
 from whisperctl.engine.protocol import Detector, OnSegment, Session
-from whisperctl.errors import BackendError
-from whisperctl.models import ggml
+from whisperctl.engine.registry import Engine
+from whisperctl.errors import BackendError, ModelError
+from whisperctl.models import ggml, vad
 from whisperctl.options import TranscriptionOptions
 from whisperctl.transcript import Transcript
 from whisperctl.transcription.chunking import CHUNK_S
@@ -23,7 +26,14 @@ from whisperctl.transcription.run import (
     RecordingRun,
 )
 
-__all__ = ["OnProgress", "OnWarning", "Progress", "Transcriber"]
+__all__ = [
+    "OnProgress",
+    "OnWarning",
+    "Progress",
+    "Transcriber",
+    "find_vad_model",
+    "open_transcriber",
+]
 
 _BLOCK_S = 30.0
 
@@ -89,7 +99,7 @@ class Transcriber:
             UsageError: an option does not fit the model or the recording.
         """
         if options.vad is not None and self._detector is None:
-            raise BackendError("speech cannot be found here: no voice activity detector is open")
+            raise BackendError("cannot detect speech: no voice activity detector is open")
         callbacks = Callbacks(on_segment, on_progress, on_warning, on_checkpoint)
         with audio.open_stream(
             source,
@@ -109,3 +119,66 @@ class Transcriber:
                 chunk_s=self._chunk_s,
             ).transcribe()
         return replace(transcript, model=self._model, model_description=self._description)
+
+
+def find_vad_model(options: TranscriptionOptions, requested: str | None = None) -> Path | None:
+    """The voice activity model for a run: the one requested, or the default one if installed.
+
+    Raises:
+        ModelError: it is damaged, or ``options.vad`` needs it and it is not installed.
+    """
+    if requested is not None:
+        return vad.find(requested)
+    if options.vad is None and not options.speech_check and not options.speakers_from_channels:
+        return None
+    model = vad.find()
+    if model is None and options.vad is not None:
+        raise ModelError(
+            'no voice activity model is installed: run "whisperctl models pull silero"'
+        )
+    return model
+
+
+@contextmanager
+def open_transcriber(
+    engine: Engine,
+    model: Path,
+    options: TranscriptionOptions,
+    *,
+    threads: int,
+    vad_model: Path | None,
+    stall_timeout_s: float | None = stall.TIMEOUT_S,
+) -> Iterator[Transcriber]:
+    """Open the model, and the voice activity model if there is one.
+
+    Raises:
+        UsageError: the backend has no such runtime, or cannot use so many threads.
+        BackendError: the engine is not available, or failed to start.
+        ModelError: the engine refused a model.
+    """
+    with ExitStack() as stack:
+        session = stack.enter_context(
+            registry.open_session(
+                engine,
+                model,
+                threads=threads,
+                word_timestamps=options.decoding.word_timestamps,
+            )
+        )
+        detector = _open_detector(engine, options, vad_model)
+        if detector is not None:
+            stack.enter_context(detector)
+        yield Transcriber(session, model=model, detector=detector, stall_timeout_s=stall_timeout_s)
+
+
+def _open_detector(
+    engine: Engine, options: TranscriptionOptions, vad_model: Path | None
+) -> Detector | None:
+    if vad_model is None:
+        return None
+    if options.vad is not None:
+        return registry.open_detector(engine, vad_model)
+    # The speech check can do without a detector, and so can a backend that has none.
+    with suppress(BackendError):
+        return registry.open_detector(engine, vad_model)
+    return None
