@@ -24,12 +24,12 @@ from tests.transcription.conftest import (
 )
 from whisperctl.engine import registry
 from whisperctl.engine.protocol import Detector, Session
-from whisperctl.errors import UsageError
+from whisperctl.errors import BackendError, ModelError, UsageError
 from whisperctl.models import ggml
 from whisperctl.options import Clip, TranscriptionOptions, VadOptions
 from whisperctl.transcript import Segment, Transcript
 from whisperctl.transcription.run import Checkpoint
-from whisperctl.transcription.transcriber import Transcriber
+from whisperctl.transcription.transcriber import Transcriber, find_vad_model
 
 OPTIONS = TranscriptionOptions(GREEDY)
 SENTENCE = "ask not what your country can do for you"
@@ -174,10 +174,20 @@ def test_vad_maps_times_back(
 
 
 def test_vad_without_a_detector_is_an_error(session: Session, jfk: Path) -> None:
-    from whisperctl.errors import BackendError
-
     with pytest.raises(BackendError, match="no voice activity detector"):
         run(Transcriber(session), jfk, replace(OPTIONS, vad=VadOptions()))
+
+
+def test_a_vad_model_that_is_not_installed_is_an_error_only_if_it_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHISPERCTL_MODELS", str(tmp_path))
+
+    assert find_vad_model(OPTIONS) is None
+    with pytest.raises(
+        ModelError, match=r'no .* is installed: run "whisperctl models pull silero"'
+    ):
+        find_vad_model(replace(OPTIONS, vad=VadOptions()))
 
 
 NOISES: dict[str, Callable[[float], Samples]] = {
