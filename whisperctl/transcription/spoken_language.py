@@ -1,7 +1,7 @@
 """Detects the language of a recording where somebody speaks.
 
-An engine detects the language of the first 30 seconds that it is given, whatever they hold. Here,
-windows that hold speech are detected, and several of them vote if the first is unsure.
+An engine detects the language of the first 30 seconds that it is given, whatever they hold. Here it
+is detected in windows that hold speech, and several of them vote if the first is unsure.
 """
 
 from __future__ import annotations
