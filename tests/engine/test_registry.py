@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import ENGINES
 from whisperctl.engine import registry
 from whisperctl.errors import ModelError
-from whisperctl.models import ggml
-from whisperctl.models.ggml import silero
+from whisperctl.models.ggml import walk as walks
 
 Check = Callable[[Path], object]
 
@@ -20,12 +20,12 @@ Check = Callable[[Path], object]
 def inspected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Grows with each model file that is inspected."""
     seen: list[str] = []
-    for module in (ggml, silero):
-        walk = module._Walk
+    both: tuple[Any, ...] = (walks.WhisperWalk, walks.SileroWalk)
+    for walk in both:
         run = walk.run
 
         def counted(self: object, run: Callable[[object], object] = run) -> object:
-            seen.append(type(self).__module__)
+            seen.append(type(self).__name__)
             return run(self)
 
         monkeypatch.setattr(walk, "run", counted)
@@ -41,18 +41,18 @@ def test_a_model_is_inspected_once_before_any_backend_opens_it(
     inspected.clear()
 
     registry.check_model(tiny_en)
-    assert inspected == ["whisperctl.models.ggml"]
+    assert inspected == ["WhisperWalk"]
     registry.open_session(engine, tiny_en, threads=1, checked=True).close()
-    assert inspected == ["whisperctl.models.ggml"]
+    assert inspected == ["WhisperWalk"]
     registry.open_session(engine, tiny_en, threads=1).close()
-    assert inspected == ["whisperctl.models.ggml"] * 2
+    assert inspected == ["WhisperWalk"] * 2
 
 
 def test_a_detector_is_inspected_once_before_any_backend_opens_it(
     engine: str, silero: Path, inspected: list[str]
 ) -> None:
     registry.open_detector(registry.parse(engine), silero).close()
-    assert inspected == ["whisperctl.models.ggml.silero"]
+    assert inspected == ["SileroWalk"]
 
 
 @pytest.mark.parametrize("name", [*ENGINES, "faster-whisper"])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from whisperctl.errors import ModelError
 from whisperctl.models.convert import convert
-from whisperctl.models.ggml import model_type, weights
+from whisperctl.models.ggml import survey, weights
 
 if TYPE_CHECKING:
     from tests.models.conftest import Builder
@@ -54,7 +54,7 @@ for path in sys.argv[1:]:
 def tables(data: bytes, path: Path) -> list[int]:
     """Where a file has the shape, type and name of each tensor but the first."""
     path.write_bytes(data)
-    places = [place for place in model_type.places(path) if place.name != "mel filters"]
+    places = [place for place in survey(path)[1] if place.name != "mel filters"]
     found: list[int] = []
     for before, place in pairwise(places):
         found += range(before.offset + before.n_bytes, place.offset)

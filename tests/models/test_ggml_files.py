@@ -45,6 +45,9 @@ def test_a_whole_model_tells_what_it_is(small_model: Path, small_ggml: bytes) ->
     assert (info.n_vocab, info.n_mels, info.n_state) == (51864, 80, 64)
     assert (info.n_audio_layers, info.n_text_layers) == (1, 1)
     assert info.size_bytes == len(small_ggml)
+    assert info.description == ggml.describe(small_model)
+    assert (info.path, info.modified_ns) == (small_model, small_model.stat().st_mtime_ns)
+    assert ggml.inspect(small_model, None) == info
 
 
 def test_a_description_is_read_off_the_header_alone(

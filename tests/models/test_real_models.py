@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from whisperctl.errors import ModelError
-from whisperctl.models import ggml, mel, package_index, pull, store, vad
+from whisperctl.models import ggml, mel, package_index, pull, store
 from whisperctl.models.hashing import hex_digest
 from whisperctl.models.verify import verify
 
@@ -93,7 +93,7 @@ def test_the_model_that_detects_speech_is_the_published_one(tmp_path: Path) -> N
     result = pull.pull("silero", store.Store(tmp_path))
     sha256 = "2aa269b785eeb53a82983a20501ddf7c1d9c48e33ab63a41391ac6c9f7fb6987"
     assert hex_digest(result.path, "sha256") == sha256
-    assert vad.inspect(result.path).version == "6.2.0"
+    assert ggml.inspect(result.path, "silero").kind == "silero-v6.2.0"
 
 
 def test_a_faster_whisper_directory_is_recognised_as_the_published_model(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from whisperctl.errors import ModelError
-from whisperctl.models import catalog, pull, store, vad
+from whisperctl.models import catalog, ggml, pull, store, vad
 from whisperctl.models.verify import verify
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ VERSION, ARCHITECTURE, TENSORS = 18, 30, 106
 def refusal(path: Path) -> str:
     """What ``inspect`` says against a file; one line that names it."""
     with pytest.raises(ModelError) as caught:
-        vad.inspect(path)
+        ggml.inspect(path, "silero")
     message = str(caught.value)
     assert "\n" not in message
     assert path.name in message
@@ -34,11 +34,13 @@ def write(path: Path, data: bytes) -> Path:
 
 
 def test_a_whole_model_tells_its_version(build: Builder, silero: bytes, tmp_path: Path) -> None:
-    info = vad.inspect(write(tmp_path / "a.bin", silero))
-    assert (info.version, info.size_bytes) == ("6.2.0", len(silero))
+    info = ggml.inspect(write(tmp_path / "a.bin", silero), "silero")
+    assert (info.type, info.kind, info.size_bytes) == ("silero", "silero-v6.2.0", len(silero))
+    assert (info.n_languages, info.description) == (0, None)
     assert len(silero) == catalog.DETECTOR.size_bytes, "as the published one"
     older = write(tmp_path / "b.bin", build.silero((5, 1, 2)))
-    assert vad.inspect(older).version == "5.1.2"
+    assert ggml.inspect(older, "silero").kind == "silero-v5.1.2"
+    assert ggml.inspect(older, None) == ggml.inspect(older, "silero")
 
 
 def test_a_model_cut_off_anywhere_is_refused(silero: bytes, tmp_path: Path) -> None:
@@ -64,7 +66,7 @@ def test_another_architecture_than_whispercpp_runs_is_refused(
     for value in (-1, 0, 1 << 30):
         struct.pack_into("<i", data, at, value)
         message = refusal(write(tmp_path / "other.bin", bytes(data)))
-        assert "that of no Silero model that whisper.cpp runs" in message
+        assert "not that of a Silero model that whisper.cpp runs" in message
 
 
 @pytest.mark.parametrize(

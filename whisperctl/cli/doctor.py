@@ -117,7 +117,7 @@ def _models() -> Iterator[Check]:
 
 def _detector() -> Check:
     """The model that detects speech, without which there is transcription all the same."""
-    from whisperctl.models import vad
+    from whisperctl.models import ggml, vad
 
     try:
         path = vad.find()
@@ -126,7 +126,7 @@ def _detector() -> Check:
     if path is None:
         missing = "no model for it is here; run: whisperctl models pull silero"
         return Check("speech detection", "warn", missing)
-    return Check("speech detection", "ok", f"by Silero {vad.inspect(path).version}")
+    return Check("speech detection", "ok", f"by {ggml.inspect(path, 'silero').kind}")
 
 
 def _decoders() -> Iterator[Check]:

@@ -36,7 +36,6 @@ def list_models(
     """List published models and those that are here."""
     from whisperctl.errors import ModelError
     from whisperctl.models import catalog, ggml
-    from whisperctl.models.ggml import model_type
     from whisperctl.models.store import Store
 
     store = Store()
@@ -53,8 +52,7 @@ def list_models(
             path = store.path_of(name)
             size_bytes = path.stat().st_size
             try:
-                info = model_type.inspect(path)
-                n_languages = info.n_languages if isinstance(info, ggml.ModelInfo) else 0
+                n_languages = ggml.inspect(path, None).n_languages
                 state = "installed"
             except ModelError:
                 state = "damaged"
@@ -220,11 +218,11 @@ def print_path(
     ],
 ) -> None:
     """Print where a model's file is."""
-    from whisperctl.models.ggml import model_type
+    from whisperctl.models import ggml
     from whisperctl.models.store import Store
 
     path = Store().locate(name)
-    model_type.inspect(path)
+    ggml.inspect(path, None)
     console.path(path)
 
 

@@ -185,12 +185,9 @@ def check_model(model: Path) -> None:
     Raises:
         ModelError: it is something else, is damaged, or cannot be read.
     """
-    from whisperctl.models import ggml
-    from whisperctl.models.ggml import silero, weights
+    from whisperctl.models.ggml import weights
 
-    if silero.begins_like_silero(model):
-        ggml.inspect(model)  # which says what it is
-    weights.check(model)
+    weights.check(model, "whisper")
 
 
 def open_session(
@@ -293,11 +290,9 @@ def open_detector(engine: Engine | None, model: Path, *, threads: int = 1) -> De
 
 
 def _check_detector(model: Path) -> None:
-    from whisperctl.models.ggml import silero, weights
+    from whisperctl.models.ggml import weights
 
-    if not silero.begins_like_silero(model):
-        silero.inspect(model)  # which says what it is
-    weights.check(model)
+    weights.check(model, "silero")
 
 
 def _check_runtime(engine: Engine, runtimes: Iterable[RuntimeInfo]) -> None:

@@ -9,9 +9,16 @@ from typing import BinaryIO
 import numpy as np
 
 from whisperctl.errors import ModelError
-from whisperctl.models import ggml, mel, vocabulary
+from whisperctl.models import mel, vocabulary
 from whisperctl.models.ct2 import CTranslate2Model, FloatArray
-from whisperctl.models.ggml.layout import MAGIC, N_FFT, Hyperparameters, TensorSpec, tensors
+from whisperctl.models.ggml.layout import (
+    MAGIC,
+    N_FFT,
+    Hyperparameters,
+    TensorSpec,
+    problem,
+    tensors,
+)
 from whisperctl.models.hashing import OnProgress, ignore
 from whisperctl.text import quoted
 
@@ -117,7 +124,7 @@ def _parameters(model: CTranslate2Model) -> Hyperparameters:
         n_mels=n_mels,
         ftype=_F16_FTYPE,
     )
-    if wrong := ggml.problem(parameters):
+    if wrong := problem(parameters):
         raise ModelError(f"{quoted(model.path)} is damaged or not a Whisper model: {wrong}")
     return parameters
 

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from whisperctl.errors import ModelError
 from whisperctl.models import catalog, hub, package_index
 from whisperctl.models.convert import convert
-from whisperctl.models.ggml import model_type, weights
+from whisperctl.models.ggml import inspect, weights
 from whisperctl.models.hashing import OnProgress, hex_digest, ignore
 from whisperctl.models.store import Store
 from whisperctl.text import quoted
@@ -80,7 +80,7 @@ def import_model(
     guess = name or name_from(source)
     store.path_of(guess)  # to refuse an unfit name before anything else
     if not source.is_dir():
-        model_type.inspect(source)  # takes no time; the copy's weights are read below
+        inspect(source, None)  # takes no time; the copy's weights are read below
     with store.workspace(guess, on_progress) as work:
         file = work / "ggml.bin"
         with file.open("xb") as out:
@@ -107,7 +107,7 @@ def _whole(model: catalog.CatalogModel, store: Store, on_progress: OnProgress) -
     if not path.exists():
         return None
     try:
-        model_type.inspect(path)
+        inspect(path, None)
         whole = model.sha1 is None or hex_digest(path, "sha1", on_progress) == model.sha1
     except (ModelError, OSError):
         return None
@@ -166,7 +166,7 @@ def _check(
     if model.sha1 is None:
         weights.check(file)
     else:
-        model_type.inspect(file)
+        inspect(file, None)
     for algorithm, expected in (
         ("sha1", model.sha1),
         ("sha256", sha256 if not model.sha1 else None),

@@ -26,6 +26,7 @@ from whisperctl.models.ggml.layout import (
     F32,
     FTYPE_OF_QUANTIZATION,
     FTYPE_PER_VERSION,
+    HEADER_BYTES,
     MAGIC,
     Hyperparameters,
     TensorType,
@@ -44,7 +45,6 @@ _VERSION = 2
 _EARLIER_VERSION = 1
 
 _PARAMETERS_AT = 4
-_HEADER_BYTES = 48
 _CHUNK_VALUES = 1 << 19
 _DTYPES: dict[int, np.dtype[Any]] = {F32.id: np.dtype("<f4"), F16.id: np.dtype("<f2")}
 
@@ -147,7 +147,7 @@ class _Rewriting:
     def __init__(self, path: Path, file: BinaryIO, ftype: int) -> None:
         self.path = path
         self.file = file
-        source = Hyperparameters.unpack(self._read(_HEADER_BYTES)[_PARAMETERS_AT:])
+        source = Hyperparameters.unpack(self._read(HEADER_BYTES)[_PARAMETERS_AT:])
         self.target = replace(source, ftype=ftype + _VERSION * FTYPE_PER_VERSION)
         if source.n_audio_state % self.target.weight_type.block:
             raise ModelError(

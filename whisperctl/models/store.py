@@ -18,7 +18,6 @@ from pathlib import Path
 
 from whisperctl.errors import ModelError
 from whisperctl.models import catalog, ggml
-from whisperctl.models.ggml import silero
 from whisperctl.models.ggml.files import flush
 from whisperctl.models.hashing import OnProgress, ignore
 from whisperctl.storage import paths
@@ -161,7 +160,7 @@ class Store:
         return [name for name in self.all_installed() if self._detects_speech(name)]
 
     def _detects_speech(self, name: str) -> bool:
-        return name in catalog.DETECTORS or silero.begins_like_silero(self.path_of(name))
+        return name in catalog.DETECTORS or ggml.begins_like_silero(self.path_of(name))
 
     def all_installed(self) -> list[str]:
         """Names of all models here: those of ``installed``'s order, the others among them."""

@@ -7,10 +7,8 @@ from pathlib import Path
 
 from whisperctl.errors import ModelError
 from whisperctl.models import catalog
-from whisperctl.models.ggml.silero import SileroInfo, inspect
+from whisperctl.models.ggml import inspect
 from whisperctl.models.store import Store
-
-__all__ = ["SileroInfo", "find", "inspect"]
 
 
 def find(
@@ -44,5 +42,5 @@ def find(
                 'as "silero"'
             )
         path = store.locate(text)
-    inspect(path)
+    inspect(path, "silero")
     return path

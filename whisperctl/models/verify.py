@@ -8,7 +8,7 @@ from typing import Literal
 
 from whisperctl.errors import ModelError
 from whisperctl.models import catalog
-from whisperctl.models.ggml import model_type, weights
+from whisperctl.models.ggml import inspect, weights
 from whisperctl.models.hashing import OnProgress, hex_digest, ignore
 from whisperctl.models.store import Store
 
@@ -50,7 +50,7 @@ def verify(
 def _judge(name: str, store: Store, on_progress: OnProgress) -> Verdict:
     path = store.path_of(name)
     try:
-        model_type.inspect(path)
+        inspect(path, None)
         sha1 = hex_digest(path, "sha1", on_progress)
     except (ModelError, OSError) as error:
         return Verdict(name, "damaged", str(error))

@@ -8,18 +8,32 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import Literal, Self
 
 MAGIC = 0x67676D6C
 """The first four bytes, "ggml" as a number."""
 
+HEADER_BYTES = 48
+"""Length of a Whisper file's header: the magic and the hyperparameters."""
+
 N_FFT = 201
 """Frequencies of a mel filter: half of whisper's 400-sample window, and one."""
 
 FIRST_MULTILINGUAL_VOCAB = 51865
 """Vocabularies at least this large hold language tokens (whisper.cpp: ``is_multilingual``)."""
+
+# What every Whisper has; whisper.cpp computes ids, windows and buffer sizes from these.
+_VOCABULARIES = (51864, 51865, 51866)
+_AUDIO_CONTEXT = 1500  # positions in 30 seconds
+_TEXT_CONTEXT = 448
+_MELS = (80, 128)
+_LAST_QUANTIZATION_VERSION = 2  # GGML_QNT_VERSION
+# Twice the largest Whisper's (1280, 32), and the sizes of heads that ggml computes with.
+_MAX_STATE = 2560
+_MAX_LAYERS = 64
+_HEAD_SIZES = range(16, 257)
 
 Role = Literal["f32", "conv", "weight"]
 
@@ -146,6 +160,49 @@ def tensors(parameters: Hyperparameters) -> Iterator[TensorSpec]:
     for layer in range(p.n_audio_layer):
         yield from _block(f"encoder.blocks.{layer}.", state, cross=False)
     yield from _norm("encoder.ln_post", state)
+
+
+def problem(p: Hyperparameters) -> str | None:
+    """The reason why no Whisper model has these hyperparameters; ``None`` if one may have them."""
+    if p.n_vocab not in _VOCABULARIES:
+        return f"its header says {p.n_vocab} tokens, Whisper has {_either(_VOCABULARIES)}"
+    if p.n_mels not in _MELS:
+        return f"its header says {p.n_mels} mel bands, Whisper has {_either(_MELS)}"
+    if p.n_audio_ctx != _AUDIO_CONTEXT:
+        return f"its header says an audio context of {p.n_audio_ctx}, Whisper's is {_AUDIO_CONTEXT}"
+    if p.n_text_ctx != _TEXT_CONTEXT:
+        return f"its header says a text context of {p.n_text_ctx}, Whisper's is {_TEXT_CONTEXT}"
+    if p.n_text_state != p.n_audio_state:
+        return (
+            f"its encoder is {p.n_audio_state} wide, its decoder {p.n_text_state}: they must agree"
+        )
+    if not 0 < p.n_audio_state <= _MAX_STATE:
+        return f"its layers are {p.n_audio_state} wide, not 1 to {_MAX_STATE}"
+    for side, n_heads, n_layers in (
+        ("encoder", p.n_audio_head, p.n_audio_layer),
+        ("decoder", p.n_text_head, p.n_text_layer),
+    ):
+        if not 0 < n_layers <= _MAX_LAYERS:
+            return f"its {side} has {n_layers} layers, not 1 to {_MAX_LAYERS}"
+        if n_heads <= 0 or p.n_audio_state % n_heads:
+            return (
+                f"its {side} has {n_heads} heads, which do not divide a width of {p.n_audio_state}"
+            )
+        if p.n_audio_state // n_heads not in _HEAD_SIZES:
+            return (
+                f"the heads of its {side} have a size of {p.n_audio_state // n_heads}, not "
+                f"{_HEAD_SIZES[0]} to {_HEAD_SIZES[-1]}"
+            )
+    version, ftype = divmod(p.ftype, FTYPE_PER_VERSION)
+    if ftype not in TYPE_OF_FTYPE or not 0 <= version <= _LAST_QUANTIZATION_VERSION:
+        return f"its number format (ftype {p.ftype}) is unknown"
+    if p.n_audio_state % p.weight_type.block:
+        return f"{p.weight_type.name} does not fit {p.n_audio_state} wide layers"
+    return None
+
+
+def _either(numbers: Sequence[int]) -> str:
+    return f"{', '.join(map(str, numbers[:-1]))} or {numbers[-1]}"
 
 
 def _block(prefix: str, state: int, *, cross: bool) -> Iterator[TensorSpec]:

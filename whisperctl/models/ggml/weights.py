@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whisperctl.errors import ModelError
-from whisperctl.models.ggml import model_type
+from whisperctl.models.ggml import ModelInfo, ModelType, survey
 from whisperctl.models.ggml.files import reading
 from whisperctl.models.ggml.layout import Place
 from whisperctl.text import quoted
@@ -43,25 +43,29 @@ _SCALES = {
 }
 
 
-def check(path: Path, *, called: Path | None = None) -> None:
-    """Check that a Whisper or Silero model is whole and that all of its weights are finite.
+def check(
+    path: Path, expected: ModelType | None = None, *, called: Path | None = None
+) -> ModelInfo:
+    """Check that a model is whole and that all of its weights are finite, and describe it.
 
     Args:
         path: the model's file, which is read in full in little memory.
+        expected: the type that it must have; ``None`` accepts either.
         called: what to call the file in messages, if not by ``path``.
 
     Raises:
         ModelError: it cannot be read, is damaged, or a weight is not finite; the message names the
             tensor.
     """
-    found = model_type.places(path, called)
+    info, places = survey(path, expected, called=called)
     with reading(path) as file:
-        for place in found:
+        for place in places:
             if not _is_finite(path, file, place):
                 raise ModelError(
                     f'{quoted(called or path)} is damaged: tensor "{place.name}" holds weights '
                     "that are not finite (NaN or infinity); pull or copy the model again"
                 )
+    return info
 
 
 def _is_finite(path: Path, file: BinaryIO, place: Place) -> bool:
