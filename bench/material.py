@@ -12,7 +12,8 @@ from bench.subjects import ROOT, Missing, Subject
 from whisperctl import audio
 from whisperctl.audio import SAMPLE_RATE, Audio
 from whisperctl.compare.plan import ModelFile, PreparedRecording
-from whisperctl.models import catalog, hashing
+from whisperctl.models import catalog
+from whisperctl.models.ggml.files import hex_digest
 from whisperctl.models.store import Store
 
 SAMPLES = ROOT / "samples"
@@ -78,7 +79,7 @@ def describe_model(path: Path) -> dict[str, Any]:
 
     Reading all of it also has the system keep it in memory, as it will be for every repeat.
     """
-    sha1 = hashing.hex_digest(path, "sha1")
+    sha1 = hex_digest(path, "sha1")
     published = catalog.with_sha1(sha1)
     return {
         "file": path.name,

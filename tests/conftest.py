@@ -20,7 +20,7 @@ from unittest.mock import patch
 import pytest
 
 from whisperctl.errors import ModelError
-from whisperctl.models import store, vad
+from whisperctl.models import store
 from whisperctl.testing.fake import write_model
 
 ROOT = Path(__file__).parents[1]
@@ -158,7 +158,7 @@ def base() -> Path:
 @pytest.fixture(scope="session")
 def silero() -> Path:
     """The model that finds speech."""
-    path = vad.find()
+    path = store.find_detector()
     if path is None:
         pytest.fail("no Silero model is here: run: whisperctl models pull silero")
     return path.absolute()

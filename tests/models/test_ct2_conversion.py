@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from whisperctl.errors import ModelError
-from whisperctl.models import ggml, mel, vocabulary
-from whisperctl.models.convert import convert
+from whisperctl.models import ct2, ggml
+from whisperctl.models.convert import convert, mel_filters
 
 if TYPE_CHECKING:
     from tests.models.conftest import Builder
@@ -37,7 +37,7 @@ def refusal(directory: Path) -> str:
 def test_conversion_keeps_every_number(
     dtype: str, n_vocab: int, n_mels: int, build: Builder, tmp_path: Path
 ) -> None:
-    filters = mel.filters(n_mels).tobytes()
+    filters = mel_filters(n_mels).tobytes()
     directory = build.ct2(tmp_path / "in put", n_vocab=n_vocab, n_mels=n_mels, dtype=dtype)
     expected = build.ggml(n_vocab=n_vocab, n_mels=n_mels, dtype=dtype, filters=filters)
     result = converted(directory)
@@ -49,7 +49,7 @@ def test_conversion_keeps_every_number(
 
 @pytest.mark.parametrize("n_mels", [80, 128])
 def test_mel_filters_are_triangles_of_equal_area(n_mels: int) -> None:
-    filters = mel.filters(n_mels)
+    filters = mel_filters(n_mels)
     assert filters.shape == (n_mels, 201)
     assert filters.dtype == np.float32
     assert (filters >= 0).all()
@@ -69,7 +69,7 @@ def test_the_three_vocabulary_files_say_the_same(build: Builder, tmp_path: Path)
     (directory / "vocabulary.txt").write_text(text, encoding="utf-8", newline="\n")
     assert converted(directory) == expected
     (directory / "vocabulary.txt").unlink()
-    special = strings.index(vocabulary.END_OF_TEXT)
+    special = strings.index(ct2.END_OF_TEXT)
     tokenizer = {
         "model": {"vocab": {token: i for i, token in enumerate(strings[:special])}},
         "added_tokens": [

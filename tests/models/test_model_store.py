@@ -12,7 +12,7 @@ import pytest
 
 from whisperctl.errors import ModelError
 from whisperctl.models import pull, store
-from whisperctl.models.verify import verify
+from whisperctl.models.pull import verify
 
 if TYPE_CHECKING:
     from tests.models.conftest import Builder

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from whisperctl.errors import ModelError
-from whisperctl.models import ggml, mel, package_index, pull, store
-from whisperctl.models.hashing import hex_digest
-from whisperctl.models.verify import verify
+from whisperctl.models import ggml, package_index, pull, store
+from whisperctl.models.convert import mel_filters
+from whisperctl.models.ggml.files import hex_digest
+from whisperctl.models.pull import verify
 
 pytestmark = pytest.mark.slow
 
@@ -106,7 +107,7 @@ def test_a_faster_whisper_directory_is_recognised_as_the_published_model(tmp_pat
 
 def test_mel_filters_are_those_of_the_published_files() -> None:
     data = store.resolve("base").read_bytes()[56 : 56 + 4 * 80 * 201]
-    assert mel.filters(80).tobytes() == data
+    assert mel_filters(80).tobytes() == data
 
 
 def test_one_flipped_bit_is_found_and_mended(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from whisperctl.errors import ModelError
-from whisperctl.models import catalog, ggml, pull, store, vad
-from whisperctl.models.verify import verify
+from whisperctl.models import catalog, ggml, pull, store
+from whisperctl.models.pull import verify
 
 if TYPE_CHECKING:
     from tests.models.conftest import Builder
@@ -110,10 +110,10 @@ def test_other_files_are_named(small_model: Path, tmp_path: Path) -> None:
 
 
 def test_nothing_is_found_where_none_is(small_ggml: bytes, store_directory: Path) -> None:
-    assert vad.find() is None
+    assert store.find_detector() is None
     store_directory.mkdir()
     write(store_directory / "ggml-mine.bin", small_ggml)
-    assert vad.find() is None
+    assert store.find_detector() is None
 
 
 def test_the_published_one_is_found_before_others(
@@ -121,10 +121,15 @@ def test_the_published_one_is_found_before_others(
 ) -> None:
     store_directory.mkdir()
     older = write(store_directory / "ggml-a-silero.bin", build.silero((5, 1, 2)))
-    assert vad.find() == older
-    assert vad.find("a-silero") == vad.find(str(older)) == older
+    assert store.find_detector() == older
+    assert store.find_detector("a-silero") == store.find_detector(str(older)) == older
     published = write(store_directory / "ggml-silero-v6.2.0.bin", silero)
-    assert vad.find() == vad.find("silero") == vad.find("silero-v6.2.0") == published
+    assert (
+        store.find_detector()
+        == store.find_detector("silero")
+        == store.find_detector("silero-v6.2.0")
+        == published
+    )
 
 
 def test_a_damaged_one_is_an_error_and_not_passed_over(
@@ -135,7 +140,7 @@ def test_a_damaged_one_is_an_error_and_not_passed_over(
     for data in (b"", b"<html>", silero[:1000]):
         write(path, data)
         with pytest.raises(ModelError, match="pull"):
-            vad.find()
+            store.find_detector()
     assert store.Store().detectors() == ["silero-v6.2.0"]
     assert store.Store().installed() == []
 
@@ -156,7 +161,7 @@ def test_a_named_one_that_does_not_serve_is_an_error(
     store_directory.mkdir()
     write(store_directory / "ggml-mine.bin", small_ggml)
     with pytest.raises(ModelError, match=complaint) as caught:
-        vad.find(name)
+        store.find_detector(name)
     assert "\n" not in str(caught.value)
 
 
@@ -190,7 +195,7 @@ def test_one_that_whispercpp_downloaded_may_be_imported(
         with pytest.raises(ModelError, match="differs from the published"):
             pull.import_model(older, name)
     assert [verdict.status for verdict in verify()] == ["unpublished"]
-    assert vad.find() == store_directory / "ggml-silero-v5.1.2.bin"
+    assert store.find_detector() == store_directory / "ggml-silero-v5.1.2.bin"
 
 
 def test_a_model_that_has_an_alias_for_its_name_keeps_it(

@@ -14,8 +14,7 @@ from whisperctl.engine import registry
 from whisperctl.errors import ModelError
 from whisperctl.models.ggml import weights
 from whisperctl.models.ggml.layout import Hyperparameters, tensors
-from whisperctl.models.pull import import_model
-from whisperctl.models.verify import verify
+from whisperctl.models.pull import import_model, verify
 
 if TYPE_CHECKING:
     from tests.models.conftest import Builder

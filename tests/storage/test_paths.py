@@ -12,7 +12,7 @@ from whisperctl.cli.app import app
 from whisperctl.cli.support import configuration
 from whisperctl.cli.support.command import keys
 from whisperctl.errors import BackendError, ModelError, UsageError
-from whisperctl.models import vad
+from whisperctl.models import store
 from whisperctl.models.store import Store
 from whisperctl.storage import cache, paths, state
 
@@ -49,7 +49,7 @@ def test_without_a_home_what_needs_one_says_so(tmp_path: Path, tiny_en: Path) ->
     assert not any(loaded.values())
     assert Store().resolve(tiny_en) == tiny_en
     assert Store().all_installed() == []
-    assert vad.find() is None
+    assert store.find_detector() is None
     state.prune()
 
 

@@ -117,10 +117,10 @@ def _models() -> Iterator[Check]:
 
 def _detector() -> Check:
     """The model that detects speech, without which there is transcription all the same."""
-    from whisperctl.models import ggml, vad
+    from whisperctl.models import ggml, store
 
     try:
-        path = vad.find()
+        path = store.find_detector()
     except WhisperctlError as error:
         return Check("speech detection", "fail", f"{error}; run: whisperctl models pull silero")
     if path is None:

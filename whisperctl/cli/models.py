@@ -17,7 +17,7 @@ from whisperctl.models.ggml.layout import FTYPE_OF_QUANTIZATION
 from whisperctl.text import visible
 
 if TYPE_CHECKING:
-    from whisperctl.models.hashing import OnProgress
+    from whisperctl.models.ggml.files import OnProgress
 
 app = typer.Typer(
     cls=Group,
@@ -196,7 +196,7 @@ def verify_models(
 
     Exits with 1 if one is damaged.
     """
-    from whisperctl.models.verify import verify
+    from whisperctl.models.pull import verify
 
     damaged = False
     with _progress() as on_progress:

@@ -17,7 +17,7 @@ from whisperctl.compare.plan import Cell, Plan
 from whisperctl.compare.result import Run
 from whisperctl.engine import registry
 from whisperctl.engine.registry import Engine
-from whisperctl.models import hashing
+from whisperctl.models.ggml.files import hex_digest
 from whisperctl.storage import records, state
 from whisperctl.transcript import Transcript
 
@@ -151,6 +151,6 @@ def _made_of(engine: Engine) -> object:
 
 def _hash(path: Path) -> str:
     try:
-        return hashing.hex_digest(path, "sha256")
+        return hex_digest(path, "sha256")
     except OSError:
         return ""

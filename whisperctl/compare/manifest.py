@@ -16,7 +16,7 @@ from whisperctl.compare.result import EngineInfo, ModelInfo, RecordingInfo, Refe
 from whisperctl.engine import protocol, registry
 from whisperctl.engine.registry import Engine
 from whisperctl.errors import AudioError, ModelError
-from whisperctl.models import hashing
+from whisperctl.models.ggml.files import hex_digest
 from whisperctl.text import quoted
 
 CORE = "whisperctl-asr"
@@ -70,7 +70,7 @@ def engine_info(engine: Engine, system_info: str) -> EngineInfo:
     files: dict[str, str] = {}
     if runtime is not None:
         versions["runtime"] = runtime.version
-        files = {path.name: hashing.hex_digest(path, "sha256") for path in runtime.files}
+        files = {path.name: hex_digest(path, "sha256") for path in runtime.files}
     return EngineInfo(engine.label, engine.backend, engine.runtime, versions, files, system_info)
 
 
@@ -81,7 +81,7 @@ def model_info(weights: ModelFile) -> ModelInfo:
         ModelError: it cannot be read any more.
     """
     try:
-        digest = hashing.hex_digest(weights.path, "sha256")
+        digest = hex_digest(weights.path, "sha256")
         size_bytes = weights.path.stat().st_size
     except OSError as error:
         raise ModelError(f"{quoted(weights.path)} cannot be read: {error.strerror}") from error
@@ -134,6 +134,6 @@ def _file_hash(path: Path) -> str | None:
     if not path.is_file():  # a pipe or a device, which is read once
         return None
     try:
-        return hashing.hex_digest(path, "sha256")
+        return hex_digest(path, "sha256")
     except OSError as error:
         raise AudioError(f"{quoted(path)} cannot be read: {error.strerror}") from error

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whisperctl.models import catalog, ggml
-from whisperctl.models.hashing import hex_digest
+from whisperctl.models.ggml.files import hex_digest
 
 # By name, and by the layer that the heads are in: ``g_aheads`` in whisper.cpp.
 _HEADS: dict[str, dict[int, tuple[int, ...]]] = {

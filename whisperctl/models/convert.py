@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from whisperctl.errors import ModelError
-from whisperctl.models import mel, vocabulary
-from whisperctl.models.ct2 import CTranslate2Model, FloatArray
+from whisperctl.models.ct2 import CTranslate2Model, FloatArray, read_vocabulary
+from whisperctl.models.ggml.files import OnProgress, ignore
 from whisperctl.models.ggml.layout import (
     MAGIC,
     N_FFT,
@@ -19,12 +20,18 @@ from whisperctl.models.ggml.layout import (
     problem,
     tensors,
 )
-from whisperctl.models.hashing import OnProgress, ignore
 from whisperctl.text import quoted
 
 _F16_FTYPE = 1
 _HEAD_SIZE = 64  # every Whisper model's; old conversions do not state the number of heads
 _CHUNK_VALUES = 4 << 20
+
+_SAMPLE_RATE = 16_000
+# Slaney's mel scale: linear below 1000 Hz, logarithmic above (Auditory Toolbox, 1998).
+_HZ_PER_MEL = 200 / 3
+_KNEE_HZ = 1000.0
+_KNEE_MEL = _KNEE_HZ / _HZ_PER_MEL
+_LOG_STEP = np.log(6.4) / 27
 
 # Where CTranslate2 keeps a layer: the variable, and which of how many parts stacked in it.
 _LAYERS = {
@@ -73,12 +80,12 @@ def convert(directory: Path, out: BinaryIO, on_progress: OnProgress = ignore) ->
     """
     model = CTranslate2Model.open(_weights_file(directory))
     parameters = _parameters(model)
-    tokens = vocabulary.read(directory, multilingual=parameters.multilingual)
+    tokens = read_vocabulary(directory, multilingual=parameters.multilingual)
 
     out.write(struct.pack("<I", MAGIC))
     out.write(parameters.pack())
     out.write(struct.pack("<2i", parameters.n_mels, N_FFT))
-    out.write(mel.filters(parameters.n_mels).astype("<f4").tobytes())
+    out.write(mel_filters(parameters.n_mels).astype("<f4").tobytes())
     out.write(struct.pack("<i", len(tokens)))
     for token in tokens:
         out.write(struct.pack("<i", len(token)) + token)
@@ -91,6 +98,31 @@ def convert(directory: Path, out: BinaryIO, on_progress: OnProgress = ignore) ->
         _write_tensor(out, spec, _source(model, spec), parameters)
         done += spec.n_bytes(parameters)
     on_progress("converting", done, total)
+
+
+def mel_filters(n_mels: int) -> npt.NDArray[np.float32]:
+    """Triangular filters of equal area on Slaney's mel scale, from 0 to 8000 Hz.
+
+    The same numbers, bit for bit, as ``librosa.filters.mel(sr=16000, n_fft=400, n_mels=n_mels)``,
+    which is where OpenAI's ``mel_filters.npz`` comes from: the order of operations matters.
+
+    Returns:
+        float32, shape (n_mels, 201).
+    """
+    top_mel = _KNEE_MEL + np.log(_SAMPLE_RATE / 2 / _KNEE_HZ) / _LOG_STEP
+    mels = np.linspace(0.0, top_mel, n_mels + 2)
+    edges_hz = np.where(
+        mels >= _KNEE_MEL, _KNEE_HZ * np.exp(_LOG_STEP * (mels - _KNEE_MEL)), _HZ_PER_MEL * mels
+    )
+    bins_hz = np.fft.rfftfreq(2 * (N_FFT - 1), 1 / _SAMPLE_RATE)
+    widths = np.diff(edges_hz)
+    ramps = np.subtract.outer(edges_hz, bins_hz)
+    weights = np.zeros((n_mels, N_FFT), np.float32)
+    for i in range(n_mels):
+        rising, falling = -ramps[i] / widths[i], ramps[i + 2] / widths[i + 1]
+        weights[i] = np.maximum(0, np.minimum(rising, falling)) + 0.0  # a zero without a sign
+    weights *= (2.0 / (edges_hz[2:] - edges_hz[:-2]))[:, np.newaxis]
+    return weights
 
 
 def _weights_file(directory: Path) -> Path:

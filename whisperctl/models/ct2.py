@@ -1,15 +1,17 @@
-"""Reads the weights of a CTranslate2 model, the format of faster-whisper.
+"""CTranslate2 models, the format of faster-whisper: their weights and their vocabulary.
 
-The format is written by ``ModelSpec._serialize`` in CTranslate2's ``specs/model_spec.py``: a binary
-version, the spec's name and revision, the variables (name, rank, dimensions, type, byte count,
-data), and aliases, that is, further names of variables. All numbers are little-endian.
+``model.bin`` is written by ``ModelSpec._serialize`` in CTranslate2's ``specs/model_spec.py``: a
+binary version, the spec's name and revision, the variables (name, rank, dimensions, type, byte
+count, data), and aliases, that is, further names of variables. All numbers are little-endian.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -27,6 +29,11 @@ _FLOATS = ("float32", "float16")
 _VERSIONS = range(4, 7)
 _MAX_NAME_BYTES = 256
 _MAX_RANK = 3  # a convolution's weights
+
+END_OF_TEXT = "<|endoftext|>"
+_N_TEXT_TOKENS = 50257
+_MAX_VOCABULARY_BYTES = 16 << 20
+"""Of a file; Whisper's largest, a tokenizer.json, has 4 MB."""
 
 FloatArray = npt.NDArray[np.float32] | npt.NDArray[np.float16]
 
@@ -183,3 +190,99 @@ def _table(reader: _Reader) -> dict[str, _Variable]:
         if name in variables:
             variables[alias] = variables[name]
     return variables
+
+
+@cache
+def _byte_of_character() -> dict[str, int]:
+    """GPT-2's printable stand-in for every byte, the wrong way round.
+
+    Bytes that are printable in Latin-1 stand for themselves, the others for the characters from
+    U+0100 on (``bytes_to_unicode`` in GPT-2's ``encoder.py``).
+    """
+    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    hidden = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {
+        chr(0x100 + i): byte for i, byte in enumerate(hidden)
+    }
+
+
+@cache
+def _character_of_byte() -> dict[int, str]:
+    return {byte: character for character, byte in _byte_of_character().items()}
+
+
+def printable(token: bytes) -> str:
+    """A token as the files of a vocabulary spell it."""
+    characters = _character_of_byte()
+    return "".join(characters[byte] for byte in token)
+
+
+def read_vocabulary(directory: Path, *, multilingual: bool) -> list[bytes]:
+    """The text tokens in the order of their ids, as the published ggml files list them.
+
+    English models list ``<|endoftext|>``, which is their last text token, the multilingual ones
+    stop before it and end with an empty token.
+
+    Args:
+        directory: holds ``vocabulary.json``, ``vocabulary.txt`` or ``tokenizer.json``.
+        multilingual: which of the two lists the model has.
+
+    Raises:
+        ModelError: there is no such file, or it is not a Whisper vocabulary of this kind.
+    """
+    path, tokens = _strings(directory)
+    if END_OF_TEXT in tokens:
+        tokens = tokens[: tokens.index(END_OF_TEXT) + (0 if multilingual else 1)]
+    if len(tokens) != _N_TEXT_TOKENS:
+        raise ModelError(
+            f"{quoted(path)} does not fit the model: it has {len(tokens)} text tokens, "
+            f"Whisper has {_N_TEXT_TOKENS}"
+        )
+    bytes_of = _byte_of_character()
+    try:
+        return [bytes(bytes_of[c] for c in token) for token in tokens]
+    except (KeyError, TypeError) as error:
+        raise ModelError(f"{quoted(path)} is not a vocabulary of byte-level tokens") from error
+
+
+def _strings(directory: Path) -> tuple[Path, list[str]]:
+    readers = {
+        "vocabulary.json": _json_tokens,
+        "vocabulary.txt": _text_tokens,
+        "tokenizer.json": _tokenizer_tokens,
+    }
+    for name, read_tokens in readers.items():
+        path = directory / name
+        if not path.is_file():
+            continue
+        try:
+            if path.stat().st_size > _MAX_VOCABULARY_BYTES:
+                raise ValueError(f"it is larger than {_MAX_VOCABULARY_BYTES >> 20} MiB")
+            return path, read_tokens(path.read_text(encoding="utf-8"))
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
+            raise ModelError(f"{quoted(path)} is not a vocabulary: {error}") from error
+    raise ModelError(
+        f"{quoted(directory)} has no vocabulary: put the {' or '.join(readers)} of the model there"
+    )
+
+
+def _json_tokens(text: str) -> list[str]:
+    return [str(token) for token in json.loads(text)]
+
+
+def _text_tokens(text: str) -> list[str]:
+    return text.removesuffix("\n").split("\n")  # not splitlines: tokens hold other separators
+
+
+def _tokenizer_tokens(text: str) -> list[str]:
+    tokenizer = json.loads(text)
+    ids: dict[str, int] = dict(tokenizer["model"]["vocab"])
+    ids |= {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
+    return sorted(ids, key=ids.__getitem__)

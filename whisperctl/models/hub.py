@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from whisperctl.errors import ModelError, WhisperctlError
 from whisperctl.models.catalog import CatalogModel
-from whisperctl.models.hashing import OnProgress, ignore
+from whisperctl.models.ggml.files import OnProgress, ignore
 from whisperctl.models.store import StoreError
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from whisperctl.errors import ModelError
-from whisperctl.models.hashing import OnProgress, ignore
+from whisperctl.models.ggml.files import OnProgress, ignore
 from whisperctl.models.store import check_room, disk_full
 
 _CHUNK_BYTES = 4 << 20

@@ -21,6 +21,7 @@ from whisperctl.engine.protocol import Quantizer
 from whisperctl.errors import ModelError, UsageError
 from whisperctl.models import catalog, ggml
 from whisperctl.models.ggml import weights
+from whisperctl.models.ggml.files import OnProgress, hex_digest, ignore
 from whisperctl.models.ggml.layout import (
     F16,
     F32,
@@ -32,7 +33,6 @@ from whisperctl.models.ggml.layout import (
     TensorType,
     tensors,
 )
-from whisperctl.models.hashing import OnProgress, hex_digest, ignore
 from whisperctl.models.pull import Installed, check_name, name_from
 from whisperctl.models.store import Store, check_room
 from whisperctl.text import quoted, unknown

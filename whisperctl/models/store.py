@@ -18,8 +18,7 @@ from pathlib import Path
 
 from whisperctl.errors import ModelError
 from whisperctl.models import catalog, ggml
-from whisperctl.models.ggml.files import flush
-from whisperctl.models.hashing import OnProgress, ignore
+from whisperctl.models.ggml.files import OnProgress, flush, ignore
 from whisperctl.storage import paths
 from whisperctl.storage.paths import at_home
 from whisperctl.text import quoted
@@ -64,6 +63,11 @@ def resolve(name_or_path: str | os.PathLike[str] | None) -> Path:
     return Store().resolve(name_or_path)
 
 
+def find_detector(name_or_path: str | os.PathLike[str] | None = None) -> Path | None:
+    """The file of a Silero model in the default store; see ``Store.find_detector``."""
+    return Store().find_detector(name_or_path)
+
+
 class Store:
     """Models in one directory, which need not exist before the first is put there."""
 
@@ -91,6 +95,36 @@ class Store:
             )
         path = self.locate(text)
         ggml.inspect(path)
+        return path
+
+    def find_detector(self, name_or_path: str | os.PathLike[str] | None = None) -> Path | None:
+        """The file of a Silero model, checked to be whole.
+
+        Args:
+            name_or_path: a name or path as ``resolve`` takes it; ``None`` is the published model if
+                it is installed, or else another Silero model that is.
+
+        Returns:
+            The file; ``None`` only where no model was named and none is installed.
+
+        Raises:
+            ModelError: the model named is unknown, not installed or another type of model, or the
+                model found is damaged.
+        """
+        if name_or_path is None:
+            here = self.detectors()
+            if not here:
+                return None
+            path = self.path_of(here[0])
+        else:
+            text = os.fspath(name_or_path)
+            if text in catalog.MODELS:
+                raise ModelError(
+                    f'model "{text}" transcribes and cannot detect speech: name a Silero model, '
+                    'such as "silero"'
+                )
+            path = self.locate(text)
+        ggml.inspect(path, "silero")
         return path
 
     def default(self) -> str:

@@ -19,7 +19,7 @@ from whisperctl.engine import registry
 from whisperctl.engine.protocol import DetectingBackend, QuantizingBackend
 from whisperctl.engine.speech import FRAME_S
 from whisperctl.errors import BackendError, ModelError
-from whisperctl.models import vad
+from whisperctl.models import store
 from whisperctl.options import VadOptions
 from whisperctl.testing.subject import Subject, one_line
 
@@ -40,7 +40,7 @@ def quantizing(subject: Subject) -> QuantizingBackend:
 
 @pytest.fixture(scope="module")
 def silero() -> Path:
-    path = vad.find()
+    path = store.find_detector()
     if path is None:
         pytest.skip("no Silero model is here: run: whisperctl models pull silero")
     return path.absolute()

@@ -12,7 +12,7 @@ from whisperctl.engine import registry, stall
 from whisperctl.engine.protocol import Detector, OnSegment, Session
 from whisperctl.engine.registry import Engine
 from whisperctl.errors import BackendError, ModelError
-from whisperctl.models import ggml, vad
+from whisperctl.models import ggml, store
 from whisperctl.options import TranscriptionOptions
 from whisperctl.transcript import Transcript
 from whisperctl.transcription.chunking import CHUNK_S
@@ -128,10 +128,10 @@ def find_vad_model(options: TranscriptionOptions, requested: str | None = None) 
         ModelError: it is damaged, or ``options.vad`` needs it and it is not installed.
     """
     if requested is not None:
-        return vad.find(requested)
+        return store.find_detector(requested)
     if options.vad is None and not options.speech_check and not options.speakers_from_channels:
         return None
-    model = vad.find()
+    model = store.find_detector()
     if model is None and options.vad is not None:
         raise ModelError(
             'no voice activity model is installed: run "whisperctl models pull silero"'

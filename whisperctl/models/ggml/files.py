@@ -1,16 +1,37 @@
-"""Open a model file, or say in one line why it is not a ggml Whisper model."""
+"""Model files on disk: opening, hashing and flushing them, and recognizing other kinds of file."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from whisperctl.errors import ModelError
 from whisperctl.text import quoted
+
+_CHUNK_BYTES = 4 << 20
+
+
+class OnProgress(Protocol):
+    """Called as work proceeds; raising in it stops the work, which then leaves nothing behind."""
+
+    def __call__(self, step: str, done_bytes: int, total_bytes: int | None) -> None:
+        """Take a report.
+
+        Args:
+            step: what is being done, such as ``"downloading tiny.en"``.
+            done_bytes: how much of it is done.
+            total_bytes: how much there is to do, ``None`` where that is not known.
+        """
+        ...
+
+
+def ignore(step: str, done_bytes: int, total_bytes: int | None) -> None:
+    """Report to nobody."""
 
 
 @contextmanager
@@ -40,6 +61,24 @@ def reading(path: Path) -> Iterator[BinaryIO]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ModelError(f"{quoted(path)} cannot be read: {reason}") from error
+
+
+def hex_digest(path: Path, algorithm: str, on_progress: OnProgress = ignore) -> str:
+    """The hash of a file, as hexadecimal digits.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    # These hashes tell which file this is; nobody is kept out by them.
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    total = path.stat().st_size
+    done = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            done += len(chunk)
+            on_progress("checking", done, total)
+    return digest.hexdigest()
 
 
 def flush(path: Path) -> None:

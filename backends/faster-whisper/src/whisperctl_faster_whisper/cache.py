@@ -13,8 +13,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from whisperctl.errors import ModelError
-from whisperctl.models.ggml.files import flush, reading
-from whisperctl.models.hashing import hex_digest
+from whisperctl.models.ggml.files import flush, hex_digest, reading
 from whisperctl.storage.cache import VARIABLE, cache_dir
 from whisperctl.text import quoted
 

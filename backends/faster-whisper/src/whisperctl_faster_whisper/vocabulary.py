@@ -13,7 +13,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from whisperctl.errors import ModelError
 from whisperctl.languages import LANGUAGES
-from whisperctl.models.vocabulary import END_OF_TEXT, printable
+from whisperctl.models.ct2 import END_OF_TEXT, printable
 
 _AFTER_LANGUAGES = (
     "<|translate|>",
