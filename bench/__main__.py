@@ -15,7 +15,7 @@ from whisperctl.compare.measure import Step, measure
 from whisperctl.compare.plan import Cell, Plan
 from whisperctl.compare.result import Measurement
 from whisperctl.errors import UsageError, WhisperctlError
-from whisperctl.jobs import deliver
+from whisperctl.storage.files import write_text
 
 DEFAULT_OUTPUT = subjects.ROOT / "build/bench.json"
 INTERRUPTED = 130
@@ -130,7 +130,7 @@ def _bench(options: argparse.Namespace) -> int:
             complete=complete,
         )
         text = json.dumps(made, indent=1)
-        deliver.write_text(options.output, f"{text}\n")
+        write_text(options.output, f"{text}\n")
         return made
 
     saved = 0

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from whisperctl.engine.registry import Engine
-from whisperctl.jobs import journal, task
-from whisperctl.jobs.events import Event, Finished, SegmentDecoded, WarningIssued
+from whisperctl.jobs import journal, runner
+from whisperctl.jobs.events import Event, Failed, Finished, OnEvent, SegmentDecoded, WarningIssued
+from whisperctl.jobs.executors import ExecutorOptions
+from whisperctl.jobs.executors.in_process import InProcessExecution, InProcessExecutor, TaskRunner
 from whisperctl.jobs.job import Job, Results
 from whisperctl.jobs.journal import Journal
 from whisperctl.jobs.sources import Recording
@@ -53,8 +55,30 @@ def job(model: Path, tmp_path: Path) -> Job:
     return Job(Engine("fake"), model, 2, options, Results(("srt", "txt"), tmp_path), resume=True)
 
 
-def nothing() -> Transcriber:
-    raise AssertionError("the model is not needed")
+class Given(InProcessExecutor):
+    """Works with a transcriber that is open already, or with none."""
+
+    def __init__(self, transcriber: Transcriber | None) -> None:
+        self.transcriber = transcriber
+
+    def open(self, job: Job, options: ExecutorOptions) -> InProcessExecution:
+        return InProcessExecution(GivenRunner(job, self.transcriber))
+
+
+class GivenRunner(TaskRunner):
+    def __init__(self, job: Job, transcriber: Transcriber | None) -> None:
+        super().__init__(job)
+        self._given = transcriber
+
+    def _load(self) -> Transcriber:
+        assert self._given is not None, "no model is needed"
+        return self._given
+
+
+def process(
+    job: Job, recording: Recording, transcriber: Transcriber | None, on_event: OnEvent
+) -> None:
+    runner.run(job, [recording], on_event, executor=Given(transcriber))
 
 
 @pytest.fixture
@@ -74,7 +98,7 @@ def test_a_run_goes_on_within_a_recording_and_ends_the_same(
     job: Job, recording: Recording, transcriber: Transcriber, tmp_path: Path, state: Path
 ) -> None:
     whole: list[Event] = []
-    task.process(replace(job, journal=False), recording, lambda: transcriber, whole.append)
+    process(replace(job, journal=False), recording, transcriber, lambda _, one: whole.append(one))
     expected = (tmp_path / "talk.srt").read_bytes()
     n_segments = sum(isinstance(event, SegmentDecoded) for event in whole)
     assert n_segments > 5 and files(state) == []
@@ -82,18 +106,18 @@ def test_a_run_goes_on_within_a_recording_and_ends_the_same(
 
     seen: list[Event] = []
 
-    def until_fifth(event: Event) -> None:
+    def until_fifth(index: int, event: Event) -> None:
         seen.append(event)
         if sum(isinstance(one, SegmentDecoded) for one in seen) == 5:
             raise Killed
 
     with pytest.raises(Killed):
-        task.process(job, recording, lambda: transcriber, until_fifth)
+        process(job, recording, transcriber, until_fifth)
     assert not (tmp_path / "talk.srt").exists()
     assert len(files(state)) == 1
 
     again: list[Event] = []
-    task.process(job, recording, lambda: transcriber, again.append)
+    process(job, recording, transcriber, lambda _, one: again.append(one))
 
     assert (tmp_path / "talk.srt").read_bytes() == expected
     assert said(again) == said(whole)
@@ -107,15 +131,16 @@ def test_what_was_transcribed_is_written_without_transcribing_again(
     job: Job, recording: Recording, transcriber: Transcriber, tmp_path: Path, state: Path
 ) -> None:
     (tmp_path / "talk.txt").mkdir()  # the second result cannot be written
-    with pytest.raises(Exception, match=r"talk\.txt"):
-        task.process(job, recording, lambda: transcriber, lambda event: None)
+    seen: list[Event] = []
+    process(job, recording, transcriber, lambda _, one: seen.append(one))
+    assert isinstance(seen[-1], Failed) and 'talk.txt" cannot be written' in seen[-1].reason
     assert (tmp_path / "talk.srt").exists()
     assert not journal.finished(job, recording)
     (tmp_path / "talk.txt").rmdir()
     whole = (tmp_path / "talk.srt").read_bytes()
     (tmp_path / "talk.srt").unlink()
 
-    task.process(job, recording, nothing, lambda event: None)
+    process(job, recording, None, lambda _, one: seen.append(one))
 
     assert (tmp_path / "talk.srt").read_bytes() == whole
     assert (tmp_path / "talk.txt").read_text("utf-8").count("\n") == whole.count(b" --> ") > 1

@@ -29,7 +29,7 @@ def test_a_size_is_read(text: str, expected: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "much", "2X", "-1G", "1,5G", "G"])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="is no size: write one such as 2G or 500M"):
+    with pytest.raises(UsageError, match="is not a size: write one such as 2G or 500M"):
         size_bytes(text)
 
 

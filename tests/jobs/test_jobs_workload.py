@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from whisperctl.jobs.events import Advanced, Failed, Finished, Opened
+from whisperctl.jobs.events import Advanced, Failed, Finished, Opened, Workload
 from whisperctl.jobs.sources import Recording
-from whisperctl.jobs.workload import Workload
 
 
 class Clock:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from whisperctl.errors import BackendError
-from whisperctl.storage.cache import VARIABLE, cache_dir, distrust
+from whisperctl.storage.paths import CACHE_VARIABLE as VARIABLE
+from whisperctl.storage.paths import cache_dir, distrust
 
 
 def test_the_variable_moves_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +79,7 @@ def test_a_link_is_what_it_leads_to(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_is_not_trusted(tmp_path: Path) -> None:
-    assert "cannot be looked at" in (distrust(tmp_path / "missing") or "")
+    assert "cannot be examined" in (distrust(tmp_path / "missing") or "")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

@@ -14,7 +14,7 @@ from whisperctl.cli.support.command import keys
 from whisperctl.errors import BackendError, ModelError, UsageError
 from whisperctl.models import store
 from whisperctl.models.store import Store
-from whisperctl.storage import cache, paths, state
+from whisperctl.storage import paths, state
 
 SAYS = "no home directory is known; set HOME or WHISPERCTL_"
 
@@ -41,7 +41,7 @@ def test_without_a_home_what_needs_one_says_so(tmp_path: Path, tiny_en: Path) ->
     with pytest.raises(ModelError, match=f"{SAYS}MODELS"):
         Store().resolve("base")
     with pytest.raises(BackendError, match=f"{SAYS}CACHE"):
-        cache.cache_dir("test")
+        paths.cache_dir("test")
     file = state.StateFile(["a run"], taken="taken")
     assert f"the journal cannot be written ({SAYS}STATE)" in file.problem
 

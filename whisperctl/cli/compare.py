@@ -29,7 +29,7 @@ from whisperctl.compare.reports import figures, table
 from whisperctl.compare.result import Comparison
 from whisperctl.errors import UsageError
 from whisperctl.formats import console as formatted
-from whisperctl.jobs import deliver
+from whisperctl.storage.files import check_place, write_text
 from whisperctl.text import quoted, unknown, visible
 from whisperctl.transcript import Segment
 
@@ -89,7 +89,7 @@ class Request:
                     f"{quoted(path)} does not say its format: end its name in "
                     f"{', '.join(_ENDINGS)}, or give --format"
                 )
-            deliver.check_place(path, [*inputs, *(path for path, _ in files)])
+            check_place(path, [*inputs, *(path for path, _ in files)])
             files.append((path, name))
         printed = chosen or "table"
         if chosen is not None and chosen in [name for _, name in files]:
@@ -269,7 +269,7 @@ def present(
         OutputError: something cannot be written.
     """
     for path, name in wanted.files:
-        deliver.write_text(path, _text(comparison, samples, name, phases=phases))
+        write_text(path, _text(comparison, samples, name, phases=phases))
         console.note(f"{quoted(path)} is written")
     if wanted.printed == "table":
         plain = not sys.stdout.isatty()

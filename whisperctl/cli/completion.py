@@ -95,6 +95,13 @@ def engines(incomplete: str) -> Iterator[tuple[str, str]]:
     yield from _starting(incomplete, names)
 
 
+def executors(incomplete: str) -> Iterator[tuple[str, str]]:
+    """Names of installed executors; none of them is loaded."""
+    from whisperctl.jobs.executors import EXECUTORS
+
+    yield from _starting(incomplete, dict.fromkeys(EXECUTORS.installed(), "executor"))
+
+
 def runtimes(incomplete: str) -> Iterator[tuple[str, str]]:
     """Runtimes of our own backends."""
     from whisperctl.engine import protocol

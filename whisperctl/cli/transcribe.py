@@ -145,6 +145,18 @@ def transcribe(
             rich_help_panel=topics.MANY,
         ),
     ] = 1,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            "--executor",
+            metavar="NAME",
+            help="Executor that runs the transcriptions: this process, worker processes, or a "
+            "plugin.",
+            autocompletion=completion.executors,
+            show_default="the preferred one that can do what is asked for",
+            rich_help_panel=topics.MANY,
+        ),
+    ] = None,
     timeout: Annotated[
         float | None,
         typer.Option(
@@ -192,7 +204,7 @@ def transcribe(
     from whisperctl.cli.options import subtitles
     from whisperctl.cli.support import console, logs
     from whisperctl.engine import registry, stall
-    from whisperctl.jobs import plan, sources
+    from whisperctl.jobs import executors, plan, sources
     from whisperctl.jobs.job import Job
     from whisperctl.transcription.transcriber import find_vad_model
 
@@ -206,6 +218,8 @@ def transcribe(
     stall_timeout_s = stall.timeout(stall.TIMEOUT_S if stall_timeout is None else stall_timeout)
     lists = [sources.FileList(name, null_separated=null) for name in files_from or []]
     recordings = sources.find(files or [], lists, recursive=recursive)
+    if executor is not None:
+        executors.choose(executor, min(jobs, len(recordings)), limits)
     settings = flags.resolve()
     engine = registry.choose(backend, runtime)
     job = Job(
@@ -234,20 +248,25 @@ def transcribe(
     if dry_run:
         _print_plan(job, planned)
         return
-    failed = _run(job, planned, flags, jobs, limits)
+    failed = _run(job, planned, flags, jobs, limits, executor)
     if failed:
         raise typer.Exit(1)
 
 
 def _run(
-    job: Job, planned: Sequence[Planned], flags: TranscribeFlags, jobs: int, limits: RecordingLimits
+    job: Job,
+    planned: Sequence[Planned],
+    flags: TranscribeFlags,
+    jobs: int,
+    limits: RecordingLimits,
+    executor: str | None,
 ) -> bool:
-    """Do what is planned; whether anything failed."""
+    """Run what is planned; True if anything failed."""
     from whisperctl.cli.support import console, logs
     from whisperctl.cli.support.progress import Bars
     from whisperctl.cli.support.reporter import Reporter
     from whisperctl.formats import console as lines
-    from whisperctl.jobs import plan, runner
+    from whisperctl.jobs import executors, plan, runner
 
     messages = flags.messages
     quiet = messages.quiet
@@ -272,7 +291,9 @@ def _run(
             shows_segments=not job.results.to_stdout,
             writes_files=bool(job.results.formats) and not job.results.to_stdout,
         )
-        runner.run(job, due, reporter.event, jobs=min(jobs, len(due)), limits=limits)
+        jobs = min(jobs, len(due))
+        chosen = executors.choose(executor, jobs, limits)
+        runner.run(job, due, reporter.event, jobs=jobs, limits=limits, executor=chosen)
     reporter.summarize(len(planned))
     return bool(reporter.failures)
 

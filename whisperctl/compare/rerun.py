@@ -19,10 +19,10 @@ from whisperctl.compare.references import Reference
 from whisperctl.compare.result import Comparison, ModelInfo, RecordingInfo
 from whisperctl.engine.registry import Engine
 from whisperctl.errors import ModelError, OutputError, UsageError, WhisperctlError
-from whisperctl.jobs import deliver
 from whisperctl.models.store import Store
 from whisperctl.options import DecodeOptions
 from whisperctl.storage import records, state
+from whisperctl.storage.files import write_text
 from whisperctl.storage.paths import at_home
 
 _KEPT = 100
@@ -40,7 +40,7 @@ def save(comparison: Comparison) -> Path | None:
         folder = state.directory()
         path = folder / f"compare-{digits}-{label}.json"
         folder.mkdir(parents=True, exist_ok=True)
-        deliver.write_text(path, document.text(comparison))
+        write_text(path, document.text(comparison))
     except (OSError, OutputError):
         return None
     # Not this one, though it sorts first where the clock was set back.

@@ -1,11 +1,15 @@
-"""Events of a run over recordings, and their order when several run at once."""
+"""Events of a run over recordings, their order when several run at once, and progress from them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from whisperctl.transcript import Segment
+from whisperctl.jobs.sources import Recording
+from whisperctl.transcript import Segment, Transcript
+from whisperctl.transcription.run import Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +24,14 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class SegmentDecoded:
-    """A segment is certain, or was when an earlier run stopped."""
+    """A segment is final, or was when an earlier run stopped."""
 
     segment: Segment
 
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """How far it is, in seconds of audio; ``total_s`` is ``None`` when nobody knows."""
+    """Progress in seconds of audio; ``total_s`` is ``None`` while the length is unknown."""
 
     done_s: float
     total_s: float | None
@@ -35,7 +39,7 @@ class Advanced:
 
 @dataclass(frozen=True, slots=True)
 class WarningIssued:
-    """A remark, one line."""
+    """A warning or note, one line."""
 
     text: str
 
@@ -50,6 +54,20 @@ class Logged:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckpointReached:
+    """Where a later run can go on; its segments are those since the checkpoint before."""
+
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribed:
+    """The whole transcript; nothing is written yet."""
+
+    transcript: Transcript
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """The result as text, where it was asked for instead of files."""
 
@@ -58,9 +76,9 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """It went well. ``computed_s`` is the audio transcribed now and not in an earlier run.
+    """Results are written. ``computed_s`` is the audio transcribed in this run, not an earlier one.
 
-    ``quality`` says what is off about the text, empty if nothing is.
+    ``quality`` lists what looks wrong with the text, and is empty if nothing does.
     """
 
     duration_s: float
@@ -73,10 +91,22 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It did not; one line that names the recording or the result."""
+    """The recording failed; one line that names it or the result."""
 
     reason: str
 
+
+WorkerEvent = (
+    Opened
+    | SegmentDecoded
+    | Advanced
+    | WarningIssued
+    | Logged
+    | CheckpointReached
+    | Transcribed
+    | Failed
+)
+"""Event of an executor's worker; the last one of a recording is ``Transcribed`` or ``Failed``."""
 
 Event = (
     Started
@@ -89,30 +119,16 @@ Event = (
     | Finished
     | Failed
 )
-OnEvent = Callable[[int, Event], None]
-"""Gets the recording's place in the run, from 0, and what is said of it."""
+"""Event of a run; the last one of a recording is ``Finished`` or ``Failed``."""
 
-KINDS: dict[str, type[Event]] = {
-    kind.__name__: kind
-    for kind in (
-        Started,
-        Opened,
-        SegmentDecoded,
-        Advanced,
-        WarningIssued,
-        Logged,
-        Written,
-        Finished,
-        Failed,
-    )
-}
-"""Every kind of event, by its name."""
+OnEvent = Callable[[int, Event], None]
+"""Gets a recording's place in the run, from 0, and an event."""
 
 
 class Ordered:
     """Passes the first unfinished recording's events on at once, and keeps the others' for later.
 
-    What says how far things are cannot wait and is passed on always.
+    ``Advanced`` and ``Opened`` cannot wait and are passed on at once.
     """
 
     def __init__(self, on_event: OnEvent, n_recordings: int) -> None:
@@ -133,3 +149,98 @@ class Ordered:
                 self._first += 1
             for one in kept:
                 self._on_event(place, one)
+
+
+@dataclass(slots=True)
+class _Part:
+    """One recording. Seconds of audio; ``first_s`` is where this run began in it."""
+
+    size: int
+    suffix: str
+    total_s: float | None = None
+    done_s: float = 0.0
+    first_s: float | None = None
+    ended: bool = False
+
+
+class Workload:
+    """Progress and speed of a run, and the time left.
+
+    Lengths that are not known yet are estimated from the sizes of files, by the bytes per second of
+    recordings with the same extension whose lengths are known, or of all.
+    """
+
+    def __init__(
+        self, recordings: Sequence[Recording], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._parts = [_Part(_size(r), Path(r.name).suffix.lower()) for r in recordings]
+        self._clock = clock
+        self._began: float | None = None
+
+    def event(self, index: int, event: Event) -> None:
+        """Take an event into account."""
+        part = self._parts[index]
+        if isinstance(event, Opened):
+            self._began = self._began or self._clock()
+        elif isinstance(event, Advanced):
+            if part.first_s is None:
+                part.first_s = event.done_s
+            part.done_s, part.total_s = event.done_s, event.total_s
+        elif isinstance(event, Finished):
+            if part.first_s is not None:
+                part.first_s = event.duration_s - event.computed_s
+            part.done_s = part.total_s = event.duration_s
+            part.ended = True
+        elif isinstance(event, Failed):
+            part.ended = True
+
+    @property
+    def n_ended(self) -> int:
+        """Number of recordings that have finished or failed."""
+        return sum(part.ended for part in self._parts)
+
+    @property
+    def speed(self) -> float | None:
+        """Seconds of audio per second; ``None`` while nothing is transcribed."""
+        done_s = sum(p.done_s - p.first_s for p in self._parts if p.first_s is not None)
+        if self._began is None or done_s <= 0:
+            return None
+        return done_s / max(1e-3, self._clock() - self._began)
+
+    @property
+    def fraction(self) -> float | None:
+        """Fraction of the work that is done, 0 to 1; ``None`` while its amount is unknown."""
+        left_s = self._left_s()
+        if left_s is None:
+            return None
+        done_s = sum(part.done_s for part in self._parts)
+        return done_s / (done_s + left_s) if done_s + left_s > 0 else 1.0
+
+    @property
+    def eta_s(self) -> float | None:
+        """Estimated seconds until the end; ``None`` while there is no estimate."""
+        speed, left_s = self.speed, self._left_s()
+        return None if speed is None or left_s is None else left_s / speed
+
+    def _left_s(self) -> float | None:
+        known = [part for part in self._parts if part.total_s]
+        left_s = 0.0
+        for part in self._parts:
+            if part.ended:
+                continue
+            if part.total_s is not None:
+                left_s += max(0.0, part.total_s - part.done_s)
+                continue
+            alike = [other for other in known if other.suffix == part.suffix] or known
+            if not alike:
+                return None
+            n_bytes = sum(other.size for other in alike)
+            left_s += part.size * sum(p.total_s or 0.0 for p in alike) / max(1, n_bytes)
+        return left_s
+
+
+def _size(recording: Recording) -> int:
+    try:
+        return Path(recording.name).stat().st_size
+    except (OSError, ValueError):
+        return 0

@@ -1,4 +1,4 @@
-"""A job: what to do with a list of recordings, and the limits of each."""
+"""A job: what to do with a list of recordings; its tasks, and the limits of each."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from whisperctl.engine import stall
 from whisperctl.engine.registry import Engine
 from whisperctl.errors import UsageError
 from whisperctl.jobs.deliver import TEMPLATE
+from whisperctl.jobs.sources import Recording
 from whisperctl.options import TranscriptionOptions
 from whisperctl.subtitles.layout import SubtitleOptions
+from whisperctl.transcription.run import Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What is written, and where.
+    """Formats, names and places of results.
 
     ``formats`` may be empty; ``directory``, ``template`` and the empty string for an unknown
     ``language`` are as for ``whisperctl.jobs.deliver.output_path``. With ``to_stdout`` the one
-    format is handed to who started the run, as text, and no file is written.
+    format is reported as text, and no file is written.
     """
 
     formats: tuple[str, ...] = ()
@@ -34,13 +36,12 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """How to transcribe each recording, and what to do with what comes out.
+    """How to transcribe each recording, and where its results go.
 
-    ``vad_model`` is the file of a voice activity model, if there is one.
-    ``resume`` goes on where an earlier run stopped, ``skip_existing`` leaves results alone that are
-    there. ``journal`` keeps what a later run needs to go on. With ``logs`` other processes
-    hand over what they log. ``stall_timeout_s`` seconds without progress fail a recording; ``None``
-    is no limit.
+    ``vad_model`` is the file of a voice activity model, if there is one. ``resume`` goes on where
+    an earlier run stopped, ``skip_existing`` keeps existing results. ``journal`` keeps what a later
+    run needs to go on. With ``logs``, other processes report what they log. ``stall_timeout_s``
+    seconds without progress fail a recording; ``None`` is no limit.
     """
 
     engine: Engine
@@ -56,12 +57,25 @@ class Job:
     stall_timeout_s: float | None = stall.TIMEOUT_S
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One recording of a job, and where an earlier run stopped in it, with all segments so far."""
+
+    recording: Recording
+    resume_from: Checkpoint | None = None
+
+    @property
+    def start_s(self) -> float:
+        """Seconds of the recording that are transcribed already."""
+        return 0.0 if self.resume_from is None else self.resume_from.position_s
+
+
 _POWERS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 
 
 @dataclass(frozen=True, slots=True)
 class RecordingLimits:
-    """``timeout_s`` a recording, ``memory_bytes`` resident a process and its children.
+    """Limits of each recording: seconds, and resident memory of a process and its children.
 
     ``None`` is no limit.
 
@@ -80,7 +94,7 @@ class RecordingLimits:
 
     @property
     def any(self) -> bool:
-        """Whether there is a limit."""
+        """True if there is a limit."""
         return self.timeout_s is not None or self.memory_bytes is not None
 
 
@@ -88,16 +102,16 @@ def size_bytes(text: str) -> int:
     """Read a size such as ``2G``, ``1.5GB``, ``500M`` or ``500MiB``; units are powers of 1024.
 
     Raises:
-        UsageError: it is no size.
+        UsageError: the text is not a size.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", text.lower())
     if not match:
-        raise UsageError(f'"{text}" is no size: write one such as 2G or 500M')
+        raise UsageError(f'"{text}" is not a size: write one such as 2G or 500M')
     return int(float(match[1]) * 2 ** _POWERS[match[2]])
 
 
 def size_text(n_bytes: int) -> str:
-    """A size as people write it."""
+    """Write a size as people do."""
     for unit, power in (("G", 30), ("M", 20), ("K", 10)):
         if n_bytes >= 1 << power:
             return f"{n_bytes / (1 << power):.3g} {unit}iB"
@@ -105,7 +119,7 @@ def size_text(n_bytes: int) -> str:
 
 
 def resident_bytes(pid: int) -> int | None:
-    """The memory that a process and its children hold resident; ``None`` if it is gone."""
+    """Resident memory of a process and its children; ``None`` if it is gone."""
     import psutil
 
     try:

@@ -1,10 +1,10 @@
-"""What is kept of each recording's transcription, so that a killed run can go on.
+"""Journals of recordings, from which a killed run goes on.
 
 A recording has one file in the user's state directory, never beside results. Its name is a hash of
-what the transcription depends on: the recording, the model, the engine, the options. While the
-transcription runs, the file grows by a line a checkpoint, each flushed to disk; then by the whole
-transcript, so that results can be written again without transcribing. Once they are written, one
-line takes the place of it all: which files they are.
+everything that the transcription depends on: the recording, the model, the engine, the options.
+During the transcription the file grows by a line for each checkpoint, flushed to disk; then by the
+whole transcript, so that results can be written without transcribing again. Once they are written,
+one line replaces all others: which files they are.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LONGEST_S = 1e9
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """A result as it was when it was written; changed since, it is another file."""
+    """A result as it was when it was written."""
 
     path: str
     size: int
@@ -41,7 +41,7 @@ class WrittenFile:
 class _Line:
     """One line of a journal, of which one field is set.
 
-    ``results`` says what was asked to be written when ``written`` was.
+    ``results`` is a hash of the results that were asked for when ``written`` was written.
     """
 
     checkpoint: Checkpoint | None = None
@@ -51,7 +51,7 @@ class _Line:
 
 
 def forget(job: Job, recordings: Iterable[Recording]) -> None:
-    """Drop what is kept of these recordings, as a run that begins anew does."""
+    """Remove the journals of these recordings."""
     for recording in recordings:
         parts = _parts(job, recording)
         if parts is not None:
@@ -60,7 +60,7 @@ def forget(job: Job, recordings: Iterable[Recording]) -> None:
 
 
 def finished(job: Job, recording: Recording) -> bool:
-    """Whether an earlier run wrote all results of this recording, and they are still the same."""
+    """True if an earlier run wrote all results of this recording, and none has changed."""
     parts = _parts(job, recording)
     if parts is None or not job.results.formats or job.results.to_stdout:
         return False
@@ -74,14 +74,14 @@ def finished(job: Job, recording: Recording) -> bool:
 class Journal:
     """The journal of one recording.
 
-    ``checkpoint`` and ``transcript`` are what it held. ``finished`` says that another run wrote all
-    results while this one was about to begin.
+    ``checkpoint`` and ``transcript`` are its contents. ``finished``: another run has written all
+    results since this one began.
     """
 
     def __init__(self, job: Job, recording: Recording) -> None:
-        """Open the journal, or do without: ``problem`` then says why.
+        """Open the journal, or do without one: ``problem`` then says why.
 
-        What an earlier run left is read with ``job.resume``, else dropped.
+        The contents are read if ``job.resume`` is set, and removed otherwise.
         """
         self.checkpoint: Checkpoint | None = None
         self.transcript: Transcript | None = None
@@ -97,24 +97,28 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the journal; safe to call again."""
         self._file.close()
 
     @property
     def problem(self) -> str:
-        """Why there is no journal, if so."""
+        """Reason that there is no journal; empty if there is one."""
         problem = self._file.problem
         return f"{problem}; --resume could not go on in this recording" if problem else ""
 
     def add(self, checkpoint: Checkpoint) -> None:
-        """Keep where the transcription stands."""
+        """Add a checkpoint; it is on disk on return."""
         self._file.append(records.line(_Line(checkpoint=checkpoint)))
 
     def transcribed(self, transcript: Transcript) -> None:
-        """Keep the whole result."""
+        """Add the whole transcript; it is on disk on return."""
         self._file.append(records.line(_Line(transcript=transcript)))
 
     def written(self, paths: Iterable[Path]) -> None:
-        """Keep that the results are written, and nothing else."""
+        """Replace the contents by the names of the written results."""
         if not self._file.usable:
             return
         try:
@@ -143,10 +147,10 @@ class Journal:
 
 
 def _parsed(text: bytes) -> _Line:
-    """A line, of which no time is such that work on it would fail or be lost.
+    """Parse a line, and check its language and time.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a line of a journal.
     """
     line = records.restore(_Line, records.loads(text))
     for found in (line.checkpoint, line.transcript):
@@ -158,7 +162,7 @@ def _parsed(text: bytes) -> _Line:
 
 
 def _parts(job: Job, recording: Recording) -> list[object] | None:
-    """What the journal's name is made of; ``None`` for what no other run could find again."""
+    """Values that the journal's name depends on; ``None`` if no later run could find it."""
     if recording.name == STDIN:
         return None
     identity = state.identity(Path(recording.name))
@@ -186,10 +190,10 @@ def _written(path: Path) -> WrittenFile:
 def _unchanged(file: WrittenFile) -> bool:
     try:
         return _written(Path(file.path)) == file
-    except (OSError, ValueError):  # a path that cannot be one is none of ours
+    except (OSError, ValueError):  # not a possible path
         return False
 
 
 def _holds(line: _Line, asked: str) -> bool:
-    """Whether a line says that what is asked for was written, and it still is as it was."""
+    """True if a line says that these results were written, and none has changed."""
     return line.results == asked and all(_unchanged(file) for file in line.written)

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from whisperctl.audio.source import STDIN
 from whisperctl.errors import OutputError
 from whisperctl.jobs import journal
-from whisperctl.jobs.deliver import (
-    PlannedOutput,
-    check_replaceable,
-    output_path,
-    plan_outputs,
-    remove_leftovers,
-)
+from whisperctl.jobs.deliver import PlannedOutput, is_there, plan_outputs
 from whisperctl.jobs.job import Job, Results
 from whisperctl.jobs.sources import Recording
-from whisperctl.languages import LANGUAGES
 from whisperctl.options import DecodeOptions, TranscriptionOptions
-from whisperctl.storage import state
+from whisperctl.storage import files, state
 from whisperctl.subtitles.layout import SubtitleOptions
 from whisperctl.text import quoted, visible
 
@@ -31,9 +22,9 @@ Skip = Literal["", "exists", "finished"]
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A recording, its results, and why it is left alone, if it is.
+    """A recording, its results, and why it is skipped, if it is.
 
-    ``exists`` is that all its results are there, ``finished`` that an earlier run wrote them.
+    ``exists``: all its results exist. ``finished``: an earlier run wrote them.
     """
 
     recording: Recording
@@ -44,16 +35,17 @@ class Planned:
 def plan(
     job: Job, recordings: Sequence[Recording], others: Sequence[tuple[str, Path]] = ()
 ) -> list[Planned]:
-    """Name all results, check that they can be written, and find what need not be done.
+    """Name all results, check that they can be written, and find recordings to skip.
 
     Args:
-        job: what is to be done.
-        recordings: with what.
-        others: what no result may replace, besides recordings and models; see ``plan_outputs``.
+        job: what to do.
+        recordings: what to do it with.
+        others: files that no result may replace, besides recordings and models; see
+            ``plan_outputs``.
 
     Raises:
         UsageError: two results would get one name, or one would replace an input.
-        OutputError: a place cannot be written to.
+        OutputError: a result cannot be written.
     """
     results = job.results
     outputs: dict[str, list[PlannedOutput]] = {}
@@ -79,34 +71,13 @@ def plan(
             skip = "finished"
         if not skip and not job.skip_existing:
             for output in own:
-                check_replaceable(output.path)
+                files.check_replaceable(output.path)
         planned.append(Planned(recording, own, skip))
     return planned
 
 
-def is_there(results: Results, recording: Recording, output: PlannedOutput) -> bool:
-    """Whether a result exists; in whatever language, while that is open."""
-    if not output.language_open:
-        return os.path.lexists(output.path)
-    from whisperctl.formats import extension
-
-    return any(
-        os.path.lexists(
-            output_path(
-                recording.name,
-                results.directory,
-                extension(output.format),
-                template=results.template,
-                folder=recording.folder,
-                language=code,
-            )
-        )
-        for code in LANGUAGES
-    )
-
-
 def prepare(job: Job, planned: Sequence[Planned]) -> None:
-    """Make the directory for results, and clear away what earlier runs left and nobody needs.
+    """Make the directory for results, and remove leftovers of earlier runs.
 
     Raises:
         OutputError: the directory cannot be made.
@@ -117,22 +88,22 @@ def prepare(job: Job, planned: Sequence[Planned]) -> None:
         except OSError as error:
             raise OutputError(
                 f"{quoted(job.results.directory)} cannot be made a directory for the results "
-                f"({error.strerror or error}): choose another with --output-dir"
+                f"({files.reason(error)}): choose another with --output-dir"
             ) from error
     state.prune()
     if not job.resume:
         journal.forget(job, [item.recording for item in planned if not item.skip])
     for folder in dict.fromkeys(output.path.parent for item in planned for output in item.outputs):
-        remove_leftovers(folder)
+        files.remove_leftovers(folder)
 
 
 def with_language(
     results: Results, model: Path, decoding: DecodeOptions, subtitles: SubtitleOptions
 ) -> Results:
-    """The same results with their language, if it is known before the run, and their layout.
+    """Set the language of results, if it is known before the run, and their layout.
 
     Raises:
-        ModelError: the model is no ggml file.
+        ModelError: the model is not a ggml file.
         UsageError: the model does not know the language.
     """
     from whisperctl import languages
@@ -148,16 +119,11 @@ def with_language(
     return replace(results, language=language, subtitles=subtitles)
 
 
-def label(recording: Recording) -> str:
-    """The recording's name as sentences show it."""
-    return "standard input" if recording.name == STDIN else quoted(recording.name)
-
-
 _WHY = {"exists": "skipped: its results exist", "finished": "skipped: finished before"}
 
 
 def describe(job: Job, planned: Sequence[Planned]) -> Iterator[str]:
-    """What would be read, with what, and what would be written, a line each."""
+    """Lines that say what would be read and written, with which model, engine and options."""
     yield f"model: {quoted(job.model)}"
     yield f"engine: {job.engine.label}, {job.threads} thread{'s' if job.threads > 1 else ''}"
     changed = [
@@ -166,7 +132,7 @@ def describe(job: Job, planned: Sequence[Planned]) -> Iterator[str]:
     ]
     yield f"options: {visible(', '.join(changed)) or 'the defaults'}"
     for item in planned:
-        name = label(item.recording)
+        name = item.recording.label
         if item.skip:
             yield f"{name}: {_WHY[item.skip]}"
         elif item.outputs:
@@ -176,7 +142,7 @@ def describe(job: Job, planned: Sequence[Planned]) -> Iterator[str]:
 
 
 def _changed(options: object, default: object) -> Iterator[str]:
-    """Options that are not as they would be by themselves."""
+    """Options that differ from their defaults, as text."""
     assert is_dataclass(options)
     for field in fields(options):
         value, usual = getattr(options, field.name), getattr(default, field.name)

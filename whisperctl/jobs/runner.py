@@ -1,32 +1,31 @@
-"""Runs a job over its recordings: in this process, or several at once in processes of their own.
+"""Runs a job: hands its recordings to an executor, and writes journals and results.
 
-One recording that fails stops no other. Processes are used where a recording must be stoppable for
-certain, and for several at once; else this process does the work, which takes the least memory.
+An executor transcribes and reports events; nothing but this module writes. What a worker has
+finished is in the journal before the executor hears that it was taken. A recording that fails stops
+no other.
 """
 
 from __future__ import annotations
 
-import queue
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from typing import TypeVar
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
 
 from whisperctl import resources
-from whisperctl.errors import WhisperctlError
-from whisperctl.jobs import events, task
-from whisperctl.jobs.events import Event, OnEvent, Ordered
-from whisperctl.jobs.executors.processes import Process, Said
-from whisperctl.jobs.job import Job, RecordingLimits, resident_bytes, size_text
-from whisperctl.jobs.plan import label
+from whisperctl.jobs import deliver, events, executors
+from whisperctl.jobs.events import OnEvent, Ordered, WorkerEvent
+from whisperctl.jobs.executors import Execution, Executor, ExecutorOptions
+from whisperctl.jobs.executors.in_process import failed, requested_s
+from whisperctl.jobs.job import Job, RecordingLimits, Task
+from whisperctl.jobs.journal import Journal
 from whisperctl.jobs.sources import Recording
-from whisperctl.processes import end_all
-from whisperctl.transcription.transcriber import Transcriber
+from whisperctl.subtitles.cues import timestamp
+from whisperctl.transcript import Transcript
+from whisperctl.transcription.quality import assess
 
 _POLL_S = 0.05
-
-T = TypeVar("T")
 
 
 def run(
@@ -36,8 +35,9 @@ def run(
     *,
     jobs: int = 1,
     limits: RecordingLimits | None = None,
+    executor: Executor | None = None,
 ) -> None:
-    """Transcribe and write every recording; what became of each is its last event.
+    """Transcribe every recording and write its results; its last event says what became of it.
 
     ``on_event`` runs in this thread. What it raises, or KeyboardInterrupt, stops all work and
     propagates; results that are written stay. Events of a recording come after those of the
@@ -47,144 +47,171 @@ def run(
         job: what to do.
         recordings: what to do it with.
         on_event: gets the place of a recording and an event.
-        jobs: how many recordings at once.
+        jobs: number of recordings at once.
         limits: what a recording may take.
+        executor: where to transcribe; ``None`` is the default, see ``executors.choose``.
 
     Raises:
-        WhisperctlError: the engine or the model cannot be used for any recording.
+        WhisperctlError: the engine, the model or the executor cannot be used for any recording.
     """
     limits = limits or RecordingLimits()
-    if jobs == 1 and not limits.any:
-        _run_here(job, recordings, on_event)
-    else:
-        _Pool(job, recordings, on_event, jobs, limits).run()
+    if executor is None:
+        executor = executors.choose(None, jobs, limits)
+    options = ExecutorOptions(min(jobs, max(1, len(recordings))), limits.memory_bytes)
+    with closing(executor.open(job, options)) as execution:
+        _Coordinator(job, recordings, on_event, execution, limits).run()
 
 
-class _OutsideError(Exception):
-    """Wraps what was raised by something else than the recording's own work."""
+@dataclass(slots=True)
+class _Running:
+    """A recording that the executor works on; ``since_s`` by ``time.monotonic``."""
+
+    task: Task
+    journal: Journal
+    since_s: float
+    cancelled: bool = False
 
 
-def _run_here(job: Job, recordings: Sequence[Recording], on_event: OnEvent) -> None:
-    from whisperctl.jobs.opening import opened
-
-    with ExitStack() as stack:
-        transcribers: list[Transcriber] = []
-
-        def load() -> Transcriber:
-            if not transcribers:
-                transcribers.append(_outside(lambda: stack.enter_context(opened(job))))
-            return transcribers[0]
-
-        for index, recording in enumerate(recordings):
-
-            def emit(event: Event, index: int = index) -> None:
-                _outside(lambda: on_event(index, event))
-
-            on_event(index, events.Started())
-            try:
-                task.process(job, recording, load, emit)
-            except _OutsideError as error:
-                assert error.__cause__ is not None
-                raise error.__cause__ from error.__cause__.__cause__
-            except WhisperctlError as error:
-                on_event(index, events.Failed(str(error)))
-            except Exception as error:
-                reason = f"{label(recording)}: {type(error).__name__}: {error} (unexpected)"
-                on_event(index, events.Failed(reason))
-
-
-def _outside(work: Callable[[], T]) -> T:
-    try:
-        return work()
-    except Exception as error:
-        raise _OutsideError from error
-
-
-class _Pool:
-    """Recordings handed to processes."""
+class _Coordinator:
+    """One run of a job by an open executor."""
 
     def __init__(
         self,
         job: Job,
         recordings: Sequence[Recording],
         on_event: OnEvent,
-        jobs: int,
+        execution: Execution,
         limits: RecordingLimits,
     ) -> None:
         self._job = job
         self._recordings = recordings
-        self._ordered = Ordered(on_event, len(recordings))
-        self._jobs = min(jobs, len(recordings))
-        self._limits = limits
-        self._processes: list[Process] = []
-        self._said: queue.SimpleQueue[tuple[Process, Said]] = queue.SimpleQueue()
+        self._emit = Ordered(on_event, len(recordings)).event
+        self._execution = execution
+        self._timeout_s = limits.timeout_s
         self._waiting = deque(range(len(recordings)))
-        self._stopped: dict[Process, str] = {}
+        self._running: dict[int, _Running] = {}
 
     def run(self) -> None:
-        checked = time.monotonic()
         try:
-            self._hand_out()
-            while self._waiting or any(process.index is not None for process in self._processes):
-                try:
-                    process, said = self._said.get(timeout=_POLL_S)
-                except queue.Empty:
-                    pass
-                else:
-                    self._take(process, said)
-                    self._hand_out()
-                if self._limits.any and time.monotonic() - checked >= _POLL_S:
-                    self._check_limits()
-                    checked = time.monotonic()
-        finally:
-            end_all(self._processes)
-
-    def _hand_out(self) -> None:
-        idle = [process for process in self._processes if process.index is None]
-        while self._waiting:
-            if not idle:
-                if len(self._processes) >= self._jobs:
+            while True:
+                while self._waiting and len(self._running) < self._execution.slots:
+                    self._begin(self._waiting.popleft())
+                if not self._running:
                     return
-                process = Process(self._job, self._said)
-                self._processes.append(process)
-            else:
-                process = idle.pop()
-            index = self._waiting.popleft()
-            self._ordered.event(index, events.Started())
-            process.begin(index, self._recordings[index])
+                self._execution.poll(self._take, _POLL_S)
+                self._check_time()
+        except BaseException:
+            # What workers had finished by now is not to be computed again.
+            with suppress(Exception):
+                self._execution.poll(self._keep, 0.0)
+            raise
+        finally:
+            for running in self._running.values():
+                running.journal.close()
 
-    def _take(self, process: Process, said: Said) -> None:
-        index = process.index
-        if isinstance(said, WhisperctlError):
-            raise said
-        if said is None:
-            self._processes.remove(process)
-            reason = self._stopped.pop(process, None) or process.exit_summary()
-            end_all([process])
-            if index is not None:
-                name = label(self._recordings[index])
-                self._ordered.event(index, events.Failed(f"{name}: {reason}"))
+    def _begin(self, index: int) -> None:
+        """Submit a recording, or finish it where an earlier run has transcribed it."""
+        recording = self._recordings[index]
+        self._emit(index, events.Started())
+        journal = Journal(self._job, recording)
+        task = Task(recording, journal.checkpoint)
+        if journal.finished:
+            journal.close()
+            self._warn(index, f"{recording.label} was finished by another run meanwhile")
+            self._emit(index, events.Finished(0.0, 0.0, 0, ""))
             return
-        assert index is not None
-        if isinstance(said, events.Opened):
-            process.since = time.monotonic()  # loading the model is not the recording's fault
-        if isinstance(said, events.Finished | events.Failed):
-            process.index = None
-        self._ordered.event(index, said)
+        self._running[index] = _Running(task, journal, time.monotonic())
+        if journal.transcript is None:
+            self._execution.submit(index, task)
+            return
+        self._warn(index, f"{recording.label} was transcribed before: its results are written")
+        for segment in journal.transcript.segments:
+            self._emit(index, events.SegmentDecoded(segment))
+        self._deliver(index, journal.transcript, journal.transcript.duration_s)
 
-    def _check_limits(self) -> None:
-        timeout_s, memory_bytes = self._limits.timeout_s, self._limits.memory_bytes
-        for process in self._processes:
-            if process.index is None or process in self._stopped:
-                continue
-            if timeout_s is not None and time.monotonic() - process.since > timeout_s:
-                self._stopped[process] = f"stopped, as it took more than {timeout_s:g} s"
-            elif memory_bytes is not None and (resident_bytes(process.pid) or 0) > memory_bytes:
-                self._stopped[process] = (
-                    f"stopped, as it took more than {size_text(memory_bytes)} of memory"
-                )
-            if process in self._stopped:
-                process.kill()
+    def _take(self, index: int, event: WorkerEvent) -> None:
+        """Take an event of the executor's."""
+        running = self._running.get(index)
+        if running is None:
+            return  # it has ended, and its executor does not know yet
+        match event:
+            case events.CheckpointReached(checkpoint):
+                running.journal.add(checkpoint)
+            case events.Transcribed(transcript):
+                running.journal.transcribed(transcript)
+                self._deliver(index, transcript, running.task.start_s)
+            case events.Failed():
+                self._end(index, event)
+            case events.Opened():
+                running.since_s = time.monotonic()  # loading the model is not the recording's fault
+                self._emit(index, event)
+                self._repeat(index, running.task)
+            case _:
+                self._emit(index, event)
+
+    def _keep(self, index: int, event: WorkerEvent) -> None:
+        """Take an event after the run was stopped: journals alone are written."""
+        running = self._running.get(index)
+        match event:
+            case events.CheckpointReached(checkpoint) if running is not None:
+                running.journal.add(checkpoint)
+            case events.Transcribed(transcript) if running is not None:
+                running.journal.transcribed(transcript)
+            case _:
+                pass
+
+    def _repeat(self, index: int, task: Task) -> None:
+        """Report the segments of an earlier run that this one goes on from."""
+        before = task.resume_from
+        if before is not None:
+            self._warn(index, f"{task.recording.label} goes on at {timestamp(before.position_s)}")
+            for segment in before.segments:
+                self._emit(index, events.SegmentDecoded(segment))
+
+    def _deliver(self, index: int, transcript: Transcript, start_s: float) -> None:
+        """Write the results of a recording, and end it."""
+        running = self._running[index]
+        recording, journal = running.task.recording, running.journal
+
+        try:
+            written = deliver.write_results(self._job, recording, transcript)
+        except Exception as error:
+            self._end(index, failed(running.task, error))
+            return
+        if written.text is not None:
+            self._emit(index, events.Written(written.text))
+        journal.written(written.paths)
+        if journal.problem:
+            self._warn(index, f"warning: {journal.problem}")
+        clips = self._job.options.clips
+        self._end(
+            index,
+            events.Finished(
+                duration_s=transcript.duration_s,
+                computed_s=requested_s(clips, start_s, transcript.duration_s),
+                n_segments=len(transcript.segments),
+                language=transcript.language,
+                language_probability=transcript.language_probability,
+                quality=assess(transcript, clips).remark() or "",
+            ),
+        )
+
+    def _end(self, index: int, event: events.Finished | events.Failed) -> None:
+        self._running.pop(index).journal.close()
+        self._emit(index, event)
+
+    def _warn(self, index: int, text: str) -> None:
+        self._emit(index, events.WarningIssued(text))
+
+    def _check_time(self) -> None:
+        if self._timeout_s is None:
+            return
+        for index, running in self._running.items():
+            took_s = time.monotonic() - running.since_s
+            if took_s > self._timeout_s and not running.cancelled:
+                running.cancelled = True
+                reason = f"stopped, as it took more than {self._timeout_s:g} s"
+                self._execution.cancel(index, f"{running.task.recording.label}: {reason}")
 
 
 def share_of_threads(threads: int, jobs: int) -> int:

@@ -1,4 +1,4 @@
-"""Which recordings a person means by files, folders, patterns and lists of them."""
+"""Recordings named by files, folders, patterns and lists of them."""
 
 from __future__ import annotations
 
@@ -25,27 +25,32 @@ vqe vqf vql w64 wav wave weba webm wma wmv wtv wv xwma
 _LIST_BYTES = 1 << 26
 
 EXTENSIONS = frozenset(_ENDINGS.split())
-"""What the names of recordings end in, as far as folders and patterns are concerned."""
+"""Extensions that folders and patterns take for recordings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
     """A recording to read: ``name`` is a path, or ``"-"`` for standard input.
 
-    ``folder`` is where it lies below the folder or the pattern's fixed part that it was found by,
+    ``folder`` is its place below the folder or the fixed part of the pattern that it was found by,
     empty for one named by itself; results keep that structure.
     """
 
     name: str
     folder: str = ""
 
+    @property
+    def label(self) -> str:
+        """Its name as messages show it."""
+        return "standard input" if self.name == STDIN else quoted(self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class FileList:
     """A file that names recordings, one a line: ``name`` is its path, ``"-"`` standard input.
 
-    With ``null_separated``, names are ended by NUL and taken as they are. Else blank lines and
-    lines that begin with ``#`` say nothing.
+    With ``null_separated``, names end with NUL and are taken as they are. Otherwise blank lines and
+    lines that begin with ``#`` are ignored.
     """
 
     name: str
@@ -55,16 +60,16 @@ class FileList:
 def find(
     names: Sequence[str], lists: Sequence[FileList] = (), *, recursive: bool = False
 ) -> list[Recording]:
-    """Every recording that is meant, each once, in the order of naming.
+    """Find every recording that is named, each once, in the order of the names.
 
-    A folder stands for the recordings in it, by the endings of their names, in natural order and
-    without hidden ones; ``recursive`` takes folders within folders too. A name that is no file's
-    and holds ``*``, ``?`` or ``[`` is a pattern, in which ``**`` stands for any folders. Lists hold
-    files and folders, no patterns. A file need not exist: that is for who reads it to find out.
+    A folder stands for the recordings in it, by their extensions, in natural order and without
+    hidden ones; ``recursive`` includes its subfolders. A name that is not a file's and holds ``*``,
+    ``?`` or ``[`` is a pattern, in which ``**`` matches any folders. Lists hold files and folders,
+    no patterns. A file need not exist: whoever reads it finds out.
 
     Raises:
-        UsageError: standard input is asked for twice.
-        AudioError: a folder or pattern gives nothing, or a list cannot be read or names nothing.
+        UsageError: standard input is named twice.
+        AudioError: a folder or pattern holds no recording, or a list is unreadable or empty.
     """
     readers = [*names, *(item.name for item in lists)]
     if readers.count(STDIN) > 1:

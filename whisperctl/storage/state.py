@@ -1,10 +1,9 @@
-"""What is kept in the user's state directory, so that a run that was ended can go on.
+"""State of runs that were stopped, in the user's state directory.
 
-Every file is lines of JSON, named by a hash of all that its lines depend on, and belongs to one
-process at a time. A line that was torn is as if it were not there. Files nobody has touched for a
-month are removed.
+Every file is lines of JSON, named by a hash of everything that its lines depend on, and belongs to
+one process at a time. A torn line is ignored. Files that have not changed for a month are removed.
 
-Such a file is a help, not a result: where it cannot be written, a run goes on without.
+Such a file is a help, not a result: where it cannot be written, a run goes on without it.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from whisperctl.storage import locks, paths
+from whisperctl.storage import files, paths
 
 T = TypeVar("T")
 
@@ -29,7 +28,7 @@ _MOST_BYTES = 1 << 29
 
 
 def directory() -> Path:
-    """Where the files are.
+    """Directory of the files.
 
     Raises:
         FileNotFoundError: no home directory is known.
@@ -38,7 +37,7 @@ def directory() -> Path:
 
 
 def path_of(parts: object) -> Path:
-    """The file of a run that depends on these parts, which are what ``json.dumps`` takes.
+    """File of a run that depends on these parts, which ``json.dumps`` must take.
 
     Raises:
         FileNotFoundError: no home directory is known.
@@ -47,13 +46,13 @@ def path_of(parts: object) -> Path:
 
 
 def hashed(parts: object) -> str:
-    """A hash of what ``json.dumps`` takes, as hexadecimal digits."""
+    """Hash of a value that ``json.dumps`` takes, as hexadecimal digits."""
     text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:40]
 
 
 def identity(path: Path) -> list[object] | None:
-    """What tells a file from any other and from itself once changed; ``None`` of no file."""
+    """Path, size and time of change of a file; ``None`` if it is not a file."""
     try:
         real = Path(os.path.realpath(path))
         status = real.stat()
@@ -65,9 +64,10 @@ def identity(path: Path) -> list[object] | None:
 
 
 def prune() -> None:
-    """Remove files that nobody has touched for a month."""
+    """Remove files that have not changed for a month, and leftovers of killed runs."""
     oldest = time.time() - _KEPT_S
     with suppress(OSError):
+        files.remove_leftovers(directory())
         for path in directory().glob("*.jsonl"):
             with suppress(OSError):
                 if path.stat().st_mtime < oldest:
@@ -75,19 +75,19 @@ def prune() -> None:
 
 
 def read(path: Path, parse: Callable[[bytes], T]) -> list[T]:
-    """The whole lines of a file, up to one that is torn or that ``parse`` raises ValueError for.
+    """Whole lines of a file, up to one that is torn or that ``parse`` raises ValueError for.
 
-    A file of more than ``_MOST_BYTES`` is none of ours, and has none.
+    A file of more than ``_MOST_BYTES`` is not ours, and has none.
     """
     return _read(path, parse)[0]
 
 
 class StateFile:
-    """One file of lines for this process alone, or none: ``problem`` then says why.
+    """One file of lines that is locked by this process, or none: ``problem`` then says why.
 
     Args:
-        parts: what the file is of, see ``path_of``; ``None`` for no file and no problem.
-        taken: the problem when another process has it.
+        parts: what the file depends on, see ``path_of``; ``None`` for no file and no problem.
+        taken: the problem if another process has it.
     """
 
     def __init__(self, parts: object | None, *, taken: str) -> None:
@@ -107,11 +107,11 @@ class StateFile:
 
     @property
     def usable(self) -> bool:
-        """Whether there is a file."""
+        """True if there is a file."""
         return self._file is not None
 
     def read(self, parse: Callable[[bytes], T]) -> list[T]:
-        """The lines as ``read`` gives them; what follows a torn one is cut off."""
+        """Lines as ``read`` gives them; a torn one and what follows it are cut off."""
         if self._file is None or self._path is None:
             return []
         lines, whole = _read(self._path, parse)
@@ -119,7 +119,7 @@ class StateFile:
         return lines
 
     def cut(self, n_bytes: int = 0) -> None:
-        """Keep only so many bytes."""
+        """Truncate the file."""
         if self._file is None:
             return
         try:
@@ -128,7 +128,7 @@ class StateFile:
             self._give_up(self._unwritable(error))
 
     def append(self, line: bytes) -> None:
-        """Add a line, and have it on the disk before this returns."""
+        """Append a line; it is on the disk on return."""
         if self._file is None:
             return
         try:
@@ -139,16 +139,12 @@ class StateFile:
             self._give_up(self._unwritable(error))
 
     def replace(self, line: bytes) -> None:
-        """Have one line in place of them all; nothing can be added to the file after this."""
+        """Replace all lines by one; nothing can be added to the file after this."""
         if self._file is None or self._path is None:
             return
         try:
-            new = self._path.with_suffix(".new")
-            with new.open("wb") as file:
+            with files.replacing(self._path) as file:
                 file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self._path)
         except OSError as error:
             self._give_up(self._unwritable(error))
 
@@ -162,7 +158,7 @@ class StateFile:
             self._give_up(self._unwritable(error))
 
     def close(self) -> None:
-        """Let the file go; safe to call again."""
+        """Release the file; safe to call again."""
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()
@@ -176,8 +172,7 @@ class StateFile:
         from whisperctl.text import quoted
 
         place = "" if self._path is None else f" in {quoted(self._path.parent)}"
-        reason = error.strerror or error
-        return f"the journal{place} cannot be written ({reason})"
+        return f"the journal{place} cannot be written ({files.reason(error)})"
 
 
 def _read(path: Path, parse: Callable[[bytes], T]) -> tuple[list[T], int]:
@@ -202,20 +197,20 @@ def _read(path: Path, parse: Callable[[bytes], T]) -> tuple[list[T], int]:
 
 
 def _locked(path: Path) -> BinaryIO:
-    """Open a file for this process alone.
+    """Open and lock a file.
 
     Raises:
         BlockingIOError: another process has it.
         OSError: it cannot be opened.
     """
-    # A process that was told to end may take a moment to let go.
+    # A process that was asked to end may take a moment to release it.
     until = time.monotonic() + _WAIT_S
     while True:
-        # Its text is nobody else's business.
+        # Only this user may read it.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         file = os.fdopen(descriptor, "r+b", buffering=0)
         try:
-            locks.take(descriptor)
+            files.lock(descriptor)
             if _same(path, descriptor):
                 return file
             file.close()  # it was replaced or removed while we waited for its lock

@@ -1,4 +1,4 @@
-"""Temporary files and folders, and a clear error where there is no place for them."""
+"""Temporary files and folders, and the error where there is no place for them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from whisperctl.errors import OutputError
+from whisperctl.storage import files
 from whisperctl.text import quoted
 
 _REMEDY = "set TMPDIR to a directory that can be written and has room"
@@ -16,10 +17,10 @@ def open_file(purpose: str) -> BinaryIO:
     """Open a file without a name, which is gone once it is closed.
 
     Args:
-        purpose: what it is for, as sentences say it.
+        purpose: what it is for, as messages name it.
 
     Raises:
-        OutputError: there is no directory for temporary files that can be written.
+        OutputError: no directory for temporary files can be written.
     """
     try:
         return tempfile.TemporaryFile()
@@ -31,7 +32,7 @@ def make_folder(purpose: str) -> Path:
     """Make a folder that only this user may enter; the caller removes it.
 
     Raises:
-        OutputError: as of ``open_file``.
+        OutputError: as ``open_file`` does.
     """
     try:
         return Path(tempfile.mkdtemp(prefix="whisperctl-"))
@@ -40,10 +41,11 @@ def make_folder(purpose: str) -> Path:
 
 
 def problem(purpose: str, error: OSError) -> OutputError:
-    """The error for a temporary file that could not be made or written."""
-    reason = error.strerror or error
+    """Error for a temporary file that could not be made or written."""
     try:
         place = f"in {quoted(tempfile.gettempdir())} "
     except OSError:  # the system has none at all, and the reason says where it was looked for
         place = ""
-    return OutputError(f"{purpose} needs a temporary file {place}({reason}): {_REMEDY}")
+    return OutputError(
+        f"{purpose} needs a temporary file {place}({files.reason(error)}): {_REMEDY}"
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 from whisperctl.audio.source import STDIN
 from whisperctl.errors import OutputError, SubtitleError, UsageError
 from whisperctl.formats import FORMATS, extension, writer
-from whisperctl.jobs.deliver import write_atomic
+from whisperctl.storage.files import write_atomic
 from whisperctl.subtitles.document import Subtitles
 from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
 from whisperctl.text import quoted

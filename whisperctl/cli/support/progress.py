@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
 from whisperctl.cli.support import console
-from whisperctl.jobs.events import Advanced, Event, Failed, Finished, Opened, Started
+from whisperctl.jobs.events import Advanced, Event, Failed, Finished, Opened, Started, Workload
 from whisperctl.jobs.sources import Recording
-from whisperctl.jobs.workload import Workload
 from whisperctl.subtitles.cues import timestamp
 from whisperctl.text import visible
 

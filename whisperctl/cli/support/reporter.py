@@ -10,7 +10,6 @@ from whisperctl.cli.support import console
 from whisperctl.cli.support.progress import Bars
 from whisperctl.jobs import events
 from whisperctl.jobs.events import Event
-from whisperctl.jobs.plan import label
 from whisperctl.jobs.sources import Recording
 from whisperctl.text import on_one_line
 from whisperctl.transcript import Segment
@@ -93,6 +92,6 @@ class Reporter:
             return
         console.error(f"{len(self.failures)} of {n_recordings} recordings failed:")
         for recording, reason in self.failures:
-            name = label(recording)
+            name = recording.label
             text = on_one_line(reason)
             console.line(f"  {text}" if text.startswith(name) else f"  {name}: {text}")

@@ -1,1 +1,177 @@
-"""Ways to run a job: in this process, or in worker processes."""
+"""Executors: where the recordings of a job are transcribed.
+
+An executor is a class named by an entry point in the group ``whisperctl.executors``::
+
+    [project.entry-points."whisperctl.executors"]
+    processes = "whisperctl.jobs.executors.processes:ProcessesExecutor"
+
+It is called without arguments to give an ``Executor``. ``docs/executors.md`` shows a whole one and
+lists what executors promise, which ``whisperctl.testing.test_executors`` tests.
+
+An executor transcribes and reports events. Journals and results are written by its caller,
+``whisperctl.jobs.runner``, and by nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from whisperctl.errors import PluginError, UsageError
+from whisperctl.jobs.events import WorkerEvent
+from whisperctl.jobs.job import Job, RecordingLimits, Task
+from whisperctl.plugins import Door
+
+CONTRACT = 1
+
+OnWorkerEvent = Callable[[int, WorkerEvent], None]
+"""Gets the number that a task was submitted with, and an event of it.
+
+When it returns, the event is safe: a checkpoint or transcript is in the journal, on disk.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorInfo:
+    """Description of an executor.
+
+    ``parallel``: several recordings at once. ``cancels``: a recording can be stopped at any moment.
+    ``limits_memory``: ``ExecutorOptions.memory_bytes`` is enforced. ``preference``: of the
+    executors with a number, the one with the lowest that can do what is asked for is the default;
+    ``None`` is for one that is used only by name. ``problem``: why it cannot be used here, and how
+    to change that.
+    """
+
+    version: str
+    parallel: bool = False
+    cancels: bool = False
+    limits_memory: bool = False
+    preference: int | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorOptions:
+    """Number of recordings to work on at once, and resident memory for each; ``None``: no limit."""
+
+    workers: int = 1
+    memory_bytes: int | None = None
+
+
+class Execution(Protocol):
+    """An executor that is open for one job. Its methods are called by one thread."""
+
+    @property
+    def slots(self) -> int:
+        """Number of tasks to submit at once; may change."""
+        ...
+
+    def submit(self, index: int, task: Task) -> None:
+        """Take a task, under a number that events are reported with.
+
+        Raises:
+            WhisperctlError: no recording can be transcribed.
+        """
+        ...
+
+    def poll(self, on_event: OnWorkerEvent, timeout_s: float) -> None:
+        """Report events, in this thread and in the order of each task; wait for the first one.
+
+        Returns once the events that have come are reported, or after ``timeout_s`` seconds without
+        any. An executor that works in this thread transcribes a task here. What ``on_event``
+        raises propagates.
+
+        Raises:
+            WhisperctlError: no recording can be transcribed, such as for want of a model.
+        """
+        ...
+
+    def cancel(self, index: int, reason: str) -> None:
+        """Stop a task; its last event is ``Failed(reason)`` unless it has just ended.
+
+        Called only if ``ExecutorInfo.cancels``.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop all work at once, and release everything."""
+        ...
+
+
+class Executor(Protocol):
+    """A way to run jobs."""
+
+    @property
+    def name(self) -> str:
+        """Name of its entry point."""
+        ...
+
+    @property
+    def contract(self) -> int:
+        """``CONTRACT`` that it was written for."""
+        ...
+
+    def describe(self) -> ExecutorInfo:
+        """Describe it, starting nothing."""
+        ...
+
+    def open(self, job: Job, options: ExecutorOptions) -> Execution:
+        """Get ready for a job; models are loaded when a task needs them.
+
+        Raises:
+            PluginError: it cannot be used here.
+        """
+        ...
+
+
+EXECUTORS: Door[Executor] = Door("executor", "whisperctl.executors", CONTRACT)
+
+
+def choose(name: str | None, workers: int = 1, limits: RecordingLimits | None = None) -> Executor:
+    """Executor for a run: the one named, else the preferred one that can do what is asked for.
+
+    Args:
+        name: its name, or ``None``.
+        workers: number of recordings at once.
+        limits: what a recording may take.
+
+    Raises:
+        UsageError: there is no such executor, or it cannot do what is asked for.
+        PluginError: it cannot be used here.
+    """
+    limits = limits or RecordingLimits()
+    if name is not None:
+        executor = EXECUTORS.load(name)
+        info = executor.describe()
+        if info.problem is not None:
+            raise PluginError(f'executor "{name}" cannot be used here: {info.problem}')
+        lacking = _lacking(info, workers, limits)
+        if lacking:
+            raise UsageError(f'executor "{name}" {lacking}, or choose another executor')
+        return executor
+    usable: list[tuple[int, str]] = []
+    for other in EXECUTORS.installed():
+        found = EXECUTORS.describe(other, _describe).info
+        if found is None or found.preference is None or found.problem is not None:
+            continue
+        if not _lacking(found, workers, limits):
+            usable.append((found.preference, other))
+    if not usable:
+        raise PluginError("no installed executor can do this: reinstall whisperctl")
+    return EXECUTORS.load(min(usable)[1])
+
+
+def _describe(executor: Executor) -> ExecutorInfo:
+    return executor.describe()
+
+
+def _lacking(info: ExecutorInfo, workers: int, limits: RecordingLimits) -> str:
+    """First thing asked for that it cannot do, and which option to leave out; empty if none."""
+    if workers > 1 and not info.parallel:
+        return "works on one recording at a time: leave out --jobs"
+    if limits.timeout_s is not None and not info.cancels:
+        return "cannot stop a recording: leave out --timeout"
+    if limits.memory_bytes is not None and not info.limits_memory:
+        return "cannot limit memory: leave out --max-memory"
+    return ""

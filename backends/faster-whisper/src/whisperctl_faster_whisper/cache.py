@@ -14,7 +14,7 @@ from pathlib import Path
 
 from whisperctl.errors import ModelError
 from whisperctl.models.ggml.files import flush, hex_digest, reading
-from whisperctl.storage.cache import VARIABLE, cache_dir
+from whisperctl.storage.paths import CACHE_VARIABLE, cache_dir
 from whisperctl.text import quoted
 
 _NAME = "faster-whisper"
@@ -46,12 +46,12 @@ def converted(model: Path, version: int, convert: Callable[[Path, Path], None]) 
         if error.errno in _FULL:
             raise ModelError(
                 f"the disk is full: converting {quoted(model)} needs room at {quoted(folder)}; "
-                f"free some, or set {VARIABLE} to a folder with more"
+                f"free some, or set {CACHE_VARIABLE} to a folder with more"
             ) from error
         raise ModelError(
             f"{quoted(model)} cannot be converted in {quoted(folder)} "
-            f"({error.strerror or error}): check its permissions, or set {VARIABLE} to another "
-            "folder"
+            f"({error.strerror or error}): check its permissions, or set {CACHE_VARIABLE} to "
+            "another folder"
         ) from error
     return target
 

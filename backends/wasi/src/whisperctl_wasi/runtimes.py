@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from whisperctl.engine.protocol import RuntimeInfo
 from whisperctl.errors import BackendError
-from whisperctl.storage.cache import cache_dir, distrust
+from whisperctl.storage.paths import cache_dir, distrust
 from whisperctl_wasi.host import guest
 from whisperctl_wasi.host.guest import Guest, RuntimeUnavailableError
 from whisperctl_wasi.host.limits import Limits

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from whisperctl.storage.cache import shared_by
+from whisperctl.storage.paths import shared_by
 
 _HEADER_BYTES = 4096
 _MANIFEST = "whisperctl.json"
