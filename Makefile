@@ -93,7 +93,7 @@ check: setup ## lint, formatting, types and the links of the documentation
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 docs: setup ## make docs/cli.md and the man page from help, and the site in build/site
-	$(BIN)/python -m whisperctl.cli.reference docs
+	$(BIN)/python docs/reference.py docs
 	$(SITE)
 
 format: setup ## format the code

@@ -29,9 +29,10 @@ def test_the_defaults_are_those_of_whisper_cli() -> None:
         ({"best_of": 0}, "best of"),
         ({"temperature": -0.1}, "temperature must be from 0 to 1"),
         ({"temperature": 1.5}, "temperature must be from 0 to 1"),
-        ({"temperature_increment": 2.0}, "temperature increment"),
+        ({"temperature_increment": 2.0}, "temperature increment on fallback must be from 0 to 1"),
         ({"task": "sing"}, 'not "sing"'),
-        ({"max_context": -1}, "max context must be 0 or more"),
+        ({"entropy_threshold": float("inf")}, "entropy threshold must be a number, not inf"),
+        ({"max_context": -1}, "max context must be at least 0, not -1"),
     ],
 )
 def test_a_value_out_of_range_is_named_with_the_range(options: dict[str, Any], words: str) -> None:

@@ -1,10 +1,19 @@
-"""All options of a transcription: decoding, speech detection, and the recording as a whole."""
+"""Options of a transcription, each declared once.
+
+A field made with ``option`` declares its type, default, range, help and the names other tools give
+it. The command line's flags, keys of the configuration file, environment variables, the spellings
+of other tools, the check of values, and the table in docs/options.md all follow from it.
+Every backend honours every option of ``DecodeOptions``.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from enum import StrEnum
+from functools import cache
+from typing import Any, Literal, TypedDict, TypeVar, get_args, get_origin, get_type_hints
 
 from whisperctl.audio import tracks
 from whisperctl.audio.decoders.registry import AUTO
@@ -12,98 +21,419 @@ from whisperctl.errors import UsageError
 
 Task = Literal["transcribe", "translate"]
 
+T = TypeVar("T")
+
+_METADATA = "option"
+
+
+class Topic(StrEnum):
+    """Headings that help lists options under, in this order."""
+
+    ENGINE = "Model and engine"
+    MATRIX = "Comparison"
+    MEASURING = "Measurement"
+    SPEECH = "Speech"
+    OUTPUT = "Output"
+    SUBTITLES = "Subtitles and words"
+    PARTS = "Parts of a recording"
+    MANY = "Many and long recordings"
+    SILENCE = "Silence and noise"
+    DECODING = "Decoding"
+    MESSAGES = "Messages"
+    OTHER = "Other"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """Declaration of an option.
+
+    Attributes:
+        help: one or two sentences for ``--help``; the default is not part of them.
+        topic: heading that help lists it under.
+        name: long name without hyphens, where it differs from the field's.
+        short: one-letter name without the hyphen.
+        metavar: placeholder for its value.
+        default: words for the default, where its value does not speak for itself.
+        minimum: smallest value, ``maximum`` largest.
+        exclusive: true if neither of the two is itself allowed.
+        unit: of the value, for messages.
+        negatable: true if a yes-or-no option has a ``--no-`` form.
+        completes: function of ``cli/completion.py`` that completes its value.
+        whisper_cpp: field of whisper.cpp's ``whisper_full_params`` or ``whisper_vad_params``.
+        openai: spellings in OpenAI's whisper and its relatives, separated by spaces.
+        whisper_cli: spellings in whisper-cli. ``-nf=0`` is a flag that stands for the value 0.
+        remark: note for the table of spellings.
+    """
+
+    help: str
+    topic: Topic = Topic.OTHER
+    name: str = ""
+    short: str = ""
+    metavar: str = ""
+    default: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    exclusive: bool = False
+    unit: str = ""
+    negatable: bool = False
+    completes: str = ""
+    whisper_cpp: str = ""
+    openai: str = ""
+    whisper_cli: str = ""
+    remark: str = ""
+
+    @property
+    def range(self) -> str:
+        """Allowed values in words, empty if any number is."""
+        if self.minimum is not None and self.maximum is not None:
+            words = ("between", "and") if self.exclusive else ("from", "to")
+            limits = f"{words[0]} {self.minimum:g} {words[1]} {self.maximum:g}"
+        elif self.minimum is not None:
+            limits = f"{'above' if self.exclusive else 'at least'} {self.minimum:g}"
+        else:
+            return ""
+        return f"{limits} {self.unit}".rstrip()
+
+    def allows(self, value: float) -> bool:
+        """True if a number is within the range; not-a-number never is."""
+        if math.isnan(value):
+            return False
+        low = -math.inf if self.minimum is None else self.minimum
+        high = math.inf if self.maximum is None else self.maximum
+        return low < value < high if self.exclusive else low <= value <= high
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """An option with the field that holds it: the field's name, type and default."""
+
+    option: Option
+    field: str
+    type: Any
+    default: Any
+
+    @property
+    def name(self) -> str:
+        """Long name without the hyphens in front, such as ``beam-size``."""
+        return self.option.name or self.field.replace("_", "-")
+
+    @property
+    def is_flag(self) -> bool:
+        """True for a yes-or-no option, which takes no value."""
+        return self.type in (bool, bool | None)
+
+
+def option(default: T, text: str, topic: Topic = Topic.OTHER, /, **declaration: Any) -> T:
+    """Make a dataclass field that is an option; see ``Option`` for the keywords."""
+    made: T = field(default=default, metadata={_METADATA: Option(text, topic, **declaration)})
+    return made
+
+
+def same_as(owner: type, name: str) -> Any:
+    """Make a dataclass field with the declaration and default of another dataclass's field."""
+    other = next(one for one in dataclasses.fields(owner) if one.name == name)
+    return field(default=other.default, metadata=other.metadata)
+
+
+@cache
+def declared(owner: type) -> tuple[Declared, ...]:
+    """Return the options among the fields of a dataclass, in order."""
+    hints = get_type_hints(owner)
+    return tuple(
+        Declared(one.metadata[_METADATA], one.name, hints[one.name], one.default)
+        for one in dataclasses.fields(owner)
+        if _METADATA in one.metadata
+    )
+
+
+def check(values: object) -> None:
+    """Check the options of a dataclass against their declarations.
+
+    Raises:
+        UsageError: a value is outside its range, is not one of the choices, or is not a number.
+    """
+    owner: type = type(values)  # for mypy, to which not every type[object] is hashable
+    for one in declared(owner):
+        value = getattr(values, one.field)
+        label = one.name.replace("-", " ")
+        if get_origin(one.type) is Literal and value not in get_args(one.type):
+            choices = " or ".join(f'"{choice}"' for choice in get_args(one.type))
+            raise UsageError(f'{label} must be {choices}, not "{value}"')
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        if not one.option.allows(value):
+            limits = one.option.range or "a number"
+            raise UsageError(f"{label} must be {limits}, not {value:g}")
+        if math.isinf(value) and value != one.default:
+            raise UsageError(f"{label} must be a number, not {value:g}")
+
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """How to decode; the defaults are whisper-cli's.
-
-    ``language`` is a code such as ``"de"``, or ``"auto"`` to detect it. ``beam_size`` 1 is greedy
-    decoding, where ``best_of`` candidates are drawn once the temperature is above zero.
-    ``temperature_increment`` is what a failed window's temperature rises by, up to 1.0; zero turns
-    temperature fallback off. A window fails when its mean token logprob is below
-    ``logprob_threshold`` or its entropy is below ``entropy_threshold`` (a loop repeats few tokens,
-    so its entropy is low). ``max_context`` limits the tokens of earlier text given to the decoder.
-    ``carry_initial_prompt`` gives the initial prompt to every window instead of the first alone.
-    ``suppress_nst`` keeps tokens that are no speech (brackets, notes) from being decoded,
-    ``suppress_regex`` those whose text matches (ECMAScript, as whisper-cli takes it).
-    ``word_timestamps`` asks for times of tokens and words.
+    """How to decode; the defaults are whisper-cli's. ``language`` is a code, a name or ``"auto"``.
 
     Raises:
         UsageError: a value is outside its range.
     """
 
-    language: str = "auto"
-    task: Task = "transcribe"
-    beam_size: int = 5
-    best_of: int = 5
-    temperature: float = 0.0
-    temperature_increment: float = 0.2
-    entropy_threshold: float = 2.4
-    logprob_threshold: float = -1.0
-    no_speech_threshold: float = 0.6
-    initial_prompt: str = ""
-    condition_on_previous_text: bool = True
-    max_context: int | None = None
-    carry_initial_prompt: bool = False
-    suppress_nst: bool = False
-    suppress_regex: str = ""
+    language: str = option(
+        "auto",
+        'Language of the speech, such as de, German or pt-BR; "auto" detects it.',
+        Topic.SPEECH,
+        short="l",
+        metavar="LANGUAGE",
+        completes="languages",
+        whisper_cpp="language",
+        openai="--language -l",
+        whisper_cli="-l --language",
+        remark="detected by default, where whisper-cli assumes English",
+    )
+    task: Task = option(
+        "transcribe",
+        "Transcribe in the language of the speech, or translate into English.",
+        Topic.SPEECH,
+        metavar="transcribe|translate",
+        whisper_cpp="translate",
+        openai="--task",
+        whisper_cli="-tr=translate --translate=translate",
+    )
+    beam_size: int = option(
+        5,
+        "Use this many beams, 1 to 8; 1 is greedy decoding: faster, less accurate.",
+        Topic.DECODING,
+        metavar="N",
+        # whisper.cpp has room for eight decoders (WHISPER_MAX_DECODERS) and aborts past that.
+        minimum=1,
+        maximum=8,
+        whisper_cpp="beam_search.beam_size",
+        openai="--beam_size",
+        whisper_cli="-bs --beam-size",
+    )
+    best_of: int = option(
+        5,
+        "Draw this many candidates, 1 to 8, and keep the best, when the temperature is above 0.",
+        Topic.DECODING,
+        metavar="N",
+        minimum=1,
+        maximum=8,
+        whisper_cpp="greedy.best_of",
+        openai="--best_of",
+        whisper_cli="-bo --best-of",
+    )
+    temperature: float = option(
+        0.0,
+        "Start decoding at this temperature, 0 to 1; higher is more random.",
+        Topic.DECODING,
+        metavar="T",
+        minimum=0,
+        maximum=1,
+        whisper_cpp="temperature",
+        openai="--temperature",
+        whisper_cli="-tp --temperature",
+    )
+    temperature_increment: float = option(
+        0.2,
+        "Raise the temperature by this much, up to 1, each time decoding of a window fails; 0 "
+        "turns the fallback off.",
+        Topic.DECODING,
+        name="temperature-increment-on-fallback",
+        metavar="T",
+        minimum=0,
+        maximum=1,
+        whisper_cpp="temperature_inc",
+        openai="--temperature_increment_on_fallback",
+        whisper_cli="-tpi --temperature-inc -nf=0 --no-fallback=0",
+        remark="`None` means 0, as in OpenAI's",
+    )
+    entropy_threshold: float = option(
+        2.4,
+        "Treat a window as failed if the entropy of its last 32 tokens is below this value (low "
+        "entropy means repetition). This is whisper.cpp's test.",
+        Topic.DECODING,
+        metavar="X",
+        whisper_cpp="entropy_thold",
+        whisper_cli="-et --entropy-thold",
+        remark="see below",
+    )
+    logprob_threshold: float = option(
+        -1.0,
+        "Treat a window as failed if its average log probability is below this value.",
+        Topic.DECODING,
+        metavar="X",
+        whisper_cpp="logprob_thold",
+        openai="--logprob_threshold",
+        whisper_cli="-lpt --logprob-thold",
+    )
+    no_speech_threshold: float = option(
+        0.6,
+        "Treat a failed window as silence if the model's no-speech probability is above this "
+        "value.",
+        Topic.DECODING,
+        metavar="P",
+        whisper_cpp="no_speech_thold",
+        openai="--no_speech_threshold",
+        whisper_cli="-nth --no-speech-thold",
+    )
+    initial_prompt: str = option(
+        "",
+        "Prompt for the first window, such as names and spellings to expect.",
+        Topic.SPEECH,
+        metavar="TEXT",
+        whisper_cpp="initial_prompt",
+        openai="--initial_prompt",
+        whisper_cli="--prompt",
+    )
+    carry_initial_prompt: bool = option(
+        False,
+        "Give the prompt to every 30-second window, not only to the first.",
+        Topic.SPEECH,
+        negatable=True,
+        whisper_cpp="carry_initial_prompt",
+        openai="--carry_initial_prompt",
+        whisper_cli="--carry-initial-prompt",
+    )
+    condition_on_previous_text: bool = option(
+        True,
+        "Condition each window on the text before it; turning this off makes text less "
+        "consistent, but loops rarer.",
+        Topic.DECODING,
+        negatable=True,
+        whisper_cpp="n_max_text_ctx",
+        openai="--condition_on_previous_text",
+    )
+    max_context: int | None = option(
+        None,
+        "Condition on at most this many tokens of earlier text.",
+        Topic.DECODING,
+        metavar="N",
+        default="as many as the model takes",
+        minimum=0,
+        whisper_cpp="n_max_text_ctx",
+        whisper_cli="-mc --max-context",
+    )
+    suppress_nst: bool = option(
+        False,
+        "Suppress non-speech tokens, such as brackets and musical notes.",
+        Topic.DECODING,
+        negatable=True,
+        whisper_cpp="suppress_nst",
+        openai="--suppress_tokens",
+        whisper_cli="-sns --suppress-nst",
+        remark="of OpenAI's values only `-1`",
+    )
+    suppress_regex: str = option(
+        "",
+        "Suppress tokens whose whole text matches this regular expression (ECMAScript).",
+        Topic.DECODING,
+        metavar="REGEX",
+        whisper_cpp="suppress_regex",
+        whisper_cli="--suppress-regex",
+        remark="slow: whisper.cpp tries it on every token it knows, at every step",
+    )
     word_timestamps: bool = False
+    """Find start, end and probability of each word; commands have a default of their own for it."""
 
     def __post_init__(self) -> None:
-        # whisper.cpp has room for eight decoders (WHISPER_MAX_DECODERS) and aborts past that.
-        for name, value in (("beam size", self.beam_size), ("best of", self.best_of)):
-            if not 1 <= value <= 8:
-                raise UsageError(f"{name} must be from 1 to 8, not {value}")
-        if not 0.0 <= self.temperature <= 1.0:
-            raise UsageError(f"temperature must be from 0 to 1, not {self.temperature:g}")
-        if not 0.0 <= self.temperature_increment <= 1.0:
-            raise UsageError(
-                f"temperature increment must be from 0 to 1, not {self.temperature_increment:g}"
-            )
-        if self.task not in ("transcribe", "translate"):
-            raise UsageError(f'task must be "transcribe" or "translate", not "{self.task}"')
-        if self.max_context is not None and self.max_context < 0:
-            raise UsageError(f"max context must be 0 or more, not {self.max_context}")
+        check(self)
+
+
+class DecodeKeywords(TypedDict, total=False):
+    """Fields of ``DecodeOptions`` as keywords; ``None`` is the field's default."""
+
+    language: str | None
+    task: Task | None
+    beam_size: int | None
+    best_of: int | None
+    temperature: float | None
+    temperature_increment: float | None
+    entropy_threshold: float | None
+    logprob_threshold: float | None
+    no_speech_threshold: float | None
+    initial_prompt: str | None
+    carry_initial_prompt: bool | None
+    condition_on_previous_text: bool | None
+    max_context: int | None
+    suppress_nst: bool | None
+    suppress_regex: str | None
+    word_timestamps: bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class VadOptions:
-    """How speech is found; names and defaults are those of whisper.cpp's ``whisper_vad_params``.
-
-    ``threshold`` is the probability from which a frame counts as speech. Speech shorter than
-    ``min_speech_duration_ms`` is dropped, silence shorter than ``min_silence_duration_ms`` does not
-    end it, and speech longer than ``max_speech_duration_s`` is cut. ``speech_pad_ms`` is added at
-    both ends of each stretch.
+    """How to find speech; names and defaults are those of whisper.cpp's ``whisper_vad_params``.
 
     Raises:
         UsageError: a value is outside its range.
     """
 
-    threshold: float = 0.5
-    min_speech_duration_ms: int = 250
-    min_silence_duration_ms: int = 100
-    max_speech_duration_s: float = math.inf
-    speech_pad_ms: int = 30
+    threshold: float = option(
+        0.5,
+        "Treat a moment as speech from this probability on.",
+        Topic.SILENCE,
+        name="vad-threshold",
+        metavar="P",
+        minimum=0,
+        maximum=1,
+        exclusive=True,
+        whisper_cpp="threshold",
+        openai="--vad_threshold",
+        whisper_cli="-vt --vad-threshold",
+    )
+    min_speech_duration_ms: int = option(
+        250,
+        "Drop speech shorter than this.",
+        Topic.SILENCE,
+        name="vad-min-speech-duration-ms",
+        metavar="MS",
+        minimum=0,
+        maximum=60_000,
+        whisper_cpp="min_speech_duration_ms",
+        openai="--vad_min_speech_duration_ms",
+        whisper_cli="-vspd --vad-min-speech-duration-ms",
+    )
+    min_silence_duration_ms: int = option(
+        100,
+        "Do not end speech at a silence shorter than this.",
+        Topic.SILENCE,
+        name="vad-min-silence-duration-ms",
+        metavar="MS",
+        minimum=0,
+        maximum=60_000,
+        whisper_cpp="min_silence_duration_ms",
+        openai="--vad_min_silence_duration_ms",
+        whisper_cli="-vsd --vad-min-silence-duration-ms",
+    )
+    max_speech_duration_s: float = option(
+        math.inf,
+        "Split speech longer than this.",
+        Topic.SILENCE,
+        name="vad-max-speech-duration-s",
+        metavar="S",
+        default="no limit",
+        minimum=1,
+        whisper_cpp="max_speech_duration_s",
+        openai="--vad_max_speech_duration_s",
+        whisper_cli="-vmsd --vad-max-speech-duration-s",
+    )
+    speech_pad_ms: int = option(
+        30,
+        "Padding before and after each stretch of speech.",
+        Topic.SILENCE,
+        name="vad-speech-pad-ms",
+        metavar="MS",
+        minimum=0,
+        maximum=60_000,
+        whisper_cpp="speech_pad_ms",
+        whisper_cli="-vp --vad-speech-pad-ms",
+    )
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.threshold < 1.0:
-            raise UsageError(f"VAD threshold must be between 0 and 1, not {self.threshold:g}")
-        for name, value in (
-            ("min speech duration", self.min_speech_duration_ms),
-            ("min silence duration", self.min_silence_duration_ms),
-            ("speech pad", self.speech_pad_ms),
-        ):
-            if not 0 <= value <= 60_000:
-                raise UsageError(f"VAD {name} must be from 0 to 60000 ms, not {value}")
-        if not self.max_speech_duration_s >= 1.0:
-            raise UsageError(
-                f"VAD max speech duration must be at least 1 s, not {self.max_speech_duration_s:g}"
-            )
+        check(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A window of a recording, in seconds from its start; ``end_s`` ``None`` is its end.
+    """A part of a recording, in seconds from its start; ``end_s`` ``None`` is its end.
 
     Raises:
         UsageError: it is empty or begins before the recording.
@@ -123,15 +453,8 @@ class Clip:
 class TranscriptionOptions:
     """How to transcribe a recording.
 
-    ``clips`` are the windows to transcribe, in order and apart; none of them is the whole
-    recording. ``vad`` cuts away what is not speech before decoding. ``speech_check`` drops text
-    where the detector hears no speech at all, without cutting anything. Text whose
-    ``compression_ratio_threshold`` is exceeded (length in bytes over length deflated, as in
-    openai-whisper) repeats itself, and is decoded again. ``speakers_from_channels`` transcribes
-    each channel by itself and names its segments' speaker. ``audio_track`` is the number, from 1,
-    or the language of the audio track to read; ``None`` is the default one, else the first.
-    ``decoder`` is the name of the only decoder to read the recording with, or ``"auto"``.
-    ``filters`` are applied to the audio in order, each as ``NAME:key=value,key=value``.
+    ``clips`` are the parts to transcribe, in order; without any it is the whole recording.
+    ``vad`` removes everything but speech before decoding; ``None`` decodes all of it.
 
     Raises:
         UsageError: clips overlap, are out of order, or a value is outside its range.
@@ -141,14 +464,58 @@ class TranscriptionOptions:
     decoding: DecodeOptions = field(default_factory=DecodeOptions)
     clips: tuple[Clip, ...] = ()
     vad: VadOptions | None = None
-    speech_check: bool = True
-    compression_ratio_threshold: float = 2.4
-    speakers_from_channels: bool = False
-    audio_track: str | None = None
-    decoder: str = AUTO
-    filters: tuple[str, ...] = ()
+    speech_check: bool = option(
+        True,
+        "Drop text where no speech is detected, without removing any audio.",
+        Topic.SILENCE,
+        negatable=True,
+    )
+    compression_ratio_threshold: float = option(
+        2.4,
+        "Decode text again if its compression ratio is above this value (repeated text compresses "
+        "well). This is OpenAI whisper's test.",
+        Topic.DECODING,
+        metavar="X",
+        minimum=1,
+        exclusive=True,
+        openai="--compression_ratio_threshold",
+        remark="see below",
+    )
+    speakers_from_channels: bool = option(
+        False,
+        "Transcribe each channel separately, and name its segments' speaker.",
+        Topic.SUBTITLES,
+        name="speaker-from-channels",
+        negatable=True,
+        whisper_cli="-di --diarize",
+    )
+    audio_track: str | None = option(
+        None,
+        "Read this audio track of a file with several: its number, from 1, or its language.",
+        Topic.SPEECH,
+        metavar="N|LANGUAGE",
+        default="the default track, else the first",
+    )
+    decoder: str = option(
+        AUTO,
+        'Read recordings with this decoder only; list decoders with "whisperctl backends".',
+        Topic.SPEECH,
+        metavar="NAME",
+        default="the first that can",
+        completes="decoders",
+    )
+    filters: tuple[str, ...] = option(
+        (),
+        "Apply this filter to the audio, such as highpass:frequency=80; may be repeated, in order. "
+        'List filters with "whisperctl filters".',
+        Topic.SPEECH,
+        name="filter",
+        metavar="NAME[:KEY=VALUE,...]",
+        completes="filters",
+    )
 
     def __post_init__(self) -> None:
+        check(self)
         if self.audio_track is not None:
             tracks.check(self.audio_track)
         if self.filters:
@@ -158,8 +525,3 @@ class TranscriptionOptions:
         for before, after in zip(self.clips, self.clips[1:], strict=False):
             if before.end_s is None or after.start_s < before.end_s:
                 raise UsageError("clips must be in order and may not overlap")
-        if not self.compression_ratio_threshold > 1:
-            raise UsageError(
-                "compression ratio threshold must be above 1, not "
-                f"{self.compression_ratio_threshold:g}"
-            )

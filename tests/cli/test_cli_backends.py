@@ -108,4 +108,4 @@ def test_the_doctor_tells_of_missing_models_and_where_they_cannot_go(
     assert "fail  models' directory: /proc/models" in nowhere.out
     empty = cli.here("doctor", env={"WHISPERCTL_MODELS": str(tmp_path / "new")})
     assert empty.code == 1
-    assert "fail  models: none is here yet; run: whisperctl models pull base" in empty.out
+    assert "fail  models: none is installed; run: whisperctl models pull base" in empty.out

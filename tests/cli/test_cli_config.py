@@ -74,8 +74,8 @@ def test_keys_are_read_for_the_commands_that_have_them(file: Path) -> None:
         ("json = true", r'line 1: "json" belongs under \[compare\]'),
         ("transcribe = 3", r'"transcribe" must be a table: write \[transcribe\]'),
         ("[[transcribe]]\nvad = true", r"must be a table"),
-        ("threads =", r"no proper TOML: .*line 1"),
-        ("vad = true\nvad = false", r"no proper TOML: .*line 2"),
+        ("threads =", r"not valid TOML: .*line 1"),
+        ("vad = true\nvad = false", r"not valid TOML: .*line 2"),
         (f"a = {'[' * 20000}", 'my config.toml" is nested too deeply'),
         ("# no end\n" * 10000, 'my config.toml" is larger than 64 KiB'),
         (f"temperature = {'9' * 400}", r'line 1: "temperature" must be a number'),
@@ -97,15 +97,15 @@ def test_the_home_of_nobody_is_a_name_like_any_other(
     with pytest.raises(ModelError, match=r'"~nobody-has-this-name/x\.bin" does not exist'):
         store.resolve("~nobody-has-this-name/x.bin")
     monkeypatch.setenv("WHISPERCTL_CONFIG", "~nobody-has-this-name/config.toml")
-    with pytest.raises(UsageError, match="which is not there"):
+    with pytest.raises(UsageError, match="which does not exist"):
         configuration.load(KEYS)
 
 
 def test_files_that_cannot_be_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match=r"WHISPERCTL_CONFIG names .* which is not there"):
+    with pytest.raises(UsageError, match=r"WHISPERCTL_CONFIG names .* which does not exist"):
         configuration.load(KEYS)
     file.write_bytes(b"\xff\xfe")
-    with pytest.raises(UsageError, match="no text in UTF-8"):
+    with pytest.raises(UsageError, match="not UTF-8 text"):
         configuration.load(KEYS)
     monkeypatch.setenv("WHISPERCTL_CONFIG", str(file.parent))
     with pytest.raises(UsageError, match="Is a directory"):
@@ -218,7 +218,7 @@ def test_help_and_path_work_whatever_the_file_says(fake: Cli) -> None:
     assert fake.here("transcribe", "--help", env=env).code == 0
     done = fake.here("transcribe", "a.wav", env=env)
     assert (done.code, done.err.count("\n")) == (2, 1)
-    assert '"c.toml" is no proper TOML' in done.err
+    assert '"c.toml" is not valid TOML' in done.err
 
 
 def test_what_is_typed_comes_before_a_configured_opposite(

@@ -203,7 +203,8 @@ def test_transcribe_shows_and_writes_no_control_character(scene: Scene) -> None:
     assert r'"caf\xe9 \xff.wav" -> "out/caf\xe9 \xff.txt"' in planned.out
     again = scene.run(*every, "--word-timestamps", "--resume")
     assert (
-        again.err == f"whisperctl: {len(NAMES)} of {len(NAMES)} recordings were finished before\n"
+        again.err
+        == f"whisperctl: {len(NAMES)} of {len(NAMES)} recordings were finished by an earlier run\n"
     )
 
 
@@ -318,7 +319,8 @@ def test_nothing_prints_but_what_makes_control_characters_visible() -> None:
     }
     # Besides the console: the log, the program's end, the version, and answers to a shell.
     assert printing == {
-        *("cli/console.py", "cli/logs.py", "cli/__init__.py", "cli/app.py", "cli/completion.py")
+        *("cli/support/console.py", "cli/support/logs.py"),
+        *("cli/__init__.py", "cli/app.py", "cli/completion.py"),
     }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whisperctl.cli.options.subtitles import ignored
+from whisperctl.cli.options.transcription import ignored
 from whisperctl.subtitles.layout import SubtitleOptions
 
 if TYPE_CHECKING:

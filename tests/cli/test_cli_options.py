@@ -9,15 +9,19 @@ from typing import Any
 import pytest
 import typer
 
-from whisperctl.cli.options.decoding import DecodingFlags
-from whisperctl.cli.options.flags import Flags, with_flags
-from whisperctl.cli.options.messages import MessageFlags
-from whisperctl.cli.options.speech import SpeechFlags
-from whisperctl.cli.options.subtitles import SubtitleFlags
+from whisperctl.cli.options import Flags, with_flags
+from whisperctl.cli.options.running import MessageFlags
 from whisperctl.cli.options.times import seconds
-from whisperctl.cli.options.transcription import PartFlags, TranscribeFlags
+from whisperctl.cli.options.transcription import (
+    DecodingFlags,
+    PartFlags,
+    PromptFlags,
+    SpeechFlags,
+    SubtitleFlags,
+    TranscribeFlags,
+)
 from whisperctl.errors import UsageError
-from whisperctl.options import Clip, VadOptions
+from whisperctl.options import Clip, DecodeOptions, VadOptions
 from whisperctl.subtitles.layout import SubtitleOptions
 
 
@@ -116,22 +120,26 @@ def test_offset_and_duration_are_a_clip(parts: dict[str, Any], expected: tuple[C
     assert PartFlags(**parts).clips() == expected
 
 
-def test_voice_activity_is_cut_when_asked_for_or_described() -> None:
-    assert SpeechFlags().vad_options() is None
-    assert SpeechFlags(vad=True).vad_options() == VadOptions()
-    assert SpeechFlags(vad_threshold=0.7).vad_options() == VadOptions(threshold=0.7)
-    assert SpeechFlags(vad_threshold=0.7, vad=False).vad_options() is None
-    every = SpeechFlags(
+def test_voice_activity_is_cut_when_asked_for_or_described(model: Path) -> None:
+    def vad(**values: Any) -> VadOptions | None:
+        return transcribe(model, **values).resolve().transcription.vad
+
+    assert vad() is None
+    assert vad(vad=True) == VadOptions()
+    assert vad(vad_threshold=0.7) == VadOptions(threshold=0.7)
+    assert vad(vad_threshold=0.5) == VadOptions()
+    assert vad(vad_threshold=0.7, vad=False) is None
+    every = vad(
         vad_min_speech_duration_ms=1,
         vad_min_silence_duration_ms=2,
         vad_max_speech_duration_s=math.inf,
         vad_speech_pad_ms=3,
     )
-    assert every.vad_options() == VadOptions(0.5, 1, 2, math.inf, 3)
+    assert every == VadOptions(0.5, 1, 2, math.inf, 3)
     # A model alone serves the speech check too.
-    assert SpeechFlags(vad_model="silero").vad_options() is None
-    with pytest.raises(UsageError, match="VAD threshold"):
-        SpeechFlags(vad_threshold=1.5).vad_options()
+    assert SpeechFlags(vad_model="silero").vad_options(None) is None
+    with pytest.raises(UsageError, match=r"vad threshold must be between 0 and 1, not 1\.5"):
+        vad(vad_threshold=1.5)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +166,8 @@ def test_words_are_not_looked_for_without_need(model: Path) -> None:
     assert not transcribe(model).resolve().decoding.word_timestamps
     assert not transcribe(model, max_cps=20.0, min_cue_gap=0.1).resolve().decoding.word_timestamps
     assert transcribe(model, word_timestamps=True).resolve().decoding.word_timestamps
-    assert SubtitleFlags(min_cue_gap=0.1).options() == SubtitleOptions(min_cue_gap_s=0.1)
+    subtitles = transcribe(model, min_cue_gap=0.1).subtitles
+    assert subtitles == SubtitleFlags(limits=SubtitleOptions(min_cue_gap_s=0.1))
 
 
 def test_every_option_reaches_the_settings(model: Path) -> None:
@@ -193,17 +202,25 @@ def test_every_option_reaches_the_settings(model: Path) -> None:
 def test_a_prompt_comes_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "names.txt"
     file.write_bytes("\ufeffÆrøskøbing, Łódź\n".encode())
-    assert DecodingFlags(initial_prompt_file=file).options().initial_prompt == "Ærøskøbing, Łódź"
+
+    def prompt(path: Path, typed: str = "") -> str:
+        flags = DecodingFlags(
+            decoding=DecodeOptions(initial_prompt=typed),
+            prompt=PromptFlags(initial_prompt_file=path),
+        )
+        return flags.options().initial_prompt
+
+    assert prompt(file) == "Ærøskøbing, Łódź"
     with pytest.raises(UsageError, match="not both"):
-        DecodingFlags(initial_prompt_file=file, initial_prompt="x").options()
+        prompt(file, "x")
     file.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match=r'names\.txt" is no text in UTF-8'):
-        DecodingFlags(initial_prompt_file=file).options()
+    with pytest.raises(UsageError, match=r'names\.txt" is not UTF-8 text'):
+        prompt(file)
     with pytest.raises(UsageError, match=r'none\.txt" cannot be read as a prompt: No such file'):
-        DecodingFlags(initial_prompt_file=tmp_path / "none.txt").options()
+        prompt(tmp_path / "none.txt")
     file.write_bytes(b"x" * 2_000_000)
     with pytest.raises(UsageError, match="too long"):
-        DecodingFlags(initial_prompt_file=file).options()
+        prompt(file)
 
 
 def test_quiet_and_verbose_contradict_each_other() -> None:
@@ -214,5 +231,5 @@ def test_quiet_and_verbose_contradict_each_other() -> None:
 def test_two_options_of_one_name_are_a_mistake_of_ours() -> None:
     def command(one: DecodingFlags, two: DecodingFlags) -> None: ...
 
-    with pytest.raises(TypeError, match="one name"):
+    with pytest.raises(TypeError, match="same name"):
         with_flags(command)

@@ -73,8 +73,8 @@ def test_ctrl_c_at_the_start_is_quiet_too(fake: Cli, long_talk: Path, model: Pat
     ("number", "code", "said"),
     [
         (signal.SIGINT, 130, "interrupted"),
-        (signal.SIGTERM, 143, "ended by SIGTERM"),
-        (signal.SIGHUP, 129, "ended by SIGHUP"),
+        (signal.SIGTERM, 143, "terminated by SIGTERM"),
+        (signal.SIGHUP, 129, "terminated by SIGHUP"),
     ],
     ids=str,
 )
@@ -256,7 +256,7 @@ def test_a_terminal_that_is_closed_ends_a_run_like_its_signal(
     os.close(controller)
     assert process.wait(timeout=60) == 129
     log = (fake.directory / "log.txt").read_text("utf-8")
-    assert log.rstrip().endswith("ended by SIGHUP")
+    assert log.rstrip().endswith("terminated by SIGHUP")
     assert "OSError" not in log
 
 

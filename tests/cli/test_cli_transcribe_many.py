@@ -141,8 +141,8 @@ def test_a_process_that_dies_fails_its_recording_alone(
     ("number", "code", "said"),
     [
         (signal.SIGINT, 130, "whisperctl: interrupted\n"),
-        (signal.SIGTERM, 143, "whisperctl: ended by SIGTERM\n"),
-        (signal.SIGHUP, 129, "whisperctl: ended by SIGHUP\n"),
+        (signal.SIGTERM, 143, "whisperctl: terminated by SIGTERM\n"),
+        (signal.SIGHUP, 129, "whisperctl: terminated by SIGHUP\n"),
     ],
 )
 def test_a_signal_ends_every_process_and_keeps_what_is_written(
@@ -250,7 +250,7 @@ def test_existing_results_are_left_alone(fake: Cli, talks: Path, model: Path) ->
 
     assert done.code == 0
     assert done.err == (
-        "whisperctl: 1 of 2 recordings are skipped: their results exist\n==> talks/x.wav <==\n"
+        "whisperctl: 1 of 2 recordings are skipped: their outputs exist\n==> talks/x.wav <==\n"
     )
     assert [(fake.directory / f"{n}").read_text() for n in ("x.srt", "y.srt", "y.txt")] == (
         ["mine"] * 3

@@ -10,7 +10,7 @@ import pytest
 import typer.main
 
 from whisperctl.cli.app import app
-from whisperctl.cli.support import typer_internals
+from whisperctl.cli.support import command
 
 ROOT = Path(__file__).parents[2]
 PRIVATE = re.compile(
@@ -26,7 +26,7 @@ def test_no_other_module_uses_private_parts_of_typer() -> None:
         if PRIVATE.search(file.read_text("utf-8"))
     }
 
-    assert using == {"whisperctl/cli/support/typer_internals.py"}
+    assert using == {"whisperctl/cli/support/command.py"}
 
 
 def test_the_version_of_typer_is_bounded() -> None:
@@ -45,5 +45,5 @@ def test_help_of_a_group_is_told_from_an_error() -> None:
     with pytest.raises(typer.TyperException) as wrong:
         group.make_context("whisperctl", ["--nonsense"])
 
-    assert typer_internals.is_help(help_.value)
-    assert not typer_internals.is_help(wrong.value)
+    assert command.is_help(help_.value)
+    assert not command.is_help(wrong.value)

@@ -310,7 +310,7 @@ def test_conditions_decide_the_exit_code(cli: Cli, clip: Path, tiny_en: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ((), 2, "no recording is named"),
+        ((), 2, "no input files"),
         (("{jfk}", "-b", "natve"), 2, 'did you mean "native"?'),
         (("{jfk}", "-b", "wasi/wasmtim"), 2, 'did you mean "wasmtime"?'),
         (("{jfk}", "--language", "gremlin"), 2, '"gremlin"'),

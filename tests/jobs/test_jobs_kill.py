@@ -112,7 +112,7 @@ def test_kill_at_any_moment_and_resume_until_done(fake: Cli, model: Path, cut: C
 
     nothing = fake(*command, "--resume")
     assert (nothing.code, nothing.out) == (0, "")
-    assert nothing.err == "whisperctl: 30 of 30 recordings were finished before\n"
+    assert nothing.err == "whisperctl: 30 of 30 recordings were finished by an earlier run\n"
 
 
 def is_whole(names: set[str], stem: str) -> bool:

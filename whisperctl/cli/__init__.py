@@ -24,13 +24,13 @@ PIPE_CLOSED = 141
 
 DEBUG_VARIABLE = "WHISPERCTL_DEBUG"
 COMPLETION_VARIABLE = "_WHISPERCTL_COMPLETE"
-"""Holds what a shell asks while somebody types."""
+"""Environment variable with a shell's request for completions."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 class _Terminated(BaseException):
-    """A signal to end came; unwinds the stack, so that sessions and child processes are closed."""
+    """Raised by a signal to terminate; unwinds the stack to close sessions and child processes."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -41,7 +41,8 @@ def main() -> int:
     """Run the command that ``sys.argv`` asks for.
 
     Returns:
-        The exit code: 0 success, 1 a run failed, 2 usage, 128 + n when signal n ended it.
+        The exit code: 0 success, 1 at least one recording failed, 2 usage error, 128 + n if
+        terminated by signal n.
     """
     code = _main()
     engine_thread = sys.modules.get("whisperctl.engine.toolkit.worker_thread")
@@ -72,7 +73,7 @@ def _main() -> int:
 
 
 def signal_behind(error: BaseException | None) -> int | None:
-    """The number of the signal that ended the command, if it was one that led to an error.
+    """Return the number of the signal behind an error, if there is one.
 
     Cleaning up may fail because of what the signal tells of: a terminal that is closed takes
     nothing any more, which is an OSError that comes before the signal or after it.
@@ -89,7 +90,7 @@ def signal_behind(error: BaseException | None) -> int | None:
 
 
 def _ended_by(number: int) -> int:
-    _say(f"ended by {signal.Signals(number).name}")
+    _say(f"terminated by {signal.Signals(number).name}")
     return _SIGNALLED + number
 
 
@@ -120,8 +121,8 @@ def _run(arguments: list[str]) -> int:
 
 
 def _misused(error: Exception) -> int:
-    """A wrong command line, on one line; the whole help when nothing was asked for."""
-    from whisperctl.cli.support.typer_internals import is_help
+    """Print a usage error on one line, or the whole help if no command was given."""
+    from whisperctl.cli.support.command import is_help
 
     message = error.format_message() if hasattr(error, "format_message") else str(error)
     if is_help(error):  # the message is the help
@@ -192,7 +193,7 @@ def _prepare_streams() -> None:
 
 
 def drop_stdout() -> None:
-    """Send what is still buffered nowhere, or Python complains about it at exit."""
+    """Discard buffered output, or Python complains about it at exit."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

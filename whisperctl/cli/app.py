@@ -1,4 +1,4 @@
-"""The commands, each loaded when it is called: ``--help`` needs only their summaries."""
+"""The commands, each loaded when it is called; ``--help`` needs only their summaries."""
 
 from __future__ import annotations
 
@@ -10,45 +10,42 @@ import typer
 import typer.main
 
 from whisperctl import __version__
-from whisperctl.cli.support.command import Command as OwnCommand
-from whisperctl.cli.support.command import Group, TranscribeCommand
+from whisperctl.cli.support.command import Command, Group, TranscribeCommand
 
 if TYPE_CHECKING:
-    from whisperctl.cli.support.typer_internals import Command, Context, HelpFormatter
+    from whisperctl.cli.support.command import ClickCommand, Context, HelpFormatter
 
 
 SUMMARIES = {
-    "transcribe": "Print what is said in recordings, and write subtitles.",
-    "compare": "Compare engines, models, quantizations and threads: times and texts.",
+    "transcribe": "Transcribe recordings to text and subtitles.",
+    "compare": "Compare the speed and the output of engines, models and quantizations.",
     "probe": "Show container, audio tracks and duration of media files.",
     "backends": "List backends, runtimes, versions and CPU features, and decoders.",
     "filters": "List audio filters and their parameters.",
-    "doctor": "Check that everything a run needs is here.",
-    "completion": (
-        "Print a script that teaches a shell to complete our options, models and formats."
-    ),
-    "models": "Get, shrink, keep and check the models that speech is transcribed with.",
-    "subtitles": "Turn subtitle files into other formats, and check them.",
-    "config": "Show the configuration file's place, and every option's value.",
+    "doctor": "Check that everything a run needs is installed and works.",
+    "completion": "Print a script that makes a shell complete options, models and formats.",
+    "models": "Get, quantize, list and check models.",
+    "subtitles": "Convert subtitle files, and check them.",
+    "config": "Show where the configuration file is, and the value of every option.",
 }
-"""What each command is for, by its name, which its module has too."""
+"""Summary of each command, by its name, which is also its module's."""
 
 
-class Commands(MutableMapping[str, "Command"]):
-    """Commands that are loaded when they are first asked for."""
+class Commands(MutableMapping[str, "ClickCommand"]):
+    """Commands, each loaded when it is first looked up."""
 
     def __init__(self) -> None:
-        self._loaded: dict[str, Command] = {}
+        self._loaded: dict[str, ClickCommand] = {}
         self._names = list(SUMMARIES)
 
-    def __getitem__(self, name: str) -> Command:
+    def __getitem__(self, name: str) -> ClickCommand:
         if name not in self._names:
             raise KeyError(name)
         if name not in self._loaded:
             self._loaded[name] = _load(name)
         return self._loaded[name]
 
-    def __setitem__(self, name: str, command: Command) -> None:
+    def __setitem__(self, name: str, command: ClickCommand) -> None:
         if name not in self._names:
             self._names.append(name)
         self._loaded[name] = command
@@ -77,13 +74,13 @@ class Root(Group):
             formatter.write_dl(list(SUMMARIES.items()))
 
 
-def _load(name: str) -> Command:
-    """A command as its module has it: a group is an ``app``, any other a function of its name."""
+def _load(name: str) -> ClickCommand:
+    """Load a command from its module: a group is an ``app``, others a function of the same name."""
     module = import_module(f"whisperctl.cli.{name}")
     if hasattr(module, "app"):
-        command: Command = typer.main.get_group(module.app)
+        command: ClickCommand = typer.main.get_group(module.app)
     else:
-        own = TranscribeCommand if name == "transcribe" else OwnCommand
+        own = TranscribeCommand if name == "transcribe" else Command
         kind = getattr(module, f"{name.capitalize()}Command", own)
         alone = typer.Typer(rich_markup_mode=None, add_completion=False)
         alone.command(name, cls=kind)(getattr(module, name))
@@ -106,9 +103,9 @@ app = typer.Typer(
     },
     help="Speech to text and subtitles, with backends you can compare.",
     epilog=(
-        "Exit codes: 0 all went well; 1 a run failed, if only on one file; 2 the command line is "
-        "wrong; 129 ended by SIGHUP, as when a terminal is closed; 130 interrupted by Ctrl-C; 141 "
-        "the reader of standard output is gone; 143 ended by SIGTERM."
+        "Exit codes: 0 success; 1 at least one recording failed; 2 usage error; 129 terminated by "
+        "SIGHUP, as when a terminal is closed; 130 interrupted by Ctrl-C; 141 the reader of "
+        "standard output is gone; 143 terminated by SIGTERM."
     ),
 )
 
@@ -124,7 +121,11 @@ def _whisperctl(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", "-V", help="Show the version.", callback=_print_version, is_eager=True
+            "--version",
+            "-V",
+            help="Print the version and exit.",
+            callback=_print_version,
+            is_eager=True,
         ),
     ] = False,
 ) -> None:

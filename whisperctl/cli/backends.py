@@ -13,13 +13,11 @@ if TYPE_CHECKING:
 
 
 def backends(
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON document and nothing else.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document.")] = False,
 ) -> None:
     """List backends, runtimes, versions and CPU features, and decoders.
 
-    A backend, runtime or decoder that cannot be used here says why, and what to install. Decoders
+    For a backend, runtime or decoder that does not work, print why, and what to install. Decoders
     are listed in the order in which they are tried. The JSON document is about backends alone.
     """
     from whisperctl.engine import registry

@@ -14,11 +14,10 @@ from rich.console import Console
 
 from whisperctl import audio
 from whisperctl.audio.source import STDIN
+from whisperctl.cli.options import with_flags
 from whisperctl.cli.options.comparison import MatrixFlags, MeasuringFlags
-from whisperctl.cli.options.decoding import DecodingFlags
-from whisperctl.cli.options.engine import DecoderFlags, TrackFlags
-from whisperctl.cli.options.flags import with_flags
-from whisperctl.cli.support import console, progress, topics
+from whisperctl.cli.options.transcription import DecoderFlags, DecodingFlags, TrackFlags
+from whisperctl.cli.support import console, progress
 from whisperctl.cli.support.command import ConfiguredCommand
 from whisperctl.compare import conclude, document, drift, fail_if, matrix, rerun
 from whisperctl.compare.conclude import Setting, labels
@@ -29,6 +28,7 @@ from whisperctl.compare.reports import figures, table
 from whisperctl.compare.result import Comparison
 from whisperctl.errors import UsageError
 from whisperctl.formats import console as formatted
+from whisperctl.options import Topic
 from whisperctl.storage.files import check_place, write_text
 from whisperctl.text import quoted, unknown, visible
 from whisperctl.transcript import Segment
@@ -425,9 +425,9 @@ def compare(
         bool,
         typer.Option(
             "--word-timestamps/--no-word-timestamps",
-            help="Ask every engine when each word is said, and compare that too.",
+            help="Find and compare start and end of each word too.",
             show_default=False,
-            rich_help_panel=topics.SPEECH,
+            rich_help_panel=Topic.SPEECH.value,
         ),
     ] = False,
     reference: Annotated[
@@ -435,9 +435,9 @@ def compare(
         typer.Option(
             "--reference",
             metavar="PATH",
-            help="What is really said, to count errors against: a text or subtitle file for each "
-            "recording, a folder of them, or a list (csv, tsv, json).",
-            rich_help_panel=topics.MEASURING,
+            help="Count errors against this reference: a text or subtitle file for each recording, "
+            "a directory of them, or a list (csv, tsv, json).",
+            rich_help_panel=Topic.MEASURING.value,
         ),
     ] = None,
     fail_if: Annotated[
@@ -445,8 +445,8 @@ def compare(
         typer.Option(
             "--fail-if",
             metavar="CONDITION",
-            help='Exit with 1 if this holds for any cell, such as "wer>0.05" or "ratio>1.5".',
-            rich_help_panel=topics.MEASURING,
+            help='Exit with 1 if this holds for any result, such as "wer>0.05" or "ratio>1.5".',
+            rich_help_panel=Topic.MEASURING.value,
         ),
     ] = None,
     output_format: Annotated[
@@ -455,9 +455,9 @@ def compare(
             "--format",
             "-f",
             metavar="table|markdown|json|csv|html",
-            help="What to print.",
+            help="Print the result in this format.",
             show_default="table",
-            rich_help_panel=topics.OUTPUT,
+            rich_help_panel=Topic.OUTPUT.value,
         ),
     ] = None,
     output: Annotated[
@@ -466,28 +466,30 @@ def compare(
             "--output",
             "-o",
             metavar="FILE",
-            help="Write this file too, in the format of its name, such as report.html; may be "
-            "repeated.",
-            rich_help_panel=topics.OUTPUT,
+            help="Write the result to this file too, in the format of its extension, such as "
+            "report.html; may be repeated.",
+            rich_help_panel=Topic.OUTPUT.value,
         ),
     ] = None,
     phases: Annotated[
         bool,
         typer.Option(
             "--phases",
-            help="Show every phase in the table, however many there are to compare.",
-            rich_help_panel=topics.OUTPUT,
+            help="Show every phase in the table, however many results there are.",
+            rich_help_panel=Topic.OUTPUT.value,
         ),
     ] = False,
     as_json: Annotated[
         bool,
-        typer.Option("--json", help="The same as --format json.", rich_help_panel=topics.OUTPUT),
+        typer.Option(
+            "--json", help="The same as --format json.", rich_help_panel=Topic.OUTPUT.value
+        ),
     ] = False,
 ) -> None:
-    """Compare engines, models, quantizations and threads: times and texts.
+    """Compare the speed and the output of engines, models and quantizations.
 
-    Everything that is asked for is combined with everything else. Each combination is measured in
-    processes of its own, in turns, on the same samples and with the same options.
+    All given backends, models, quantizations and numbers of threads are combined. Every run is a
+    fresh process; runs are interleaved, on the same samples and with the same options.
     """
     pass  # MERGED
     from whisperctl.compare import fail_if as conditions
@@ -500,7 +502,7 @@ def compare(
         [*(files or []), *(reference or []), *documents],
     )
     checks = [conditions.parse(text) for text in fail_if or []]
-    repeats = measuring.repeats()
+    repeats = measuring.repeat
     if documents and (len(documents) > 1 or files or matrix.typed or reference):
         raise UsageError(
             "--from and --show take a comparison as it was: leave out the other of the two, files, "
@@ -519,7 +521,7 @@ def compare(
     else:
         if not files:
             raise UsageError(
-                "no recording is named: give files to compare engines on, or "
+                "no input files: pass one or more files, or "
                 '"-" for standard input; see: whisperctl compare --help'
             )
         decoding = flags.options(word_timestamps=word_timestamps)

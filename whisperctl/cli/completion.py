@@ -1,8 +1,8 @@
-"""``whisperctl completion``: what shells need to complete our command lines.
+"""``whisperctl completion``: completion of command lines in shells.
 
 The protocol between shell and program is typer's: a variable in the environment makes the program
-print what may come next. Nothing here may fail aloud, as it would be in the middle of what a person
-is typing.
+print completions. Nothing here may print an error, which would appear in the middle of what a
+person is typing.
 """
 
 from __future__ import annotations
@@ -30,22 +30,24 @@ class Shell(StrEnum):
 
 
 def completion(
-    shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="Your shell.")],
+    shell: Annotated[
+        Shell, typer.Argument(metavar="bash|zsh|fish", help="Shell to complete command lines in.")
+    ],
 ) -> None:
-    """Print a script that teaches a shell to complete our options, models and formats."""
+    """Print a script that makes a shell complete options, models and formats."""
     from whisperctl.cli.support import console
-    from whisperctl.cli.support.typer_internals import completion_script
+    from whisperctl.cli.support.command import completion_script
 
     script = completion_script(_PROGRAM, COMPLETION_VARIABLE, shell.value)
     console.result(script, prose=True)
 
 
 def answer(command: TyperGroup, instruction: str) -> int:
-    """Print what may come next on the line that the environment holds; the exit code."""
+    """Print completions of the line that the environment holds, and return the exit code."""
     import contextlib
     import io
 
-    from whisperctl.cli.support.typer_internals import complete
+    from whisperctl.cli.support.command import complete
 
     printed = io.StringIO()
     code = 1
@@ -62,22 +64,22 @@ def answer(command: TyperGroup, instruction: str) -> int:
 
 
 def models(incomplete: str) -> Iterator[tuple[str, str]]:
-    """Names of models that transcribe, those that are here before those that may be pulled."""
+    """Names of models that transcribe, installed ones before published ones."""
     yield from _models(incomplete, vad=False)
 
 
 def vad_models(incomplete: str) -> Iterator[tuple[str, str]]:
-    """Names of models that find speech, those that are here before those that may be pulled."""
+    """Names of models that detect speech, installed ones before published ones."""
     yield from _models(incomplete, vad=True)
 
 
 def installed_models(incomplete: str) -> Iterator[tuple[str, str]]:
-    """Names of models that are here."""
+    """Names of installed models."""
     yield from _starting(incomplete, dict.fromkeys(_installed(), "installed"))
 
 
 def published_models(incomplete: str) -> Iterator[tuple[str, str]]:
-    """Names of models that may be pulled."""
+    """Names of models that can be pulled."""
     from whisperctl.models import catalog
 
     yield from _starting(incomplete, dict.fromkeys(catalog.MODELS, "published"))

@@ -1,4 +1,4 @@
-"""``whisperctl config``: where the configuration is, and what the options come to."""
+"""``whisperctl config``: the configuration file, and the value of every option."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ from whisperctl.cli.support.command import Command, Group
 from whisperctl.text import visible
 
 if TYPE_CHECKING:
-    from whisperctl.cli.support.command import ConfiguredCommand
+    from whisperctl.cli.support.command import ConfiguredCommand, Context
     from whisperctl.cli.support.configuration import Setting
-    from whisperctl.cli.support.typer_internals import Context
 
 app = typer.Typer(
     cls=Group,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Show the configuration file's place, and every option's value.",
+    help="Show where the configuration file is, and the value of every option.",
 )
 
 
 @app.command("path", cls=Command)
 def print_path() -> None:
-    """Print where the configuration file is, or would be."""
+    """Print the path of the configuration file, which need not exist."""
     from whisperctl.cli.support import configuration
 
     console.path(configuration.path())
@@ -35,10 +34,10 @@ def print_path() -> None:
 
 @app.command("show", cls=Command)
 def show() -> None:
-    """Print every option, its value and where that is from.
+    """Print the value of every option, and where it is set.
 
-    Options are those of transcribe, and those of compare that are set for it alone. What is printed
-    can be used as a configuration file.
+    The options are those of transcribe, and those set for compare alone. The output can be used as
+    a configuration file.
     """
     import typer.main
 
@@ -50,7 +49,7 @@ def show() -> None:
 
     file = configuration.path()
     settings = configuration.load(keys(group))
-    state = "" if file.exists() else " (not there)"
+    state = "" if file.exists() else " (does not exist)"
     console.result(f"# file: {visible(str(file))}{state}")
     with group.make_context("whisperctl", ["config"], resilient_parsing=True) as parent:
         for name, command in configured(group).items():
@@ -86,7 +85,7 @@ def _lines(
 
 
 def _toml(value: object) -> str | None:
-    """The value in TOML, ``None`` for one that is not set."""
+    """Return a value in TOML; ``None`` if it is not set."""
     if value is None or value == ():
         return None
     if isinstance(value, bool):

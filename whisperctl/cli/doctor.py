@@ -1,4 +1,4 @@
-"""``whisperctl doctor``: check everything that a first run needs."""
+"""``whisperctl doctor``: checks of everything that a run needs."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ from whisperctl.text import quoted
 
 
 def doctor() -> None:
-    """Check that everything a run needs is here.
+    """Check that everything a run needs is installed and works.
 
-    Each line says ok, warn or fail, and what to do about it. Exit code 1 if one fails.
+    Each line begins with ok, warn or fail, and ends with what to do. The exit code is 1 if a check
+    fails.
     """
-    pass  # MERGED
-
     failed = False
     for finding in run():
         console.result(f"{finding.status:4}  {finding.subject}: {finding.detail}")
@@ -45,7 +44,7 @@ Status = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What one check found; ``detail`` says what to do unless all is well."""
+    """Result of a check; ``detail`` says what to do unless it passed."""
 
     subject: str
     status: Status
@@ -53,7 +52,7 @@ class Check:
 
 
 def run() -> Iterator[Check]:
-    """Every check, one after the other."""
+    """Run every check in turn."""
     yield Check("Python", "ok", f"{sys.version.split()[0]} at {sys.executable}")
     yield from _backends()
     yield from _models()
@@ -100,7 +99,7 @@ def _models() -> Iterator[Check]:
         yield Check("models", "fail", str(error))
         return
     if not names:
-        yield Check("models", "fail", "none is here yet; run: whisperctl models pull base")
+        yield Check("models", "fail", "none is installed; run: whisperctl models pull base")
     for name in names:
         try:
             info = ggml.inspect(store.path_of(name))
@@ -116,7 +115,7 @@ def _models() -> Iterator[Check]:
 
 
 def _detector() -> Check:
-    """The model that detects speech, without which there is transcription all the same."""
+    """Check the model that detects speech, which transcription can do without."""
     from whisperctl.models import ggml, store
 
     try:
@@ -124,7 +123,7 @@ def _detector() -> Check:
     except WhisperctlError as error:
         return Check("speech detection", "fail", f"{error}; run: whisperctl models pull silero")
     if path is None:
-        missing = "no model for it is here; run: whisperctl models pull silero"
+        missing = "no model for it is installed; run: whisperctl models pull silero"
         return Check("speech detection", "warn", missing)
     return Check("speech detection", "ok", f"by {ggml.inspect(path, 'silero').kind}")
 
@@ -153,7 +152,7 @@ def _decoders() -> Iterator[Check]:
 
 
 def _decoder_problem(name: str) -> str:
-    """Why a decoder does not get as far as looking at a recording; empty if it does."""
+    """Return why a decoder cannot open a recording; empty if it can."""
     from whisperctl.audio.decoders.registry import DECODERS
     from whisperctl.audio.source import open_source
     from whisperctl.errors import UnsupportedMediaError

@@ -23,17 +23,17 @@ app = typer.Typer(
     cls=Group,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Get, shrink, keep and check the models that speech is transcribed with.",
+    help="Get, quantize, list and check models.",
 )
 
 
 @app.command("list", cls=Command)
 def list_models(
     installed: Annotated[
-        bool, typer.Option("--installed", help="Only the models that are here.")
+        bool, typer.Option("--installed", help="List only installed models.")
     ] = False,
 ) -> None:
-    """List published models and those that are here."""
+    """List published and installed models."""
     from whisperctl.errors import ModelError
     from whisperctl.models import catalog, ggml
     from whisperctl.models.store import Store
@@ -129,7 +129,7 @@ def quantize_model(
         str,
         typer.Argument(
             metavar="NAME|PATH",
-            help="A float16 or float32 model that is here.",
+            help="Installed float16 or float32 model.",
             autocompletion=completion.installed_models,
         ),
     ],
@@ -205,7 +205,7 @@ def verify_models(
         console.result(f"{verdict.name}: {verdict.status} ({verdict.detail})")
         damaged = damaged or verdict.status == "damaged"
     if not verdicts:
-        console.line("no models are here to verify")
+        console.line("no models are installed")
     if damaged:
         raise typer.Exit(1)
 
@@ -214,7 +214,7 @@ def verify_models(
 def print_path(
     name: Annotated[
         str,
-        typer.Argument(help="A model that is here.", autocompletion=completion.installed_models),
+        typer.Argument(help="Installed model.", autocompletion=completion.installed_models),
     ],
 ) -> None:
     """Print where a model's file is."""
@@ -232,7 +232,7 @@ def remove_models(
         list[str],
         typer.Argument(
             metavar="NAME...",
-            help="Models that are here.",
+            help="Installed models.",
             autocompletion=completion.installed_models,
         ),
     ],

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from whisperctl.audio.source import STDIN
-from whisperctl.cli.options.engine import DecoderFlags
-from whisperctl.cli.options.flags import with_flags
-from whisperctl.cli.support import console, topics
+from whisperctl.cli.options import with_flags
+from whisperctl.cli.options.transcription import DecoderFlags
+from whisperctl.cli.support import console
 from whisperctl.cli.support.command import ConfiguredCommand
 from whisperctl.errors import UsageError, WhisperctlError
+from whisperctl.options import Topic
 from whisperctl.text import on_one_line, visible
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def probe(
         typer.Option(
             "--json",
             help="Print a JSON document and nothing else.",
-            rich_help_panel=topics.OUTPUT,
+            rich_help_panel=Topic.OUTPUT.value,
         ),
     ] = False,
 ) -> None:

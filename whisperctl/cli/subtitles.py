@@ -33,7 +33,7 @@ app = typer.Typer(
     cls=Group,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Turn subtitle files into other formats, and check them.",
+    help="Convert subtitle files, and check them.",
 )
 
 _TEXT, _JSON = "text", "json"
@@ -112,7 +112,7 @@ def convert_subtitles(
     of words. Positions, colours and fonts are not.
     """
     from whisperctl import formats
-    from whisperctl.cli.options.subtitles import ignored
+    from whisperctl.cli.options.transcription import ignored
     from whisperctl.formats.reading import read
     from whisperctl.subtitles import convert
     from whisperctl.subtitles.layout import SubtitleOptions

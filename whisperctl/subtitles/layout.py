@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from whisperctl.errors import UsageError
+from whisperctl.options import Topic, check, option
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +19,63 @@ class SubtitleOptions:
         UsageError: a value is outside its range.
     """
 
-    max_line_width: int | None = None
-    max_line_count: int | None = None
-    max_words_per_line: int | None = None
-    max_cps: float | None = None
-    min_cue_gap_s: float = 0.0
-    highlight_words: bool = False
-    split_sentences: bool = False
+    max_line_width: int | None = option(
+        None,
+        "Break lines longer than this many characters; full-width ones count twice.",
+        Topic.SUBTITLES,
+        metavar="N",
+        default="no limit",
+        minimum=1,
+        openai="--max_line_width",
+        whisper_cli="-ml --max-len",
+        remark="`-ml N` is one line of N characters",
+    )
+    max_line_count: int | None = option(
+        None,
+        "Show at most this many lines at once.",
+        Topic.SUBTITLES,
+        metavar="N",
+        default="no limit",
+        minimum=1,
+        openai="--max_line_count",
+    )
+    max_words_per_line: int | None = option(
+        None,
+        "Put at most this many words on a line.",
+        Topic.SUBTITLES,
+        metavar="N",
+        default="no limit",
+        minimum=1,
+        openai="--max_words_per_line",
+    )
+    max_cps: float | None = option(
+        None,
+        "Show at most this many characters per second, so that people can read along.",
+        Topic.SUBTITLES,
+        metavar="X",
+        default="no limit",
+        minimum=1,
+    )
+    min_cue_gap_s: float = option(
+        0.0,
+        "Leave at least this many seconds between subtitles.",
+        Topic.SUBTITLES,
+        name="min-cue-gap",
+        metavar="S",
+        minimum=0,
+        maximum=10,
+        unit="s",
+    )
+    highlight_words: bool = option(
+        False,
+        "Highlight each word while it is spoken.",
+        Topic.SUBTITLES,
+        negatable=True,
+        openai="--highlight_words",
+    )
+    split_sentences: bool = option(
+        False, "Start a new subtitle with each sentence.", Topic.SUBTITLES, negatable=True
+    )
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -46,16 +96,7 @@ class SubtitleOptions:
         )
 
     def __post_init__(self) -> None:
-        for name, value, least in (
-            ("max line width", self.max_line_width, 1),
-            ("max line count", self.max_line_count, 1),
-            ("max words per line", self.max_words_per_line, 1),
-            ("max cps", self.max_cps, 1),
-        ):
-            if value is not None and not value >= least:
-                raise UsageError(f"{name} must be at least {least}, not {value:g}")
-        if not 0 <= self.min_cue_gap_s <= 10:
-            raise UsageError(f"min cue gap must be from 0 to 10 s, not {self.min_cue_gap_s:g}")
+        check(self)
 
 
 NO_LIMITS = SubtitleOptions()

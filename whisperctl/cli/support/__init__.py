@@ -1,1 +1,1 @@
-"""What commands share: configuration, help, aliases, messages and progress."""
+"""Code that commands share: configuration, help, aliases, messages and progress."""

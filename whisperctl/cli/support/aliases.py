@@ -1,7 +1,8 @@
-"""The spellings of OpenAI's ``whisper`` and of ``whisper-cli``, put in our own before parsing.
+"""Spellings of OpenAI's ``whisper`` and of ``whisper-cli``, translated to ours before parsing.
 
-Only for ``transcribe``. What both tools spell as we do is not in the table, and underscores are
-taken for hyphens everywhere. docs/options.md shows the whole of it.
+Only for ``transcribe``. Options declare how the other tools spell them; here are conversions of
+their values, and the spellings that are more than another name. Underscores are hyphens everywhere.
+docs/options.md shows all of it.
 """
 
 from __future__ import annotations
@@ -10,21 +11,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from whisperctl.cli.options import options_of
+from whisperctl.cli.options.transcription import TranscribeFlags
 from whisperctl.errors import UsageError
 
 VALUE = "{}"
-"""Where an alias's value goes."""
+"""Placeholder for an alias's value."""
 
 _TRUE, _FALSE = "True", "False"
-"""How OpenAI's whisper takes booleans; no other spellings, which may be names of recordings."""
+"""Booleans of OpenAI's whisper; other spellings may be names of recordings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alias:
     """Spellings of other tools, and ours for them.
 
-    ``ours`` is what to write instead, with ``VALUE`` for the option's value. ``convert`` changes
-    the value first; ``None`` from it leaves the option out, because it asks for what is so anyway.
+    ``ours`` is what replaces them, with ``VALUE`` for the option's value. ``convert`` changes the
+    value first; ``None`` from it drops the option, because it asks for the default.
     """
 
     names: tuple[str, ...]
@@ -33,7 +36,7 @@ class Alias:
     convert: Callable[[str], str | None] | None = None
 
     def expand(self, name: str, value: str | None) -> list[str]:
-        """Our arguments for it."""
+        """Return our arguments for it."""
         if value is not None and self.convert is not None:
             try:
                 value = self.convert(value)
@@ -59,25 +62,25 @@ def _limit(value: str) -> str | None:
 def _one(value: str) -> str | None:
     if value == "1":
         return None
-    raise ValueError("one processor only; use --threads, or --jobs for several recordings")
+    raise ValueError("only 1 is supported; use --threads, or --jobs for several recordings")
 
 
 def _cpu(value: str) -> str | None:
     if value.lower() == "cpu":
         return None
-    raise ValueError("whisperctl computes on the processor only; leave --device out")
+    raise ValueError("whisperctl computes on the CPU only; remove --device")
 
 
 def _full_precision(value: str) -> str | None:
     if value == _FALSE:
         return None
-    raise ValueError("the model's file decides on precision; leave --fp16 out")
+    raise ValueError("the model's file decides on precision; remove --fp16")
 
 
 def _suppressed(value: str) -> str | None:
     if value in ("", "-1"):
         return "--suppress-nst" if value else None
-    raise ValueError("tokens are suppressed by their text here; use --suppress-regex")
+    raise ValueError("tokens are suppressed by their text; use --suppress-regex")
 
 
 def _increment(value: str) -> str:
@@ -111,112 +114,110 @@ def _option(names: str, *ours: str, convert: Callable[[str], str | None] | None 
     return Alias(tuple(names.split()), ours, takes_value=True, convert=convert)
 
 
-ALIASES = (
-    # Both tools
-    _option("--device -dev", convert=_cpu),
-    # OpenAI's whisper, and whisper-ctranslate2
-    _option("--fp16", convert=_full_precision),
+_CONVERSIONS: Mapping[str, Callable[[str], str | None]] = {
+    "--clip-timestamps": _pairs,
+    "-ot": _milliseconds,
+    "--offset-t": _milliseconds,
+    "-d": _milliseconds,
+    "-mc": _limit,
+}
+"""Changes to the values of spellings that stand for an option of ours."""
+
+_OTHERS = (
     _option("--suppress-tokens", VALUE, convert=_suppressed),
-    _option("--clip-timestamps", "--clip", VALUE, convert=_pairs),
-    _flag("--vad-filter", "--vad"),
-    # whisper-cli: what is heard
-    _option("-ot --offset-t", "--offset", VALUE, convert=_milliseconds),
-    _option("-d", "--duration", VALUE, convert=_milliseconds),
-    _option("-mc", "--max-context", VALUE, convert=_limit),
-    _option("-bo", "--best-of", VALUE),
-    _option("-bs", "--beam-size", VALUE),
-    _option("-et --entropy-thold", "--entropy-threshold", VALUE),
-    _option("-lpt --logprob-thold", "--logprob-threshold", VALUE),
-    _option("-nth --no-speech-thold", "--no-speech-threshold", VALUE),
-    _option("-tp", "--temperature", VALUE),
-    _option("-tpi --temperature-inc", "--temperature-increment-on-fallback", VALUE),
-    _flag("-nf --no-fallback", "--temperature-increment-on-fallback", "0"),
-    _flag("-tr --translate", "--task", "translate"),
-    _option("--prompt", "--initial-prompt", VALUE),
-    _flag("-sns", "--suppress-nst"),
-    _flag("-di --diarize", "--speaker-from-channels"),
-    _option("-p --processors", convert=_one),
-    _flag("-ng --no-gpu"),
-    # whisper-cli: voice activity
-    _option("-vm", "--vad-model", VALUE),
-    _option("-vt", "--vad-threshold", VALUE),
-    _option("-vspd", "--vad-min-speech-duration-ms", VALUE),
-    _option("-vsd", "--vad-min-silence-duration-ms", VALUE),
-    _option("-vmsd", "--vad-max-speech-duration-s", VALUE),
-    _option("-vp", "--vad-speech-pad-ms", VALUE),
-    # whisper-cli: results
     _option("--file", VALUE, convert=_recording),
-    _flag("-otxt --output-txt", "--output-format", "txt"),
-    _flag("-ovtt --output-vtt", "--output-format", "vtt"),
-    _flag("-osrt --output-srt", "--output-format", "srt"),
-    _flag("-olrc --output-lrc", "--output-format", "lrc"),
-    _flag("-ocsv --output-csv", "--output-format", "csv"),
-    _flag("-oj --output-json", "--output-format", "json-full"),
-    _flag("-ojf --output-json-full", "--output-format", "json-full"),
     _option("-of --output-file", "--output", f"{VALUE}.{{ext}}", convert=_template),
     _option("-ml --max-len", "--max-line-width", VALUE, "--max-line-count", "1", convert=_limit),
-    _flag("-sow --split-on-word"),
     _option("-dtw --dtw", "--word-timestamps"),
-    _flag("-np --no-prints", "--quiet"),
-    _flag("-pc", "--print-colors"),
-    _flag("-pp --print-progress"),
     _flag("-nt", "--no-timestamps"),
 )
+"""Spellings that stand for more, or less, than an option of ours with the same value."""
+
+DEFAULTS = (
+    _option("--device -dev", convert=_cpu),
+    _option("--fp16", convert=_full_precision),
+    _option("-p --processors", convert=_one),
+    _flag("-ng --no-gpu"),
+    _flag("-sow --split-on-word"),
+    _flag("-pp --print-progress"),
+)
+"""Spellings that ask for what is always so: accepted and left out."""
+
+
+def _declared() -> Iterator[Alias]:
+    """Yield the spellings that options of ours declare, unless they are our own too."""
+    apart = {name for alias in _OTHERS for name in alias.names}
+    for one in options_of(TranscribeFlags):
+        ours = f"--{one.name}"
+        own = {ours, f"-{one.option.short}"}
+        for spelling in f"{one.option.openai} {one.option.whisper_cli}".split():
+            name, fixed, value = spelling.replace("_", "-").partition("=")
+            if name in own or name in apart:
+                continue
+            if fixed:
+                yield _flag(name, ours, value)
+            elif one.is_flag:
+                yield _flag(name, ours)
+            else:
+                yield _option(name, ours, VALUE, convert=_CONVERSIONS.get(name))
+
+
+ALIASES = (*_declared(), *_OTHERS, *DEFAULTS)
 
 REFUSED: Mapping[str, str] = {
-    "--model-dir": "set the environment variable WHISPERCTL_MODELS to the folder",
+    "--model-dir": "set the environment variable WHISPERCTL_MODELS to the directory",
     "--patience": "whisper.cpp has no patience; use --beam-size",
-    "--length-penalty": "whisper.cpp offers it to no program",
+    "--length-penalty": "whisper.cpp does not expose it",
     "--prepend-punctuations": "punctuation stays with its word by whisper.cpp's own rules",
     "--append-punctuations": "punctuation stays with its word by whisper.cpp's own rules",
     "--hallucination-silence-threshold": "use --vad, or --speech-check, which is on",
-    "-on": "every segment is kept; use --offset to begin later",
-    "--offset-n": "every segment is kept; use --offset to begin later",
-    "-ac": "the encoder hears whole windows here; leave it out",
-    "--audio-ctx": "the encoder hears whole windows here; leave it out",
+    "-on": "every segment is kept; use --offset to start later",
+    "--offset-n": "every segment is kept; use --offset to start later",
+    "-ac": "the encoder always gets whole windows; remove it",
+    "--audio-ctx": "the encoder always gets whole windows; remove it",
     "-wt": "words are cut by --word-timestamps, which has no threshold",
     "--word-thold": "words are cut by --word-timestamps, which has no threshold",
     "-debug": "use --verbose",
     "--debug-mode": "use --verbose",
-    "-tdrz": "speakers are told apart by --speaker-from-channels only",
-    "--tinydiarize": "speakers are told apart by --speaker-from-channels only",
+    "-tdrz": "speakers are told apart only by --speaker-from-channels",
+    "--tinydiarize": "speakers are told apart only by --speaker-from-channels",
     "-owts": "use --highlight-words with --output-format vtt or ass",
     "--output-words": "use --highlight-words with --output-format vtt or ass",
-    "-fp": "no video is made here; leave it out",
-    "--font-path": "no video is made here; leave it out",
+    "-fp": "no video is made; remove it",
+    "--font-path": "no video is made; remove it",
     "-ps": "use --output-format json-full, which has every token",
     "--print-special": "use --output-format json-full, which has every token",
     "--print-confidence": "use --print-colors, or --output-format json-full for the numbers",
     "-dl": "the language is detected and shown without --language; add --duration 30 to be quick",
     "--detect-language": "the language is detected and shown without --language; add --duration 30 "
     "to be quick",
-    "-oved": "whisperctl computes on the processor only; leave it out",
-    "--ov-e-device": "whisperctl computes on the processor only; leave it out",
+    "-oved": "whisperctl computes on the CPU only; remove it",
+    "--ov-e-device": "whisperctl computes on the CPU only; remove it",
     "-ls": "use --output-format json-full, which has the probability of every token",
     "--log-score": "use --output-format json-full, which has the probability of every token",
-    "-fa": "the engine decides on it; leave it out",
-    "--flash-attn": "the engine decides on it; leave it out",
-    "-nfa": "the engine decides on it; leave it out",
-    "--no-flash-attn": "the engine decides on it; leave it out",
-    "--grammar": "grammars are not offered; use --suppress-regex or --initial-prompt",
-    "--grammar-rule": "grammars are not offered; use --suppress-regex or --initial-prompt",
-    "--grammar-penalty": "grammars are not offered; use --suppress-regex or --initial-prompt",
-    "-vo": "speech is not overlapped here; use --vad-speech-pad-ms",
-    "--vad-samples-overlap": "speech is not overlapped here; use --vad-speech-pad-ms",
+    "-fa": "the backend decides on it; remove it",
+    "--flash-attn": "the backend decides on it; remove it",
+    "-nfa": "the backend decides on it; remove it",
+    "--no-flash-attn": "the backend decides on it; remove it",
+    "--grammar": "grammars are not supported; use --suppress-regex or --initial-prompt",
+    "--grammar-rule": "grammars are not supported; use --suppress-regex or --initial-prompt",
+    "--grammar-penalty": "grammars are not supported; use --suppress-regex or --initial-prompt",
+    "-vo": "overlapping speech is not supported; use --vad-speech-pad-ms",
+    "--vad-samples-overlap": "overlapping speech is not supported; use --vad-speech-pad-ms",
 }
-"""Options of the other tools that mean nothing here, and what to do instead."""
+"""Options of the other tools that have no counterpart, and what to do instead."""
 
 _OWN_NAMES: Mapping[str, Callable[[str], str]] = {
     "--temperature-increment-on-fallback": _increment,
 }
-"""Options that both spell alike, and how to put OpenAI's values in ours."""
+"""Options with the same name, and how OpenAI's values become ours."""
 
 _BY_NAME = {name: alias for alias in ALIASES for name in alias.names}
 
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """What has to be known of our own options: which take a value, and which are yes or no.
+    """Our own options: those that take a value, and those that are yes or no.
 
     ``negated`` gives the spelling of the opposite, empty for a flag that has none.
     """
@@ -227,7 +228,7 @@ class Own:
 
 
 def rewrite(arguments: Sequence[str], own: Own) -> list[str]:
-    """Arguments with the other tools' spellings replaced by ours.
+    """Return arguments with the other tools' spellings replaced by ours.
 
     Raises:
         UsageError: an option of another tool is not ours, or means something else here.
@@ -236,7 +237,7 @@ def rewrite(arguments: Sequence[str], own: Own) -> list[str]:
 
 
 def _rewrite(rest: Iterator[str], own: Own) -> Iterable[str]:
-    held: list[str] = []  # what was looked at in advance
+    held: list[str] = []  # read ahead
     while True:
         argument = held.pop() if held else next(rest, None)
         if argument is None:
@@ -278,7 +279,7 @@ def _rewrite(rest: Iterator[str], own: Own) -> Iterable[str]:
             if equals:
                 boolean, left = _boolean(attached)
                 if left:
-                    raise UsageError(f'option {name} is yes or no; "{attached}" is neither')
+                    raise UsageError(f'option {name} takes True or False, not "{attached}"')
             else:
                 boolean, held = _boolean(next(rest, None))
             if boolean != _FALSE:
@@ -290,7 +291,7 @@ def _rewrite(rest: Iterator[str], own: Own) -> Iterable[str]:
 
 
 def _split(argument: str) -> tuple[str, bool, str]:
-    """An option's name with hyphens, whether a value is attached to it, and that value."""
+    """Return an option's name with hyphens, true if a value is attached to it, and that value."""
     if not argument.startswith("-") or argument == "-":
         return "", False, ""
     name, equals, value = argument.partition("=")
@@ -298,7 +299,7 @@ def _split(argument: str) -> tuple[str, bool, str]:
 
 
 def _boolean(following: str | None) -> tuple[str, list[str]]:
-    """What follows a yes-or-no option: its value as OpenAI's whisper has it, or something else."""
+    """Split what follows a yes-or-no option into OpenAI's value for it and other arguments."""
     if following in (_TRUE, _FALSE):
         return following, []
     return "", [] if following is None else [following]
@@ -310,6 +311,6 @@ def _check_format(value: str | None, own: Own) -> None:
         return
     if value == "-" or Path(value).suffix or Path(value).exists():
         raise UsageError(
-            f'-f is short for --output-format here, and "{value}" is no format: name recordings '
-            "without -f"
+            f'-f is short for --output-format here, and "{value}" is not a format: pass '
+            "recordings without -f"
         )

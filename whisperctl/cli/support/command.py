@@ -1,7 +1,12 @@
-"""What our commands add to typer's: help by topic, other tools' spellings, and configuration.
+"""Command classes: help by topic, other tools' spellings, and configuration, on top of typer's.
 
 ``Command`` and ``Group`` print help. ``ConfiguredCommand`` takes options from environment variables
 and the configuration file as well, through click's own machinery for both.
+
+Every private part of Typer that we use is used here: it brings its own Click (``typer._click``) and
+exports little of it, neither the types that a command's methods are given nor the error that stands
+for a group's help, and its functions for completion are not documented. Each may change with any
+version, so ``pyproject.toml`` bounds Typer.
 """
 
 from __future__ import annotations
@@ -21,11 +26,16 @@ from whisperctl.cli.support.configuration import Key, Keys, Setting
 from whisperctl.errors import UsageError, WhisperctlError
 
 if TYPE_CHECKING:
+    from typer._click import Command as ClickCommand
+    from typer._click import Context, HelpFormatter
+
     from whisperctl.cli.support.aliases import Own
-    from whisperctl.cli.support.typer_internals import Context, HelpFormatter
+
+    # For annotations alone: import them under TYPE_CHECKING.
+    __all__ = ["ClickCommand", "Context", "HelpFormatter"]
 
 _ENVIRONMENT, _FILE = "ENVIRONMENT", "DEFAULT_MAP"
-"""click's names of where a value came from."""
+"""click's names for the source of a value."""
 
 _ORDER = ("COMMANDLINE", _ENVIRONMENT, _FILE, "DEFAULT")
 
@@ -39,13 +49,13 @@ _EXCLUSIVE = (
 
 
 class _Helpful:
-    """What commands and groups have in common."""
+    """Base of commands and groups."""
 
     def get_help_option(self, ctx: Context) -> TyperOption | None:
-        """``--help``, which is false unless it is typed.
+        """Return ``--help`` with the default ``False``.
 
-        typer's own is none then, and to see that none is no boolean it loads pydantic, which takes
-        longer than all the rest of showing help.
+        typer's own default is ``None``; to check that against a boolean it loads pydantic, which
+        takes longer than everything else that showing help takes.
         """
         option: TyperOption | None = super().get_help_option(ctx)  # type: ignore[misc]  # a mixin
         if option is not None:
@@ -54,7 +64,7 @@ class _Helpful:
 
 
 class Command(_Helpful, TyperCommand):
-    """A command whose help is ours."""
+    """A command with our own help."""
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write examples, arguments, and options by topic."""
@@ -63,7 +73,7 @@ class Command(_Helpful, TyperCommand):
 
 
 class Group(_Helpful, TyperGroup):
-    """A group of commands whose help is ours."""
+    """A group of commands with our own help."""
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write examples, the commands, and the few options."""
@@ -76,10 +86,10 @@ class ConfiguredCommand(Command):
     """A command whose options the environment and the configuration file may set."""
 
     apart: frozenset[str] = frozenset()
-    """Names of options that mean something else than another command's of the same name."""
+    """Names of options with another meaning than another command's of the same name."""
 
     whole: frozenset[str] = frozenset()
-    """Names of options that may be repeated, but whose variable holds one value, as it stands."""
+    """Names of options that may be repeated, but whose variable holds a single value."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -95,11 +105,11 @@ class ConfiguredCommand(Command):
                 option.envvar_list_splitter = "\0"  # type: ignore[misc]  # this option's alone
 
     def options(self) -> list[TyperOption]:
-        """Its options, without ``--help``."""
+        """Return its options, without ``--help``."""
         return [param for param in self.params if isinstance(param, TyperOption)]
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
-        """Read the command line, and what the environment and the file say besides.
+        """Read the command line, the environment and the configuration file.
 
         Raises:
             UsageError: the file is wrong, or a variable's value.
@@ -123,7 +133,7 @@ class ConfiguredCommand(Command):
             raise
 
     def invoke(self, ctx: Context) -> Any:
-        """Run it; an error about an option that was not typed says where the option is from."""
+        """Run it; an error about an option that was not typed names where the option is set."""
         try:
             return super().invoke(ctx)
         except WhisperctlError as error:
@@ -133,9 +143,9 @@ class ConfiguredCommand(Command):
             raise
 
     def _yield_to_typed(self, ctx: Context) -> None:
-        """Of two options that exclude each other, drop that from further away.
+        """Of two options that exclude each other, drop the one with lower precedence.
 
-        What is configured must not keep a person from typing the opposite.
+        Configuration must not keep a person from typing the opposite.
         """
         options = {option.name: option for option in self.options()}
         for pair in _EXCLUSIVE:
@@ -172,10 +182,10 @@ class ConfiguredCommand(Command):
 
 
 class TranscribeCommand(ConfiguredCommand):
-    """``transcribe``, which takes the spellings of OpenAI's whisper and whisper-cli as well."""
+    """``transcribe``, which accepts the spellings of OpenAI's whisper and whisper-cli too."""
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
-        """Put the other tools' spellings in ours, and go on with that.
+        """Translate the other tools' spellings to ours, and read the result.
 
         Raises:
             UsageError: an option of another tool is not ours.
@@ -190,17 +200,17 @@ class TranscribeCommand(ConfiguredCommand):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Context) -> Any:
-        """Run it, with what is said going where ``--verbose`` and ``--log-file`` want it."""
+        """Run it, with messages shown and logged as ``--verbose`` and ``--log-file`` ask for."""
         verbose, log_file = ctx.params["verbose"], ctx.params["log_file"]
         if not verbose and log_file is None:
             return super().invoke(ctx)
         from whisperctl.cli.support import logs
 
         with logs.messages(verbose=verbose, log_file=log_file):
-            self._say_options(ctx)
+            self._log_options(ctx)
             return super().invoke(ctx)
 
-    def _say_options(self, ctx: Context) -> None:
+    def _log_options(self, ctx: Context) -> None:
         from whisperctl import __version__
         from whisperctl.cli.support import logs
 
@@ -218,7 +228,7 @@ class TranscribeCommand(ConfiguredCommand):
                 )
 
     def own(self) -> Own:
-        """What ``aliases`` has to know of its options."""
+        """Return the options as ``aliases`` needs them."""
         from whisperctl.cli.support.aliases import Own
         from whisperctl.formats import FORMATS
 
@@ -235,7 +245,7 @@ class TranscribeCommand(ConfiguredCommand):
 
 
 def configured(root: TyperGroup) -> dict[str, ConfiguredCommand]:
-    """The commands of ``root`` that take options from elsewhere, by their names."""
+    """Return the commands of ``root`` with configurable options, by name."""
     return {
         name: command
         for name, command in root.commands.items()
@@ -244,7 +254,7 @@ def configured(root: TyperGroup) -> dict[str, ConfiguredCommand]:
 
 
 def keys(root: TyperGroup) -> Keys:
-    """What the configuration file may set."""
+    """Return the keys that the configuration file may set, by command."""
     return {name: command.keys for name, command in configured(root).items()}
 
 
@@ -271,3 +281,30 @@ def _kind(annotation: object) -> object:
 
 def _nothing() -> None:
     pass
+
+
+def is_help(error: Exception) -> bool:
+    """Return true if an error is the help of a group that was called without a command."""
+    from typer._click.exceptions import NoArgsIsHelpError
+
+    return isinstance(error, NoArgsIsHelpError)
+
+
+def completion_script(program: str, variable: str, shell: str) -> str:
+    """Return the script that teaches ``shell`` to complete command lines of ``program``."""
+    from typer._completion_shared import get_completion_script
+
+    return get_completion_script(prog_name=program, complete_var=variable, shell=shell)
+
+
+def complete(command: ClickCommand, program: str, variable: str, instruction: str) -> int:
+    """Print completions of the line that the environment holds, and return the exit code.
+
+    Raises:
+        SystemExit: the exit code, for a shell that is answered by it.
+    """
+    from typer._completion_classes import completion_init
+    from typer.completion import shell_complete
+
+    completion_init()  # as add_completion=True does
+    return shell_complete(command, {}, program, variable, instruction)

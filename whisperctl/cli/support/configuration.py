@@ -1,4 +1,4 @@
-"""The configuration file, and the options that it and environment variables may give.
+"""The configuration file, and the options that it and environment variables may set.
 
 The file is TOML: options by their long names at the top are for every command that has them, those
 in a table are for the command the table is named for. The command line comes before environment
@@ -21,7 +21,7 @@ from whisperctl.storage.paths import at_home
 from whisperctl.text import quoted, unknown
 
 VARIABLE = "WHISPERCTL_CONFIG"
-"""Names another configuration file."""
+"""Environment variable with the path of another configuration file."""
 
 _MOST_BYTES = 1 << 16
 
@@ -30,7 +30,7 @@ PREFIX = "WHISPERCTL_"
 OTHER_VARIABLES = frozenset(
     f"{PREFIX}{name}" for name in ("MODELS", "CACHE", "DEBUG", "STATE", "WASI_VARIANT", "CONFIG")
 )
-"""Variables that are no options."""
+"""Variables that are not options."""
 
 Value = bool | int | float | str | list[str]
 
@@ -39,9 +39,9 @@ Value = bool | int | float | str | list[str]
 class Key:
     """An option that the file may set.
 
-    ``name`` is its long name without the hyphens in front, ``parameter`` what the command calls it.
-    ``kind`` is the type of its value. ``shared`` says that it may stand at the top of the file, for
-    every command, and in an environment variable.
+    ``name`` is its long name without the hyphens in front, ``parameter`` the command's name for it,
+    ``kind`` the type of its value. A ``shared`` one may be at the top of the file, for every
+    command, and in an environment variable.
     """
 
     name: str
@@ -75,7 +75,9 @@ def path() -> Path:
     """
     found = _path()
     if isinstance(found, OSError):
-        raise UsageError(f"there is no place for a configuration file: {found.strerror}") from found
+        raise UsageError(
+            f"no directory for a configuration file: {found.strerror}; set {VARIABLE}"
+        ) from found
     return found
 
 
@@ -93,8 +95,8 @@ def load(keys: Keys) -> dict[str, dict[str, Setting]]:
         For each command, its settings by the name of the parameter.
 
     Raises:
-        UsageError: the file cannot be read, is no TOML, or holds what is no option or has a value
-            of the wrong type.
+        UsageError: the file cannot be read, is not TOML, or holds an unknown option or a value of
+            the wrong type.
     """
     file = _path()
     if isinstance(file, OSError):  # where there is no home, there is no file in it
@@ -111,14 +113,14 @@ def load(keys: Keys) -> dict[str, dict[str, Setting]]:
     except FileNotFoundError as error:
         if os.environ.get(VARIABLE):
             raise UsageError(
-                f"{VARIABLE} names {quoted(file)}, which is not there: make it, or unset the "
+                f"{VARIABLE} names {quoted(file)}, which does not exist: create it, or unset the "
                 "variable"
             ) from error
         return {command: {} for command in keys}
     except NotADirectoryError:
         return {command: {} for command in keys}
     except UnicodeDecodeError as error:
-        raise UsageError(f"{quoted(file)} is no text in UTF-8: save it so") from error
+        raise UsageError(f"{quoted(file)} is not UTF-8 text: save it as UTF-8") from error
     except OSError as error:
         raise UsageError(f"{quoted(file)} cannot be read: {error.strerror or error}") from error
     import tomllib
@@ -127,11 +129,11 @@ def load(keys: Keys) -> dict[str, dict[str, Setting]]:
         # With a line feed at the end, as else the last line is not named when it is wrong.
         document = tomllib.loads(f"{text}\n")
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{quoted(file)} is no proper TOML: {error}") from error
+        raise UsageError(f"{quoted(file)} is not valid TOML: {error}") from error
     except RecursionError as error:
         raise UsageError(f"{quoted(file)} is nested too deeply for a configuration") from error
     except ValueError as error:  # Python's own limit, not TOML's
-        raise UsageError(f"{quoted(file)} has a number that is too long: mend it") from error
+        raise UsageError(f"{quoted(file)} has a number that is too long: shorten it") from error
     return _Reader(file, text, keys).read(document)
 
 

@@ -1,4 +1,4 @@
-"""What commands write: results to standard output, everything else to standard error.
+"""Output of commands: results to standard output, everything else to standard error.
 
 Nothing else prints, so that no character that controls a terminal gets through.
 """
@@ -20,7 +20,7 @@ _STYLE = re.compile("(\x1b\\[[0-9;]*m)")
 
 
 class ClosedOutput(io.TextIOBase):
-    """Stands for a standard output that was closed: a result that is written to it is an error."""
+    """Stand-in for a standard output that is closed: writing a result to it is an error."""
 
     def write(self, text: str) -> int:
         """Refuse it.
@@ -36,8 +36,8 @@ def result(text: str, *, prose: bool = False, styled: bool = False) -> None:
 
     Args:
         text: a line, or several.
-        prose: whether it is a transcript or a document, see ``visible``.
-        styled: whether it holds colours of ours.
+        prose: true for a transcript or a document, see ``visible``.
+        styled: true if it holds our own colors.
 
     Raises:
         OutputError: standard output is closed, or what is behind it is full.
@@ -50,7 +50,7 @@ def result(text: str, *, prose: bool = False, styled: bool = False) -> None:
         raise
     except OSError as error:
         raise stdout_error(error) from error
-    heard(text)
+    keep(text)
 
 
 def path(name: str | os.PathLike[str]) -> None:
@@ -75,7 +75,7 @@ def path(name: str | os.PathLike[str]) -> None:
 
 
 def shown(text: str, *, prose: bool = False, styled: bool = False) -> str:
-    """``text`` as ``result`` writes it."""
+    """Return ``text`` as ``result`` writes it."""
     if styled:
         parts = _STYLE.split(text)  # every other one is a style
         return "".join(p if i % 2 else shown(p, prose=prose) for i, p in enumerate(parts))
@@ -85,45 +85,45 @@ def shown(text: str, *, prose: bool = False, styled: bool = False) -> str:
 
 
 def stdout_error(error: OSError) -> OutputError:
-    """The error for a standard output that cannot be written to."""
+    """Return the error for a standard output that cannot be written to."""
     return OutputError(f"standard output cannot be written: {error.strerror or error}")
 
 
 def note(text: str) -> None:
-    """Tell the person something that is not the result."""
+    """Print a message that is not part of the result."""
     text = on_one_line(text)
     line(f"whisperctl: {text}", log=text)
 
 
 def heading(text: str) -> None:
-    """Say which of several recordings comes next."""
+    """Print which of several recordings comes next."""
     text = on_one_line(text)
     line(f"==> {text} <==", log=text)
 
 
 def error(text: str) -> None:
-    """Say that something failed, while the rest goes on."""
+    """Print that something failed while the rest continues."""
     note(f"error: {text}")
 
 
 def line(text: str, *, log: str | None = None) -> None:
-    """A line without the program's name, such as one that belongs to the line before it.
+    """Print a line without the program's name, such as one that belongs to the line before it.
 
-    ``log`` is what a log file keeps of it, where that is something else.
+    ``log`` is the text for a log file, if it differs.
     """
-    heard(text if log is None else log)
+    keep(text if log is None else log)
     with suppress(OSError):
         print(visible(text), file=sys.stderr, flush=True)
 
 
-def heard(text: str) -> None:
-    """Keep it in the log file too, if there may be one: only then is the module loaded."""
+def keep(text: str) -> None:
+    """Write text to the log file too, if there is one: only then is the module loaded."""
     logs = sys.modules.get("whisperctl.cli.support.logs")
     if logs is not None:
-        logs.heard(text)
+        logs.keep(text)
 
 
 def short(name: str) -> str:
-    """A file's name as a bar has room for it: the end of its path, on one line."""
+    """Return a file's name as short as a bar needs it: the end of its path, on one line."""
     text = quoted(name.rstrip("/").rpartition("/")[2])[1:-1]
     return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 1]}…"

@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperArgument, TyperOption
 
-from whisperctl.cli.support import topics
-
 if TYPE_CHECKING:
-    from whisperctl.cli.support.typer_internals import HelpFormatter
+    from whisperctl.cli.support.command import HelpFormatter
 
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "whisperctl": (
         "whisperctl models pull base           # get a model, once",
-        "whisperctl transcribe talk.mp3        # print what is said",
+        "whisperctl transcribe talk.mp3        # print the text",
         "whisperctl transcribe film.mp4 -f srt # write film.srt",
         "whisperctl compare talk.mp3           # time every engine",
-        "whisperctl doctor                     # is everything here?",
+        "whisperctl doctor                     # check the installation",
     ),
     "whisperctl transcribe": (
         "whisperctl transcribe talk.mp3",
@@ -64,11 +62,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 
 
 _NAMES_WIDTH = 30
+_OTHER = "Other"
+"""Topic of options that name none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What help says of an option or argument; ``default`` is empty where there is none."""
+    """Help of an option or argument; ``default`` is empty if there is none."""
 
     names: str
     value: str
@@ -77,17 +77,17 @@ class Entry:
 
     @property
     def heading(self) -> str:
-        """Its names and what its value is called."""
+        """Names and placeholder of the value."""
         return f"{self.names} {self.value}".rstrip()
 
     @property
     def explanation(self) -> str:
-        """What it does, and its default."""
+        """Help text with the default."""
         return f"{self.text} [default: {self.default}]" if self.default else self.text
 
 
 def entry(param: Any) -> Entry:
-    """What help says of an option or argument of a command."""
+    """Return the help of an option or argument of a command."""
     text = " ".join((param.help or "").split())
     if isinstance(param, TyperArgument):
         several = param.nargs == -1
@@ -104,21 +104,22 @@ def entry(param: Any) -> Entry:
 
 
 def long_name(option: TyperOption) -> str:
-    """``beam-size`` of ``--beam-size``, the first if it has several."""
+    """Return the long name without its hyphens, such as ``beam-size``; the first of several."""
     return next(opt[2:] for opt in option.opts if opt.startswith("--"))
 
 
 def by_topic(params: Iterable[Any]) -> dict[str, list[Entry]]:
-    """Visible options by their topics, both in the order of help."""
+    """Return visible options by topic, both in the order of help."""
     found: dict[str, list[Entry]] = {}
     for param in params:
         if isinstance(param, TyperArgument) or param.hidden:
             continue
-        found.setdefault(param.rich_help_panel or topics.OTHER, []).append(entry(param))
-    if set(found) <= {topics.OTHER}:
-        return {"Options": found.get(topics.OTHER, [])}
-    order = [*topics.ORDER[:-1], *(set(found) - set(topics.ORDER)), topics.OTHER]
-    return {topic: found[topic] for topic in order if topic in found}
+        found.setdefault(param.rich_help_panel or _OTHER, []).append(entry(param))
+    if set(found) <= {_OTHER}:
+        return {"Options": found.get(_OTHER, [])}
+    from whisperctl.options import Topic  # here, as the start of the command must not wait for it
+
+    return {topic.value: found[topic] for topic in Topic if topic in found}
 
 
 def write_parameters(params: Sequence[Any], formatter: HelpFormatter) -> None:

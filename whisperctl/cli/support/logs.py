@@ -1,7 +1,7 @@
-"""What ``--verbose`` shows and ``--log-file`` keeps, through Python's own logging.
+"""Messages for ``--verbose`` and ``--log-file``, through Python's logging.
 
-Engines log to ``whisperctl.engine`` what whisper.cpp says, other modules to loggers below
-``whisperctl``. What is printed besides is handed to ``heard``, so that a log file has everything.
+Engines log messages of whisper.cpp to ``whisperctl.engine``, other modules to loggers below
+``whisperctl``. Printed text is handed to ``keep``, so that a log file has everything.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from whisperctl.text import on_one_line, quoted, visible
 
 ROOT = logging.getLogger("whisperctl")
 PRINTED = logging.getLogger("whisperctl.printed")
-"""What a person was shown anyway, which ``--verbose`` need not show again."""
+"""Logger of printed text, which ``--verbose`` need not show again."""
 
 _HEAD_BYTES = 65536
 
@@ -51,15 +51,15 @@ def messages(*, verbose: bool, log_file: Path | None) -> Iterator[None]:
     except BaseException as error:
         import typer
 
-        # An exit follows errors that were told of.
+        # An exit follows errors that were already printed.
         if log_file is not None and not isinstance(error, typer.Exit):
             from whisperctl.cli import signal_behind
 
             number = signal_behind(error)
             if number is None:
-                PRINTED.error("ended by %s: %s", type(error).__name__, error)
+                PRINTED.error("terminated by %s: %s", type(error).__name__, error)
             else:
-                PRINTED.error("ended by %s", signal.Signals(number).name)
+                PRINTED.error("terminated by %s", signal.Signals(number).name)
         raise
     finally:
         for handler in list(ROOT.handlers):
@@ -68,13 +68,13 @@ def messages(*, verbose: bool, log_file: Path | None) -> Iterator[None]:
         ROOT.level, ROOT.propagate = before
 
 
-def heard(text: str) -> None:
-    """Keep what was printed, if a log file is kept."""
+def keep(text: str) -> None:
+    """Log printed text, if there is a log file."""
     PRINTED.info("%s", text)
 
 
 def colored(wanted: bool, stream: TextIO | None) -> bool:
-    """Whether to colour what goes to ``stream``, for a person who ``wanted`` that or not.
+    """Return true if text to ``stream`` is to be colored, for a person who ``wanted`` that or not.
 
     ``NO_COLOR`` forbids it (https://no-color.org), and only on a terminal is it done, unless
     ``FORCE_COLOR`` is set.
@@ -152,5 +152,5 @@ class _Kept(logging.FileHandler):
             )
 
     def close(self) -> None:
-        with suppress(OSError):  # a full disk was told of before
+        with suppress(OSError):  # a full disk was already reported
             super().close()

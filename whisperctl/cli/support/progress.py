@@ -1,25 +1,29 @@
-"""Bars on a terminal while recordings are transcribed, with results scrolling by above them."""
+"""Progress of a run: bars on a terminal, and results and messages above them."""
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Self
 
+from whisperctl.cli import drop_stdout
 from whisperctl.cli.support import console
+from whisperctl.jobs import events
 from whisperctl.jobs.events import Advanced, Event, Failed, Finished, Opened, Started, Workload
 from whisperctl.jobs.sources import Recording
 from whisperctl.subtitles.cues import timestamp
-from whisperctl.text import visible
+from whisperctl.text import on_one_line, visible
+from whisperctl.transcript import Segment
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
 class Bars:
-    """A bar for each recording under way and, if there are several, one for the whole run.
+    """A bar for each recording in progress and, if there are several, one for the whole run.
 
-    Nothing is drawn where standard error is no terminal.
+    Nothing is drawn if standard error is not a terminal.
     """
 
     def __init__(self, recordings: Sequence[Recording], *, wanted: bool) -> None:
@@ -42,19 +46,19 @@ class Bars:
             self._progress.stop()
 
     def result(self, text: str) -> None:
-        """Write a line of a transcript, or a whole document, above the bars if they are there."""
+        """Write a line of a transcript, or a whole document, above the bars if there are any."""
         if self._progress is None or not sys.stdout.isatty():
             console.result(text, prose=True, styled=True)
             return
         from rich.text import Text
 
-        # In one piece, or it would be broken where words end and not where the terminal does.
+        # As one unit, or it would be wrapped at words and not at the terminal's width.
         shown = Text.from_ansi(console.shown(text, prose=True, styled=True))
         self._progress.console.print(shown, soft_wrap=True)
-        console.heard(text)
+        console.keep(text)
 
     def event(self, index: int, event: Event) -> None:
-        """Show what an event says about how far things are."""
+        """Show the progress that an event reports."""
         if self._progress is None:
             return
         self._workload.event(index, event)
@@ -94,12 +98,12 @@ class Bars:
 
 
 def eta(left_s: float | None) -> str:
-    """How long it will take yet, nothing where that is not known."""
+    """Return the remaining time in words, empty if it is unknown."""
     return "" if left_s is None else f"ETA {timestamp(round(left_s)).partition('.')[0]}"
 
 
 def bars() -> Progress:
-    """Bars that stand where standard error is, and vanish in the end."""
+    """Return bars on standard error that disappear at the end."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, Task, TaskProgressColumn, TextColumn
     from rich.text import Text
@@ -108,7 +112,7 @@ def bars() -> Progress:
         def render(self, task: Task) -> Text:
             return Text(visible(task.description))
 
-    # Where results go to the same terminal, all must pass through one hand.
+    # If results go to the same terminal, one object must write everything.
     together = sys.stdout.isatty()
     return Progress(
         Name(""),
@@ -121,3 +125,85 @@ def bars() -> Progress:
         redirect_stdout=False,
         redirect_stderr=True,
     )
+
+
+class Reporter:
+    """Prints segments, warnings and errors as they come, and collects ``failures``.
+
+    If files are written too, a closed standard output does not end the run.
+    """
+
+    def __init__(
+        self,
+        recordings: Sequence[Recording],
+        bars: Bars,
+        line: Callable[[Segment], str],
+        *,
+        several: bool,
+        quiet: bool,
+        shows_segments: bool,
+        writes_files: bool,
+    ) -> None:
+        self.failures: list[tuple[Recording, str]] = []
+        self._recordings = recordings
+        self._bars = bars
+        self._line = line
+        self._several = several
+        self._quiet = quiet
+        self._shows_segments = shows_segments
+        self._writes_files = writes_files
+
+    def event(self, index: int, event: Event) -> None:
+        """Print an event."""
+        self._bars.event(index, event)
+        recording = self._recordings[index]
+        match event:
+            case events.Started():
+                if self._several and not self._quiet:
+                    console.heading(recording.name)
+            case events.SegmentDecoded(segment):
+                if self._shows_segments:
+                    self._show(segment)
+            case events.Written(text):
+                self._bars.result(text.removesuffix("\n"))
+            case events.WarningIssued(text):
+                self._note(text)
+            case events.Logged(logger, level, text):
+                logging.getLogger(logger).log(level, "%s", text)
+            case events.Failed(reason):
+                console.error(reason)
+                self.failures.append((recording, reason))
+            case events.Finished():
+                self._finished(event)
+
+    def _show(self, segment: Segment) -> None:
+        try:
+            self._bars.result(self._line(segment))
+        except BrokenPipeError:
+            if not self._writes_files:
+                raise
+            drop_stdout()
+            self._shows_segments = False
+
+    def _finished(self, event: events.Finished) -> None:
+        from whisperctl.languages import LANGUAGES
+
+        if event.n_segments and event.language_probability is not None:
+            name = LANGUAGES.get(event.language, event.language).title()
+            self._note(f"detected language: {name} (p = {event.language_probability:.2f})")
+        if event.quality:
+            self._note(event.quality)
+
+    def _note(self, text: str) -> None:
+        if not self._quiet:
+            console.note(text)
+
+    def summarize(self, n_recordings: int) -> None:
+        """List the recordings that failed, at the end of a run."""
+        if not self.failures or n_recordings < 2:
+            return
+        console.error(f"{len(self.failures)} of {n_recordings} recordings failed:")
+        for recording, reason in self.failures:
+            name = recording.label
+            text = on_one_line(reason)
+            console.line(f"  {text}" if text.startswith(name) else f"  {name}: {text}")

@@ -1,6 +1,7 @@
-"""The pages that are made from help: ``docs/cli.md``, and the man page ``docs/whisperctl.1``.
+"""Makes the reference pages from the commands' own declarations; ``make docs`` runs it.
 
-``python -m whisperctl.cli.reference docs`` writes both; ``make docs`` does that.
+``python docs/reference.py docs`` writes ``cli.md`` and the man page ``whisperctl.1`` from help, and
+the tables of ``options.md`` between their markers.
 """
 
 from __future__ import annotations
@@ -12,11 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import typer.main
-from typer.core import TyperArgument, TyperGroup
+from typer.core import TyperArgument, TyperGroup, TyperOption
 
 from whisperctl.cli.app import app
-from whisperctl.cli.support import help_text
+from whisperctl.cli.options import options_of
+from whisperctl.cli.options.transcription import TranscribeFlags
+from whisperctl.cli.support import aliases, help_text
 from whisperctl.cli.support.help_text import EXAMPLES, Entry
+from whisperctl.options import Declared, DecodeOptions, Topic, VadOptions, declared
+
+DOCS = Path(__file__).parent
 
 _VARIABLES = (
     ("WHISPERCTL_CONFIG", "Another configuration file."),
@@ -30,12 +36,94 @@ _VARIABLES = (
 
 
 def pages() -> dict[str, str]:
-    """Each page's text by its file name."""
-    return {"cli.md": "".join(_markdown()), "whisperctl.1": "".join(_man())}
+    """Return each page's text by its file name."""
+    return {
+        "cli.md": "".join(_markdown()),
+        "whisperctl.1": "".join(_man()),
+        "options.md": _with_tables((DOCS / "options.md").read_text("utf-8")),
+    }
+
+
+def _with_tables(page: str) -> str:
+    """Return a page with its tables made again, each between a pair of markers."""
+    for name, rows in (
+        ("spellings", _spellings()),
+        ("refused", _refused()),
+        ("parameters", _parameters()),
+    ):
+        table = "".join(
+            f"|{''.join(f' {cell} |' if cell else ' |' for cell in row)}\n" for row in rows
+        )
+        page = re.sub(
+            rf"(?<=<!-- {name}: made by make docs -->\n\n).*?(?=\n<!-- end -->)",
+            lambda _, table=table: table,  # type: ignore[misc]  # a default binds it
+            page,
+            flags=re.DOTALL,
+        )
+    return page
+
+
+def _cell(text: str) -> str:
+    return f" {text} |" if text else " |"
+
+
+def _spellings() -> Iterator[tuple[str, ...]]:
+    by_name = {one.name: one for one in options_of(TranscribeFlags)}
+    yield "whisperctl", "OpenAI's whisper", "whisper-cli", ""
+    yield "---", "---", "---", "---"
+    yield "`FILE`", "", "`--file`", ""
+    params = typer.main.get_group(app).commands["transcribe"].params
+    options = [param for param in params if isinstance(param, TyperOption)]
+    order = list(Topic)
+    for param in sorted(options, key=lambda one: order.index(Topic(str(one.rich_help_panel)))):
+        name = help_text.long_name(param)
+        option = by_name[name].option if name in by_name else None
+        yield (
+            f"`--{name}`",
+            _code(option.openai) if option else "",
+            _code(option.whisper_cli) if option else "",
+            option.remark if option else "",
+        )
+    accepted = " ".join(name for alias in aliases.DEFAULTS for name in alias.names)
+    yield "always so", "", _code(accepted), "accepted and left out"
+
+
+def _code(spellings: str) -> str:
+    return ", ".join(f"`{name.partition('=')[0]}`" for name in spellings.split())
+
+
+def _refused() -> Iterator[tuple[str, ...]]:
+    yield "option", "instead"
+    yield "---", "---"
+    for text in dict.fromkeys(aliases.REFUSED.values()):
+        names = [name for name, instead in aliases.REFUSED.items() if instead == text]
+        yield _code(" ".join(names)), text
+
+
+def _parameters() -> Iterator[tuple[str, ...]]:
+    yield "field", "option", "whisper.cpp", "range", "default"
+    yield "---", "---", "---", "---", "---"
+    for owner in (DecodeOptions, VadOptions):
+        for one in declared(owner):
+            yield (
+                f"`{owner.__name__}.{one.field}`",
+                f"`--{one.name}`",
+                f"`{one.option.whisper_cpp}`",
+                one.option.range,
+                _shown_default(one),
+            )
+
+
+def _shown_default(one: Declared) -> str:
+    if one.option.default:
+        return one.option.default
+    if isinstance(one.default, bool):
+        return "on" if one.default else "off"
+    return f"{one.default:g}" if isinstance(one.default, float) else str(one.default)
 
 
 def _commands(group: TyperGroup, path: str) -> Iterator[tuple[str, Any]]:
-    """Each command with what is typed for it, groups before their commands."""
+    """Yield each command after the words that are typed for it, groups before their commands."""
     yield path, group
     for name, command in group.commands.items():
         if isinstance(command, TyperGroup):

@@ -1,0 +1,178 @@
+"""Options of a run over recordings: input, output, limits and messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from whisperctl.cli.options import Flags
+from whisperctl.errors import UsageError
+from whisperctl.formats import ALL, FORMATS
+from whisperctl.options import Topic, option
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputFlags(Flags):
+    """Sources of recordings."""
+
+    recursive: bool = option(
+        False, "Search subfolders of the given folders too.", Topic.MANY, short="r"
+    )
+    files_from: list[str] | None = option(
+        None,
+        'Read names of recordings from this file, one per line; "-" is standard input.',
+        Topic.MANY,
+        metavar="LIST",
+    )
+    null: bool = option(
+        False,
+        "Names read by --files-from are separated by NUL, as written by find -print0.",
+        Topic.MANY,
+        short="0",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputFlags(Flags):
+    """Files to write."""
+
+    output_format: list[str] | None = option(
+        None,
+        f"Write files in these formats: {', '.join(FORMATS)}, or {ALL}; separate several by "
+        "commas.",
+        Topic.OUTPUT,
+        short="f",
+        metavar="FORMAT",
+        default="no file",
+        completes="formats",
+        openai="--output_format -f",
+        whisper_cli="-otxt=txt -ovtt=vtt -osrt=srt -olrc=lrc -ocsv=csv -oj=json-full "
+        "-ojf=json-full --output-txt=txt --output-vtt=vtt --output-srt=srt --output-lrc=lrc "
+        "--output-csv=csv --output-json=json-full --output-json-full=json-full",
+        remark="no file by default, where OpenAI's writes all",
+    )
+    output_dir: Path | None = option(
+        None,
+        "Write files to this directory, which is created if it is missing.",
+        Topic.OUTPUT,
+        short="o",
+        metavar="DIRECTORY",
+        default="the current directory",
+        openai="--output_dir -o",
+    )
+    output: str | None = option(
+        None,
+        "Name files by this template, with {stem}, {name}, {lang} and {ext} filled in; "
+        '"-" writes one format to standard output instead of the segments.',
+        Topic.OUTPUT,
+        metavar="NAME",
+        default="{stem}.{ext}",
+        whisper_cli="-of --output-file",
+        remark="a template; `-of NAME` is `--output NAME.{ext}`",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFlags(Flags):
+    """Processing of a list of recordings."""
+
+    skip_existing: bool = option(
+        False,
+        "Do not overwrite existing outputs; skip recordings whose outputs all exist.",
+        Topic.MANY,
+    )
+    resume: bool = option(
+        False,
+        "Continue an interrupted run where it stopped, even within a recording.",
+        Topic.MANY,
+    )
+    jobs: int = option(
+        1,
+        "Transcribe this many recordings at once, each in a process that loads the model.",
+        Topic.MANY,
+        short="j",
+        metavar="N",
+        minimum=1,
+    )
+    executor: str | None = option(
+        None,
+        "Transcribe with this executor: in this process, in worker processes, or by a plugin.",
+        Topic.MANY,
+        metavar="NAME",
+        default="the preferred one that supports the other options",
+        completes="executors",
+    )
+    timeout: float | None = option(
+        None,
+        "Fail a recording that takes longer than this.",
+        Topic.MANY,
+        metavar="SECONDS",
+        default="no limit",
+        minimum=0,
+        exclusive=True,
+        unit="seconds",
+    )
+    stall_timeout: float | None = option(
+        None,
+        "Fail a recording if the engine makes no progress for this long; 0 is no limit.",
+        Topic.MANY,
+        metavar="SECONDS",
+        default="1800",
+    )
+    max_memory: str | None = option(
+        None,
+        "Fail a recording that takes more memory than this, such as 2G or 500M.",
+        Topic.MANY,
+        metavar="SIZE",
+        default="no limit",
+    )
+    dry_run: bool = option(
+        False, "Print what would be read and written, and stop there.", Topic.MANY
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageFlags(Flags):
+    """Messages of a run besides its result."""
+
+    quiet: bool = option(
+        False,
+        "Print only segments and errors.",
+        Topic.MESSAGES,
+        short="q",
+        whisper_cli="-np --no-prints",
+    )
+    verbose: bool = option(
+        False,
+        "Print the engine's messages, where the time goes, and the resulting options.",
+        Topic.MESSAGES,
+        short="v",
+        openai="--verbose",
+        remark="ours shows what the engine says as well",
+    )
+    log_file: Path | None = option(
+        None,
+        "Append all messages, those of --verbose too, to this file, with the time of each.",
+        Topic.MESSAGES,
+        metavar="FILE",
+    )
+    timestamps: bool = option(
+        True,
+        "Print each segment's start and end before its text.",
+        Topic.MESSAGES,
+        negatable=True,
+        whisper_cli="-nt",
+        remark="`-nt` is `--no-timestamps`",
+    )
+    print_colors: bool = option(
+        False,
+        "Color printed text by the model's confidence, from red to green.",
+        Topic.MESSAGES,
+        negatable=True,
+        openai="--print_colors",
+        whisper_cli="-pc --print-colors",
+    )
+
+    def __post_init__(self) -> None:
+        if self.quiet and self.verbose:
+            raise UsageError("--quiet and --verbose contradict each other: give one")
