@@ -1,6 +1,7 @@
 """Speech to text and subtitles on the command line, natively and in a WebAssembly sandbox.
 
-As a library: ``whisperctl.transcribe("talk.mp3", model="base")`` gives a ``Transcript``.
+As a library: ``whisperctl.transcribe("talk.mp3", model="base")`` returns a ``Transcript``;
+``whisperctl.Transcriber`` keeps the model loaded for many recordings.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from whisperctl.api import transcribe
+    from whisperctl.api import Transcriber, transcribe
     from whisperctl.errors import (
         AudioError,
         BackendError,
@@ -32,6 +33,7 @@ __all__ = [
     "PluginError",
     "Segment",
     "Token",
+    "Transcriber",
     "Transcript",
     "UsageError",
     "VadOptions",
@@ -43,7 +45,7 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(__all__, "errors"),
-    "transcribe": "api",
+    **dict.fromkeys(("Transcriber", "transcribe"), "api"),
     **dict.fromkeys(("DecodeOptions", "VadOptions"), "options"),
     **dict.fromkeys(("Segment", "Token", "Transcript", "Word"), "transcript"),
 }

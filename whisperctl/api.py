@@ -1,15 +1,14 @@
-"""The library: ``whisperctl.transcribe``, one call from a recording to a transcript.
-
-It loads the model at each call. To transcribe many recordings with one model, open a session with
-``whisperctl.engine.registry`` for a ``whisperctl.transcription.transcriber.Transcriber``.
-"""
+"""The library: ``transcribe`` for one recording, ``Transcriber`` for many with one model."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self, Unpack
 
 from whisperctl import resources
 from whisperctl.audio.decoders import registry as decoders
@@ -17,14 +16,57 @@ from whisperctl.engine import registry, stall
 from whisperctl.engine.protocol import OnSegment
 from whisperctl.errors import UsageError
 from whisperctl.models import store
-from whisperctl.options import Clip, DecodeOptions, Task, TranscriptionOptions, VadOptions
-from whisperctl.transcript import Transcript
-from whisperctl.transcription.transcriber import (
-    OnProgress,
-    OnWarning,
-    find_vad_model,
-    open_transcriber,
+from whisperctl.options import (
+    Clip,
+    DecodeKeywords,
+    DecodeOptions,
+    TranscriptionOptions,
+    VadOptions,
 )
+from whisperctl.transcript import Transcript
+from whisperctl.transcription import transcriber
+from whisperctl.transcription.transcriber import OnProgress, OnWarning
+
+
+class Keywords(DecodeKeywords, total=False):
+    """Keywords of a transcription: these, and every field of ``DecodeOptions``.
+
+    A keyword of decoding that is left out, or ``None``, has the default of ``DecodeOptions``.
+
+    Attributes:
+        decoding: all decoding options at once, instead of one by one.
+        vad: decode speech only: ``True``, or how to find it. Needs the model ``silero``.
+        speech_check: drop text where no speech is detected; on by default, and better with the
+            model ``silero``.
+        compression_ratio_threshold: decode text again if its compression ratio is above this.
+        clips: start and end, in seconds, of the parts to transcribe, in order; an end of ``None``
+            is the recording's. Without any, the whole recording.
+        speakers_from_channels: transcribe each channel separately, and fill ``Segment.speaker``.
+        audio_track: number, from 1, or language of the audio track to read; by default the
+            recording's default one, else the first.
+        decoder: name of the only decoder to read the recording with; ``"auto"`` is the first that
+            can.
+        filters: filters to apply to the audio, in order, such as ``"highpass:frequency=80"``.
+        on_segment: called with each segment once it is certain.
+        on_progress: called with the progress of the run.
+        on_warning: called with one-line remarks about the recording and its transcription.
+    """
+
+    decoding: DecodeOptions | None
+    vad: bool | VadOptions
+    speech_check: bool
+    compression_ratio_threshold: float
+    clips: Sequence[tuple[float, float | None]]
+    speakers_from_channels: bool
+    audio_track: int | str | None
+    decoder: str
+    filters: Sequence[str]
+    on_segment: OnSegment | None
+    on_progress: OnProgress | None
+    on_warning: OnWarning | None
+
+
+_CALLBACKS = ("on_segment", "on_progress", "on_warning")
 
 
 def transcribe(
@@ -32,70 +74,26 @@ def transcribe(
     model: str | os.PathLike[str] | None = None,
     backend: str | None = None,
     *,
-    language: str | None = None,
-    task: Task | None = None,
-    word_timestamps: bool | None = None,
-    vad: bool | VadOptions = False,
-    speech_check: bool = True,
-    clips: Sequence[tuple[float, float | None]] = (),
-    speakers_from_channels: bool = False,
-    audio_track: int | str | None = None,
-    decoder: str = decoders.AUTO,
-    filters: Sequence[str] = (),
-    initial_prompt: str | None = None,
-    condition_on_previous_text: bool | None = None,
-    beam_size: int | None = None,
-    best_of: int | None = None,
-    temperature: float | None = None,
-    temperature_increment: float | None = None,
-    decoding: DecodeOptions | None = None,
     threads: int | None = None,
     stall_timeout_s: float | None = stall.TIMEOUT_S,
-    on_segment: OnSegment | None = None,
-    on_progress: OnProgress | None = None,
-    on_warning: OnWarning | None = None,
+    **options: Unpack[Keywords],
 ) -> Transcript:
     """Transcribe a recording of any length.
 
     Callbacks run in the caller's thread while the engine works; an exception raised in one, or
-    KeyboardInterrupt, stops it and propagates.
-
-    Parameters of decoding have the defaults of ``DecodeOptions``: ``None`` is its default.
+    KeyboardInterrupt, stops it and propagates. The model is loaded at each call; use a
+    ``Transcriber`` for many recordings.
 
     Args:
         path: an audio or video file, or ``"-"`` for standard input.
-        model: the name of an installed model, or a ggml file; ``None`` is the one that the command
-            takes: base if it is installed, else tiny.en, else the only one that is.
-        backend: ``"native"``, ``"wasi"``, ``"wasi/wasmtime"``, or the name of another one that is
-            installed; ``None`` is the first that works here, native before all others.
-        language: a code such as ``"de"``, an English name such as ``"German"``, or ``"auto"``.
-        task: ``"translate"`` gives English text.
-        word_timestamps: fill ``Segment.words``.
-        vad: decode speech only: ``True``, or how to find it. Needs the model ``silero``.
-        speech_check: drop text where nobody speaks; needs nothing, and is better with the model
-            ``silero``.
-        clips: start and end in seconds of what to transcribe, in order; an end of ``None`` is the
-            recording's. None of them is the whole recording.
-        speakers_from_channels: transcribe each channel by itself, and fill ``Segment.speaker``.
-        audio_track: number, from 1, or language of the audio track to read; ``None`` is the default
-            one, else the first.
-        decoder: name of the only decoder to read the recording with; ``"auto"`` is the first that
-            can.
-        filters: filters to apply to the audio, in order, such as ``"highpass:frequency=80"``.
-        initial_prompt: text that the first window is conditioned on, such as names to expect.
-        condition_on_previous_text: condition each window on the text before it.
-        beam_size: 1 is greedy decoding.
-        best_of: candidates when the temperature is above zero.
-        temperature: of the first try.
-        temperature_increment: what it rises by when a try fails; zero is no further try.
-        decoding: every decoding parameter there is; none of those above that it has too may then be
-            given.
-        threads: how many to compute with; ``None`` is up to four.
+        model: name of an installed model, or a ggml file; ``None`` is the command's default: base
+            if it is installed, else tiny.en, else the only one that is.
+        backend: name of an installed backend, or of a backend and its runtime with a slash
+            between; ``None`` is the first that works.
+        threads: number of threads to compute with; ``None`` is one per processor, at most four.
         stall_timeout_s: seconds without progress of the engine after which it fails; ``None`` is no
             limit.
-        on_segment: gets each segment once it is certain.
-        on_progress: gets how far the run is.
-        on_warning: gets one-line remarks about the recording and what was done about it.
+        **options: see ``Keywords`` and ``DecodeOptions``.
 
     Raises:
         UsageError: an option is wrong, does not fit the model or the recording, or is given beside
@@ -105,55 +103,149 @@ def transcribe(
         ModelError: the model is missing or damaged.
         BackendError: the backend is not available, or its engine failed or made no progress.
     """
-    decoding = _decoding(
-        decoding,
-        language=language,
-        task=task,
-        beam_size=beam_size,
-        best_of=best_of,
-        temperature=temperature,
-        temperature_increment=temperature_increment,
-        initial_prompt=initial_prompt,
-        condition_on_previous_text=condition_on_previous_text,
-        word_timestamps=word_timestamps,
-    )
-    options = TranscriptionOptions(
-        decoding=decoding,
-        clips=tuple(Clip(start_s, end_s) for start_s, end_s in clips),
-        vad=(VadOptions() if vad else None) if isinstance(vad, bool) else vad,
-        speech_check=speech_check,
-        speakers_from_channels=speakers_from_channels,
-        audio_track=None if audio_track is None else str(audio_track),
-        decoder=decoder,
-        filters=(filters,) if isinstance(filters, str) else tuple(filters),
-    )
-    decoders.check(decoder)
+    wanted, callbacks = _options(options)
+    with _opened(model, backend, wanted, threads, stall_timeout_s) as opened:
+        return opened.transcribe(_source(path), wanted, **callbacks)
+
+
+class Transcriber:
+    """A loaded model, for any number of recordings, one at a time; a context manager.
+
+    ::
+
+        with whisperctl.Transcriber("base") as transcriber:
+            for path in paths:
+                transcript = transcriber.transcribe(path, language="de")
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | None = None,
+        backend: str | None = None,
+        *,
+        threads: int | None = None,
+        word_timestamps: bool = False,
+        stall_timeout_s: float | None = stall.TIMEOUT_S,
+    ) -> None:
+        """Load the model, and the one that detects speech if it is installed.
+
+        Args:
+            model: as for ``whisperctl.transcribe``, like the rest.
+            backend: backend to run it with.
+            threads: number of threads to compute with.
+            word_timestamps: load what precise times of words need; without it, transcriptions
+                that ask for them get whisper.cpp's estimate.
+            stall_timeout_s: seconds without progress of the engine after which it fails.
+
+        Raises:
+            UsageError: the backend has no such runtime, or cannot use that many threads.
+            ModelError: the model is missing or damaged.
+            BackendError: the backend is not available, or its engine failed to start.
+        """
+        options = TranscriptionOptions(decoding=DecodeOptions(word_timestamps=word_timestamps))
+        self._stack = ExitStack()
+        self._opened: transcriber.Transcriber | None = self._stack.enter_context(
+            _opened(model, backend, options, threads, stall_timeout_s)
+        )
+
+    def transcribe(self, path: str | os.PathLike[str], **options: Unpack[Keywords]) -> Transcript:
+        """Transcribe a recording of any length; nothing lingers from earlier ones.
+
+        Args:
+            path: an audio or video file, or ``"-"`` for standard input.
+            **options: see ``Keywords`` and ``DecodeOptions``.
+
+        Raises:
+            UsageError: an option is wrong, or the transcriber is closed.
+            AudioError: the recording cannot be read.
+            PluginError: the decoder or a filter cannot be loaded, or failed.
+            ModelError: ``vad`` is asked for and its model is not installed.
+            BackendError: the engine failed or made no progress.
+        """
+        wanted, callbacks = _options(options)
+        if self._opened is None:
+            raise UsageError("the transcriber is already closed: open another one")
+        if wanted.vad is not None:
+            transcriber.find_vad_model(wanted)  # an error if it is missing
+        return self._opened.transcribe(_source(path), wanted, **callbacks)
+
+    def close(self) -> None:
+        """Release the model; safe to call again."""
+        self._opened = None
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@contextmanager
+def _opened(
+    model: str | os.PathLike[str] | None,
+    backend: str | None,
+    options: TranscriptionOptions,
+    threads: int | None,
+    stall_timeout_s: float | None,
+) -> Iterator[transcriber.Transcriber]:
     engine = registry.choose(backend, None)
     file = store.resolve(model)
-    vad_model = find_vad_model(options)
-    with open_transcriber(
+    with transcriber.open_transcriber(
         engine,
         file,
         options,
         threads=resources.default_threads() if threads is None else threads,
-        vad_model=vad_model,
+        vad_model=transcriber.find_vad_model(options),
         stall_timeout_s=None if stall_timeout_s is None else stall.timeout(stall_timeout_s),
-    ) as transcriber:
-        source = path if isinstance(path, str) else Path(path)
-        return transcriber.transcribe(
-            source, options, on_segment=on_segment, on_progress=on_progress, on_warning=on_warning
-        )
+    ) as opened:
+        yield opened
 
 
-def _decoding(decoding: DecodeOptions | None, **single: Any) -> DecodeOptions:
-    """All parameters of decoding, given together or one by one; ``None`` is not given."""
-    given = {name: value for name, value in single.items() if value is not None}
+def _source(path: str | os.PathLike[str]) -> str | Path:
+    return path if isinstance(path, str) else Path(path)
+
+
+def _options(keywords: Keywords) -> tuple[TranscriptionOptions, dict[str, Any]]:
+    """Return the options that keywords stand for, and the callbacks."""
+    given: dict[str, Any] = dict(keywords)
+    callbacks = {name: given.pop(name) for name in _CALLBACKS if name in given}
+    wanted = {
+        one.name: given.pop(one.name) for one in fields(TranscriptionOptions) if one.name in given
+    }
+    wanted["decoding"] = _decoding(wanted.get("decoding"), given)
+    wanted["clips"] = tuple(Clip(start_s, end_s) for start_s, end_s in wanted.get("clips", ()))
+    vad = wanted.get("vad", False)
+    wanted["vad"] = (VadOptions() if vad else None) if isinstance(vad, bool) else vad
+    track = wanted.get("audio_track")
+    wanted["audio_track"] = None if track is None else str(track)
+    filters = wanted.get("filters", ())
+    wanted["filters"] = (filters,) if isinstance(filters, str) else tuple(filters)
+    decoders.check(wanted.get("decoder", decoders.AUTO))
+    return TranscriptionOptions(**wanted), callbacks
+
+
+def _decoding(decoding: DecodeOptions | None, single: dict[str, Any]) -> DecodeOptions:
+    """Return all decoding options, given together or one by one; ``None`` is not given.
+
+    Raises:
+        TypeError: there is no such option.
+    """
+    names = [one.name for one in fields(DecodeOptions)]
+    for name in single.keys() - set(names):
+        raise TypeError(f"transcribe() got an unexpected keyword argument '{name}'")
+    given = {name: single[name] for name in names if single.get(name) is not None}
     if decoding is None:
         return DecodeOptions(**given)
     if given:
-        names = ", ".join(f"{name}=" for name in given)
+        listed = ", ".join(f"{name}=" for name in given)
         raise UsageError(
-            f"{names} cannot be given beside decoding=, which has the same parameters: set them "
+            f"{listed} cannot be given beside decoding=, which has the same parameters: set them "
             "in its DecodeOptions"
         )
     return decoding
