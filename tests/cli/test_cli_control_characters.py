@@ -317,10 +317,9 @@ def test_nothing_prints_but_what_makes_control_characters_visible() -> None:
         if re.search(r"(?<![\w.])print\(|std(?:out|err)\.write\(", path.read_text())
         and "testing" not in path.parts
     }
-    # Besides the console: the log, the program's end, the version, and answers to a shell.
+    # Besides the console: the program's end, the version, and answers to a shell.
     assert printing == {
-        *("cli/support/console.py", "cli/support/logs.py"),
-        *("cli/__init__.py", "cli/app.py", "cli/completion.py"),
+        *("cli/support/console.py", "cli/__init__.py", "cli/app.py", "cli/completion.py")
     }
 
 

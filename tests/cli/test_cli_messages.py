@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whisperctl.cli.support.logs import colored
+from whisperctl.cli.support.console import colored
 from whisperctl.formats.console import line
 from whisperctl.transcript import Segment, Token, Word
 

@@ -43,7 +43,7 @@ def transcribe(
     are written only with --output-format: talk.mp4 becomes talk.srt, in the current directory or in
     --output-dir. If a recording fails, the others are still transcribed.
     """
-    from whisperctl.cli.support import console, logs
+    from whisperctl.cli.support import console
     from whisperctl.engine import registry, stall
     from whisperctl.jobs import executors, plan, sources
     from whisperctl.jobs.job import Job
@@ -75,7 +75,7 @@ def transcribe(
         vad_model=find_vad_model(settings.transcription, settings.vad_model),
         resume=run.resume,
         skip_existing=run.skip_existing,
-        logs=logs.ROOT.isEnabledFor(logging.DEBUG),
+        logs=console.ROOT.isEnabledFor(logging.DEBUG),
         stall_timeout_s=stall_timeout_s,
     )
     others = [("the list", Path(name)) for name in names if name != _STDOUT]
@@ -101,14 +101,14 @@ def _run(
     job: Job, planned: Sequence[Planned], flags: TranscribeFlags, limits: RecordingLimits
 ) -> bool:
     """Carry out the plan; true if anything failed."""
-    from whisperctl.cli.support import console, logs
+    from whisperctl.cli.support import console
     from whisperctl.cli.support.progress import Bars, Reporter
     from whisperctl.formats import console as lines
     from whisperctl.jobs import executors, plan, runner
 
     messages = flags.messages
     quiet = messages.quiet
-    colors = logs.colored(messages.print_colors, sys.stdout)
+    colors = console.colored(messages.print_colors, sys.stdout)
     plan.prepare(job, planned)
     due = [item.recording for item in planned if not item.skip]
     n_finished = sum(item.skip == "finished" for item in planned)

@@ -204,23 +204,23 @@ class TranscribeCommand(ConfiguredCommand):
         verbose, log_file = ctx.params["verbose"], ctx.params["log_file"]
         if not verbose and log_file is None:
             return super().invoke(ctx)
-        from whisperctl.cli.support import logs
+        from whisperctl.cli.support import console
 
-        with logs.messages(verbose=verbose, log_file=log_file):
+        with console.messages(verbose=verbose, log_file=log_file):
             self._log_options(ctx)
             return super().invoke(ctx)
 
     def _log_options(self, ctx: Context) -> None:
         from whisperctl import __version__
-        from whisperctl.cli.support import logs
+        from whisperctl.cli.support import console
 
-        logs.ROOT.debug("whisperctl %s", __version__)
+        console.ROOT.debug("whisperctl %s", __version__)
         for option in self.options():
             source = _source(ctx, option)
             if source != "DEFAULT":
                 origin = {_ENVIRONMENT: "environment", _FILE: "file"}.get(source, "command line")
                 value = ctx.params[option.name]
-                logs.ROOT.debug(
+                console.ROOT.debug(
                     "option %s: %s (%s)",
                     help_text.long_name(option),
                     ", ".join(map(str, value)) if isinstance(value, list | tuple) else value,
