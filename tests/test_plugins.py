@@ -41,9 +41,9 @@ Install = Callable[[str, str], None]
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Installs a distribution with one lamp, from its name and its module's source."""
-    monkeypatch.syspath_prepend(tmp_path)
 
     def make(name: str, source: str) -> None:
+        monkeypatch.syspath_prepend(tmp_path)
         record = tmp_path / f"lamps_{name}-1.dist-info"
         record.mkdir()
         (record / "METADATA").write_text(f"Metadata-Version: 2.1\nName: lamps-{name}\nVersion: 1\n")

@@ -11,14 +11,18 @@ Listing plugins imports none of them. A plugin that fails is one clear error, an
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, Protocol, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from whisperctl import __version__
 from whisperctl.errors import PluginError, UsageError, WhisperctlError
 from whisperctl.text import unknown
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 
 class Plugin(Protocol):
@@ -69,7 +73,7 @@ class Door(Generic[P]):
             PluginError: two distributions claim one name; or another class, see ``error``.
         """
         found: dict[str, EntryPoint] = {}
-        for entry in entry_points(group=self.group):
+        for entry in entry_points(self.group):
             other = found.setdefault(entry.name, entry)
             if other.value != entry.value:
                 raise self.error(
@@ -159,6 +163,18 @@ class Door(Generic[P]):
                 entry.name,
                 problem=f'{self.kind} "{entry.name}" failed: {type(error).__name__}: {error}',
             )
+
+
+def entry_points(group: str) -> tuple[EntryPoint, ...]:
+    """Entry points of a group; the metadata of installed packages is read once."""
+    return _read(group, tuple(sys.path))
+
+
+@lru_cache(maxsize=16)
+def _read(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    from importlib import metadata  # imported late, as it takes as long as reading does
+
+    return tuple(metadata.entry_points(group=group))
 
 
 def _owner(entry: EntryPoint) -> str:

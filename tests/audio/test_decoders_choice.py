@@ -177,6 +177,21 @@ def test_what_nobody_reads_is_the_error_of_the_one_that_reads_most(
         audio.load(tmp_path / "a.txt")
 
 
+def test_a_recording_without_a_sample_holds_no_audio_whatever_others_say(
+    install: Install, acme: Path
+) -> None:
+    install(
+        PLUGIN.replace("yield 16000", "yield from ()  # 16000").replace(
+            "preference = 0", "preference = 99"
+        )
+    )
+
+    with pytest.raises(AudioError, match="is not audio or video"):
+        audio.load(acme)
+    with pytest.raises(AudioError, match="holds no audio"):
+        audio.load(acme, decoder="acme")
+
+
 def test_one_that_gives_up_is_followed_by_the_next_from_where_it_ended(
     install: Install, speech: Samples, tmp_path: Path
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from importlib import metadata
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +51,8 @@ class FfmpegDecoder:
 
     def describe(self) -> DecoderInfo:
         """Version and state."""
+        from importlib import metadata
+
         try:
             library = f"PyAV {metadata.version('av')}"
         except metadata.PackageNotFoundError:

@@ -166,15 +166,15 @@ class MediaReader:
                 continue
             if n_decoded:
                 return
-        if n_decoded:
-            self.warn("is cut short or damaged: its end could not be read")
-        elif failures:
-            raise self._failure(failures)
-        else:
-            raise AudioError(
-                f"{self.source.label} holds no audio (its audio track is empty or damaged): "
-                "copy or record it again"
+            failures.append(
+                AudioError(
+                    f"{self.source.label} holds no audio (its audio track is empty or damaged): "
+                    "copy or record it again"
+                )
             )
+        if not n_decoded:
+            raise self._failure(failures)
+        self.warn("is cut short or damaged: its end could not be read")
 
     def _blocks_of(self, decoder: Decoder) -> Iterator[Block]:
         """Decode with one decoder, and take over its warnings as they come."""

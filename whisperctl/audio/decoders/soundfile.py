@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from importlib import metadata
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +34,8 @@ class SoundfileDecoder:
 
     def describe(self) -> DecoderInfo:
         """Version and state."""
+        from importlib import metadata
+
         try:
             library = f"soundfile {metadata.version('soundfile')}"
         except metadata.PackageNotFoundError:
