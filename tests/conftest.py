@@ -223,25 +223,26 @@ def fake(cli: Cli, fake_site: Path, model: Path) -> Cli:
     return replace(cli, settings=settings)
 
 
-MakePlugin = Callable[[str, str], dict[str, str]]
+MakePlugin = Callable[..., dict[str, str]]
 
 
 @pytest.fixture
 def plugin(tmp_path: Path) -> MakePlugin:
-    """Makes somebody else's backend, from its name and source; gives what finds it, an environment.
+    """Makes somebody else's plugin, from its name and source; gives the environment that finds it.
 
-    The source is of the module ``whisperctl_NAME``, and its class is called as the backend is.
+    The source is of the module ``whisperctl_NAME``, and its class is called as the plugin is.
+    ``kind`` is "backend", "decoder" and so on.
     """
     site = tmp_path / "site"
 
-    def make(name: str, source: str) -> dict[str, str]:
+    def make(name: str, source: str, kind: str = "backend") -> dict[str, str]:
         record = site / f"whisperctl_{name}-9.9.dist-info"
         record.mkdir(parents=True)
         (record / "METADATA").write_text(
             f"Metadata-Version: 2.1\nName: whisperctl-{name}\nVersion: 9.9\n"
         )
         (record / "entry_points.txt").write_text(
-            f"[whisperctl.backends]\n{name} = whisperctl_{name}:{name.title()}\n"
+            f"[whisperctl.{kind}s]\n{name} = whisperctl_{name}:{name.title()}\n"
         )
         (site / f"whisperctl_{name}.py").write_text(source)
         return {"PYTHONPATH": str(site)}

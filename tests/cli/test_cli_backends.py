@@ -78,6 +78,46 @@ def test_an_unavailable_runtime_says_what_to_install(cli: Cli, plugin: MakePlugi
     assert "warn  runtime acme/acme: acme-engine is missing; try: pip install" in doctor.out
 
 
+DECODER = """
+from whisperctl.audio.decoders import DecoderInfo
+from whisperctl.errors import PluginError
+
+class Acme:
+    name = "acme"
+    contract = 1
+    preference = 0
+
+    def describe(self):
+        return DecoderInfo("acme", "9.9", "libacme 1")
+
+    def open(self, source):
+        raise PluginError('decoder "acme" lacks libacme: pip install acme')
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "listed", "examined"),
+    [
+        (DECODER, "acme 9.9, libacme 1: available", 'decoder "acme" lacks libacme: pip install'),
+        (DECODER.replace("contract = 1", "contract = 7"), "not available", "upgrade whisperctl"),
+        ("raise SystemExit(3)\n", "not available", "failed to load: SystemExit: 3"),
+    ],
+)
+def test_a_broken_decoder_says_why_and_stops_no_other(
+    cli: Cli, plugin: MakePlugin, jfk: Path, source: str, listed: str, examined: str
+) -> None:
+    env = plugin("acme", source, "decoder")
+    lines = cli.here("backends", env=env).out.partition("\ndecoders:\n")[2].splitlines()
+    assert [line.split()[0].rstrip(":") for line in lines] == ["soundfile", "ffmpeg", "acme"]
+    assert listed in lines[-1]
+    (line,) = [
+        line for line in cli.here("doctor", env=env).out.splitlines() if "decoder acme" in line
+    ]
+    assert line.startswith("warn  decoder acme: ")
+    assert examined in line
+    assert cli.here("probe", jfk, env=env).code == 0
+
+
 def test_the_doctor_finds_nothing_wrong_here(cli: Cli, tiny_en: Path) -> None:
     done = cli.here("doctor", env={"WHISPERCTL_MODELS": str(tiny_en.parent)})
     assert done.err == ""

@@ -97,6 +97,11 @@ def test_formats_are_all_there(cli: Cli) -> None:
     assert set(completed(cli, "whisperctl transcribe -f ")) == {*FORMATS, "all"}
 
 
+def test_decoders_are_completed(cli: Cli) -> None:
+    assert completed(cli, "whisperctl transcribe --decoder s", {}) == ["soundfile"]
+    assert completed(cli, "whisperctl probe --decoder a", {}) == ["auto"]
+
+
 def test_a_broken_configuration_and_a_broken_plugin_do_not_show(
     cli: Cli, plugin: MakePlugin, tmp_path: Path
 ) -> None:

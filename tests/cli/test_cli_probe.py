@@ -152,3 +152,15 @@ def test_names_in_a_file_cannot_break_the_table(cli: Cli, tmp_path: Path) -> Non
     assert len(done.out.splitlines()) == 4
     assert "\x1b" not in done.out
     assert "[bold]" in done.out
+
+
+def test_a_run_says_which_decoder_it_reads_with(fake: Cli, jfk: Path, film: Path) -> None:
+    done = fake.here("transcribe", jfk, "--verbose")
+    assert f'"{jfk}": read by decoder soundfile' in done.err
+    done = fake.here("transcribe", jfk, "--verbose", "--decoder", "ffmpeg")
+    assert "option decoder: ffmpeg (command line)" in done.err
+    assert f'"{jfk}": read by decoder ffmpeg' in done.err
+    for command in ("transcribe", "compare"):
+        refused = fake.here(command, film, "--decoder", "soundfile")
+        assert refused.code == 1
+        assert "use --decoder ffmpeg, or leave --decoder out" in refused.err

@@ -183,7 +183,7 @@ class MediaReader:
             chosen = tracks.choose(info.tracks, self._track, self.source.label)
             self._stated_s = chosen.stated_s
             self._expected_s = chosen.stated_s or info.expected_s
-            _LOG.debug("%s: decoded by %s", self.source.label, decoder.name)
+            _LOG.debug("%s: read by decoder %s", self.source.label, decoder.name)
             if remark := tracks.remark(info.tracks, chosen, self._track):
                 self.warn(remark)
             n_warnings = 0
