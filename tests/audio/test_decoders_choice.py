@@ -31,7 +31,7 @@ class Decoder:
         return DecoderInfo("acme", "9.9", "acme codecs 1")
 
     def open(self, source):
-        if source.head(4) != b"ACME":
+        if source.peek(4) != b"ACME":
             raise UnsupportedMediaError(f"{source.label} is not acme")
         return Media()
 

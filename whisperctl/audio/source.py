@@ -1,4 +1,4 @@
-"""Opens what a person named, a file or standard input, as a file that can be read and sought."""
+"""Recordings as seekable files: a path is opened, a pipe or standard input copied."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from whisperctl.storage import temporary
 from whisperctl.text import quoted
 
 STDIN = "-"
-"""How a person names standard input."""
+"""Name of standard input on the command line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +28,16 @@ class Source:
 
     @property
     def descriptor(self) -> int:
-        """The file's descriptor, at any position."""
+        """Descriptor of the file, whose position may be anywhere."""
         return self.file.fileno()
 
     @property
     def size_bytes(self) -> int:
-        """The file's size."""
+        """Size of the file."""
         return os.fstat(self.descriptor).st_size
 
-    def head(self, n_bytes: int, offset: int = 0) -> bytes:
-        """Up to ``n_bytes`` bytes from ``offset`` on."""
+    def peek(self, n_bytes: int, offset: int = 0) -> bytes:
+        """Up to ``n_bytes`` bytes from ``offset`` on; the position stays as it is."""
         return os.pread(self.descriptor, n_bytes, offset)
 
 

@@ -184,7 +184,7 @@ def _matroska_end_s(
 
 def _wav_s(source: Source) -> float | None:
     """Duration by the header of a wav without compression, ``None`` if it does not state one."""
-    head = source.head(_INFO_BYTES)
+    head = source.peek(_INFO_BYTES)
     at, byte_rate = 12, 0
     while head.startswith(b"RIFF") and at + 8 <= len(head):
         name, size = struct.unpack_from("<4sI", head, at)
@@ -200,7 +200,7 @@ def _wav_s(source: Source) -> float | None:
 
 def _states_matroska(source: Source) -> bool:
     """True if the segment has a duration; what is written to a pipe or by a browser has none."""
-    match = _INFO_DURATION.search(source.head(_INFO_BYTES))
+    match = _INFO_DURATION.search(source.peek(_INFO_BYTES))
     if match is None:
         return False
     kind, value = (">f", match["single"]) if match["single"] else (">d", match["double"])
@@ -214,7 +214,7 @@ def _states_mp3(source: Source) -> bool:
     That of the first of several files that were joined counts its own frames only, and bytes.
     """
     offset = id3_bytes(source)
-    frame = source.head(2048, offset)
+    frame = source.peek(2048, offset)
     n_frames = n_bytes = 0
     if match := re.search(rb"(?:Xing|Info)\0\0\0([\0-\x0f])(.{8})", frame, re.DOTALL):
         numbers = list(struct.unpack(">II", match[2]))
@@ -242,7 +242,7 @@ def parts(source: Source) -> Iterator[tuple[int, int]]:
 
 def id3_bytes(source: Source) -> int:
     """Size of the ID3v2 tag at the start of a file, 0 if there is none."""
-    head = source.head(10)
+    head = source.peek(10)
     if len(head) < 10 or not head.startswith(b"ID3"):
         return 0
     size_bytes = len(head)
@@ -254,13 +254,13 @@ def id3_bytes(source: Source) -> int:
 def _later_starts(source: Source) -> Iterator[int]:
     """Offset of each recording but the first, in bytes."""
     position = first = id3_bytes(source)
-    mark = source.head(4, position)
+    mark = source.peek(4, position)
     pattern = _STARTS.get(mark)
     if pattern is None:
         return
     announced_to = -1
     # Every read overlaps the one before by less than a mark, so that none is found twice.
-    while len(data := source.head(_READ_BYTES, position)) >= _LONGEST_START:
+    while len(data := source.peek(_READ_BYTES, position)) >= _LONGEST_START:
         for match in pattern.finditer(data):
             at = position + match.start()
             # Streams that play together are announced by pages that follow each other.
@@ -273,7 +273,7 @@ def _later_starts(source: Source) -> Iterator[int]:
 
 def _page_bytes(source: Source, at: int) -> int:
     """Size of an Ogg page: a header of 27 bytes, sizes of its segments, and these."""
-    head = source.head(27 + 255, at)
+    head = source.peek(27 + 255, at)
     n_segments = head[26] if len(head) > 26 else 0
     return 27 + n_segments + sum(head[27 : 27 + n_segments])
 

@@ -332,7 +332,7 @@ class _Part:
                 yield frame.sample_rate, _channels(frame).T
 
     def _unreadable(self) -> str:
-        head = self._source.head(12)
+        head = self._source.peek(12)
         known = (b"RIFF", b"RIFX", b"RF64", b"riff", b"fLaC", b"OggS", b"FORM", b".snd", b"caff")
         others = (b"ID3", b"\x1aE\xdf\xa3", b"FLV\1", b"NIST_1A")  # the second opens Matroska
         if head.startswith((*known, *others)) or head[4:8] == b"ftyp":

@@ -44,7 +44,7 @@ class SoundfileDecoder:
 
     def open(self, source: Source) -> SoundfileMedia:
         """Open a recording; see ``whisperctl.audio.decoders.Decoder.open``."""
-        if not source.head(4).startswith(_STARTS):
+        if not source.peek(4).startswith(_STARTS):
             raise UnsupportedMediaError(f"{source.label} is not wav, flac, aiff, au or caf")
         if len(list(islice(parts(source), 2))) > 1:
             raise UnsupportedMediaError(f"{source.label} holds several recordings joined together")
