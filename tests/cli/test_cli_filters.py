@@ -50,7 +50,9 @@ def test_a_filter_that_does_not_load_stops_no_other(cli: Cli, tmp_path: Path) ->
     record = tmp_path / "site" / "acme-1.dist-info"
     record.mkdir(parents=True)
     (record / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1\n")
-    (record / "entry_points.txt").write_text(f"[{registry.DOOR.group}]\nacme = acme_missing:Acme\n")
+    (record / "entry_points.txt").write_text(
+        f"[{registry.FILTERS.group}]\nacme = acme_missing:Acme\n"
+    )
     env = {"PYTHONPATH": str(tmp_path / "site")}
 
     done = cli.here("filters", env=env)
@@ -86,7 +88,7 @@ def test_a_wrong_filter_is_one_line(fake: Cli, jfk: Path, command: str) -> None:
 
     assert (done.code, done.out) == (2, "")
     assert done.err == (
-        'whisperctl: error: filter "highpass" has no parameter "freqency"; '
+        'whisperctl: error: unknown parameter "freqency" of filter "highpass": '
         'did you mean "frequency"?\n'
     )
 

@@ -134,7 +134,7 @@ def filters(incomplete: str) -> Iterator[tuple[str, str]]:
     """Names of installed filters; none of them is loaded."""
     from whisperctl.audio.filters import registry
 
-    yield from _starting(incomplete, dict.fromkeys(registry.DOOR.installed(), "filter"))
+    yield from _starting(incomplete, dict.fromkeys(registry.FILTERS.installed(), "filter"))
 
 
 def languages(incomplete: str) -> Iterator[tuple[str, str]]:

@@ -9,12 +9,11 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
 from whisperctl.audio.filters import CONTRACT, GROUP, Filter, FilterInfo, Parameter, Value
 from whisperctl.errors import PluginError, UsageError
 from whisperctl.plugins import Described, Door
-from whisperctl.text import quoted
+from whisperctl.text import quoted, unknown
 
 MOST_FILTERS = 100
 """Filters in a chain, at most."""
@@ -29,7 +28,7 @@ _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True} | {
     "0": False,
 }
 
-DOOR: Door[Filter] = Door("filter", GROUP, CONTRACT)
+FILTERS: Door[Filter] = Door("filter", GROUP, CONTRACT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ def probe() -> list[Described[FilterInfo]]:
     Raises:
         PluginError: two distributions claim one name.
     """
-    return [DOOR.describe(name, _info) for name in DOOR.installed()]
+    return FILTERS.describe_all(_info)
 
 
 def load(name: str) -> tuple[Filter, FilterInfo]:
@@ -73,7 +72,7 @@ def load(name: str) -> tuple[Filter, FilterInfo]:
         UsageError: no such filter is installed.
         PluginError: it cannot be loaded or described.
     """
-    plugin = DOOR.load(name if len(name) <= _MOST_SHOWN else f"{name[:_MOST_SHOWN]}…")
+    plugin = FILTERS.load(_cut(name))
     try:
         return plugin, _info(plugin)
     except (Exception, SystemExit) as error:
@@ -180,12 +179,7 @@ def _parameter(filter_name: str, key: str, info: FilterInfo) -> Parameter:
     known = {parameter.name: parameter for parameter in info.parameters}
     if key in known:
         return known[key]
-    close = get_close_matches(key, known, n=1)
-    if close:
-        hint = f'did you mean "{close[0]}"?'
-    else:
-        hint = f"it has {', '.join(known)}" if known else "it has none"
-    raise UsageError(f'filter "{filter_name}" has no parameter {_short(key)}; {hint}')
+    raise UsageError(unknown("parameter", _cut(key), known, of=f' of filter "{filter_name}"'))
 
 
 def _value(filter_name: str, parameter: Parameter, written: str) -> Value:
@@ -225,4 +219,8 @@ def _read(parameter: Parameter, written: str) -> Value | None:
 
 
 def _short(text: str) -> str:
-    return quoted(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…")
+    return quoted(_cut(text))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
