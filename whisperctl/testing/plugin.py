@@ -21,7 +21,10 @@ SUBJECT: pytest.StashKey[Subject] = pytest.StashKey()
 PLUGIN: pytest.StashKey[Plugin] = pytest.StashKey()
 """The plugin of another kind under test."""
 
-DOORS = {"decoder": "whisperctl.audio.decoders.registry:DECODERS"}
+DOORS = {
+    "decoder": "whisperctl.audio.decoders.registry:DECODERS",
+    "filter": "whisperctl.audio.filters.registry:FILTERS",
+}
 """Kinds of plugins besides backends, and each one's ``Door``.
 
 ``--KIND NAME`` runs the module ``test_KINDs`` alone, without a model.
@@ -65,7 +68,8 @@ def pytest_configure(config: pytest.Config) -> None:
     kind = kind_under_test(config)
     try:
         if kind != "backend":
-            config.stash[PLUGIN] = _door(kind).load(str(config.getoption(f"--{kind}")))
+            name, _, _ = str(config.getoption(f"--{kind}")).partition(":")  # values may follow
+            config.stash[PLUGIN] = _door(kind).load(name)
             return
     except WhisperctlError as error:
         raise pytest.UsageError(str(error)) from error

@@ -1,0 +1,165 @@
+"""Our filters and the page's keep what filters promise, and one that does not is found out."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.testing import page
+from tests.testing.test_conformance import conformance
+from whisperctl.audio.filters import registry
+from whisperctl.testing import test_filters
+
+PAGE = page.PAGE.with_name("filters.md")
+
+
+def test_each_promise_of_the_page_is_a_class_of_the_suite() -> None:
+    tree = ast.parse(Path(test_filters.__file__).read_text("utf-8"))
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    texts = [ast.get_docstring(node) or "" for node in classes]
+    suite = [match for t in texts if (match := re.fullmatch(r"Promise (\d+)\. (.*)", t, re.DOTALL))]
+
+    assert [int(match[1]) for match in suite] == list(range(1, len(suite) + 1))
+    assert [" ".join(match[2].split()) for match in suite] == page.promises(
+        PAGE, "What a filter promises"
+    )
+
+
+def test_a_whole_filter_takes_at_most_thirty_lines() -> None:
+    files = page.files(PAGE)
+    assert sorted(files) == ["pyproject.toml", "whisperctl_gate.py"]
+    assert sum(len(text.splitlines()) for text in files.values()) <= 30
+    assert max(len(line) for text in files.values() for line in text.splitlines()) <= 100
+
+
+def test_the_page_has_every_filter_of_ours_and_its_parameters() -> None:
+    text = PAGE.read_text("utf-8")
+    for found in registry.probe():
+        assert found.info is not None
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| `{found.name}` |")]
+        for parameter in found.info.parameters:
+            assert f"`{parameter.name}`" in row
+            shown = registry.shown_value(parameter.default)
+            assert shown in row or parameter.default in (0, None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gain:db=-6",
+        "highpass",
+        "lowpass",
+        pytest.param("normalize", marks=pytest.mark.slow),
+        "trim",
+    ],
+)
+def test_our_filters_keep_every_promise(name: str, tmp_path: Path) -> None:
+    done = conformance(tmp_path, "whisperctl.testing", "--filter", name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which Python finds the filter of the page."""
+    return page.install(tmp_path_factory.mktemp("gate"), PAGE)
+
+
+def test_the_filter_of_the_page_keeps_every_promise(gate: Path, tmp_path: Path) -> None:
+    done = conformance(tmp_path, "whisperctl.testing", "--filter", "gate:threshold=-45", site=gate)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
+
+
+GATE = "return np.where(np.abs(block) < self.level, np.float32(0), block)"
+DECAY = """
+
+class Decay(GateProcessor):
+    def process(self, block):
+        self.level *= 0.999
+        return block * np.float32(self.level)
+"""
+BROKEN: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
+    "it is misnamed, has a default out of range, starts a thread and keeps everything": (
+        {
+            '"gate", 1': '"gater", 1',
+            "-50.0, -90.0": "-99.0, -90.0",
+            "self.level = level": (
+                "import threading; self.level, self.kept, self.end = level, [], threading.Event();"
+                " threading.Thread(target=self.end.wait, args=(9,), daemon=True).start()"
+            ),
+            GATE: "self.kept.append(block + 1); return block",
+        },
+        (
+            "test_it_says_what_it_is",
+            "test_its_parameters_are_declared_in_full",
+            "test_closing_releases_everything_at_any_time",
+            "test_memory_is_bounded",
+        ),
+    ),
+    "its processors are one, which depends on blocks": (
+        {
+            "return GateProcessor(10": (
+                "self.one = getattr(self, 'one', None) or Decay(1); return self.one; (10"
+            )
+        },
+        ("test_a_second_recording_comes_out_like_the_first", "test_blocks_may_be_cut_anywhere"),
+    ),
+    "it is later than it says": (
+        {
+            "self.level = level": "self.old = np.zeros((900, 1), np.float32)",
+            GATE: (
+                "joined = np.concatenate([self.old, block]);"
+                " self.old = joined[-900:].copy(); return joined[: len(block)]"
+            ),
+        },
+        ("test_times_do_not_shift",),
+    ),
+    "it loses samples": ({GATE: "return block[1:]"}, ("test_short_recordings_come_out_whole",)),
+    "it divides by the peak": (
+        {GATE: "return block / block.max()"},
+        ("test_any_recording_comes_out_finite",),
+    ),
+}
+
+
+@pytest.mark.parametrize("flaw", BROKEN)
+def test_a_filter_that_breaks_promises_is_found_out(flaw: str, gate: Path, tmp_path: Path) -> None:
+    site = shutil.copytree(gate, tmp_path / "site")
+    module = site / "whisperctl_gate.py"
+    source = module.read_text("utf-8")
+    replaced, caught_by = BROKEN[flaw]
+    for right, wrong in replaced.items():
+        assert source.count(right) == 1
+        source = source.replace(right, wrong)
+    module.write_text(source + DECAY, "utf-8")
+
+    done = conformance(
+        *(tmp_path, "whisperctl.testing", "--filter", "gate", "-k", " or ".join(caught_by)),
+        site=site,
+    )
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    for name in caught_by:
+        assert re.search(rf"^_+ Test\w+\.{name}", done.stdout, re.MULTILINE), done.stdout
+    assert "Promise " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--filter", "acme"), 'unknown filter "acme": choose from gain, '),
+        (("--filter", "gain", "--backend", "native"), "two plugins are named: give --backend"),
+    ],
+)
+def test_a_wrong_name_on_the_command_line_is_one_line(
+    tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    done = conformance(tmp_path, "whisperctl.testing", *arguments)
+    assert done.returncode == 4
+    (line,) = [line for line in done.stderr.splitlines() if line]
+    assert line.startswith(f"ERROR: {said}")
