@@ -8,6 +8,7 @@ break a line, or reorder what is read. All such text passes through ``visible`` 
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from collections.abc import Collection
@@ -28,6 +29,20 @@ _NOT_PROSE = re.compile(
 _LINE_BREAKS = frozenset("\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
 _CONTROL_SPACES = frozenset("\t\n\x1f") | _LINE_BREAKS
 _BREAKS = re.compile("[ \t]*[\t-\r\x1c-\x1e\x85\u2028\u2029]\\s*")
+MAX_TIME_S = 1e9
+"""Thirty years: a time beyond is damage, and more than a millisecond is lost past 2**53 of them."""
+
+_LONGEST_TIME = 200
+_TYPED_TIME = re.compile(
+    r"()(?:(?:(\d{1,9}+):)?(\d{1,9}+):)?(?=\.?\d)(\d{0,9}+)(?:\.(\d*+))?s?", re.ASCII
+)
+# Possessive: no text, however long, is tried in more than one way.
+_FILE_TIME = re.compile(
+    r"([+\-\u2212]?)\s*+(?:(?:(\d{1,9}+)\s*+:\s*+)?(\d{1,9}+)\s*+:\s*+)?(\d{1,9}+)"
+    r"(?:\s*+[.,]\s*+(\d*+))?",
+    re.ASCII,
+)
+
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
@@ -97,6 +112,92 @@ def nearest(name: str, known: Collection[str], *, cutoff: float = 0.6) -> str | 
 
     close = get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return close[0] if close else None
+
+
+def parse_time(text: str, *, lenient: bool = False) -> float:
+    """Seconds from ``HH:MM:SS.mmm``, ``MM:SS.xx`` or seconds.
+
+    Args:
+        text: as a person types it, or as a subtitle file has it.
+        lenient: accept what files of other programs hold: a sign, a decimal comma, spaces between
+            the parts, hours and minutes of any size.
+
+    Raises:
+        ValueError: it is not a time, or one beyond ``MAX_TIME_S``; the message quotes it.
+    """
+    stripped = text.strip()
+    pattern = _FILE_TIME if lenient else _TYPED_TIME
+    match = pattern.fullmatch(stripped) if len(stripped) <= _LONGEST_TIME else None
+    if match is None:
+        raise not_a_time(text)
+    if not lenient and (
+        (match[2] and int(match[3]) >= 60) or (match[3] and int(match[4] or 0) >= 60)
+    ):
+        raise ValueError(f"{not_a_time(text)} (at most 59 may follow a colon)")
+    return check_time(_seconds(match))
+
+
+def leading_time(text: str) -> tuple[float, int] | None:
+    """The time that ``text`` begins with, read leniently, and where it ends in the text.
+
+    ``None`` if it begins with anything else.
+
+    Raises:
+        ValueError: the time is beyond ``MAX_TIME_S``.
+    """
+    match = _FILE_TIME.match(text)
+    return None if match is None else (check_time(_seconds(match)), match.end())
+
+
+def check_time(time_s: float) -> float:
+    """A time that a recording can have, before or after its beginning.
+
+    Raises:
+        ValueError: it is not finite, or beyond ``MAX_TIME_S``.
+    """
+    if not math.isfinite(time_s) or abs(time_s) > MAX_TIME_S:
+        raise ValueError("a time is beyond any recording")
+    return time_s
+
+
+def not_a_time(text: str) -> ValueError:
+    """The error for a text that is not a time."""
+    text = text.strip()
+    return ValueError(f"{quoted(text if len(text) <= 40 else f'{text[:40]}…')} is not a time")
+
+
+def _seconds(match: re.Match[str]) -> float:
+    sign, hours, minutes, whole, fraction = match.groups()
+    # In whole numbers first: 3661.5 and not 3661.5000000000005.
+    total_s = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(whole or 0)
+    value_s = float(f"{total_s}.{fraction or 0}")
+    return -value_s if sign and sign != "+" else value_s
+
+
+def milliseconds(time_s: float) -> int:
+    """The nearest whole millisecond; a time before zero counts as zero."""
+    return max(0, round(time_s * 1000))
+
+
+def clock(time_ms: int, decimal_mark: str = ".", *, hours_always: bool = True) -> str:
+    """``HH:MM:SS.mmm``; hours have as many digits as they need, or none if they are optional."""
+    total_s, ms = divmod(time_ms, 1000)
+    total_minutes, s = divmod(total_s, 60)
+    hours, minutes = divmod(total_minutes, 60)
+    shown = f"{hours:02d}:" if hours or hours_always else ""
+    return f"{shown}{minutes:02d}:{s:02d}{decimal_mark}{ms:03d}"
+
+
+def timestamp(time_s: float, decimal_mark: str = ".") -> str:
+    """``HH:MM:SS.mmm`` for a time in seconds, to the nearest millisecond."""
+    return clock(milliseconds(time_s), decimal_mark)
+
+
+def short_time(time_s: float) -> str:
+    """``1:02:03`` or ``2:03``, for messages; part of a second is left out."""
+    minutes, s = divmod(int(time_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{s:02}" if hours else f"{minutes}:{s:02}"
 
 
 def _shows(character: str) -> bool:

@@ -67,7 +67,7 @@ def test_times_are_read_as_people_write_them(text: str, value: float) -> None:
     "text", ["", "-5", "5m", "1:60", "1:60:00", "1:2:3:4", "nan", "inf", "1e3", "\u0661"]
 )
 def test_what_is_no_time_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match=r"--offset .* is no time"):
+    with pytest.raises(UsageError, match=r"--offset .* is not a time"):
         seconds(text, "--offset")
 
 
@@ -90,10 +90,10 @@ def test_clips_are_read(clips: list[str], expected: tuple[Clip, ...]) -> None:
         ({"clip": ["-"]}, "no stretch of time"),
         ({"clip": ["1-2,"]}, "no stretch of time"),
         ({"clip": ["20-10"]}, "is empty"),
-        ({"clip": ["x-10"]}, '"x" is no time'),
+        ({"clip": ["x-10"]}, '"x" is not a time'),
         ({"clip": ["1-2"], "offset": "3"}, "not both"),
         ({"duration": "0"}, "above 0"),
-        ({"duration": "long"}, '--duration "long" is no time'),
+        ({"duration": "long"}, '--duration "long" is not a time'),
     ],
 )
 def test_wrong_parts_are_refused(parts: dict[str, Any], message: str) -> None:

@@ -19,12 +19,14 @@ import pytest
 import webvtt
 
 from whisperctl.errors import UsageError
-from whisperctl.formats import FORMATS, extension, parse, writer
+from whisperctl.formats import FORMATS, READABLE, extension, parse, readable, sniffed, writer
 from whisperctl.formats.console import line
 from whisperctl.models import ggml
 from whisperctl.storage import records
-from whisperctl.subtitles.cues import timestamp
+from whisperctl.text import timestamp
 from whisperctl.transcript import Segment, Token, Transcript, Word
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def transcript(*segments: Segment) -> Transcript:
@@ -505,9 +507,31 @@ def test_the_console_line_is_whisper_clis() -> None:
     assert line(Segment(0, 8, " a\nb")) == "[00:00:00.000 --> 00:00:08.000]   a b"
 
 
-def test_every_format_can_be_had_by_name() -> None:
-    for name, write in FORMATS.items():
-        assert writer(name) is write
+def test_every_format_is_written_by_its_name() -> None:
+    for name, entry in FORMATS.items():
+        assert (entry.name, writer(name)) == (name, entry.write)
+
+
+def test_every_format_is_in_the_documentation() -> None:
+    page = (ROOT / "docs" / "formats.md").read_text("utf-8")
+    for name in FORMATS:
+        assert f"| `{name}` | `.{extension(name)}` |" in page
+    assert all(name in page for name in READABLE)
+
+
+def test_every_format_that_is_read_is_recognized_by_its_contents() -> None:
+    transcript = Transcript((Segment(0, 1.5, " And so"),), "en", 2)
+    for name in READABLE.keys() & FORMATS.keys():
+        out = io.StringIO()
+        writer(name)(transcript, out)
+        found = sniffed(out.getvalue())
+        assert found is not None and found.name == name
+    assert sniffed("And so") is None
+
+
+@pytest.mark.parametrize("name", ["json-full", "JSON"])
+def test_both_schemas_of_json_are_read_as_json(name: str) -> None:
+    assert readable(name) is READABLE["json"]
 
 
 @pytest.mark.parametrize(

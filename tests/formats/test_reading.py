@@ -23,7 +23,7 @@ def plain(text: str, fmt: str | None = None) -> list[tuple[float, float, str]]:
 
 def converted(text: str, fmt: str, to: str, options: SubtitleOptions | None = None) -> str:
     out = io.StringIO()
-    FORMATS[to](parse(text.encode(), fmt).transcript(), out, options or SubtitleOptions())
+    FORMATS[to].write(parse(text.encode(), fmt).transcript(), out, options or SubtitleOptions())
     return out.getvalue()
 
 
@@ -139,7 +139,7 @@ TALK = Transcript(
 @pytest.mark.parametrize("name", ["srt", "vtt", "ass", "tsv", "csv", "json", "json-full"])
 def test_what_is_written_is_read_again(name: str) -> None:
     out = io.StringIO()
-    FORMATS[name](TALK, out)
+    FORMATS[name].write(TALK, out)
     for fmt in (name, None):
         subtitles = parse(out.getvalue().encode(), fmt)
         labelled = "" if name in ("vtt", "ass", "csv", "json", "json-full") else " Speaker 2:"
@@ -154,7 +154,7 @@ def test_what_is_written_is_read_again(name: str) -> None:
 
 def test_words_of_lyrics_are_written_and_read_again() -> None:
     out = io.StringIO()
-    FORMATS["lrc"](TALK, out, SubtitleOptions(highlight_words=True))
+    FORMATS["lrc"].write(TALK, out, SubtitleOptions(highlight_words=True))
     words = parse(out.getvalue().encode(), "lrc").segments[0].words
     assert [(w.start_s, w.end_s, w.text) for w in words] == [
         (0.0, 0.5, " Hi"),
@@ -190,7 +190,7 @@ def test_words_without_times_get_the_time_between_their_neighbours() -> None:
 @pytest.mark.parametrize("fmt", ["srt", "vtt", "ass", "lrc", "tsv", "csv", "json"])
 def test_subtitles_of_silence_are_no_cues(fmt: str) -> None:
     out = io.StringIO()
-    FORMATS[fmt](Transcript((), "en", 1.0), out)
+    FORMATS[fmt].write(Transcript((), "en", 1.0), out)
     assert parse(out.getvalue().encode(), fmt).segments == ()
 
 
@@ -227,7 +227,7 @@ def test_a_format_that_nobody_can_tell_must_be_named(tmp_path: Path) -> None:
     path.write_text(SRT)
     assert read(path).format == "srt"
     path.write_text("nothing")
-    with pytest.raises(UsageError, match="say which with --from"):
+    with pytest.raises(UsageError, match="name it with --from"):
         read(path)
     with pytest.raises(UsageError, match='unknown format "docx": choose from srt'):
         read(path, "docx")

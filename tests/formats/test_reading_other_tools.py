@@ -38,7 +38,7 @@ def lenient(text: str, fmt: str) -> Subtitles:
 
 def written(subtitles: Subtitles, fmt: str, options: SubtitleOptions = NO_LIMITS) -> str:
     out = io.StringIO()
-    FORMATS[fmt](subtitles.transcript(), out, options)
+    FORMATS[fmt].write(subtitles.transcript(), out, options)
     return out.getvalue()
 
 

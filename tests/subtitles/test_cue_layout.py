@@ -15,9 +15,8 @@ import webvtt
 
 from whisperctl.errors import UsageError
 from whisperctl.formats import FORMATS
-from whisperctl.subtitles.cue_layout import layout, n_characters
 from whisperctl.subtitles.cues import Cue
-from whisperctl.subtitles.layout import SubtitleOptions
+from whisperctl.subtitles.layout import SubtitleOptions, layout, n_characters
 from whisperctl.transcript import Segment, Transcript, Word
 
 Timed = tuple[float, float, str]
@@ -55,7 +54,7 @@ TALK = transcript(spoken(*AND_SO), spoken(*ASK_NOT))
 
 def written(name: str, result: Transcript, options: SubtitleOptions) -> str:
     out = io.StringIO()
-    FORMATS[name](result, out, options)
+    FORMATS[name].write(result, out, options)
     return out.getvalue()
 
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pysubs2
 import pytest
 
-from whisperctl.formats import FORMATS, extension
-from whisperctl.formats.reading import READABLE
+from whisperctl.formats import FORMATS, READABLE, extension
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,8 +71,8 @@ def test_convert_refuses_what_it_cannot_do(cli: Cli) -> None:
     for arguments, code, reason in (
         (("a.srt", "./a.srt"), 2, "is the input itself"),
         (("a.srt", "link.vtt"), 2, "is the input itself"),
-        (("a.srt", "-"), 2, "say which with --to"),
-        (("a.srt", "a.docx"), 2, "extension of no format"),
+        (("a.srt", "-"), 2, "name the format with --to"),
+        (("a.srt", "a.docx"), 2, "cannot tell the output format"),
         (("a.srt", "b.vtt", "--to", "vtx"), 2, 'did you mean "vtt"?'),
         (("a.srt", "b.vtt", "--to", "all"), 2, "one format"),
         (("a.srt", "b.vtt", "--from", "doc"), 2, 'unknown format "doc"'),
@@ -127,8 +126,8 @@ def test_convert_skips_what_cannot_be_read_if_asked_to(cli: Cli) -> None:
     done = cli("subtitles", "convert", "a.srt", "b.vtt")
     assert (done.code, done.out) == (1, "")
     assert done.err == (
-        'whisperctl: error: "a.srt" line 2 cannot be read: "00:00:0x,000" is no time (and 1 more): '
-        "mend it, or skip what cannot be read with --lenient\n"
+        'whisperctl: error: "a.srt" line 2 cannot be read: "00:00:0x,000" is not a time '
+        "(and 1 more): mend it, or skip what cannot be read with --lenient\n"
     )
     assert not (cli.directory / "b.vtt").exists()
     done = cli("subtitles", "convert", "a.srt", "b.vtt", "--lenient")
@@ -152,7 +151,7 @@ def test_lint_lists_all_lines_of_a_file_that_cannot_be_read(cli: Cli) -> None:
     (cli.directory / "a.srt").write_text("1\n0:0:x --> 0:0:2\na\n\n0:0:3 --> y\nb\n")
     done = cli("subtitles", "lint", "a.srt")
     assert (done.code, done.err) == (1, "")
-    assert done.out == 'a.srt:line 2: "0:0:x" is no time\na.srt:line 5: "y" is no time\n'
+    assert done.out == 'a.srt:line 2: "0:0:x" is not a time\na.srt:line 5: "y" is not a time\n'
     done = cli("subtitles", "convert", "a.srt", "b.srt", "--lenient")
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "holds no cue that can be read" in done.err

@@ -125,7 +125,7 @@ def test_an_hour_of_speech_laid_out_is_clean(name: str) -> None:
         ),
     ):
         out = io.StringIO()
-        FORMATS[name](hour, out, options)
+        FORMATS[name].write(hour, out, options)
         subtitles = parse(out.getvalue().encode(), name)
         assert len(subtitles.segments) >= 327
         assert lint(subtitles.segments, checked) == []

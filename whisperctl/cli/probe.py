@@ -143,7 +143,7 @@ def _print(name: str, by: str, info: MediaInfo) -> None:
 
 
 def _duration(track: Track, info: MediaInfo) -> str:
-    from whisperctl.subtitles.cues import timestamp
+    from whisperctl.text import timestamp
 
     stated_s, expected_s = _finite(track.stated_s), _finite(info.expected_s)
     if stated_s is not None:

@@ -13,6 +13,7 @@ from whisperctl.audio.source import STDIN
 from whisperctl.cli.support import console
 from whisperctl.cli.support.command import Command, Group
 from whisperctl.errors import SubtitleError, UsageError
+from whisperctl.formats import FORMATS, READABLE, listed
 from whisperctl.text import unknown, visible
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ def convert_subtitles(
         typer.Option(
             "--from",
             metavar="FORMAT",
-            help="What IN is: srt, vtt, ass, ssa, lrc, tsv, csv or json.",
-            show_default="by its name, else by what is in it",
+            help=f"Format of IN: {listed(READABLE)}.",
+            show_default="by the name of IN, else by its contents",
         ),
     ] = None,
     to: Annotated[
@@ -61,7 +62,7 @@ def convert_subtitles(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="What to write: txt, srt, vtt, ass, lrc, tsv, csv, json or json-full.",
+            help=f"Format of OUT: {listed(FORMATS)}.",
             show_default="by the name of OUT",
         ),
     ] = None,
@@ -114,7 +115,7 @@ def convert_subtitles(
     from whisperctl import formats
     from whisperctl.cli.options.transcription import ignored
     from whisperctl.formats.reading import read
-    from whisperctl.subtitles import convert
+    from whisperctl.subtitles import document
     from whisperctl.subtitles.layout import SubtitleOptions
 
     options = SubtitleOptions(
@@ -131,13 +132,13 @@ def convert_subtitles(
         if not fmt:
             raise UsageError("--to takes one format")
     elif target == STDIN:
-        raise UsageError("standard output has no name to show its format: say which with --to")
+        raise UsageError("standard output has no extension: name the format with --to")
     else:
-        fmt = convert.output_format(target)
-    convert.check_target(source, target)
+        fmt = formats.output_format(target)
+    document.check_target(source, target)
     subtitles = read(source, from_, encoding=encoding, lenient=lenient)
     _show_notes(subtitles)
-    convert.check_cues(subtitles, _named(source))
+    document.check_cues(subtitles, _named(source))
     if subtitles.n_unreadable:
         console.note(_skipped(source, subtitles))
     if not subtitles.say_something:
@@ -145,7 +146,7 @@ def convert_subtitles(
     if warning := ignored([fmt], options):
         console.note(warning)
     if target != STDIN:
-        convert.write_file(subtitles, Path(target), fmt, options)
+        document.write_file(subtitles, Path(target), fmt, options)
         return
     if isinstance(sys.stdout, io.TextIOWrapper):
         # As in a file: UTF-8 with line feeds, whatever the terminal's encoding.
@@ -192,8 +193,8 @@ def lint_subtitles(
         typer.Option(
             "--from",
             metavar="FORMAT",
-            help="What the files are: srt, vtt, ass, ssa, lrc, tsv, csv or json.",
-            show_default="by their names, else by what is in them",
+            help=f"Format of the files: {listed(READABLE)}.",
+            show_default="by their names, else by their contents",
         ),
     ] = None,
     encoding: _Encoding = None,
@@ -266,18 +267,18 @@ def _limits(profile: str | None, **single: float | None) -> ReadingLimits:
 
 
 def _duration(text: str | None) -> float | None:
-    from whisperctl.formats.times import seconds
+    from whisperctl.text import parse_time
 
     if text is None:
         return None
     try:
-        return seconds(text)
+        return parse_time(text)
     except ValueError as error:
         raise UsageError(f"--duration {error}: write seconds or HH:MM:SS.mmm") from error
 
 
 def _line(name: str, finding: Finding) -> str:
-    from whisperctl.subtitles.cues import clock
+    from whisperctl.text import clock
 
     start = clock(max(0, finding.start_ms), ",")
     return f"{visible(name)}:cue {finding.cue} ({start}): {finding.message}"

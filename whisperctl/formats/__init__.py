@@ -1,28 +1,35 @@
-"""The file formats a transcript can be written in, one module each.
+"""The file formats of transcripts: a module a format, and the entries that everything else follows.
 
-A writer takes a transcript, a text stream (UTF-8 with line feeds) and the limits that subtitles are
-to keep to; control characters in the texts are visible by then. To add a format, write such a
-function in a module of its own and name it in ``FORMATS``, with the limits that it keeps to.
-Everything here imports only the standard library.
+An entry of ``_ENTRIES`` says how a format is called, what its files end in, which functions write,
+read and recognize it, and which layout options it honours. Help, completion, ``--from``, ``--to``,
+``all`` and the warnings about options without effect follow from it, so a new format is a module
+and an entry.
+
+A writer takes a transcript, a text stream (UTF-8 with line feeds) and the layout options; control
+characters in the texts are visible by then. A reader takes a file's text, with line feeds, and
+returns what it found. Everything here imports only the standard library.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from enum import IntEnum
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from whisperctl.errors import UsageError
 from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
-from whisperctl.text import unknown
+from whisperctl.text import quoted, unknown
 
 if TYPE_CHECKING:
+    from whisperctl.subtitles.document import Found
     from whisperctl.transcript import Transcript
 
 
 class Writer(Protocol):
-    """What writes one format."""
+    """A function that writes one format."""
 
     def __call__(
         self, transcript: Transcript, out: TextIO, options: SubtitleOptions = NO_LIMITS
@@ -30,25 +37,60 @@ class Writer(Protocol):
         """Write ``transcript`` to ``out``, which takes text and is left open."""
 
 
+class Likelihood(IntEnum):
+    """How surely a text is in a format."""
+
+    NO = 0
+    POSSIBLE = 1
+    """Some line looks like it."""
+    LIKELY = 2
+    """It begins like it, or has its sections."""
+    DECLARED = 3
+    """Its first line names the format, which counts more than the file's name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A writer whose module is imported when it first writes: help names formats, no more.
+    """One format: its name, its files' extension, its functions, and the options it honours.
 
-    ``honours`` are the fields of ``SubtitleOptions`` that change what it writes,
-    ``honours_highlighted`` those that do so only where words are highlighted.
+    ``writer``, ``reader`` and ``sniffer`` are functions of a module here, as ``"module.function"``;
+    the module is imported when the function is first called. A format without a writer is read
+    only. ``read_as`` is the format whose reader reads this one, too. ``honours`` are the fields of
+    ``SubtitleOptions`` that change what is written, ``honours_highlighted`` those that do so only
+    where words are highlighted.
     """
 
-    module: str
-    function: str
+    name: str
+    writer: str = ""
+    reader: str = ""
+    sniffer: str = ""
+    extension: str = ""
+    read_as: str = ""
     honours: frozenset[str] = frozenset()
     honours_highlighted: frozenset[str] = frozenset()
 
-    def __call__(
+    def write(
         self, transcript: Transcript, out: TextIO, options: SubtitleOptions = NO_LIMITS
     ) -> None:
         """Write ``transcript``; see ``Writer``."""
-        write: Writer = getattr(import_module(f"whisperctl.formats.{self.module}"), self.function)
+        write: Writer = _function(self.writer)
         write(transcript.visible(), out, options)
+
+    def read(self, text: str) -> Found:
+        """Read the text of a file.
+
+        Raises:
+            ValueError: it is not in this format.
+        """
+        found: Found = _function(self.reader)(text)
+        return found
+
+    def sniff(self, head: str) -> Likelihood:
+        """How surely a text, or the beginning of a long one, is in this format."""
+        if not self.sniffer:
+            return Likelihood.NO
+        likelihood: Likelihood = _function(self.sniffer)(head)
+        return likelihood
 
     def ignores(self, options: SubtitleOptions) -> tuple[str, ...]:
         """Names of the options that were given and change nothing in this format."""
@@ -58,28 +100,49 @@ class Format:
         return tuple(name for name in options.given if name not in honoured)
 
 
+def _function(name: str) -> Any:
+    module, _, function = name.partition(".")
+    return getattr(import_module(f"whisperctl.formats.{module}"), function)
+
+
 _ENDS = frozenset({"max_cps", "min_cue_gap_s"})
-"""What moves the ends of cues, and nothing else."""
+"""Options that move the ends of cues, and nothing else."""
 
 _LINES = frozenset({"max_line_width", "max_words_per_line", "split_sentences", "highlight_words"})
-_ALL = _ENDS | _LINES | {"max_line_count"}
+_LAYOUT = _ENDS | _LINES | {"max_line_count"}
 
-FORMATS: dict[str, Format] = {
-    "txt": Format("txt", "write_txt"),
-    "srt": Format("srt", "write_srt", _ALL),
-    "vtt": Format("vtt", "write_vtt", _ALL),
-    "ass": Format("ass", "write_ass", _ALL),
+_ENTRIES = (
+    Format("txt", "tables.write_txt"),
+    Format("srt", "srt.write_srt", "srt.read_srt", "srt.sniff_srt", honours=_LAYOUT),
+    Format("vtt", "vtt.write_vtt", "vtt.read_vtt", "vtt.sniff_vtt", honours=_LAYOUT),
+    Format("ass", "ass.write_ass", "ass.read_ass", "ass.sniff_ass", honours=_LAYOUT),
+    Format("ssa", "", "ass.read_ass", "ass.sniff_ssa"),
     # A cue has one line here, and no end but that of its last word if words have times.
-    "lrc": Format("lrc", "write_lrc", _LINES, honours_highlighted=_ENDS),
-    "tsv": Format("tsv", "write_tsv"),
-    "csv": Format("comma_separated", "write_csv"),
-    "json": Format("openai_json", "write_json"),
-    "json-full": Format("whisper_cpp_json", "write_json_full"),
-}
-"""Every format, by the name a person gives it."""
+    Format(
+        "lrc",
+        "lrc.write_lrc",
+        "lrc.read_lrc",
+        "lrc.sniff_lrc",
+        honours=_LINES,
+        honours_highlighted=_ENDS,
+    ),
+    Format("tsv", "tables.write_tsv", "tables.read_tsv", "tables.sniff_tsv"),
+    Format("csv", "tables.write_csv", "tables.read_csv", "tables.sniff_csv"),
+    Format("json", "openai_json.write_json", "openai_json.read_json", "openai_json.sniff_json"),
+    # Not "json", so that no two formats share a file.
+    Format("json-full", "whisper_cpp_json.write_json_full", extension="full.json", read_as="json"),
+)
+
+FORMATS: dict[str, Format] = {entry.name: entry for entry in _ENTRIES if entry.writer}
+"""Formats that a transcript can be written in, by name."""
+
+READABLE: dict[str, Format] = {entry.name: entry for entry in _ENTRIES if entry.reader}
+"""Formats that can be read, by name; ``json`` is openai-whisper's as well as whisper.cpp's."""
+
+_SNIFFED_CHARACTERS = 100_000
 
 ALL = "all"
-"""The name that stands for every format."""
+"""The name that stands for every format that can be written."""
 
 
 def writer(name: str) -> Writer:
@@ -88,21 +151,56 @@ def writer(name: str) -> Writer:
     Raises:
         UsageError: there is no such format.
     """
+    if name not in FORMATS:
+        raise UsageError(unknown("format", name, FORMATS))
+    return FORMATS[name].write
+
+
+def readable(name: str) -> Format:
+    """The format to read files of the format called ``name`` with, in any case of letters.
+
+    Raises:
+        UsageError: there is no such format, or it cannot be read.
+    """
+    name = name.lower()
     if name in FORMATS:
-        return FORMATS[name]
-    raise UsageError(unknown("format", name, FORMATS))
+        name = FORMATS[name].read_as or name
+    if name not in READABLE:
+        raise UsageError(unknown("format", name, READABLE))
+    return READABLE[name]
 
 
 def extension(name: str) -> str:
-    """What the name of a file in this format ends in, without the dot.
-
-    It is the format's name, but ``full.json`` for json-full, so that no two formats share a file.
+    """The extension of files in the format called ``name``, without a dot in front.
 
     Raises:
         UsageError: there is no such format.
     """
     writer(name)
-    return "full.json" if name == "json-full" else name
+    return FORMATS[name].extension or name
+
+
+def output_format(target: str | Path) -> str:
+    """The format that a file's name asks for.
+
+    Raises:
+        UsageError: the extension is not that of a format that can be written.
+    """
+    name = Path(target).name.lower()
+    for fmt in sorted(FORMATS, key=lambda fmt: -len(extension(fmt))):
+        if name.endswith(f".{extension(fmt)}"):
+            return fmt
+    raise UsageError(
+        f"cannot tell the output format from {quoted(target)}: name it with --to "
+        f"({', '.join(FORMATS)})"
+    )
+
+
+def sniffed(text: str, least: Likelihood = Likelihood.POSSIBLE) -> Format | None:
+    """The format that a text is most likely in, if one is at least as likely as ``least``."""
+    head = text.lstrip()[:_SNIFFED_CHARACTERS]
+    found = max(READABLE.values(), key=lambda entry: entry.sniff(head))
+    return found if found.sniff(head) >= least else None
 
 
 def parse(asked: Iterable[str]) -> list[str]:
@@ -121,3 +219,9 @@ def parse(asked: Iterable[str]) -> list[str]:
             writer(name)
             names.append(name)
     return list(dict.fromkeys(names))
+
+
+def listed(names: Collection[str]) -> str:
+    """``a, b or c``."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from whisperctl.formats import tags
-from whisperctl.formats.times import seconds
+from whisperctl.formats import Likelihood
 from whisperctl.subtitles import markup
-from whisperctl.subtitles.cue_layout import layout, word_times
 from whisperctl.subtitles.cues import Cue, label, one_line
 from whisperctl.subtitles.document import Found
-from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
+from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions, layout, word_times
 from whisperctl.subtitles.markup import BOLD, BOLD_END, ITALIC, ITALIC_END, UNDERLINE, UNDERLINE_END
+from whisperctl.text import parse_time
 from whisperctl.transcript import Segment, Transcript
 
 # Words not yet spoken are in the second colour, which only karaoke shows: grey.
@@ -173,6 +172,28 @@ def read_ass(text: str) -> Found:
     return found
 
 
+def sniff_ass(head: str) -> Likelihood:
+    """Declared by a first line [Script Info], likely if there are events; version 4 is ssa."""
+    return Likelihood.NO if _is_version_4(head) else _sniff_script(head)
+
+
+def sniff_ssa(head: str) -> Likelihood:
+    """Like ``sniff_ass``, where the styles are those of version 4."""
+    return _sniff_script(head) if _is_version_4(head) else Likelihood.NO
+
+
+def _sniff_script(head: str) -> Likelihood:
+    if head[:13].lower() == "[script info]":
+        return Likelihood.DECLARED
+    has_sections = "[Script Info]" in head or "[Events]" in head
+    return Likelihood.LIKELY if has_sections else Likelihood.NO
+
+
+def _is_version_4(head: str) -> bool:
+    lowered = head.lower()
+    return "[v4 styles]" in lowered and "v4+" not in lowered
+
+
 def _order(value: str) -> tuple[str, ...]:
     if value.count(",") > _MOST_FIELDS:
         raise ValueError("a Format line has too many fields")
@@ -205,9 +226,12 @@ def _event(value: str, order: tuple[str, ...], styles: dict[str, str]) -> Segmen
         raise ValueError(f"it has {n_before + 1 + len(after)} fields, not {len(order)}")
     names = (*order[:n_before], *order[n_before + 1 :])
     fields = dict(zip(names, (field.strip() for field in (*before, *after)), strict=True))
-    start_s, end_s = seconds(fields["start"]), seconds(fields["end"])
+    start_s, end_s = (
+        parse_time(fields["start"], lenient=True),
+        parse_time(fields["end"], lenient=True),
+    )
     style = styles.get(fields.get("style", "").lstrip("*"), "")
-    shown = tags.from_ass(text, comments=True, styles=style)
+    shown = markup.from_ass(text, comments=True, styles=style)
     shown = shown.replace(r"\N", markup.BREAK).replace(r"\n", " ").replace(r"\h", " ")
     shown = shown.replace("\\\u2060", "\\")  # as FFmpeg and we write a backslash
     if text.strip() and not markup.plain(shown).strip():
@@ -215,7 +239,7 @@ def _event(value: str, order: tuple[str, ...], styles: dict[str, str]) -> Segmen
     speaker = fields.get("name") or None
     if speaker is not None:
         shown = _without_name(shown, speaker)
-    return Segment(start_s, end_s, tags.spaced(shown), speaker=speaker)
+    return Segment(start_s, end_s, markup.spaced(shown), speaker=speaker)
 
 
 def _without_name(shown: str, speaker: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from whisperctl.subtitles.cues import label, one_line, timestamp
-from whisperctl.text import visible
+from whisperctl.subtitles.cues import label, one_line
+from whisperctl.text import timestamp, visible
 from whisperctl.transcript import Segment
 
 _COLORS = (160, 166, 208, 215, 227, 114, 71)

@@ -6,12 +6,12 @@ import re
 from dataclasses import replace
 from typing import TextIO
 
-from whisperctl.formats.times import checked, seconds
+from whisperctl.formats import Likelihood
 from whisperctl.subtitles import markup
-from whisperctl.subtitles.cue_layout import layout, word_times
-from whisperctl.subtitles.cues import Cue, label, milliseconds, one_line, spoken
+from whisperctl.subtitles.cues import Cue, label, one_line, spoken
 from whisperctl.subtitles.document import MAX_CUES, Found, TooLargeError
-from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
+from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions, layout, word_times
+from whisperctl.text import check_time, milliseconds, parse_time
 from whisperctl.transcript import Segment, Transcript, Word
 
 _TIME_TAG = re.compile(r"[\[<]\s*(\d+:\d+(?:[.:]\d+)*)\s*[\]>]")
@@ -69,6 +69,7 @@ def _time(time_ms: int) -> str:
 _TIME = r"-?\d{1,9}+:\d{1,9}+(?::\d{1,9}+)?(?:[.,]\d{1,9}+)?"
 _LINE_TAG = re.compile(rf"\s*+\[({_TIME})\]", re.ASCII)
 _WORD_TAG = re.compile(rf"<({_TIME})>", re.ASCII)
+_LINE_BEGINS = re.compile(r"^\[\d++:\d++(?::\d++)?(?:[.,]\d++)?\]", re.MULTILINE)
 _OFFSET = re.compile(r"\s*+\[offset:\s*+([+-]?\d{1,12}+)\s*+\]", re.ASCII | re.IGNORECASE)
 _METADATA = re.compile(r"\s*+\[[a-z_#-]++\d*+\s*+:", re.IGNORECASE)
 _READING_S_PER_CHARACTER = 1 / 15
@@ -114,6 +115,11 @@ def read_lrc(text: str) -> Found:
         if segment is not None:
             found.add(segment)
     return found
+
+
+def sniff_lrc(head: str) -> Likelihood:
+    """Possible if some line begins with a time."""
+    return Likelihood.POSSIBLE if _LINE_BEGINS.search(head) else Likelihood.NO
 
 
 def _starts(line: str) -> tuple[list[float], str]:
@@ -169,11 +175,11 @@ def _words(line: str, starts: list[float], end_s: float, offset_s: float) -> tup
 
 
 def _moved(time_s: float, offset_s: float) -> float:
-    return checked(max(0.0, round(time_s - offset_s, 3)))
+    return check_time(max(0.0, round(time_s - offset_s, 3)))
 
 
 def _tag_time(tag: str) -> float:
     """``MM:SS.xx``, ``MM:SS:xx``, or with hours ``H:MM:SS.xx``."""
     if tag.count(":") == 2 and "." not in tag and "," not in tag:
         tag = ".".join(tag.rsplit(":", 1))
-    return seconds(tag)
+    return parse_time(tag, lenient=True)

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from whisperctl.audio.source import STDIN
 from whisperctl.errors import SubtitleError, UsageError
-from whisperctl.formats import ass, cue_files, lrc, tables
+from whisperctl.formats import READABLE, Format, Likelihood, readable, sniffed
 from whisperctl.formats import encoding as encodings
-from whisperctl.formats.times import ARROW, timing
 from whisperctl.subtitles import markup
 from whisperctl.subtitles.document import Found, Subtitles, TooLargeError
-from whisperctl.text import quoted, unknown, visible
-
-_READERS: dict[str, Callable[[str], Found]] = {
-    "srt": cue_files.read_srt,
-    "vtt": cue_files.read_vtt,
-    "ass": ass.read_ass,
-    "ssa": ass.read_ass,
-    "lrc": lrc.read_lrc,
-    "tsv": tables.read_tsv,
-    "csv": tables.read_csv,
-    "json": tables.read_json,
-}
-
-_CUE_FILES = ("srt", "vtt", "ass", "ssa")
-"""Formats that players tell apart by what is in a file, whatever its name."""
-
-READABLE = tuple(_READERS)
-"""What can be read; ``json`` is openai-whisper's as well as whisper.cpp's."""
+from whisperctl.text import quoted, visible
 
 _MAX_BYTES = 128 * 2**20
 """A day of speech with its tokens has fewer; a film named by mistake is more."""
@@ -51,8 +31,7 @@ def read(
 
     Args:
         source: where it is.
-        fmt: one of ``READABLE``, or ``json-full``; ``None`` goes by the name, and else by what is
-            in it.
+        fmt: a format as ``readable`` takes it; ``None`` goes by the name, else by the contents.
         encoding: of its characters; ``None`` goes by what is in it.
         lenient: whether to skip what cannot be read, and to say so in ``Subtitles.unreadable``.
 
@@ -64,9 +43,9 @@ def read(
     """
     name = "standard input" if str(source) == STDIN else quoted(source)
     suffix = "" if str(source) == STDIN else Path(source).suffix.lower().removeprefix(".")
-    known = _format(fmt) if fmt is not None else suffix if suffix in READABLE else None
+    known = READABLE.get(suffix) if fmt is None else readable(fmt)
     codec = None if encoding is None else encodings.named(encoding)
-    by_name = fmt is None and known in _CUE_FILES
+    by_name = fmt is None and known is not None
     return _parsed(_bytes(source, name), known, name, codec, lenient=lenient, by_name=by_name)
 
 
@@ -79,18 +58,9 @@ def parse(
     lenient: bool = False,
 ) -> Subtitles:
     """Like ``read``, of what is in memory; ``name`` is for messages."""
-    known = None if fmt is None else _format(fmt)
+    known = None if fmt is None else readable(fmt)
     codec = None if encoding is None else encodings.named(encoding)
     return _parsed(data, known, name, codec, lenient=lenient)
-
-
-def _format(fmt: str) -> str:
-    lowered = fmt.lower()
-    if lowered == "json-full":
-        return "json"
-    if lowered not in READABLE:
-        raise UsageError(unknown("format", fmt, READABLE))
-    return lowered
 
 
 def _bytes(source: str | Path, name: str) -> bytes:
@@ -116,7 +86,7 @@ def _bytes(source: str | Path, name: str) -> bytes:
 
 def _parsed(
     data: bytes,
-    fmt: str | None,
+    fmt: Format | None,
     name: str,
     encoding: str | None,
     *,
@@ -128,31 +98,29 @@ def _parsed(
     text, encoded = _decoded(data, name, encoding)
     if "\0" in text:
         raise SubtitleError(f"{name} is no text but holds zero bytes: name a subtitle file")
-    text = text.replace("\r\n", "\n").replace("\r", "\n") if fmt != "csv" else text
-    shown = _signature(text)
-    shown_notes: tuple[str, ...] = ()
-    if by_name and shown is not None and _READERS[shown] is not _READERS[fmt or shown]:
-        shown_notes = (f"{name} is {shown}, whatever its name says",)
-        fmt = shown
-    fmt = _sniffed(text) if fmt is None else fmt
+    if fmt is None or fmt.name != "csv":
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    name_notes: tuple[str, ...] = ()
+    declared = sniffed(text, Likelihood.DECLARED) if by_name else None
+    if declared is not None and fmt is not None and declared.reader != fmt.reader:
+        name_notes = (f"{name} is {declared.name}, whatever its name says",)
+        fmt = declared
+    fmt = sniffed(text) if fmt is None else fmt
     if fmt is None:
         raise UsageError(
-            f"{name} is in no format that its name or text shows: say which with --from "
-            f"({', '.join(READABLE)})"
+            f"cannot detect the format of {name}: name it with --from ({', '.join(READABLE)})"
         )
     if text.count("\n") > _MAX_LINES:
         raise SubtitleError(f"{name} is too large to be subtitles: it has too many lines")
     try:
-        found = _READERS[fmt](markup.unmarked(text))
+        found = fmt.read(markup.unmarked(text))
     except TooLargeError as error:
         raise SubtitleError(f"{name} is too large to be subtitles: {error}") from error
     except ValueError as error:
-        raise SubtitleError(f"{name} is not {fmt}: {error}") from error
-    if not found.segments and fmt == "srt" and text.strip() and ARROW not in text:
-        raise SubtitleError(f"{name} is not {fmt}: no cue was found in it")
+        raise SubtitleError(f"{name} is not {fmt.name}: {error}") from error
     if found.unreadable and not lenient:
         raise SubtitleError(_unreadable(found, name))
-    notes = (*shown_notes, *(f"{name}: {note}" for note in found.notes))
+    notes = (*name_notes, *(f"{name}: {note}" for note in found.notes))
     if encoding is None and not encoded.startswith("utf-"):
         notes = (
             f"{name} is not UTF-8: it was read as {encoded}; if its letters are wrong, say what it "
@@ -161,7 +129,7 @@ def _parsed(
         )
     return Subtitles(
         tuple(segment.visible() for segment in found.segments),
-        fmt,
+        fmt.name,
         visible(found.language),
         notes,
         tuple(found.unreadable),
@@ -196,39 +164,3 @@ def _unreadable(found: Found, name: str) -> str:
         f"{name} {first.place} cannot be read: {first.problem}{others}: mend it, or skip what "
         "cannot be read with --lenient"
     )
-
-
-def _signature(text: str) -> str | None:
-    """What a file says in its first line that it is."""
-    head = text[:1000].lstrip()
-    if head.startswith("WEBVTT"):
-        return "vtt"
-    if head.lower().startswith("[script info]"):
-        return "ssa" if "[v4 styles]" in text[:100_000].lower() else "ass"
-    return None
-
-
-def _sniffed(text: str) -> str | None:
-    if (shown := _signature(text)) is not None:
-        return shown
-    head = text.lstrip()[:100_000]
-    if "[Script Info]" in head or "[Events]" in head:
-        return "ass" if "V4+" in head or "[V4 Styles]" not in head else "ssa"
-    if head.startswith("{"):
-        return "json"
-    if head.startswith("start\tend\ttext"):
-        return "tsv"
-    if head.startswith(("start,end,text", "start,end,speaker,text")):
-        return "csv"
-    if any(ARROW in line and _has_times(line) for line in head.split("\n")):
-        return "srt"
-    if re.search(r"^\[\d++:\d++(?::\d++)?(?:[.,]\d++)?\]", head, re.MULTILINE):
-        return "lrc"
-    return None
-
-
-def _has_times(line: str) -> bool:
-    try:
-        return timing(line) is not None
-    except ValueError:
-        return False

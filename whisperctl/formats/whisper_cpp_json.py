@@ -1,20 +1,28 @@
-"""JSON in whisper.cpp's schema, with tokens: what ``whisper-cli --output-json-full`` writes."""
+"""JSON in whisper.cpp's schema, with tokens, as ``whisper-cli --output-json-full`` writes it.
+
+Its reader also has the fields that it shares with openai-whisper's schema.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
+from whisperctl.engine.toolkit.words import words_of
 from whisperctl.subtitles import markup
-from whisperctl.subtitles.cues import clock, milliseconds
+from whisperctl.subtitles.document import Found, TooLargeError
 from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
-from whisperctl.text import visible
+from whisperctl.text import check_time, clock, milliseconds, visible
 from whisperctl.transcript import ModelDescription, Network, Segment, Token, Transcript
 
 _TYPE_OF_LAYERS = {4: "tiny", 6: "base", 12: "small", 24: "medium", 32: "large"}
 """whisper_model_type_readable: what whisper.cpp calls a model, by its encoder's layers."""
+
+
+_SPECIAL = re.compile(r"\[_[A-Z_]++\d*+\]|<\|[^|<>]*+\|>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +135,113 @@ def _dumped(value: object, depth: int) -> str:
     if isinstance(value, _Number):
         return f"{value.value:g}"
     return json.dumps(value, ensure_ascii=False)
+
+
+def read_document(document: Mapping[str, object], found: Found) -> None:
+    """Take the language and the segments of a document that has a list ``"transcription"``."""
+    result = document.get("result", {})
+    if isinstance(result, Mapping):
+        found.language = language_of(result.get("language"))
+    segments = document["transcription"]
+    assert isinstance(segments, list)
+    read_segments(segments, lambda item: _read_segment(item, found.language), found)
+
+
+def _read_segment(item: Mapping[str, object], language: str) -> Segment:
+    start_s, end_s = _offsets(item)
+    segment = Segment(
+        start_s,
+        end_s,
+        text_of(item["text"]),
+        tokens=_read_tokens(item.get("tokens")),
+        speaker=speaker_of(item),
+    )
+    words = words_of(segment, language)
+    return Segment(
+        start_s, end_s, segment.text, segment.tokens, words=words, speaker=segment.speaker
+    )
+
+
+def _read_tokens(items: object) -> tuple[Token, ...]:
+    """Tokens that are text; none if one of them is not as whisper.cpp writes it."""
+    if not isinstance(items, list):
+        return ()
+    tokens = []
+    for item in items:
+        if not isinstance(item, dict):
+            return ()
+        text, number = item.get("text"), item.get("id")
+        if not isinstance(text, str) or type(number) is not int or not 0 <= number < 2**31:
+            return ()
+        if _SPECIAL.fullmatch(text):
+            continue
+        times: tuple[float, float] | tuple[None, None] = (None, None)
+        if "offsets" in item:
+            try:
+                times = _offsets(item)
+            except (KeyError, TypeError, ValueError, OverflowError):
+                return ()
+        probability = probability_of({"probability": item.get("p")})
+        tokens.append(Token(number, text_of(text).encode(), probability, *times))
+    return tuple(tokens)
+
+
+def _offsets(item: Mapping[str, object]) -> tuple[float, float]:
+    offsets = item["offsets"]
+    if not isinstance(offsets, dict):
+        raise TypeError("no offsets")
+    return seconds_of(offsets["from"], per_s=1000), seconds_of(offsets["to"], per_s=1000)
+
+
+def read_segments(items: Sequence[object], read: Callable[..., Segment], found: Found) -> None:
+    """Add the segments that ``read`` makes of ``items``; skip an item that it fails on."""
+    for number, item in enumerate(items, start=1):
+        try:
+            found.add(read(item))
+        except TooLargeError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+            found.skip(f"segment {number}", "it has no start, end or text")
+
+
+def probability_of(item: Mapping[str, object]) -> float:
+    """Probability of an item, under any of the names in use; 1 if it has none."""
+    for name in ("probability", "score", "confidence"):
+        value = item.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+            return float(value)
+    return 1.0
+
+
+def speaker_of(item: Mapping[str, object]) -> str | None:
+    """Speaker of an item, if it names one."""
+    speaker = item.get("speaker")
+    return text_of(speaker) if isinstance(speaker, str) else None
+
+
+def language_of(value: object) -> str:
+    """A language code, empty if the value is not a string."""
+    return text_of(value) if isinstance(value, str) else ""
+
+
+def text_of(value: object) -> str:
+    """A string without halves of characters, which JSON may hold and which cannot be written.
+
+    Raises:
+        TypeError: it is not a string.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return markup.unmarked(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def seconds_of(value: object, *, per_s: int = 1) -> float:
+    """A time in seconds, of which there are ``per_s`` units in a second.
+
+    Raises:
+        TypeError: it is not a number.
+        ValueError: it is beyond any recording.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{type(value)} is not a number")
+    return check_time(float(value) / per_s)

@@ -21,7 +21,7 @@ from whisperctl.jobs.executors.in_process import failed, requested_s
 from whisperctl.jobs.job import Job, RecordingLimits, Task
 from whisperctl.jobs.journal import Journal
 from whisperctl.jobs.sources import Recording
-from whisperctl.subtitles.cues import timestamp
+from whisperctl.text import timestamp
 from whisperctl.transcript import Transcript
 from whisperctl.transcription.quality import assess
 

@@ -11,8 +11,16 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from whisperctl.subtitles import cue_words, markup
-from whisperctl.subtitles.cues import Cue, CuePart, label
+from whisperctl.subtitles import markup
+from whisperctl.subtitles.cues import (
+    Cue,
+    CuePart,
+    estimated_words,
+    label,
+    sentence_begins,
+    split_wide,
+    timed_words,
+)
 from whisperctl.transcript import Segment
 
 if TYPE_CHECKING:
@@ -57,16 +65,16 @@ class _Breaker:
         last_ms = 0
         before = ""
         for segment in segments:
-            known = cue_words.known(segment)
+            known = timed_words(segment)
             timed = bool(known)
-            pieces: Iterable[CuePart] = known or cue_words.estimated(segment)
+            pieces: Iterable[CuePart] = known or estimated_words(segment)
             if options.max_line_width is not None:
-                pieces = cue_words.narrow(pieces, options.max_line_width)
+                pieces = split_wide(pieces, options.max_line_width)
             for number, piece in enumerate(pieces):
                 begins = bool(self._pieces) and (
                     self._begins_cue(number)
                     or segment.speaker != self._speaker
-                    or (options.split_sentences and cue_words.sentence_begins(before, piece.text))
+                    or (options.split_sentences and sentence_begins(before, piece.text))
                 )
                 long_pause = not self._follow_segments and piece.start_ms - last_ms > _LONG_PAUSE_MS
                 text = self._spaced(piece.text)

@@ -1,12 +1,35 @@
-"""Cues: when a line of subtitles shows, and its text."""
+"""Cues: what a subtitle shows at once, and the words that a cue is made of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from whisperctl.subtitles import markup
+from whisperctl.subtitles.markup import BREAK, BREAK_OR_SPACE
+from whisperctl.text import milliseconds
 from whisperctl.transcript import Segment, Transcript
+
+# Scripts that put no spaces between words: Thai, Lao, Burmese, Khmer, kana, Chinese characters.
+_SPACELESS = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+_BREAKABLE = re.compile(f"{_SPACELESS.pattern}|[\uac00-\ud7a3]")
+# What may not begin a line in Japanese though it is a letter: small kana, the long vowel's mark.
+_CLINGING = frozenset("ーぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ々〻")
+_WORD = re.compile(f"{BREAK_OR_SPACE}*[^\\s{BREAK}]+")
+
+# Full stops of Chinese and Japanese (and their marks of question and exclamation), and Hindi's.
+_FULL_STOPS = "\u3002\uff01\uff1f\uff0e\u0964"
+_CLOSING = "\"'\u201d\u2019\u00bb)\\]}\u300d\u300f\uff09"
+_SENTENCE_END = re.compile(f"[.!?\u2026{_FULL_STOPS}][{_CLOSING}]*$")
+_ABBREVIATION = re.compile(
+    r"(?:^|\W)(?:\w|mr|mrs|ms|dr|prof|st|jr|sr|vs|etc|no|vol|fig|e\.g|i\.e|[a-z]\.[a-z])\.$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +56,6 @@ class Cue:
     speaker: str | None = None
 
 
-def milliseconds(time_s: float) -> int:
-    """The nearest whole millisecond; a time before zero counts as zero."""
-    return max(0, round(time_s * 1000))
-
-
-def clock(time_ms: int, decimal_mark: str = ".", *, hours_always: bool = True) -> str:
-    """``HH:MM:SS.mmm``; hours take as many digits as they need, or none if they may be left out."""
-    total_s, ms = divmod(time_ms, 1000)
-    total_minutes, s = divmod(total_s, 60)
-    hours, minutes = divmod(total_minutes, 60)
-    shown = f"{hours:02d}:" if hours or hours_always else ""
-    return f"{shown}{minutes:02d}:{s:02d}{decimal_mark}{ms:03d}"
-
-
-def timestamp(time_s: float, decimal_mark: str = ".") -> str:
-    """``HH:MM:SS.mmm`` for a time in seconds, to the nearest millisecond."""
-    return clock(milliseconds(time_s), decimal_mark)
-
-
 def one_line(text: str) -> str:
     """``text`` with line breaks made spaces; a blank line would end a subtitle early."""
     return " ".join(text.splitlines())
@@ -68,3 +72,106 @@ def spoken(transcript: Transcript) -> Iterator[tuple[Segment, str]]:
         text = markup.plain(one_line(segment.text)).strip()
         if text:
             yield segment, label(segment.speaker) + text
+
+
+def timed_words(segment: Segment) -> list[CuePart]:
+    """The words of ``segment``, each with what stands before it in the text.
+
+    Empty when there are none or they are not those of its text.
+    """
+    text = one_line(segment.text)
+    pieces: list[CuePart] = []
+    position = 0
+    for word in segment.words:
+        core = one_line(word.text).strip()
+        if not core:
+            continue
+        found = text.find(core, position)
+        if found < 0 or text[position:found].strip():
+            return []
+        end = found + len(core)
+        pieces.append(
+            CuePart(milliseconds(word.start_s), milliseconds(word.end_s), text[position:end])
+        )
+        position = end
+    return [] if text[position:].strip() else pieces
+
+
+def estimated_words(segment: Segment) -> list[CuePart]:
+    """The words of ``segment``, its time shared out among them by their numbers of characters."""
+    # Space at the end would be tried from each of its characters.
+    line = one_line(segment.text)
+    end = len(line)
+    while end and (line[end - 1].isspace() or line[end - 1] == BREAK):
+        end -= 1
+    texts = [part for word in _WORD.findall(line[:end]) for part in _parts(word)]
+    total = sum(map(markup.length, texts))
+    start_ms = milliseconds(segment.start_s)
+    length_ms = max(0, milliseconds(segment.end_s) - start_ms)
+    pieces = []
+    passed = 0
+    begin_ms = start_ms
+    for text in texts:
+        passed += markup.length(text)
+        # Whole hundredths, the unit of whisper.cpp's times and of the coarsest formats.
+        end_ms = start_ms + round(length_ms * passed / max(1, total) / 10) * 10
+        pieces.append(CuePart(begin_ms, min(end_ms, start_ms + length_ms), text))
+        begin_ms = pieces[-1].end_ms
+    if pieces:
+        pieces[-1] = CuePart(pieces[-1].start_ms, start_ms + length_ms, pieces[-1].text)
+    return pieces
+
+
+def split_wide(pieces: Iterable[CuePart], max_width: int) -> Iterator[CuePart]:
+    """``pieces``, those wider than a line in parts if their script allows it, which share the time.
+
+    Korean words are parted only here: they have spaces between them.
+    """
+    for piece in pieces:
+        parts = [piece.text]
+        if markup.width(piece.text.strip()) > max_width:
+            parts = list(_parts(piece.text, _BREAKABLE))
+        passed = 0
+        begin_ms = piece.start_ms
+        for part in parts:
+            passed += len(part)
+            length_ms = piece.end_ms - piece.start_ms
+            end_ms = piece.start_ms + length_ms * passed // len(piece.text)
+            yield CuePart(begin_ms, end_ms, part)
+            begin_ms = end_ms
+
+
+def _parts(word: str, breakable: re.Pattern[str] = _SPACELESS) -> Iterator[str]:
+    """Where a line may break inside what stands between two spaces."""
+    if not breakable.search(word):
+        yield word
+        return
+    begin = 0
+    first = len(word) - len(word.lstrip())
+    for at in range(first + 1, len(word)):
+        if _may_part(word[at - 1], word[at], breakable):
+            yield word[begin:at]
+            begin = at
+    yield word[begin:]
+
+
+def _may_part(before: str, here: str, breakable: re.Pattern[str]) -> bool:
+    if not (breakable.match(before) or breakable.match(here)):
+        return False
+    if here in _CLINGING or unicodedata.category(here)[0] in "MC":
+        return False
+    # Closing marks stay with what they close, opening ones with what they open.
+    return unicodedata.category(here) not in ("Pe", "Pf", "Po") and unicodedata.category(
+        before
+    ) not in ("Ps", "Pi", "Cn")
+
+
+def sentence_begins(before: str, here: str) -> bool:
+    """Whether a sentence ends with the word ``before`` and another begins with ``here``."""
+    end = before.strip()
+    if not _SENTENCE_END.search(end):
+        return False
+    if any(mark in _FULL_STOPS for mark in end[-2:]):
+        return True
+    first = next((c for c in here if c.isalnum()), "")
+    return not first.islower() and not _ABBREVIATION.search(end)

@@ -1,9 +1,16 @@
-"""A subtitle file that was read."""
+"""A subtitle file that was read, and writing it in another format."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from whisperctl.audio.source import STDIN
+from whisperctl.errors import OutputError, SubtitleError, UsageError
+from whisperctl.formats import writer
+from whisperctl.storage.files import write_atomic
+from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
+from whisperctl.text import quoted
 from whisperctl.transcript import Segment, Transcript
 
 MAX_CUES = 1_000_000
@@ -82,3 +89,55 @@ class Subtitles:
         segments = sorted(self.segments, key=lambda segment: segment.start_s)
         end_s = max((segment.end_s for segment in segments), default=0.0)
         return Transcript(tuple(segments), self.language, max(0.0, end_s))
+
+
+def check_target(source: str | Path, target: str | Path) -> None:
+    """Refuse to write a file over the one that is read.
+
+    Raises:
+        UsageError: they are the same file, by whatever name.
+    """
+    if STDIN in (str(source), str(target)):
+        return
+    try:
+        same = Path(source).samefile(target)
+    except (OSError, ValueError):
+        same = False
+    if same:
+        raise UsageError(f"{quoted(target)} is the input itself: give the result another name")
+
+
+def check_cues(subtitles: Subtitles, name: str) -> None:
+    """Refuse to write nothing instead of what could not be read.
+
+    Raises:
+        SubtitleError: all that the file holds was skipped.
+    """
+    if subtitles.n_unreadable and not subtitles.segments:
+        raise SubtitleError(f"{name} holds no cue that can be read: name a subtitle file")
+
+
+def write_file(
+    subtitles: Subtitles, target: Path, fmt: str, options: SubtitleOptions = NO_LIMITS
+) -> None:
+    """Write ``subtitles`` whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written, or would be empty where a file has something in it.
+        UsageError: there is no such format.
+    """
+    write = writer(fmt)
+    if not subtitles.say_something and _holds_something(target):
+        raise OutputError(
+            f"there is no text to write: {quoted(target)} is left as it is; remove it first if it "
+            "should be empty"
+        )
+    transcript = subtitles.transcript()
+    write_atomic(target, lambda out: write(transcript, out, options))
+
+
+def _holds_something(target: Path) -> bool:
+    try:
+        return target.is_file() and target.stat().st_size > 0
+    except (OSError, ValueError):
+        return False

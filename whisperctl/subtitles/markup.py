@@ -1,8 +1,9 @@
-"""Line breaks and styles inside a text, while it is no file's yet.
+"""Line breaks and styles inside a text, between the format it was read from and the one it goes to.
 
 Text that was read from a subtitle file keeps its line breaks and its italics, bold and underline as
 single characters of Unicode's noncharacters, which are meant for use inside a program and occur in
-no text. They have no width; each writer turns them into what its format has for them.
+no text. They have no width; each writer turns them into what its format has for them. Other tags
+are dropped.
 """
 
 from __future__ import annotations
@@ -38,6 +39,17 @@ _STYLE_MARKS = re.compile(f"[{ITALIC}-{UNDERLINE_END}]")
 _MARKS = re.compile(f" ?{BREAK} ?|[{ITALIC}-{UNDERLINE_END}]")
 _NONCHARACTERS = re.compile("[\ufdd0-\ufdef]")
 
+# Possessive: what has no end is given up at once, and not tried again from every letter of it.
+_HTML_TAG = re.compile(r"</?\s*+([a-zA-Z]++)[^<>]*+>|<\d++:[\d:.,]++>|</?>")
+_MARKS_OF_TAG = {"i": (ITALIC, ITALIC_END), "b": (BOLD, BOLD_END), "u": (UNDERLINE, UNDERLINE_END)}
+# What browsers and players know; anything else between angle brackets is text.
+_HTML_DROPPED = frozenset({"c", "font", "lang", "s", "span", "v"})
+_RUBY_BRACKET = re.compile(r"<rp\b[^<>]*+>[^<>]*+</rp\s*+>", re.IGNORECASE)
+_READING, _READING_END = "\ufdea", "\ufdeb"
+_ASS_BLOCK = re.compile(r"\{([^{}]*+)\}")
+_ASS_TAG = re.compile(r"\\(?:([ibu])(\d*+)(?![a-zA-Z(])|(r)|p(\d++))")
+_STYLES_END = ITALIC_END + BOLD_END + UNDERLINE_END
+
 
 def unmarked(text: str) -> str:
     """``text`` without characters that would pass for marks."""
@@ -67,7 +79,7 @@ def width(text: str) -> int:
     return len(shown) + sum(east_asian_width(character) in "WF" for character in shown)
 
 
-def tidied(text: str) -> str:
+def balanced(text: str) -> str:
     """``text`` with every style begun once and ended once, those inside another first.
 
     A style that ends where it begins is left out.
@@ -88,10 +100,10 @@ def tidied(text: str) -> str:
             # What was begun inside ends first and begins again.
             part = "".join(STYLES[style] for style in reversed(inner)) + part + "".join(inner)
         result.append(part)
-    tidy = "".join(result) + "".join(STYLES[style] for style in reversed(running))
+    closed_text = "".join(result) + "".join(STYLES[style] for style in reversed(running))
     for begin, end in STYLES.items():
-        tidy = tidy.replace(begin + end, "")
-    return tidy
+        closed_text = closed_text.replace(begin + end, "")
+    return closed_text
 
 
 def closed(texts: Iterable[str]) -> list[str]:
@@ -107,3 +119,66 @@ def closed(texts: Iterable[str]) -> list[str]:
                 running = [style for style in running if STYLES[style] != mark]
         result.append(begun + text + "".join(STYLES[style] for style in reversed(running)))
     return result
+
+
+def from_html(text: str) -> str:
+    """Marks for the tags that SubRip and WebVTT share; readings (ruby) go into brackets.
+
+    ``<ruby>漢字<rt>かんじ</rt></ruby>`` becomes ``漢字(かんじ)``, as browsers without ruby show it.
+    """
+    reading = False
+
+    def mark(match: re.Match[str]) -> str:
+        nonlocal reading
+        name = (match[1] or "").lower()
+        if name in _MARKS_OF_TAG:
+            return _MARKS_OF_TAG[name][match[0].startswith("</")]
+        if name in ("rt", "ruby"):
+            end = _READING_END if reading else ""
+            reading = name == "rt" and not match[0].startswith("</")
+            return end + (_READING if reading else "")
+        return match[0] if name and name not in _HTML_DROPPED else ""
+
+    marked = _HTML_TAG.sub(mark, _RUBY_BRACKET.sub("", text))
+    if reading:
+        marked = marked.rstrip() + _READING_END
+    marked = marked.replace(_READING + _READING_END, "")
+    return balanced(marked.replace(_READING, "(").replace(_READING_END, ")"))
+
+
+def from_ass(text: str, *, comments: bool, styles: str = "") -> str:
+    r"""Marks for override blocks; what is drawn between ``{\p1}`` and ``{\p0}`` is left out.
+
+    Args:
+        text: an event's text.
+        comments: whether a block without commands is a comment, which is dropped too.
+        styles: marks of the event's own style, which ``{\r}`` goes back to.
+    """
+    parts = [styles]
+    position = 0
+    drawing = False
+    for block in _ASS_BLOCK.finditer(text):
+        if not drawing:
+            parts.append(text[position : block.start()])
+        position = block.end()
+        if "\\" not in block[1]:
+            if not comments and not drawing:
+                parts.append(block[0])
+            continue
+        for name, value, reset, scale in _ASS_TAG.findall(block[1]):
+            if scale:
+                drawing = bool(scale.strip("0"))
+            elif reset:
+                parts.append(_STYLES_END + styles)
+            else:  # A weight such as {\b700} is bold, {\b0} is the end of it.
+                parts.append(_MARKS_OF_TAG[name][value in ("", "0")])
+    if not drawing:
+        parts.append(text[position:])
+    return balanced("".join(parts))
+
+
+def spaced(text: str) -> str:
+    """``text`` as the model writes it, with a space before; blank lines are left out."""
+    lines = [line.strip() for line in re.split(f"[{BREAK}\r\n]", text)]
+    kept = BREAK.join(line for line in lines if line)
+    return f" {kept}" if kept else ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from whisperctl.options import Clip
+from whisperctl.text import short_time
 from whisperctl.transcript import Segment, Transcript
 from whisperctl.transcription.repetition import RepetitionOutcome, normalized
 
@@ -57,7 +58,7 @@ class Quality:
             found.append(f"text covers {self.covered:.0%} of the audio")
         if self.gap_s > LONGEST_GAP_S:
             found.append(
-                f"the longest gap is {self.gap_s:.0f} s, from {clock(self.gap_start_s)} on"
+                f"the longest gap is {self.gap_s:.0f} s, from {short_time(self.gap_start_s)} on"
             )
         if self._is_many(self.n_repeated, MOST_REPEATED):
             found.append(f"{self.n_repeated} of {self.n_segments} segments repeat the one before")
@@ -149,14 +150,7 @@ def repetition_warning(outcome: RepetitionOutcome, at_s: float) -> str:
     text = outcome.text
     text = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
     text = text.replace("\n", " ")
-    where = f'a repetition loop at {clock(at_s)} ("{text}")'
+    where = f'a repetition loop at {short_time(at_s)} ("{text}")'
     if outcome.resolved:
         return f"{where} was decoded again"
     return f"{where} comes again at every temperature: one copy of it is kept"
-
-
-def clock(seconds: float) -> str:
-    """``1:02:03`` or ``2:03``."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from whisperctl.errors import UsageError
 from whisperctl.options import Clip
-
-_TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)s?", re.ASCII)
+from whisperctl.text import parse_time
 
 
 def seconds(text: str, what: str) -> float:
@@ -18,15 +15,12 @@ def seconds(text: str, what: str) -> float:
         what: what to call it in an error, such as ``--offset``.
 
     Raises:
-        UsageError: it is no time, or 60 or more minutes or seconds stand after a colon.
+        UsageError: it is not a time.
     """
-    match = _TIME.fullmatch(text.strip())
-    if match is None:
-        raise UsageError(f'{what} "{text}" is no time: write seconds, MM:SS or HH:MM:SS.mmm')
-    hours, minutes, rest = match.groups()
-    if (hours is not None and int(minutes) >= 60) or (minutes is not None and float(rest) >= 60):
-        raise UsageError(f'{what} "{text}" is no time: at most 59 may stand after a colon')
-    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(rest)
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise UsageError(f"{what} {error}: write seconds, MM:SS or HH:MM:SS.mmm") from error
 
 
 def clips(texts: list[str]) -> tuple[Clip, ...]:

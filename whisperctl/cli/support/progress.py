@@ -12,8 +12,7 @@ from whisperctl.cli.support import console
 from whisperctl.jobs import events
 from whisperctl.jobs.events import Advanced, Event, Failed, Finished, Opened, Started, Workload
 from whisperctl.jobs.sources import Recording
-from whisperctl.subtitles.cues import timestamp
-from whisperctl.text import on_one_line, visible
+from whisperctl.text import on_one_line, timestamp, visible
 from whisperctl.transcript import Segment
 
 if TYPE_CHECKING:

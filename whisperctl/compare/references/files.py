@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whisperctl.errors import UsageError
-from whisperctl.formats import encoding, reading
+from whisperctl.formats import READABLE, encoding, reading
 from whisperctl.subtitles import markup
 from whisperctl.text import quoted, visible
 
@@ -37,7 +37,7 @@ def read(path: Path) -> Reference:
     data = read_bytes(path)
     text = decoded(data, path)
     suffix = path.suffix.lower().removeprefix(".")
-    if suffix in reading.READABLE:
+    if suffix in READABLE:
         segments = reading.parse(data, suffix, quoted(path)).segments
         text = " ".join(markup.plain(segment.text).strip() for segment in segments)
     return of_text(text, path, data, quoted(path))

@@ -2,7 +2,7 @@
 
 A folder holds a file for each recording, of the same name but for the ending: ``talk.txt`` or
 ``talk.mp3.txt`` for ``talk.mp3``, at the top or in a subfolder like the recording's. ``.txt`` goes
-before the other formats, in the order of ``subtitles.reading.READABLE``. LibriSpeech's
+before the other formats, in the order of ``formats.READABLE``. LibriSpeech's
 ``*.trans.txt`` are known too.
 
 A manifest is a table with a header (``.csv``, ``.tsv``) or objects (``.jsonl``, or a list in
@@ -25,7 +25,7 @@ from typing import Protocol
 from whisperctl.compare.references import files
 from whisperctl.compare.references.files import Reference
 from whisperctl.errors import UsageError
-from whisperctl.formats import reading
+from whisperctl.formats import READABLE
 from whisperctl.text import quoted
 
 _AUDIO = ("audio", "audio_filepath", "file_name", "path")
@@ -101,7 +101,7 @@ class Folder:
             return None
         for folder in self._folders(label, path):
             for stem in (path.name, path.stem):
-                for suffix in ("txt", *reading.READABLE):
+                for suffix in ("txt", *READABLE):
                     candidate = folder / f"{stem}.{suffix}"
                     if _is_file(candidate):
                         return files.read(candidate)

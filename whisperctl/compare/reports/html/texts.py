@@ -10,7 +10,7 @@ from pathlib import PurePath
 from whisperctl.compare.reports import figures
 from whisperctl.compare.result import CellInfo, Comparison, WordInfo
 from whisperctl.compare.scoring import splitting, word_diff
-from whisperctl.subtitles.cues import timestamp
+from whisperctl.text import timestamp
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 
