@@ -32,6 +32,7 @@ class Topic(StrEnum):
     ENGINE = "Model and engine"
     MATRIX = "Comparison"
     MEASURING = "Measurement"
+    AUDIO = "Audio"
     SPEECH = "Speech"
     OUTPUT = "Output"
     SUBTITLES = "Subtitles and words"
@@ -492,23 +493,23 @@ class TranscriptionOptions:
     audio_track: str | None = option(
         None,
         "Read this audio track of a file with several: its number, from 1, or its language.",
-        Topic.SPEECH,
+        Topic.AUDIO,
         metavar="N|LANGUAGE",
         default="the default track, else the first",
     )
     decoder: str = option(
         AUTO,
         'Read recordings with this decoder only; list decoders with "whisperctl backends".',
-        Topic.SPEECH,
+        Topic.AUDIO,
         metavar="NAME",
-        default="the first that can",
+        default="the first that can read them",
         completes="decoders",
     )
     filters: tuple[str, ...] = option(
         (),
         "Apply this filter to the audio, such as highpass:frequency=80; may be repeated, in order. "
         'List filters with "whisperctl filters".',
-        Topic.SPEECH,
+        Topic.AUDIO,
         name="filter",
         metavar="NAME[:KEY=VALUE,...]",
         completes="filters",

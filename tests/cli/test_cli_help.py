@@ -124,7 +124,7 @@ def test_options_are_listed_by_topic(cli: Cli) -> None:
     assert found == [topic for topic in Topic if topic not in comparing]
     done = cli.here("compare", "--help")
     found = [topic for topic in re.findall(r"^(\S.*):$", done.out, re.M) if topic in list(Topic)]
-    speech = (Topic.SPEECH, Topic.OUTPUT, Topic.DECODING, Topic.OTHER)
+    speech = (Topic.AUDIO, Topic.SPEECH, Topic.OUTPUT, Topic.DECODING, Topic.OTHER)
     assert found == [*comparing, *speech]
     assert done.out.split("Other:\n")[1].split()[:2] == ["-h,", "--help"]
     assert len(done.out.split("Other:\n")[1].splitlines()) == 1
