@@ -51,13 +51,10 @@ UNREVISED = (
     "docs/formats.md",
     "docs/models.md",
     "docs/performance.md",
-    "whisperctl/cli/options/times.py",
     "whisperctl/compare/",
     "whisperctl/formats/",
-    "whisperctl/jobs/",
     "whisperctl/models/",
     "whisperctl/storage/",
-    "whisperctl/transcription/",
 )
 
 DOCSTRINGS_REVISED = (

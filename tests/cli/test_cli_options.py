@@ -10,11 +10,9 @@ import pytest
 import typer
 
 from whisperctl.cli.options import Flags, with_flags
-from whisperctl.cli.options.running import MessageFlags
-from whisperctl.cli.options.times import seconds
+from whisperctl.cli.options.running import MessageFlags, PartFlags, seconds
 from whisperctl.cli.options.transcription import (
     DecodingFlags,
-    PartFlags,
     PromptFlags,
     SpeechFlags,
     SubtitleFlags,
@@ -86,9 +84,9 @@ def test_clips_are_read(clips: list[str], expected: tuple[Clip, ...]) -> None:
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"clip": ["10"]}, "no stretch of time"),
-        ({"clip": ["-"]}, "no stretch of time"),
-        ({"clip": ["1-2,"]}, "no stretch of time"),
+        ({"clip": ["10"]}, "not a part of a recording"),
+        ({"clip": ["-"]}, "not a part of a recording"),
+        ({"clip": ["1-2,"]}, "not a part of a recording"),
         ({"clip": ["20-10"]}, "is empty"),
         ({"clip": ["x-10"]}, '"x" is not a time'),
         ({"clip": ["1-2"], "offset": "3"}, "not both"),

@@ -1,4 +1,4 @@
-"""Options of a run over recordings: input, output, limits and messages."""
+"""Options of a run over recordings: input and its parts, output, limits, messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 from whisperctl.cli.options import Flags
 from whisperctl.errors import UsageError
 from whisperctl.formats import ALL, FORMATS
-from whisperctl.options import Topic, option
+from whisperctl.options import Clip, Topic, option
+from whisperctl.text import parse_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,3 +177,91 @@ class MessageFlags(Flags):
     def __post_init__(self) -> None:
         if self.quiet and self.verbose:
             raise UsageError("--quiet and --verbose contradict each other: give one")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartFlags(Flags):
+    """Parts of a recording to transcribe."""
+
+    offset: str | None = option(
+        None,
+        "Start at this time: seconds, MM:SS or HH:MM:SS.mmm.",
+        Topic.PARTS,
+        metavar="TIME",
+        whisper_cli="-ot --offset-t",
+        remark="whisper-cli's are milliseconds",
+    )
+    duration: str | None = option(
+        None,
+        "Transcribe only this much audio, starting at --offset.",
+        Topic.PARTS,
+        metavar="TIME",
+        whisper_cli="-d",
+        remark="whisper-cli's `-d` is milliseconds",
+    )
+    clip: list[str] | None = option(
+        None,
+        "Transcribe only this part, such as 1:30-2:00; may be repeated, or hold several parts "
+        "separated by commas.",
+        Topic.PARTS,
+        metavar="START-END",
+        openai="--clip_timestamps",
+        remark="OpenAI's `0,10,20,30` is `0-10,20-30`",
+    )
+
+    def clips(self) -> tuple[Clip, ...]:
+        """Return the parts to transcribe; none is the whole recording.
+
+        Raises:
+            UsageError: a time cannot be read, or the options contradict each other.
+        """
+        if not self.clip:
+            return _window(self.offset, self.duration)
+        if self.offset is not None or self.duration is not None:
+            raise UsageError("give --clip, or --offset and --duration, not both")
+        return _clips(self.clip)
+
+
+def seconds(text: str, what: str) -> float:
+    """Read ``HH:MM:SS.mmm``, ``MM:SS`` or seconds.
+
+    Args:
+        text: what was typed.
+        what: its name in an error, such as ``--offset``.
+
+    Raises:
+        UsageError: it is not a time.
+    """
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise UsageError(f"{what} {error}: write seconds, MM:SS or HH:MM:SS.mmm") from error
+
+
+def _clips(texts: list[str]) -> tuple[Clip, ...]:
+    """Read parts ``START-END``, several with commas; a missing end is the recording's."""
+    found = []
+    for text in (part for several in texts for part in several.split(",")):
+        start, dash, end = (part.strip() for part in text.partition("-"))
+        if not dash or not (start or end):
+            raise UsageError(
+                f'--clip "{text}" is not a part of a recording: write START-END or START-'
+            )
+        found.append(
+            Clip(
+                seconds(start, "--clip") if start else 0.0,
+                seconds(end, "--clip") if end else None,
+            )
+        )
+    return tuple(found)
+
+
+def _window(offset: str | None, duration: str | None) -> tuple[Clip, ...]:
+    """Return the clip that ``--offset`` and ``--duration`` stand for, or none."""
+    start_s = 0.0 if offset is None else seconds(offset, "--offset")
+    if duration is None:
+        return (Clip(start_s),) if start_s else ()
+    length_s = seconds(duration, "--duration")
+    if length_s == 0:
+        raise UsageError("--duration must be above 0")
+    return (Clip(start_s, start_s + length_s),)

@@ -13,12 +13,17 @@ from pathlib import Path
 
 from whisperctl import resources
 from whisperctl.audio.decoders import registry as decoders
-from whisperctl.cli.options import Flags, times
-from whisperctl.cli.options.running import InputFlags, MessageFlags, OutputFlags, RunFlags
+from whisperctl.cli.options import Flags
+from whisperctl.cli.options.running import (
+    InputFlags,
+    MessageFlags,
+    OutputFlags,
+    PartFlags,
+    RunFlags,
+)
 from whisperctl.errors import UsageError
 from whisperctl.formats import FORMATS
 from whisperctl.options import (
-    Clip,
     DecodeOptions,
     Topic,
     TranscriptionOptions,
@@ -191,49 +196,6 @@ class TrackFlags(Flags):
 
     audio_track: str | None = same_as(TranscriptionOptions, "audio_track")
     filters: tuple[str, ...] = same_as(TranscriptionOptions, "filters")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartFlags(Flags):
-    """Parts of a recording to transcribe."""
-
-    offset: str | None = option(
-        None,
-        "Start at this time: seconds, MM:SS or HH:MM:SS.mmm.",
-        Topic.PARTS,
-        metavar="TIME",
-        whisper_cli="-ot --offset-t",
-        remark="whisper-cli's are milliseconds",
-    )
-    duration: str | None = option(
-        None,
-        "Transcribe only this much audio, starting at --offset.",
-        Topic.PARTS,
-        metavar="TIME",
-        whisper_cli="-d",
-        remark="whisper-cli's `-d` is milliseconds",
-    )
-    clip: list[str] | None = option(
-        None,
-        "Transcribe only this part, such as 1:30-2:00; may be repeated, or hold several parts "
-        "separated by commas.",
-        Topic.PARTS,
-        metavar="START-END",
-        openai="--clip_timestamps",
-        remark="OpenAI's `0,10,20,30` is `0-10,20-30`",
-    )
-
-    def clips(self) -> tuple[Clip, ...]:
-        """Return the parts to transcribe; none is the whole recording.
-
-        Raises:
-            UsageError: a time cannot be read, or the options contradict each other.
-        """
-        if not self.clip:
-            return times.window(self.offset, self.duration)
-        if self.offset is not None or self.duration is not None:
-            raise UsageError("give --clip, or --offset and --duration, not both")
-        return times.clips(self.clip)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
