@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from whisperctl.engine.toolkit.whisper_params import WHISPER_MAX_TEXT_CTX, whisper_params
+from whisperctl.engine.toolkit.whisper_params import (
+    WHISPER_MAX_TEXT_CTX,
+    VadParams,
+    WhisperParams,
+    whisper_params,
+)
 from whisperctl.errors import UsageError
-from whisperctl.options import DecodeOptions
+from whisperctl.options import Declared, DecodeOptions, Topic, VadOptions, check, declared, option
 
 
 def test_the_defaults_are_those_of_whisper_cli() -> None:
@@ -63,3 +70,53 @@ def test_a_prompt_that_would_be_cut_at_nul_is_refused() -> None:
 def test_not_conditioning_on_earlier_text_leaves_no_room_for_it() -> None:
     params = whisper_params(DecodeOptions(condition_on_previous_text=False), "en")
     assert params["n_max_text_ctx"] == 0
+
+
+@pytest.mark.parametrize(
+    ("one", "fields"),
+    [
+        *((one, WhisperParams.__annotations__) for one in declared(DecodeOptions)),
+        *((one, VadParams.__annotations__) for one in declared(VadOptions)),
+    ],
+    ids=lambda value: value.name if isinstance(value, Declared) else "",
+)
+def test_every_decoding_option_names_its_field_of_whisper_cpp(
+    one: Declared, fields: dict[str, Any]
+) -> None:
+    assert one.option.whisper_cpp.rpartition(".")[2] in fields
+    assert one.option.help.endswith(".")
+    assert one.option.topic is not Topic.OTHER
+
+
+@dataclass(frozen=True)
+class Toy:
+    count: int = option(1, "Count.", minimum=1, maximum=3)
+    share: float = option(0.5, "Share.", minimum=0, maximum=1, exclusive=True)
+    wait: float | None = option(None, "Wait.", name="wait-for", minimum=0, unit="seconds")
+    most: float = option(math.inf, "Most.", minimum=1)
+    plain: str = "not an option"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"count": 0}, "count must be from 1 to 3, not 0"),
+        ({"share": 1.0}, "share must be between 0 and 1, not 1"),
+        ({"share": math.nan}, "share must be between 0 and 1, not nan"),
+        ({"wait": -1.0}, "wait for must be at least 0 seconds, not -1"),
+        ({"wait": math.inf}, "wait for must be a number, not inf"),
+        ({"most": 0.5}, "most must be at least 1, not 0.5"),
+    ],
+)
+def test_values_are_checked_as_declared_in_one_wording(
+    values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        check(Toy(**values))
+    assert str(error.value) == message
+
+
+def test_values_within_their_range_pass() -> None:
+    for values in ({}, {"count": 3}, {"wait": 0.0}, {"most": math.inf}, {"share": 0.1}):
+        check(Toy(**values))
+    assert [one.name for one in declared(Toy)] == ["count", "share", "wait-for", "most"]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+import typer.main
 
+from whisperctl.cli.app import app as root
 from whisperctl.cli.options import Flags, with_flags
 from whisperctl.cli.options.running import MessageFlags, PartFlags, seconds
 from whisperctl.cli.options.transcription import (
@@ -18,8 +21,16 @@ from whisperctl.cli.options.transcription import (
     SubtitleFlags,
     TranscribeFlags,
 )
+from whisperctl.cli.support.command import configured
 from whisperctl.errors import UsageError
-from whisperctl.options import Clip, DecodeOptions, VadOptions
+from whisperctl.options import (
+    Clip,
+    DecodeOptions,
+    TranscriptionOptions,
+    VadOptions,
+    declared,
+    option,
+)
 from whisperctl.subtitles.layout import SubtitleOptions
 
 
@@ -231,3 +242,47 @@ def test_two_options_of_one_name_are_a_mistake_of_ours() -> None:
 
     with pytest.raises(TypeError, match="same name"):
         with_flags(command)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner:
+    depth: int = option(2, "Depth.", minimum=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outer(Flags):
+    names: tuple[str, ...] = option((), "Names.", name="name", short="n")
+    loud: bool = option(False, "Be loud.", negatable=True)
+    inner: Inner | None = None
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ((), Outer()),
+        (("--name", "a", "-n", "b", "--loud"), Outer(names=("a", "b"), loud=True)),
+        (("--no-loud", "--depth", "2"), Outer(inner=Inner())),
+    ],
+)
+def test_declarations_are_flags_of_a_command(line: tuple[str, ...], expected: Outer) -> None:
+    got: list[Outer] = []
+
+    @with_flags
+    def command(flags: Outer) -> None:
+        got.append(flags)
+
+    app = typer.Typer(add_completion=False)
+    app.command()(command)
+    app(line, standalone_mode=False)
+
+    assert got == [expected]
+
+
+def test_every_option_of_the_domain_is_a_flag_key_and_variable() -> None:
+    commands = configured(typer.main.get_group(root))
+    for owner in (DecodeOptions, VadOptions, TranscriptionOptions, SubtitleOptions):
+        for one in declared(owner):
+            key = commands["transcribe"].keys[one.name]
+            assert key.variable == f"WHISPERCTL_{one.name.upper().replace('-', '_')}"
+            assert key.shared
+    assert {one.name for one in declared(DecodeOptions)} <= set(commands["compare"].keys)

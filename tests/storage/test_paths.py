@@ -56,5 +56,5 @@ def test_without_a_home_what_needs_one_says_so(tmp_path: Path, tiny_en: Path) ->
 def test_a_home_that_is_unknown_leaves_a_path_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WHISPERCTL_CONFIG", "~nobody-of-that-name/c.toml")
     assert paths.named("WHISPERCTL_CONFIG") == Path("~nobody-of-that-name/c.toml")
-    with pytest.raises(UsageError, match="which is not there"):
+    with pytest.raises(UsageError, match="which does not exist"):
         configuration.load({})

@@ -416,7 +416,7 @@ def compare(
     files: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="FILE...",
+            metavar="FILE",
             help='Audio or video files; "-" is standard input.',
             show_default=False,
         ),

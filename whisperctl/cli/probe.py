@@ -35,7 +35,7 @@ def probe(
     files: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="FILE...",
+            metavar="FILE",
             help='Audio or video files; "-" is standard input.',
             show_default=False,
         ),

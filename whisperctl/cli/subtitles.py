@@ -158,7 +158,7 @@ def convert_subtitles(
 def lint_subtitles(
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILE...", help='Subtitle files; "-" is standard input.'),
+        typer.Argument(metavar="FILE", help='Subtitle files; "-" is standard input.'),
     ],
     profile: Annotated[
         str | None,
