@@ -20,19 +20,19 @@ def test_a_complete_transcript_gets_no_warning() -> None:
 
     assert quality.covered == 59 / 60
     assert (quality.gap_s, quality.gap_start_s) == (1, 55)
-    assert quality.remark() is None
+    assert quality.warning() is None
 
 
 def test_little_text_and_long_gaps_get_a_warning() -> None:
     quality = assess(transcript((0, 10), (3700, 3710), duration_s=3720))
 
-    assert quality.remark() == (
+    assert quality.warning() == (
         "check the result: text covers 1% of the audio; the longest gap is 3690 s, from 0:10 on"
     )
 
 
 def test_a_gap_at_the_end_counts() -> None:
-    assert assess(transcript((0, 100), duration_s=170)).remark() == (
+    assert assess(transcript((0, 100), duration_s=170)).warning() == (
         "check the result: the longest gap is 70 s, from 1:40 on"
     )
 
@@ -43,7 +43,7 @@ def test_repeated_segments_get_a_warning() -> None:
     quality = assess(transcript(*spans, duration_s=10, text=" Same."))
 
     assert quality.n_repeated == 9
-    assert quality.remark() == "check the result: 9 of 10 segments repeat the one before"
+    assert quality.warning() == "check the result: 9 of 10 segments repeat the one before"
 
 
 def test_doubtful_segments_get_a_warning() -> None:
@@ -53,7 +53,7 @@ def test_doubtful_segments_get_a_warning() -> None:
 
     quality = assess(Transcript(doubtful, "en", 10.0))
 
-    assert quality.remark() == "check the result: the model was not sure of 3 of 10 segments"
+    assert quality.warning() == "check the result: the model was not sure of 3 of 10 segments"
 
 
 def test_audio_outside_the_clips_is_not_a_gap() -> None:
@@ -63,7 +63,7 @@ def test_audio_outside_the_clips_is_not_a_gap() -> None:
 
     assert quality.covered == 1
     assert quality.gap_s == 0
-    assert quality.remark() is None
+    assert quality.warning() is None
 
 
 def test_overlapping_speakers_count_once() -> None:
@@ -71,4 +71,4 @@ def test_overlapping_speakers_count_once() -> None:
 
 
 def test_no_text_gets_no_second_warning() -> None:
-    assert assess(Transcript((), "", 60.0)).remark() is None
+    assert assess(Transcript((), "", 60.0)).warning() is None

@@ -192,7 +192,7 @@ class _Coordinator:
                 n_segments=len(transcript.segments),
                 language=transcript.language,
                 language_probability=transcript.language_probability,
-                quality=assess(transcript, clips).remark() or "",
+                quality=assess(transcript, clips).warning() or "",
             ),
         )
 

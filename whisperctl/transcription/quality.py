@@ -49,7 +49,7 @@ class Quality:
     n_repeated: int
     n_doubtful: int
 
-    def remark(self) -> str | None:
+    def warning(self) -> str | None:
         """One line about all that is suspicious; ``None`` if nothing is, or without any text."""
         if not self.n_segments:
             return None
