@@ -43,3 +43,13 @@ def test_without_a_model_the_default_one_is_asked_for(
 
     with pytest.raises(whisperctl.ModelError, match="whisperctl models pull base"):
         whisperctl.transcribe(jfk)
+
+
+@pytest.mark.parametrize("filters", ["gain:db=99", ["normalize", "gain:db=99"]])
+def test_filters_are_checked_before_a_model_is_looked_for(
+    jfk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, filters: str | list[str]
+) -> None:
+    monkeypatch.setenv("WHISPERCTL_MODELS", str(tmp_path))
+
+    with pytest.raises(whisperctl.UsageError, match="db must be from -120 to 60 dB"):
+        whisperctl.transcribe(jfk, filters=filters)

@@ -83,6 +83,14 @@ def test_verbose_shows_the_chain(fake: Cli, jfk: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["transcribe", "compare"])
+def test_filters_that_leave_nothing_are_an_error(fake: Cli, jfk: Path, command: str) -> None:
+    done = fake.here(command, jfk, "--filter", "trim:end=5", "--filter", "trim:start=6")
+
+    assert (done.code, done.out) == (2, "")
+    assert "trim:end=5, trim:start=6 leave nothing of a recording" in done.err
+
+
+@pytest.mark.parametrize("command", ["transcribe", "compare"])
 def test_a_wrong_filter_is_one_line(fake: Cli, jfk: Path, command: str) -> None:
     done = fake.here(command, jfk, "--filter", "highpass:freqency=6")
 

@@ -116,7 +116,7 @@ def begin(
     *,
     audio_track: str | None,
     decoder: str,
-    filters: Sequence[str],
+    filters: tuple[str, ...],
     baseline: str | None,
     repeats: int,
     warm_up: bool,
@@ -130,7 +130,7 @@ def begin(
     """
     name = matrix.baseline_name(baseline, variants)
     baselines = matrix.baselines(name, variants)
-    recordings = _recordings(files, reference, audio_track, decoder, tuple(filters))
+    recordings = _recordings(files, reference, audio_track, decoder, filters)
     plan = Plan(recordings, variants, decoding, repeats, warm_up)
     return plan, conclude.setting(sys.argv[1:], name, baselines, left_out)
 
@@ -524,7 +524,11 @@ def compare(
                 "no input files: pass one or more files, or "
                 '"-" for standard input; see: whisperctl compare --help'
             )
+        from whisperctl.audio.filters import chain
+
         decoding = flags.options(word_timestamps=word_timestamps)
+        filters = tuple(track.filters)
+        chain.check(filters)  # before a model is quantized
         variants, left_out = matrix.variants(decoding, quantize)
         for other in left_out:
             console.note(f"{other.engine.label} is left out: {other.problem}")
@@ -535,7 +539,7 @@ def compare(
             reference or [],
             audio_track=track.audio_track,
             decoder=decoder.checked(),
-            filters=track.filters or (),
+            filters=filters,
             baseline=matrix.baseline,
             repeats=repeats or 1,
             warm_up=measuring.warm_up,
