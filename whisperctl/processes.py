@@ -181,6 +181,7 @@ def serve(work: Callable[[BinaryIO, Send], int]) -> int:
         _ignore_terminal()
         signal.signal(signal.SIGTERM, _raise_abandoned)
         requests, answers = map(int, sys.argv[-2:])
+        answers = os.dup(answers)  # it may be standard output, as through ssh
         os.dup2(2, 1)
         writing = threading.Lock()
 

@@ -69,6 +69,31 @@ def test_jobs_change_nothing_but_the_time(fake: Cli, talks: Path, model: Path) -
     assert written == tree(fake.directory / "together")
 
 
+def test_an_executor_is_chosen_by_name(fake: Cli, talks: Path, model: Path) -> None:
+    command = ("transcribe", "-r", "talks", "-m", model, "-f", "srt", "--executor")
+    here = fake.here(*command, "in-process", "-o", "here")
+    there = fake.here(*command, "processes", "-o", "there")
+
+    assert (here.code, here.out, here.err) == (there.code, there.out, there.err)
+    assert tree(fake.directory / "here") == tree(fake.directory / "there") != {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--executor", "proceses"), 2, 'did you mean "processes"?'),
+        (("--executor", "in-process", "--jobs", "2"), 2, "leave out --jobs, or choose another"),
+        (("--executor", "in-process", "--timeout", "9"), 2, "cannot stop a recording"),
+    ],
+)
+def test_an_executor_that_cannot_do_it_is_refused_before_work(
+    fake: Cli, talks: Path, model: Path, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    done = fake.here("transcribe", "-r", "talks", "-m", model, *arguments)
+    assert (done.code, done.out) == (code, "")
+    assert said in done.err and done.err.count("\n") == 1
+
+
 def test_a_recording_that_takes_too_long_is_given_up(
     fake: Cli, talks: Path, long_talk: Path, model: Path
 ) -> None:

@@ -24,6 +24,7 @@ PLUGIN: pytest.StashKey[Plugin] = pytest.StashKey()
 DOORS = {
     "decoder": "whisperctl.audio.decoders.registry:DECODERS",
     "filter": "whisperctl.audio.filters.registry:FILTERS",
+    "executor": "whisperctl.jobs.executors:EXECUTORS",
 }
 """Kinds of plugins besides backends, and each one's ``Door``.
 

@@ -37,10 +37,9 @@ class ExecutorInfo:
     """Description of an executor.
 
     ``parallel``: several recordings at once. ``cancels``: a recording can be stopped at any moment.
-    ``limits_memory``: ``ExecutorOptions.memory_bytes`` is enforced. ``preference``: of the
-    executors with a number, the one with the lowest that can do what is asked for is the default;
-    ``None`` is for one that is used only by name. ``problem``: why it cannot be used here, and how
-    to change that.
+    ``limits_memory``: ``ExecutorOptions.memory_bytes`` is enforced. ``preference``: the executor
+    with the highest number that can do what is asked for is the default; one with ``None`` is used
+    only by name. ``problem``: why it cannot be used here, and how to change that.
     """
 
     version: str
@@ -150,20 +149,23 @@ def choose(name: str | None, workers: int = 1, limits: RecordingLimits | None = 
         if lacking:
             raise UsageError(f'executor "{name}" {lacking}, or choose another executor')
         return executor
-    usable: list[tuple[int, str]] = []
+    usable: list[tuple[int, str, Executor]] = []
     for other in EXECUTORS.installed():
-        found = EXECUTORS.describe(other, _describe).info
-        if found is None or found.preference is None or found.problem is not None:
+        found = EXECUTORS.describe(other, _described).info
+        if found is None:
             continue
-        if not _lacking(found, workers, limits):
-            usable.append((found.preference, other))
+        executor, info = found
+        if info.preference is None or info.problem is not None:
+            continue
+        if not _lacking(info, workers, limits):
+            usable.append((-info.preference, other, executor))
     if not usable:
         raise PluginError("no installed executor can do this: reinstall whisperctl")
-    return EXECUTORS.load(min(usable)[1])
+    return min(usable, key=lambda one: one[:2])[2]
 
 
-def _describe(executor: Executor) -> ExecutorInfo:
-    return executor.describe()
+def _described(executor: Executor) -> tuple[Executor, ExecutorInfo]:
+    return executor, executor.describe()
 
 
 def _lacking(info: ExecutorInfo, workers: int, limits: RecordingLimits) -> str:

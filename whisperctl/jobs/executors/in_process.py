@@ -39,7 +39,7 @@ class InProcessExecutor:
 
     def describe(self) -> ExecutorInfo:
         """Describe it; it can stop no recording, as it runs in the thread that would."""
-        return ExecutorInfo(__version__, preference=0)
+        return ExecutorInfo(__version__, preference=20)
 
     def open(self, job: Job, options: ExecutorOptions) -> InProcessExecution:
         """Get ready for a job."""

@@ -1,9 +1,10 @@
 """The executor that transcribes in worker processes: several at once, stopped at any moment.
 
-A worker is started as ``python -m whisperctl.jobs.executors.processes IN OUT``. It reads lines of
-JSON, a ``Job`` and then a ``Task`` at a time, and answers with events, a line each:
-``[KIND, FIELDS]``. ``["Fatal", {"kind", "message"}]`` says that no recording can be transcribed.
-See ``whisperctl.processes`` for the pipes and for how each side notices the other's end.
+A worker is started as ``python -m whisperctl.jobs.executors.processes IN OUT``, with the numbers of
+its descriptors; 0 and 1 will do. It reads lines of JSON, a ``Job`` and then a ``Task`` at a time,
+and answers with events, a line each: ``[KIND, FIELDS]``, see ``parse_answer``. ``["Fatal", {"kind",
+"message"}]`` says that no recording can be transcribed. See ``whisperctl.processes`` for how each
+side notices the other's end.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class ProcessesExecutor:
     def describe(self) -> ExecutorInfo:
         """Describe it."""
         return ExecutorInfo(
-            __version__, parallel=True, cancels=True, limits_memory=True, preference=1
+            __version__, parallel=True, cancels=True, limits_memory=True, preference=10
         )
 
     def open(self, job: Job, options: ExecutorOptions) -> ProcessesExecution:
@@ -152,7 +153,7 @@ class _Process(WorkerProcess):
 
     def _read(self, answers: queue.SimpleQueue[tuple[_Process, Answer]]) -> None:
         for line in self.answers():
-            answer = _parsed(json.loads(line))
+            answer = parse_answer(line)
             if isinstance(answer, Transcribed | Failed):
                 self._answered.set()
             answers.put((self, answer))
@@ -160,8 +161,9 @@ class _Process(WorkerProcess):
         self.close_answers()
 
 
-def _parsed(message: tuple[str, Any]) -> WorkerEvent | WhisperctlError:
-    kind, values = message
+def parse_answer(line: bytes) -> WorkerEvent | WhisperctlError:
+    """Parse a line that a worker has sent: an event, or an error for the whole run."""
+    kind, values = json.loads(line)
     if kind == "Fatal":
         return _FATAL[values["kind"]](values["message"])
     event: WorkerEvent = records.restore(_KINDS[kind], values)
