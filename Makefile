@@ -59,26 +59,25 @@ browser: ## have a Chromium for the tests of the HTML report, if that needs no p
 	echo "No Chromium or Chrome: the tests of the HTML report in a browser will be skipped." \
 	    "Install one, or set WHISPERCTL_CHROMIUM to its program."
 
-# What cannot be made is left out of the table, which says so.
-bench: setup wasm ## measure every engine, model and format; BENCH="--help" tells the options
+bench: PLAN ?= bench/plan.toml
+bench: setup wasm ## measure bench/plan.toml (or PLAN=...) and update docs/performance.md; BENCH="--resume" adds options
 	$(BIN)/whisperctl models pull tiny.en base
-	@for model in tiny.en base; do for format in q8_0 q5_1; do \
-	    $(BIN)/whisperctl models path $$model-$$format >/dev/null 2>&1 \
-	        || $(BIN)/whisperctl models quantize $$model $$format || true; done; done
-	$(BIN)/python -m bench $(BENCH)
+	$(BIN)/python -m bench long build/jfk-long.wav
+	$(BIN)/whisperctl compare --plan $(PLAN) --output build/bench.json $(BENCH)
+	$(BIN)/python -m bench performance build/bench.json
 
-experiment: setup wasm ## measure the first experiment again, and write docs/experiment.md
+experiment: setup wasm ## measure the first experiment again and update docs/experiment.md
 	$(BIN)/whisperctl models pull base
-	mkdir -p build
+	@mkdir -p build
 	$(BIN)/whisperctl compare samples/jfk.wav --backend native,wasi/wasmer,wasi/wasmtime --model base \
 	    --threads 1 --repeat 5 --output build/experiment.json
-	$(BIN)/python -m bench.experiment build/experiment.json
+	$(BIN)/python -m bench experiment build/experiment.json
 
 profile: MODEL   ?= tiny.en
 profile: MEDIA   ?= samples/jfk.wav
 profile: RUNTIME ?= wasmtime
 profile: THREADS ?= 1
-profile: setup wasm ## where a run's time goes, by operation; MODEL, MEDIA, RUNTIME and THREADS choose it
+profile: setup wasm ## profile a run by operation; MODEL, MEDIA, RUNTIME and THREADS select it
 	$(BIN)/whisperctl models pull tiny.en
 	$(BIN)/python wasm-build/profiling.py "$(MODEL)" "$(MEDIA)" "$(RUNTIME)" "$(THREADS)"
 

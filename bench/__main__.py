@@ -1,191 +1,234 @@
-"""``python -m bench``: see --help."""
+"""Write the tables of docs/performance.md and docs/experiment.md from documents of compare.
+
+python -m bench long FILE.wav          write the long recording of bench/plan.toml
+python -m bench performance RUN.json   update docs/performance.md
+python -m bench experiment RUN.json    update docs/experiment.md
+"""
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 
-from bench import document, material, plan, subjects, table
-from bench.subjects import Missing
-from whisperctl.compare.measure import Step, measure
-from whisperctl.compare.plan import Cell, Plan
-from whisperctl.compare.result import Measurement
-from whisperctl.errors import UsageError, WhisperctlError
-from whisperctl.storage.files import write_text
+import numpy as np
+import soundfile
 
-DEFAULT_OUTPUT = subjects.ROOT / "build/bench.json"
-INTERRUPTED = 130
+from whisperctl import audio
+from whisperctl.audio import SAMPLE_RATE
+from whisperctl.compare import document
+from whisperctl.compare.reports import figures
+from whisperctl.compare.result import CellInfo, Comparison, Ratio
+from whisperctl.compare.statistics import paired_ratio, shown
+from whisperctl.errors import WhisperctlError
+
+ROOT = Path(__file__).resolve().parents[1]
+BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
+
+_ARTICLE_NATIVE_S, _ARTICLE_WASI_S = 17.2, 96.9
+"""Times of the article for 11 seconds of speech on one thread."""
+
+_REPETITIONS = 6
+_PAUSE_S = 0.5
+_HEADINGS = (
+    *("format", "engine", "load", "encode", "decode/run", "total", "real-time", "MiB"),
+    *("encode x", "decode x", "total x"),
+)
+_COUNTED = ("encode", "decode", "batchd", "prompt")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, write and print.
+def long(path: Path) -> None:
+    """Write jfk.wav several times, with pauses, to one WAV file."""
+    once = audio.load(ROOT / "samples/jfk.wav").samples
+    pause = np.zeros(round(_PAUSE_S * SAMPLE_RATE), np.float32)
+    samples = np.concatenate([*[once, pause] * (_REPETITIONS - 1), once])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, SAMPLE_RATE, subtype="PCM_16")
 
-    Returns:
-        0 when everything was measured, 1 when something failed, 2 for a wrong command line, 130
-        after Ctrl-C, with what had been measured by then.
+
+def page(text: str, section: str) -> str:
+    """Replace the measured section of a page.
+
+    Raises:
+        ValueError: the page has no such section.
     """
-    options = _parser().parse_args(arguments)
-    try:
-        if options.show is not None:
-            _print(json.loads(options.show.read_text("utf-8")), markdown=options.markdown)
-            return 0
-        return _bench(options)
-    except UsageError as error:
-        _say(f"error: {error}")
-        return 2
-    except (WhisperctlError, OSError, ValueError) as error:
-        _say(f"error: {error}")
-        return 1
-    except KeyboardInterrupt:
-        _say("interrupted")
-        return INTERRUPTED
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError("the page has no measured section")
+    return f"{before}{begin}\n{section}\n{end}{after}"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="bench", description="Measure engines.")
-    parser.add_argument("--models", nargs="+", default=plan.MODELS, help="such as tiny.en base")
-    parser.add_argument("--formats", nargs="+", default=plan.FORMATS, choices=subjects.GGML_FORMATS)
-    parser.add_argument("--threads", nargs="+", default=plan.THREADS, type=_positive)
-    parser.add_argument(
-        "--recordings",
-        nargs="+",
-        metavar="NAME",
-        help='"jfk", "long", or a file (default: jfk, and long with tiny.en in f16 and q8_0 only)',
+def performance(comparison: Comparison) -> Iterator[str]:
+    """Lines of tables, one for each recording, model and number of threads."""
+    yield f"`make bench`, {comparison.date[:10]}, {figures.describe_machine(comparison)};"
+    yield f"{figures.describe_method(comparison)}; {figures.describe_parameters(comparison)}."
+    for engine in comparison.engines:
+        yield f"{engine.label}: {', '.join(filter(None, engine.versions.values()))}."
+    for other in comparison.left_out:
+        yield f"Left out: {other.engine} ({other.reason})."
+    yield (
+        "Medians; times in ms. A run of decode is a token; real-time is wall time over duration; "
+        "MiB is peak memory. Ratios (x) are to the baseline, and medians of the ratios within each "
+        "repeat. A star marks a different number of tokens, where totals cannot be compared."
     )
-    parser.add_argument("--engines", nargs="+", choices=subjects.NAMES, help="default: all here")
-    parser.add_argument("--repeats", default=3, type=_positive)
-    parser.add_argument(
-        "--warm-up", action="store_true", help="transcribe half a minute before what counts"
-    )
-    parser.add_argument(
-        "--full", action="store_true", help="the long recording with every model and format"
-    )
-    parser.add_argument("--markdown", action="store_true", help="print compact tables in Markdown")
-    parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT, help="the JSON document")
-    parser.add_argument(
-        "--native-python",
-        type=Path,
-        default=subjects.TUNED_PYTHON,
-        help="interpreter of the environment that make native builds",
-    )
-    parser.add_argument(
-        "--show", type=Path, metavar="FILE", help="print the tables of a document, measure nothing"
-    )
-    return parser
 
+    def group(cell: CellInfo) -> tuple[int, int, str, int]:
+        variant = comparison.variants[cell.variant]
+        names = list(dict.fromkeys(model.name for model in comparison.models))
+        name = comparison.models[variant.model].name
+        return cell.recording, names.index(name), name, variant.threads
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, not {value}")
-    return value
+    def order(cell: CellInfo) -> tuple[object, ...]:
+        variant = comparison.variants[cell.variant]
+        return *group(cell), variant.model, variant.engine
 
-
-def _bench(options: argparse.Namespace) -> int:
-    began = time.perf_counter()
-    heading = document.heading()
-    chosen, left_out = _subjects(options)
-    recordings = [material.recording(name) for name in options.recordings or plan.RECORDINGS]
-    asked = plan.cells(
-        chosen,
-        recordings,
-        material.path,
-        options.models,
-        options.formats,
-        options.threads,
-        whole=options.full or options.recordings is not None,
-    )
-    absent = {cell: material.missing(cell.variant.weights) for cell in asked}
-    left_out += dict.fromkeys(found for found in absent.values() if found)
-    cells = tuple(cell for cell in asked if absent[cell] is None)
-    for missing in left_out:
-        _say(f"left out: {missing.what}: {missing.reason}")
-    if not cells:
-        raise UsageError("there is nothing to measure")
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    paths = dict.fromkeys(cell.variant.weights.path for cell in cells)
-    models = {path.name: material.describe_model(path) for path in paths}
-    whole = Plan(
-        tuple(recordings),
-        tuple(dict.fromkeys(cell.variant for cell in cells)),
-        plan.OPTIONS,
-        options.repeats,
-        options.warm_up,
-        only=cells,
-    )
-    measured: dict[Cell, Measurement] = {}
-
-    def save(*, complete: bool) -> document.Document:
-        made = document.document(
-            heading,
-            whole,
-            measured,
-            models=models,
-            left_out=left_out,
-            elapsed_s=time.perf_counter() - began,
-            complete=complete,
+    ordered = sorted(comparison.cells, key=order)
+    for (recording, _, model, threads), cells in groupby(ordered, group):
+        source = comparison.recordings[recording]
+        yield ""
+        yield (
+            f"### {source.label} ({source.duration_s:.1f} s), {model}, "
+            f"{threads} thread{'s' if threads > 1 else ''}"
         )
-        text = json.dumps(made, indent=1)
-        write_text(options.output, f"{text}\n")
-        return made
-
-    saved = 0
-
-    def on_step(step: Step) -> None:
-        nonlocal saved
-        if step.state != "running":
-            measured[step.cell] = step.measurement
-            _say(_line(step))
-        elif step.repeat > saved:
-            saved = step.repeat
-            save(complete=False)
-
-    interrupted = False
-    try:
-        measure(whole, on_step=on_step, start=plan.start)
-    except KeyboardInterrupt:
-        interrupted = True
-        _say("interrupted; keeping what was measured")
-    made = save(complete=not interrupted)
-    _print(made, markdown=options.markdown)
-    _say(f"wrote {options.output}")
-    if interrupted:
-        return INTERRUPTED
-    return 1 if any(one.error for one in measured.values()) else 0
+        yield ""
+        yield f"| {' | '.join(_HEADINGS)} |"
+        yield f"|{'---|' * 2}{'---:|' * (len(_HEADINGS) - 2)}"
+        notes: list[str] = []
+        for cell in cells:
+            yield f"| {' | '.join(_row(comparison, cell))} |"
+            notes += _notes(comparison, cell)
+        if notes:
+            yield ""
+            yield from notes
 
 
-def _subjects(options: argparse.Namespace) -> tuple[list[subjects.Subject], list[Missing]]:
-    found, missing = subjects.find(options.native_python)
-    if options.engines is None:
-        return found, missing
-    for one in missing:
-        if one.what in options.engines:
-            raise UsageError(f"{one.what} cannot be measured here: {one.reason}")
-    return [one for one in found if one.name in options.engines], []
+def _row(comparison: Comparison, cell: CellInfo) -> Iterator[str]:
+    variant = comparison.variants[cell.variant]
+    yield comparison.models[variant.model].quant
+    yield comparison.engines[variant.engine].label
+    if cell.error:
+        yield figures.FAILED
+        yield from [figures.NOTHING] * (len(_HEADINGS) - 3)
+        return
+    yield _median(cell, "load_ms", lambda ms: shown(ms, "ms"))
+    yield _median(cell, "encode_ms", lambda ms: shown(ms, "ms"))
+    per_run = {phase.name: phase.per_run_ms for phase in cell.phases}
+    yield shown(per_run["decode"], "ms") if "decode" in per_run else figures.NOTHING
+    yield _median(cell, "total_ms", lambda ms: shown(ms, "ms"))
+    yield _median(cell, "real_time_factor", lambda factor: f"{factor:.3f}")
+    yield _median(cell, "peak_memory_bytes", lambda size: f"{size / 2**20:.0f}")
+    yield _times(cell.ratios.get("encode_ms"))
+    baseline = figures.baseline_cell(comparison, cell)
+    yield figures.NOTHING if baseline is None else _times(_per_token_ratio(cell, baseline))
+    star = "" if baseline is None or _counts(cell) == _counts(baseline) else "*"
+    total = _times(cell.ratios.get("total_ms"))
+    yield total if total == figures.NOTHING else total + star
 
 
-def _line(step: Step) -> str:
-    result = f"failed: {step.error}" if step.error else f"{step.took_s:.1f} s"
-    left = f"; {_clock(step.eta_s)} left" if step.eta_s is not None else ""
-    return f"{step.n_done}/{step.n_total} {plan.label(step.cell)}: {result}{left}"
+def _median(cell: CellInfo, name: str, text: Callable[[float], str]) -> str:
+    stat = cell.stats.get(name)
+    return figures.NOTHING if stat is None else text(stat.median)
 
 
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+def _times(ratio: Ratio | None) -> str:
+    return figures.NOTHING if ratio is None else f"{ratio.value:.2f}"
 
 
-def _print(made: document.Document, *, markdown: bool) -> None:
-    for line in table.markdown(made) if markdown else table.text(made):
-        print(line)
+def _per_token_ratio(cell: CellInfo, baseline: CellInfo) -> Ratio | None:
+    """Ratio of the times per run of decode, paired by repeat as all ratios."""
+    return paired_ratio(_per_token(cell), _per_token(baseline))
 
 
-def _say(message: str) -> None:
-    print(f"bench: {message}", file=sys.stderr, flush=True)
+def _per_token(cell: CellInfo) -> Mapping[int, float]:
+    return {
+        run.repeat: run.values["decode_ms"] / run.counts["decode"]
+        for run in cell.runs
+        if "decode_ms" in run.values and run.counts.get("decode")
+    }
+
+
+def _counts(cell: CellInfo) -> list[int | None]:
+    return [cell.runs[0].counts.get(name) for name in _COUNTED] if cell.runs else []
+
+
+def _notes(comparison: Comparison, cell: CellInfo) -> Iterator[str]:
+    variant = comparison.variants[cell.variant]
+    quant = comparison.models[variant.model].quant
+    name = f"{comparison.engines[variant.engine].label} {quant}"
+    if cell.error:
+        yield f"- {name} failed: {cell.error}"
+    elif not cell.stable:
+        yield f"- {name}: the text was not the same in every run"
+    elif cell.agreement is not None and not cell.agreement.difference.identical:
+        yield f"- {name}: WER {figures.word_error(cell.agreement.difference)} against the baseline"
+
+
+def experiment(comparison: Comparison) -> Iterator[str]:
+    """Lines that compare native with the sandbox, beside the numbers of the article.
+
+    Raises:
+        ValueError: a cell has failed.
+    """
+    cells = {comparison.variants[cell.variant].label: cell for cell in comparison.cells}
+    if failed := [label for label, cell in cells.items() if cell.error]:
+        raise ValueError(f"{', '.join(failed)} failed")
+    article = _ARTICLE_WASI_S / _ARTICLE_NATIVE_S
+    yield "| | native | sandbox | ratio |"
+    yield "|---|---:|---:|---:|"
+    yield f"| the article | {_ARTICLE_NATIVE_S} s | {_ARTICLE_WASI_S} s | {article:.1f} |"
+    native = cells["native"]
+    for label, cell in cells.items():
+        if cell is native:
+            continue
+        for part, name in (("all of it", "cold_start_ms"), ("transcription alone", "wall_ms")):
+            ratio = figures.interval(cell.ratios[name]).replace("x", "", 1)
+            yield (
+                f"| {label}, {part} | {_median(native, name, _seconds)} "
+                f"| {_median(cell, name, _seconds)} | {ratio} |"
+            )
+    yield ""
+    groups = figures.groups(comparison.cells)
+    same = "the same, to the character" if len(groups) == 1 else "not all the same"
+    yield f"The texts are {same}:"
+    yield ""
+    for group in groups:
+        labels = ", ".join(figures.label(comparison, cell) for cell in group.cells)
+        yield f"> {group.cells[0].text} *({labels})*"
+        yield ""
+    model = comparison.models[0]
+    yield (
+        f"{figures.describe_machine(comparison)}; "
+        f"{model.label}, sha256 {model.sha256[: figures.SHORT]}; "
+        f"{figures.describe_method(comparison)}; {figures.describe_parameters(comparison)}."
+    )
+
+
+def _seconds(ms: float) -> str:
+    return f"{ms / 1000:.2f} s"
+
+
+def main(arguments: list[str]) -> int:
+    """Run one of the commands above, and return its exit code."""
+    sections = {"performance": performance, "experiment": experiment}
+    match arguments:
+        case ["long", path]:
+            long(Path(path))
+        case [("performance" | "experiment") as name, run]:
+            target = ROOT / f"docs/{name}.md"
+            try:
+                section = "\n".join(sections[name](document.read(Path(run))))
+                target.write_text(page(target.read_text("utf-8"), section), "utf-8")
+            except (WhisperctlError, ValueError) as error:
+                print(f"bench: error: {error}", file=sys.stderr)
+                return 1
+            print(f"bench: updated {target}", file=sys.stderr)
+        case _:
+            print(__doc__, file=sys.stderr)
+            return 2
+    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -8,7 +8,7 @@ import pytest
 
 import whisperctl
 from tests.conftest import ENGINES
-from whisperctl.compare.scoring.texts import difference
+from whisperctl.compare.scoring.wer import difference
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 AT_MOST = 0.05

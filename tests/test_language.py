@@ -46,12 +46,8 @@ REFUSED = {
 
 UNREVISED = (
     "docs/backends.md",
-    "docs/comparing.md",
-    "docs/experiment.md",
     "docs/formats.md",
     "docs/models.md",
-    "docs/performance.md",
-    "whisperctl/compare/",
     "whisperctl/formats/",
     "whisperctl/models/",
     "whisperctl/storage/",
@@ -63,12 +59,14 @@ DOCSTRINGS_REVISED = (
     "whisperctl/cli/__init__.py",
     "whisperctl/cli/app.py",
     "whisperctl/cli/backends.py",
+    "whisperctl/cli/compare.py",
     "whisperctl/cli/completion.py",
     "whisperctl/cli/config.py",
     "whisperctl/cli/doctor.py",
     "whisperctl/cli/options/",
     "whisperctl/cli/support/",
     "whisperctl/cli/transcribe.py",
+    "whisperctl/compare/",
 )
 """Files and folders whose docstrings are noun phrases or imperatives."""
 

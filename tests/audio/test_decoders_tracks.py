@@ -10,8 +10,8 @@ import pytest
 from tests.audio.conftest import Samples, found_at_s
 from tests.audio.test_audio_stream import SAMPLE, mux
 from whisperctl import audio
-from whisperctl.compare import manifest, rerun
-from whisperctl.compare.plan import PreparedRecording
+from whisperctl.compare import document
+from whisperctl.compare.plan import prepare
 from whisperctl.compare.result import RecordingInfo
 from whisperctl.errors import AudioError, UsageError
 from whisperctl.options import TranscriptionOptions
@@ -116,14 +116,14 @@ def test_names_in_a_file_cannot_put_control_characters_into_the_list(
 
 
 def test_a_comparison_is_repeated_on_the_same_track(film: Path) -> None:
-    compared = PreparedRecording("film", film, audio.load(film, track="2"), audio_track="2")
+    compared = prepare("film", film, audio.load(film, track="2"), audio_track="2")
 
-    info = manifest.recording_info(compared)
+    info = compared.info
 
     assert info.audio_track == "2"
-    again = rerun.recording(info, film.parent)
+    again = document.recording(info, film.parent)
     np.testing.assert_array_equal(again.audio.samples, compared.audio.samples)
-    assert again.audio_track == "2"
+    assert again.info.audio_track == "2"
 
 
 def test_what_is_kept_of_a_run_is_kept_by_track() -> None:
@@ -136,9 +136,9 @@ def test_a_comparison_is_repeated_with_the_same_decoder_and_older_documents_load
     film: Path,
 ) -> None:
     loaded = audio.load(film, track="2", decoder="ffmpeg")
-    info = manifest.recording_info(PreparedRecording("film", film, loaded, None, "2", "ffmpeg"))
+    info = prepare("film", film, loaded, None, "2", "ffmpeg").info
 
-    assert rerun.recording(info, film.parent).decoder == info.decoder == "ffmpeg"
+    assert document.recording(info, film.parent).info.decoder == info.decoder == "ffmpeg"
     older = records.plain(info)
     del older["decoder"]
     assert records.restore(RecordingInfo, older).decoder == "auto"

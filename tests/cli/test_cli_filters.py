@@ -13,8 +13,8 @@ import pytest
 
 from whisperctl import audio
 from whisperctl.audio.filters import registry
-from whisperctl.compare import document, manifest, rerun
-from whisperctl.compare.plan import PreparedRecording
+from whisperctl.compare import document
+from whisperctl.compare.plan import prepare, samples_hash
 from whisperctl.engine.registry import Engine
 from whisperctl.jobs import journal
 from whisperctl.jobs.job import Job, Results
@@ -197,19 +197,19 @@ def test_a_comparison_measures_filtered_samples_and_says_so(
 
     samples = audio.load(jfk, filters=filters).samples
     assert recording.filters == filters
-    assert recording.samples_sha256 == manifest.samples_hash(samples)
-    assert recording.samples_sha256 != manifest.samples_hash(audio.load(jfk).samples)
+    assert recording.samples_sha256 == samples_hash(samples)
+    assert recording.samples_sha256 != samples_hash(audio.load(jfk).samples)
     shown = fake.here("compare", "--show", path, "--format", "markdown")
     assert "filters highpass:frequency=120 gain:db=-3" in shown.out
 
 
 def test_a_comparison_is_repeated_with_its_filters(jfk: Path) -> None:
     filters = ("gain:db=-3",)
-    first = PreparedRecording("a", jfk, audio.load(jfk, filters=filters), filters=filters)
+    first = prepare("a", jfk, audio.load(jfk, filters=filters), filters=filters)
 
-    again = rerun.recording(manifest.recording_info(first), jfk.parent)
+    again = document.recording(first.info, jfk.parent)
 
-    assert again.filters == filters
+    assert again.info.filters == filters
     np.testing.assert_array_equal(again.audio.samples, first.audio.samples)
 
 

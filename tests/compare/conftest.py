@@ -18,32 +18,30 @@ import pytest
 from whisperctl.compare import document
 from whisperctl.compare.result import (
     SCHEMA,
+    Agreement,
     CellInfo,
     Comparison,
+    Difference,
+    Divergence,
     EngineInfo,
+    Errors,
     LeftOut,
     Machine,
-    ModelInfo,
+    ModelFile,
     PhaseInfo,
     Ratio,
     RecordingInfo,
-    ReferenceText,
-    RunInfo,
+    Reference,
+    Run,
     SegmentInfo,
     Stat,
-    VariantInfo,
-    WordInfo,
-)
-from whisperctl.compare.scoring import splitting
-from whisperctl.compare.scoring.differences import (
-    Agreement,
-    Difference,
-    Divergence,
-    Errors,
     TimeDeltas,
     TokenAgreement,
+    VariantInfo,
+    WordInfo,
     WordSpan,
 )
+from whisperctl.compare.scoring import wer
 
 SAID = (
     "And so, my fellow Americans, ask not what your country can do for you, "
@@ -107,13 +105,11 @@ def made_up(
                 samples_sha256=f"{n:02x}" * 32,
                 n_samples=176_000,
                 duration_s=11.0,
-                reference=None
-                if reference is None
-                else ReferenceText("jfk.txt", "2e" * 32, reference),
+                reference=None if reference is None else Reference("jfk.txt", "2e" * 32, reference),
             )
             for n, label in enumerate(recordings)
         ),
-        models=(ModelInfo("tiny.en", "f16", "/m/ggml-tiny.en.bin", 77_704_715, "3d" * 32),),
+        models=(ModelFile("tiny.en", "f16", Path("/m/ggml-tiny.en.bin"), 77_704_715, "3d" * 32),),
         engines=tuple(
             EngineInfo(
                 label.split(",")[0],
@@ -169,7 +165,7 @@ def _cell(
         text=text,
         text_group="ABCDEFGH"[hash_of(text)],
         segments=segments_of(text),
-        token_ids=tuple(range(len(splitting.split(text)))),
+        token_ids=tuple(range(len(wer.split_words(text)))),
         agreement=None if variant == 0 or baseline is None else _agreement(baseline, text, variant),
         difference=None if reference is None else difference_of(reference, text),
     )
@@ -183,7 +179,7 @@ def segments_of(text: str) -> tuple[SegmentInfo, ...]:
     """Seven words a segment, half a second a word."""
     words = [
         WordInfo(n / 2, n / 2 + 0.4, word, exact=True)
-        for n, word in enumerate(splitting.split(text))
+        for n, word in enumerate(wer.split_words(text))
     ]
     return tuple(
         SegmentInfo(
@@ -196,7 +192,7 @@ def segments_of(text: str) -> tuple[SegmentInfo, ...]:
     )
 
 
-def _run(repeat: int, factor: float) -> RunInfo:
+def _run(repeat: int, factor: float) -> Run:
     numbers: Mapping[str, float] = {
         "start_ms": 412.3456,
         "audio_decode_ms": 7.654321,
@@ -219,7 +215,7 @@ def _run(repeat: int, factor: float) -> RunInfo:
         "peak_memory_bytes": 268_435_456.0,
         "linear_memory_bytes": 201_326_592.0,
     }
-    return RunInfo(
+    return Run(
         repeat,
         {name: number * factor for name, number in numbers.items()},
         {"mel": 1, "sample": 133, "encode": 1, "decode": 2, "batchd": 27, "prompt": 1},
@@ -236,7 +232,7 @@ def _stat(numbers: Sequence[float]) -> Stat:
 
 
 def difference_of(reference: str, text: str) -> Difference:
-    def normalized(words: str) -> str:
+    def normalize(words: str) -> str:
         return re.sub(r"[^\w\s]", "", words).lower() or "-"
 
     found = jiwer.process_words(reference or "-", text or "-")
@@ -244,8 +240,8 @@ def difference_of(reference: str, text: str) -> Difference:
         identical=reference == text,
         wer=_errors(found),
         cer=_errors(jiwer.process_characters(reference or "-", text or "-")),
-        normalized_wer=_errors(jiwer.process_words(normalized(reference), normalized(text))),
-        normalized_cer=_errors(jiwer.process_characters(normalized(reference), normalized(text))),
+        normalized_wer=_errors(jiwer.process_words(normalize(reference), normalize(text))),
+        normalized_cer=_errors(jiwer.process_characters(normalize(reference), normalize(text))),
         spans=tuple(
             WordSpan(
                 c.type,  # type: ignore[arg-type]  # a plain string to jiwer
@@ -271,7 +267,7 @@ def _errors(found: Any) -> Errors:
 
 def _agreement(baseline: str, text: str, variant: int) -> Agreement:
     difference = difference_of(baseline, text)
-    n = max(len(splitting.split(text)), len(baseline.split()))
+    n = max(len(wer.split_words(text)), len(baseline.split()))
     equal = n - difference.wer.substitutions - difference.wer.deletions
     return Agreement(
         difference,

@@ -8,11 +8,9 @@ import pytest
 
 import whisperctl
 from whisperctl.compare import references
-from whisperctl.compare.scoring.agreement import agreement
-from whisperctl.compare.scoring.differences import Divergence
-from whisperctl.compare.scoring.splitting import split
-from whisperctl.compare.scoring.texts import difference
-from whisperctl.compare.scoring.timed_words import segments
+from whisperctl.compare.result import Divergence
+from whisperctl.compare.scoring.agreement import agreement, timed_segments
+from whisperctl.compare.scoring.wer import difference, split_words
 from whisperctl.transcript import Transcript
 
 pytestmark = pytest.mark.slow
@@ -84,7 +82,7 @@ def test_tokens_part_where_a_prompt_makes_the_model_write_otherwise(
     assert found.divergence.text in prompted.text
     word = next(
         word
-        for segment in segments(native)
+        for segment in timed_segments(native)
         for word in segment.words
         if found.divergence.baseline.startswith(word.text) and word.start_s > 0
     )
@@ -95,8 +93,8 @@ def test_words_have_the_engines_times_and_make_up_the_text(
     native: Transcript, wasi: Transcript, larger: Transcript
 ) -> None:
     for transcript in (native, wasi, larger):
-        words = [word for segment in segments(transcript) for word in segment.words]
-        assert [word.text for word in words] == split(transcript.text)
+        words = [word for segment in timed_segments(transcript) for word in segment.words]
+        assert [word.text for word in words] == split_words(transcript.text)
         assert all(word.exact and word.start_s <= word.end_s for word in words)
         assert words[-1].end_s > 9
 

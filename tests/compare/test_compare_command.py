@@ -265,7 +265,7 @@ def test_a_cell_that_fails_does_not_stop_the_others(
     assert done.code == 1
     assert done.err.splitlines() == [
         "whisperctl: error: acme failed: the engine is on strike",
-        'whisperctl: "run.json" is written',
+        'whisperctl: wrote "run.json"',
     ]
     assert "acme" in done.out and "the engine is on strike" in done.out
     failed, worked = json.loads((cli.directory / "run.json").read_text())["cells"]
@@ -317,17 +317,17 @@ def test_conditions_decide_the_exit_code(cli: Cli, clip: Path, tiny_en: Path) ->
         (("{jfk}", "-t", "0"), 2, "threads must be at least 1"),
         (("{jfk}", "--repeat", "0"), 2, "repeat must be from 1"),
         (("{jfk}", "--format", "pdf"), 2, 'unknown format "pdf"'),
-        (("{jfk}", "-o", "report"), 2, '"report" does not say its format'),
+        (("{jfk}", "-o", "report"), 2, '"report" does not show a format'),
         (("{jfk}", "-o", "no/such/report.html"), 1, "there is no directory"),
         (("{jfk}", "-f", "json", "-o", "{jfk}"), 2, "would replace the input"),
         (("{jfk}", "--reference", "r.csv", "-o", "r.csv"), 2, "would replace the input"),
-        (("{jfk}", "--fail-if", "wer"), 2, "is no condition"),
+        (("{jfk}", "--fail-if", "wer"), 2, "is not a condition"),
         (("{jfk}", "--baseline", "wasmer"), 2, 'unknown baseline "wasmer"'),
         (("{jfk}", "--reference", "gone.txt"), 2, '"gone.txt"'),
         (("no such file.wav",), 1, '"no such file.wav" does not exist'),
-        (("-", "-"), 2, "standard input can be read once"),
+        (("-", "-"), 2, "standard input can be read only once"),
         (("--from", "gone.json"), 2, '"gone.json" cannot be read'),
-        (("{jfk}", "--from", "gone.json"), 2, "--from and --show take a comparison as it was"),
+        (("{jfk}", "--from", "gone.json"), 2, "--plan, --from and --show say what to compare"),
         (("--show", "a.json", "--from", "b.json"), 2, "leave out the other of the two"),
         (("--show", "gone.json"), 2, '"gone.json" cannot be read'),
     ],

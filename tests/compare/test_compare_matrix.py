@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from whisperctl.compare import matrix
-from whisperctl.compare.plan import ModelFile, Variant
+from whisperctl.compare.plan import Variant, baseline_name, baselines
+from whisperctl.compare.result import ModelFile
 from whisperctl.engine.registry import Engine
 from whisperctl.errors import BackendError, ModelError, UsageError
 
@@ -70,10 +71,10 @@ def test_unknown_engines_are_refused(
 
 
 def test_a_model_is_taken_in_the_quantizations_asked_for(tiny_en: Path) -> None:
-    (only,) = matrix.choose_weights(["tiny.en"], [], never)
+    (only,) = matrix.choose_models(["tiny.en"], [], never)
     assert (only.name, only.quant, only.path) == ("tiny.en", "f16", tiny_en)
-    assert matrix.choose_weights(["tiny.en"], ["f16"], never) == [only]
-    assert matrix.choose_weights([str(tiny_en), "tiny.en"], ["f16"], never) == [only]
+    assert matrix.choose_models(["tiny.en"], ["f16"], never) == [only]
+    assert matrix.choose_models([str(tiny_en), "tiny.en"], ["f16"], never) == [only]
 
 
 def test_what_is_not_here_is_quantized_once(
@@ -83,22 +84,22 @@ def test_what_is_not_here_is_quantized_once(
 
     (tmp_path / tiny_en.name).symlink_to(tiny_en)
     monkeypatch.setenv("WHISPERCTL_MODELS", str(tmp_path))
-    found = matrix.choose_weights(["tiny.en"], ["f16", "q5_1"], compare.quantize)
+    found = matrix.choose_models(["tiny.en"], ["f16", "q5_1"], compare.quantize)
     assert [(one.name, one.quant) for one in found] == [("tiny.en", "f16"), ("tiny.en", "q5_1")]
     assert found[1].path == tmp_path / "ggml-tiny.en-q5_1.bin"
-    assert matrix.choose_weights(["tiny.en"], ["f16", "q5_1"], never) == found
-    assert matrix.choose_weights(["tiny.en-q5_1"], ["f16"], never) == found[:1]
-    with pytest.raises(UsageError, match="is q5_1 and cannot become q8_0"):
-        matrix.choose_weights(["tiny.en-q5_1"], ["q8_0"], never)
+    assert matrix.choose_models(["tiny.en"], ["f16", "q5_1"], never) == found
+    assert matrix.choose_models(["tiny.en-q5_1"], ["f16"], never) == found[:1]
+    with pytest.raises(UsageError, match="is q5_1 and cannot be converted to q8_0"):
+        matrix.choose_models(["tiny.en-q5_1"], ["q8_0"], never)
 
 
 def test_models_and_quantizations_that_cannot_be_had_are_refused(tiny_en: Path) -> None:
     with pytest.raises(UsageError, match='unknown quantization "q9": choose from f16'):
-        matrix.choose_weights(["tiny.en"], ["q9"], never)
+        matrix.choose_models(["tiny.en"], ["q9"], never)
     with pytest.raises(ModelError, match='"tinny"'):
-        matrix.choose_weights(["tinny"], [], never)
-    with pytest.raises(UsageError, match="cannot become f32"):
-        matrix.choose_weights([str(tiny_en)], ["f32"], never)
+        matrix.choose_models(["tinny"], [], never)
+    with pytest.raises(UsageError, match="cannot be converted to f32"):
+        matrix.choose_models([str(tiny_en)], ["f32"], never)
 
 
 @pytest.mark.parametrize("text", ["0", "two", "-1", "1.5"])
@@ -112,16 +113,16 @@ class TestBaselines:
     among = matrix.variants([WASMTIME, NATIVE], [F16, Q8], [1, 2])
 
     def against(self, name: str) -> dict[Variant, Variant | None]:
-        return matrix.baselines(name, self.among)
+        return baselines(name, self.among)
 
     def test_native_is_the_baseline_unless_another_is_named(self) -> None:
-        assert matrix.baseline_name(None, self.among) == "native"
-        assert matrix.baseline_name(None, self.among[:1]) == "wasi/wasmtime"
-        assert matrix.baseline_name("f16", self.among) == "f16"
+        assert baseline_name(None, self.among) == "native"
+        assert baseline_name(None, self.among[:1]) == "wasi/wasmtime"
+        assert baseline_name("f16", self.among) == "f16"
 
     def test_an_engine_is_compared_with_its_like(self) -> None:
         for variant, other in self.against("native").items():
-            assert other == Variant(NATIVE, variant.weights, variant.threads)
+            assert other == Variant(NATIVE, variant.model, variant.threads)
 
     def test_a_quantization_and_a_number_of_threads_can_be_the_baseline(self) -> None:
         for variant, other in self.against("f16, 1 thread").items():
@@ -138,4 +139,4 @@ class TestBaselines:
 
     def test_a_hole_has_no_baseline(self) -> None:
         among = [*self.among[:1], Variant(NATIVE, Q8, 2)]
-        assert matrix.baselines("native", among)[among[0]] is None
+        assert baselines("native", among)[among[0]] is None

@@ -17,11 +17,10 @@ import pytest
 
 from whisperctl import audio
 from whisperctl.audio import Audio
-from whisperctl.compare import journal as journals
-from whisperctl.compare.journal import Journal
-from whisperctl.compare.measure import Estimate, Step, measure
-from whisperctl.compare.plan import Cell, ModelFile, Plan, PreparedRecording, Variant
-from whisperctl.compare.result import Measurement, Run
+from whisperctl.compare import measure as measuring
+from whisperctl.compare.measure import Estimate, Journal, Step, measure
+from whisperctl.compare.plan import Cell, Plan, PreparedRecording, Variant, prepare
+from whisperctl.compare.result import Measurement, ModelFile, Run
 from whisperctl.engine.registry import Engine
 from whisperctl.options import DecodeOptions
 from whisperctl.storage import state
@@ -44,8 +43,8 @@ def recordings(jfk: Path) -> tuple[PreparedRecording, ...]:
     samples = audio.load(jfk).samples
     n = 5 * audio.SAMPLE_RATE
     return (
-        PreparedRecording("first", jfk, Audio(samples[:n], "first")),
-        PreparedRecording("last", jfk, Audio(samples[-n:].copy(), "last")),
+        prepare("first", jfk, Audio(samples[:n], "first")),
+        prepare("last", jfk, Audio(samples[-n:].copy(), "last")),
     )
 
 
@@ -243,7 +242,7 @@ def test_a_journal_is_of_all_that_numbers_depend_on(
     ]
     for other in others:
         assert kept(other) == 0
-    monkeypatch.setattr(journals, "__version__", "0.0.1")
+    monkeypatch.setattr(measuring, "__version__", "0.0.1")
     assert kept(entries) == 0
 
 
@@ -257,7 +256,7 @@ def test_two_comparisons_never_share_a_journal(
 ) -> None:
     monkeypatch.setattr(state, "_WAIT_S", 0.0)
     with Journal.open(entries, resume=True), Journal.open(entries, resume=True) as second:
-        assert "another run measures the same" in second.problem
+        assert "another process measures the same" in second.problem
         assert "--resume" in second.problem
         second.failed(entries.cells[0], "no")
         second.done()
@@ -310,7 +309,7 @@ import sys
 from pathlib import Path
 from tests.compare.test_compare_measure import *
 samples = audio.load(sys.argv[1]).samples
-recording = PreparedRecording("a", None, Audio(samples, "a"))
+recording = prepare("a", None, Audio(samples, "a"))
 plan = plan_of([recording], Path(sys.argv[2]), NATIVE, repeats=999)
 with Journal.open(plan, resume=False) as journal:
     measure(plan, on_step=lambda step: print(step.state, step.n_done, flush=True), journal=journal)
@@ -343,5 +342,5 @@ def test_a_killed_run_leaves_no_process_and_all_it_had_measured(
         process.kill()
         process.communicate()
     samples = audio.load(jfk).samples
-    plan = plan_of([PreparedRecording("a", None, Audio(samples, "a"))], tiny_en, NATIVE, repeats=1)
+    plan = plan_of([prepare("a", None, Audio(samples, "a"))], tiny_en, NATIVE, repeats=1)
     assert kept(plan) == 1

@@ -106,8 +106,8 @@ def test_a_reference_is_text_or_what_a_transcriber_writes(
     (reference,) = references.find([path], [("-", None)])
     assert reference is not None
     assert reference.text.split() == SAID.split()
-    assert (reference.path, reference.sha256) == (
-        path,
+    assert (reference.source, reference.sha256) == (
+        str(path),
         hashlib.sha256(content.encode()).hexdigest(),
     )
 
@@ -190,7 +190,7 @@ def test_a_text_in_a_manifest_has_the_manifests_hash(here: Path) -> None:
     (reference,) = references.find([here / "m.csv"], [("x", Path("talk.mp3"))])
     assert reference is not None
     digest = hashlib.sha256((here / "m.csv").read_bytes()).hexdigest()
-    assert (reference.path, reference.sha256) == (here / "m.csv", digest)
+    assert (reference.source, reference.sha256) == (str(here / "m.csv"), digest)
 
 
 def test_the_very_file_goes_before_one_of_its_name(here: Path) -> None:
@@ -220,7 +220,7 @@ def test_folders_and_manifests_are_searched_one_after_the_other(here: Path) -> N
         ("wav,text\ntalk.mp3,a\n", 'has no "audio"'),
         ("audio,text\nelse.mp3,a\n", "lists 1 other recording"),
         ('audio,text\ntalk.mp3,"a\n', "is damaged at line"),
-        ("", "is no list of references"),
+        ("", "is not a list of references"),
     ],
 )
 def test_a_manifest_that_is_wrong_is_refused(content: str, said: str, here: Path) -> None:
@@ -242,11 +242,11 @@ def test_what_is_no_reference_is_refused_by_name(here: Path) -> None:
     for name, said in {
         "gone.txt": "does not exist",
         "gone.csv": "does not exist",
-        "empty.txt": "holds no words",
-        "quiet.srt": "holds no words",
+        "empty.txt": "contains no words",
+        "quiet.srt": "contains no words",
         "latin.txt": "is not UTF-8",
-        "film.txt": "is no text",
-        "bad.jsonl": "line 1 is no JSON",
+        "film.txt": "is not text",
+        "bad.jsonl": "line 1 is not valid JSON",
         "refs": "no recording has a reference",
     }.items():
         message = refused(here / name, here)

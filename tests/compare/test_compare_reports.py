@@ -16,7 +16,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from whisperctl.compare import document
-from whisperctl.compare.reports import csv_report, html, markdown, table
+from whisperctl.compare.reports import csv_report, html, markdown, terminal
 from whisperctl.compare.result import CellDrift, CellInfo, Comparison, Drift, Ratio
 from whisperctl.compare.statistics import BY_NAME, shown
 from whisperctl.transcript import PHASES
@@ -32,7 +32,7 @@ def lines(
 ) -> list[str]:
     console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False)
     with console.capture() as capture:
-        for part in table.tables(comparison, width=width, plain=plain, phases=phases):
+        for part in terminal.tables(comparison, width=width, plain=plain, phases=phases):
             console.print(part, highlight=False)
     return [line.rstrip() for line in capture.get().splitlines()]
 
@@ -103,7 +103,7 @@ def test_many_variants_have_a_line_each_and_phases_when_asked(make: Make) -> Non
     found = lines(many, 80)
     assert sum(line.startswith("wasi/wasmtime") for line in found if "MiB" in line) == 8
     assert not any(line.startswith("encode ") for line in found)
-    assert any("phases of each are shown by --phases" in line for line in found)
+    assert any("All phases are shown with --phases" in line for line in found)
     with_phases = lines(many, 80, phases=True)
     encode = [line.split() for line in with_phases if line.startswith("encode ")]
     assert len(encode) > 1
@@ -283,7 +283,7 @@ def test_more_than_an_hour_is_not_put_into_the_page(make: Make) -> None:
     two = make(["native"], [A_TEXT], recordings=("a.wav", "b.wav"))
     text = html.page(two, [silence, silence])
     assert "data:audio" not in text
-    assert text.count("too long to be in this page") == 2
+    assert text.count("too long to be embedded in this page") == 2
     assert 'class="w"' not in text
 
 

@@ -15,7 +15,8 @@ import pytest
 from whisperctl import audio
 from whisperctl.audio import Audio
 from whisperctl.compare import runner
-from whisperctl.compare.plan import Cell, ModelFile, PreparedRecording, Variant
+from whisperctl.compare.plan import Cell, Variant, prepare
+from whisperctl.compare.result import ModelFile
 from whisperctl.compare.statistics import BY_NAME, NAMES, rounded
 from whisperctl.engine.registry import Engine
 from whisperctl.options import DecodeOptions
@@ -31,7 +32,7 @@ OPTIONS = DecodeOptions(beam_size=1)
 
 def cell_of(samples: Audio, model: Path, engine: Engine = NATIVE) -> Cell:
     variant = Variant(engine, ModelFile("tiny.en", "f16", model), 2)
-    return Cell(PreparedRecording(samples.source, None, samples), variant)
+    return Cell(prepare(samples.source, None, samples), variant)
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def cell(jfk: Path, tiny_en: Path) -> Cell:
 def long_cell(cell: Cell) -> Cell:
     """Almost two minutes, of which no test sees the end."""
     samples = np.tile(cell.recording.audio.samples, 10)
-    return cell_of(Audio(samples, "long"), cell.variant.weights.path)
+    return cell_of(Audio(samples, "long"), cell.variant.model.path)
 
 
 def cells() -> list[psutil.Process]:
@@ -75,7 +76,7 @@ def test_segments_stream_and_the_transcript_comes_whole(cell: Cell) -> None:
     assert values["encode_ms"] < values["total_ms"] < values["wall_ms"] < took_ms
     assert 0 < values["start_ms"] < took_ms - values["wall_ms"]
     assert values["load_ms"] < values["open_ms"]
-    size_bytes = cell.variant.weights.path.stat().st_size
+    size_bytes = cell.variant.model.path.stat().st_size
     assert size_bytes < values["peak_memory_bytes"] < ballast.nbytes
     assert cells() == []
 
@@ -105,7 +106,7 @@ def test_what_comes_first_counts_for_nothing_but_the_cold_start(jfk: Path, tiny_
 def test_a_sandbox_tells_how_large_its_memory_was(cell: Cell) -> None:
     sizes = {}
     for runtime in ("wasmer", "wasmtime"):
-        path = cell.variant.weights.path
+        path = cell.variant.model.path
         one = cell_of(cell.recording.audio, path, Engine("wasi", runtime))
         found = runner.run(one, OPTIONS, warm_up=False)
         assert isinstance(found, runner.Result), found
@@ -114,7 +115,7 @@ def test_a_sandbox_tells_how_large_its_memory_was(cell: Cell) -> None:
     # The same program, whoever runs it: pages of 64 KiB.
     assert sizes["wasmer"] == sizes["wasmtime"]
     assert sizes["wasmer"] % 65536 == 0
-    assert cell.variant.weights.path.stat().st_size < sizes["wasmer"] < 1 << 30
+    assert cell.variant.model.path.stat().st_size < sizes["wasmer"] < 1 << 30
 
 
 def test_a_failure_is_told_in_words(cell: Cell, tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_an_engine_that_takes_its_process_along_is_a_failure(
         f"    def open(self, model, *, threads, runtime=None):\n        {what}\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    path = cell.variant.weights.path
+    path = cell.variant.model.path
     found = runner.run(cell_of(cell.recording.audio, path, Engine("acme")), OPTIONS)
     assert isinstance(found, runner.Failure)
     assert reason in found.message

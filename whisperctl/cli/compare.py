@@ -1,93 +1,71 @@
-"""``whisperctl compare``: the same recordings through several engines, side by side."""
+"""``whisperctl compare``: the same recordings with several engines, side by side."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
-from rich.console import Console
 
-from whisperctl import audio
-from whisperctl.audio.source import STDIN
 from whisperctl.cli.options import with_flags
 from whisperctl.cli.options.comparison import MatrixFlags, MeasuringFlags
-from whisperctl.cli.options.transcription import DecoderFlags, DecodingFlags, TrackFlags
+from whisperctl.cli.options.transcription import (
+    DecoderFlags,
+    DecodingFlags,
+    TrackFlags,
+    check_fit,
+)
 from whisperctl.cli.support import console, progress
 from whisperctl.cli.support.command import ConfiguredCommand
-from whisperctl.compare import conclude, document, drift, fail_if, matrix, rerun
-from whisperctl.compare.conclude import Setting, labels
-from whisperctl.compare.fail_if import Condition
-from whisperctl.compare.measure import Step
-from whisperctl.compare.plan import Cell, Plan, PreparedRecording, Variant
-from whisperctl.compare.reports import figures, table
-from whisperctl.compare.result import Comparison
+from whisperctl.compare.reports import BY_EXTENSION, REPORTS
 from whisperctl.errors import UsageError
-from whisperctl.formats import console as formatted
 from whisperctl.options import Topic
 from whisperctl.storage.files import check_place, write_text
-from whisperctl.text import quoted, unknown, visible
-from whisperctl.transcript import Segment
+from whisperctl.text import quoted, unknown
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from whisperctl.compare.rerun import Samples
+    from whisperctl.compare.measure import Step
+    from whisperctl.compare.plan import Cell, Plan, PreparedRecording
+    from whisperctl.compare.reports import Recordings
     from whisperctl.compare.result import Comparison
-    from whisperctl.engine.registry import Unavailable
+    from whisperctl.compare.statistics import Condition
     from whisperctl.options import DecodeOptions
 
 
-FORMATS = {
-    "table": "",
-    "markdown": ".md",
-    "json": ".json",
-    "csv": ".csv",
-    "html": ".html",
-}
-"""What can be written, and the ending of a file's name that asks for it."""
-
-_ENDINGS = {ending: name for name, ending in FORMATS.items() if ending} | {
-    ".markdown": "markdown",
-    ".htm": "html",
-}
-_WIDTH = 80
-_WIDE = 160
-_MOST_SEGMENTS = 20
-
-
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What is to be printed, ``""`` for nothing, and what is to be written where."""
+class Outputs:
+    """Format to print, or "" for none, and files to write with their formats."""
 
     printed: str
     files: tuple[tuple[Path, str], ...]
 
     @classmethod
-    def of(cls, chosen: str | None, paths: Sequence[Path], inputs: Sequence[str | Path]) -> Self:
-        """Settle what was asked for.
+    def parse(cls, chosen: str | None, paths: Sequence[Path], inputs: Sequence[str | Path]) -> Self:
+        """Resolve ``--format`` and ``--output``.
 
-        A file is of the format that its name says or, where that says nothing, of the one chosen.
-        The chosen one is not printed when a file has it.
+        The format of a file is that of its extension, or else the chosen one. The chosen format is
+        not printed if a file has it.
 
         Raises:
-            UsageError: there is no such format, or a file has none, or HTML is to be printed on a
-                terminal, or a file would replace an input or another.
-            OutputError: a file cannot be written there.
+            UsageError: a format is unknown, a file has none, HTML would be printed on a terminal,
+                or a file would replace an input or another output.
+            OutputError: a file cannot be written.
         """
-        if chosen is not None and chosen not in FORMATS:
-            raise UsageError(unknown("format", chosen, FORMATS))
+        if chosen is not None and chosen not in REPORTS:
+            raise UsageError(unknown("format", chosen, REPORTS))
         files: list[tuple[Path, str]] = []
         for path in paths:
-            name = _ENDINGS.get(path.suffix.lower(), chosen)
+            name = BY_EXTENSION.get(path.suffix.lower(), chosen)
             if name is None:
                 raise UsageError(
-                    f"{quoted(path)} does not say its format: end its name in "
-                    f"{', '.join(_ENDINGS)}, or give --format"
+                    f"the name of {quoted(path)} does not show a format: end it in "
+                    f"{', '.join(BY_EXTENSION)}, or give --format"
                 )
             check_place(path, [*inputs, *(path for path, _ in files)])
             files.append((path, name))
@@ -98,249 +76,172 @@ class Request:
             raise UsageError("HTML is for a browser: give --output report.html")
         return cls(printed, tuple(files))
 
+    def deliver(self, comparison: Comparison, recordings: Recordings, *, phases: bool) -> None:
+        """Write the files, then print.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
+        for path, name in self.files:
+            write_text(path, REPORTS[name].render(comparison, recordings, phases))
+            console.note(f"wrote {quoted(path)}")
+        if self.printed == "table":
+            _print_table(comparison, phases=phases)
+        elif self.printed:
+            text = REPORTS[self.printed].render(comparison, recordings, phases)
+            console.result(text.rstrip("\n"), prose=True)
+
+
+def _print_table(comparison: Comparison, *, phases: bool) -> None:
+    from rich.console import Console
+
+    from whisperctl.compare.reports import terminal
+
+    plain = not sys.stdout.isatty()
+    width = terminal.PIPE_WIDTH if plain else None
+    drawn = Console(width=width, color_system=None if plain else "auto")
+    text = terminal.text(comparison, drawn, plain=plain, phases=phases)
+    console.result(text, prose=True, styled=not plain)
+
 
 def quantize(model: str, quant: str) -> Path:
-    """Make a quantized model, and say so."""
+    """Quantize a model, and say so."""
     from whisperctl.engine import registry
     from whisperctl.models.quantize import quantize as make
 
-    console.note(f"{model} is quantized to {quant}, once")
+    console.note(f"quantizing {model} to {quant}, which is needed only once")
     return make(model, quant, registry.open_quantizer).path
 
 
-def begin(
-    variants: tuple[Variant, ...],
-    decoding: DecodeOptions,
+def _planned(
     files: Sequence[str],
-    reference: Sequence[str],
+    references: Sequence[str],
+    matrix: MatrixFlags,
+    options: DecodeOptions,
     *,
     audio_track: str | None,
     decoder: str,
     filters: tuple[str, ...],
-    baseline: str | None,
     repeats: int,
     warm_up: bool,
-    left_out: Sequence[Unavailable],
-) -> tuple[Plan, Setting]:
-    """Read the recordings, and settle what is compared with what.
+) -> Plan:
+    """Plan from options."""
+    from whisperctl.compare.plan import Plan, baseline_name, baselines, load_recordings
+    from whisperctl.compare.result import LeftOut
+
+    variants, unavailable = matrix.variants(options, quantize)
+    left_out = tuple(LeftOut(one.engine.label, one.problem) for one in unavailable)
+    baseline = baseline_name(matrix.baseline, variants)
+    baselines(baseline, variants)  # refuses a wrong name before anything is measured
+    recordings = load_recordings(
+        files, references, audio_track=audio_track, decoder=decoder, filters=filters
+    )
+    plan = Plan(recordings, variants, options, repeats, warm_up, baseline, left_out)
+    _report(plan, references)
+    return plan
+
+
+def _planned_by(path: Path, references: Sequence[str], repeats: int | None) -> Plan:
+    """Plan from a plan file."""
+    from whisperctl.compare import matrix
+
+    file = matrix.read_plan_file(path)
+    plan = matrix.plan_from_file(
+        file, path.parent, quantize, references=references, repeats=repeats
+    )
+    for model in dict.fromkeys(variant.model for variant in plan.variants):
+        check_fit(model.path, plan.options)
+    _report(plan, references)
+    return plan
+
+
+def _report(plan: Plan, references: Sequence[str]) -> None:
+    """Report engines that are left out, warnings of recordings, and missing references."""
+    for one in plan.left_out:
+        console.note(f"{one.engine} is left out: {one.reason}")
+    _warn(plan.recordings)
+    for recording in plan.recordings if references else ():
+        if recording.info.reference is None:
+            console.note(f"{recording.label} has no reference")
+
+
+def _repeated(path: Path, repeats: int | None) -> tuple[Plan, Comparison]:
+    """Plan that repeats the comparison of a document, and that comparison."""
+    from whisperctl.compare import document
+
+    earlier = document.read(path)
+    plan = document.repeat_plan(earlier, path.parent, repeats=repeats)
+    _warn(plan.recordings, [recording.warnings for recording in earlier.recordings])
+    return plan, earlier
+
+
+def _warn(recordings: Sequence[PreparedRecording], known: Sequence[Sequence[str]] = ()) -> None:
+    """Print the warnings of recordings but for those that are known."""
+    for n, recording in enumerate(recordings):
+        for warning in recording.audio.warnings:
+            if n >= len(known) or warning not in known[n]:
+                console.note(f"warning: {warning}")
+
+
+def run(plan: Plan, earlier: Comparison | None, *, resume: bool, started: float) -> Comparison:
+    """Measure a plan, and keep the result for ``--from``.
 
     Raises:
-        UsageError: a reference does not fit, or the baseline is not compared.
-        AudioError: a recording cannot be read.
+        ModelError: a model cannot be read.
     """
-    name = matrix.baseline_name(baseline, variants)
-    baselines = matrix.baselines(name, variants)
-    recordings = _recordings(files, reference, audio_track, decoder, filters)
-    plan = Plan(recordings, variants, decoding, repeats, warm_up)
-    return plan, conclude.setting(sys.argv[1:], name, baselines, left_out)
+    from whisperctl.compare import document
+    from whisperctl.compare.conclude import Start, conclude
+    from whisperctl.compare.measure import Journal, measure
 
-
-def again(path: Path, earlier: Comparison, repeats: int | None) -> tuple[Plan, Setting]:
-    """The plan of an earlier run, whose document is at ``path``.
-
-    Raises:
-        UsageError: the earlier run cannot be repeated.
-        AudioError: a recording cannot be read any more.
-        ModelError: a model is not here any more.
-    """
-    plan = rerun.plan(earlier, path.parent, repeats=repeats)
-    for now, then in zip(plan.recordings, earlier.recordings, strict=True):
-        _warn(now, then.warnings)
-    baselines = matrix.baselines(earlier.baseline, plan.variants)
-    return plan, conclude.setting(sys.argv[1:], earlier.baseline, baselines, ())
-
-
-def _recordings(
-    files: Sequence[str],
-    reference: Sequence[str],
-    audio_track: str | None,
-    decoder: str,
-    filters: tuple[str, ...],
-) -> tuple[PreparedRecording, ...]:
-    if files.count(STDIN) > 1:
-        raise UsageError('standard input can be read once: give "-" once')
-    names = list(dict.fromkeys(files))
-    short = [Path(name).name for name in names]
-    labels = [
-        "standard input" if name == STDIN else base if short.count(base) == 1 else name
-        for name, base in zip(names, short, strict=True)
-    ]
-    paths = [None if name == STDIN else Path(name) for name in names]
-    references: Sequence[Any] = [None] * len(names)
-    if reference:
-        from whisperctl.compare import references as finding
-
-        references = finding.find(reference, list(zip(labels, paths, strict=True)))
-    found = []
-    for name, label, path, said in zip(names, labels, paths, references, strict=True):
-        samples = audio.load(name, track=audio_track, decoder=decoder, filters=filters)
-        found.append(
-            PreparedRecording(visible(label), path, samples, said, audio_track, decoder, filters)
-        )
-        _warn(found[-1], ())
-        if reference and said is None:
-            console.note(f"{label} has no reference")
-    return tuple(found)
-
-
-def _warn(recording: PreparedRecording, known: Sequence[str]) -> None:
-    for warning in recording.audio.warnings:
-        if warning not in known:
-            console.note(f"warning: {warning}")
-
-
-def run(
-    plan: Plan, setting: Setting, earlier: Comparison | None, *, resume: bool, started: float
-) -> Comparison:
-    """Measure everything, and conclude; the document is kept where ``--from`` finds it.
-
-    Raises:
-        ModelError: a model cannot be read any more.
-        AudioError: a recording cannot be read any more.
-    """
-    pass  # MERGED
-    from whisperctl.compare.journal import Journal
-    from whisperctl.compare.measure import measure
-
+    start = Start.now(sys.argv[1:])
     with Journal.open(plan, resume=resume) as journal, Display(plan) as display:
-        _warn_of(journal.problem)
+        problem = journal.problem
+        if problem:
+            console.note(f"warning: {problem}")
         try:
-            said = journal.problem
             measurements = measure(plan, on_step=display.step, journal=journal)
         except KeyboardInterrupt:
             display.interrupted()
             raise
-        if journal.problem != said:
-            _warn_of(journal.problem)
-        comparison = conclude.conclude(
-            plan, measurements, setting, elapsed_s=time.perf_counter() - started
-        )
+        if journal.problem not in ("", problem):
+            console.note(f"warning: {journal.problem}")
+        elapsed_s = time.perf_counter() - started
+        comparison = conclude(plan, measurements, start, elapsed_s=elapsed_s)
         if not comparison.failed:
             journal.done()
     if earlier is not None:
-        comparison = drift.with_drift(earlier, comparison)
-    kept = rerun.save(comparison)
+        comparison = document.with_drift(earlier, comparison)
+    kept = document.save(comparison)
     if kept is not None and sys.stderr.isatty():
         console.note(f"to repeat this: whisperctl compare --from {quoted(kept)}")
     return comparison
 
 
-def _warn_of(problem: str) -> None:
-    if problem:
-        console.note(f"warning: {problem}")
+def saved_recordings(comparison: Comparison, folder: Path) -> Recordings:
+    """Loader of the recordings of a document, which reports changed ones."""
+    from whisperctl.compare import document
 
-
-def show(path: Path, wanted: Request, *, phases: bool) -> Comparison:
-    """Present a comparison from its document; see ``present``.
-
-    Raises:
-        UsageError: the document cannot be read, or is none.
-        OutputError: something cannot be written.
-    """
-    comparison = document.read(path)
-
-    def samples() -> list[Samples | None]:
-        found = rerun.samples(comparison, path.parent)
-        for recording, one in zip(comparison.recordings, found, strict=True):
-            if one is None:
-                console.note(f"{recording.label} is not as it was, and left out of the page")
+    def load() -> list[document.Samples | None]:
+        found = document.samples(comparison, folder)
+        for recording, samples in zip(comparison.recordings, found, strict=True):
+            if samples is None:
+                console.note(f"{recording.label} has changed, and is left out of the page")
         return found
 
-    present(comparison, samples, wanted, phases=phases)
-    return comparison
+    return load
 
 
-def present(
-    comparison: Comparison,
-    samples: Callable[[], Sequence[Samples | None]],
-    wanted: Request,
-    *,
-    phases: bool,
-) -> None:
-    """Write the files, then print.
-
-    Args:
-        comparison: the result.
-        samples: gives each recording's, ``None`` where there are none; called if they are wanted.
-        wanted: what to write.
-        phases: show the phases of every cell in tables.
+def check(comparison: Comparison, conditions: Sequence[Condition]) -> bool:
+    """Report the cells for which conditions hold; true if there are any.
 
     Raises:
-        OutputError: something cannot be written.
+        UsageError: a condition can never hold.
     """
-    for path, name in wanted.files:
-        write_text(path, _text(comparison, samples, name, phases=phases))
-        console.note(f"{quoted(path)} is written")
-    if wanted.printed == "table":
-        plain = not sys.stdout.isatty()
-        terminal = Console(width=_WIDTH if plain else None, color_system=None if plain else "auto")
-        made = _table(comparison, terminal, plain=plain, phases=phases)
-        console.result(made, prose=True, styled=not plain)
-    elif wanted.printed:
-        made = _text(comparison, samples, wanted.printed, phases=phases)
-        console.result(made.rstrip("\n"), prose=True)
+    from whisperctl.compare import statistics
 
-
-def _text(
-    comparison: Comparison,
-    samples: Callable[[], Sequence[Samples | None]],
-    name: str,
-    *,
-    phases: bool,
-) -> str:
-    if name == "json":
-        return document.text(comparison)
-    if name == "csv":
-        from whisperctl.compare.reports import csv_report
-
-        return csv_report.text(comparison)
-    if name == "markdown":
-        from whisperctl.compare.reports import markdown
-
-        return markdown.text(comparison)
-    if name == "html":
-        from whisperctl.compare.reports.html import page
-
-        return page(comparison, samples())
-    wide = Console(width=_WIDE, color_system=None, force_terminal=False)
-    return _table(comparison, wide, plain=True, phases=phases) + "\n"
-
-
-def _table(comparison: Comparison, terminal: Console, *, plain: bool, phases: bool) -> str:
-    """The texts that were heard, then the tables."""
-    lines = list(_heard(comparison))
-    with terminal.capture() as capture:
-        for part in table.tables(comparison, width=terminal.width, plain=plain, phases=phases):
-            terminal.print(part, highlight=False)
-    return "\n".join([*lines, *(line.rstrip() for line in capture.get().splitlines())])
-
-
-def _heard(comparison: Comparison) -> Iterator[str]:
-    """What the first cell of each recording heard, as ``transcribe`` prints it."""
-    for index, recording in enumerate(comparison.recordings):
-        cells = [cell for cell in figures.cells_of(comparison, index) if not cell.error]
-        if not cells:
-            continue
-        cell = next(filter(figures.is_baseline, cells), cells[0])
-        yield f"{recording.label}, by {figures.label(comparison, cell)}:"
-        for segment in cell.segments[:_MOST_SEGMENTS]:
-            yield formatted.line(Segment(segment.start_s, segment.end_s, segment.text))
-        if not cell.segments:
-            yield "(no speech)"
-        if len(cell.segments) > _MOST_SEGMENTS:
-            yield f"... and {len(cell.segments) - _MOST_SEGMENTS} segments more"
-        yield ""
-
-
-def judge(comparison: Comparison, conditions: Sequence[Condition]) -> bool:
-    """Say which conditions hold, and for which cells.
-
-    Raises:
-        UsageError: a condition could never hold.
-    """
     held = False
     for condition in conditions:
-        for violation in fail_if.check(comparison, condition):
+        for violation in statistics.violations(comparison, condition):
             held = True
             cell = comparison.cells[violation.cell]
             console.error(
@@ -352,15 +253,16 @@ def judge(comparison: Comparison, conditions: Sequence[Condition]) -> bool:
 
 
 class Display:
-    """Shows the steps of a comparison; a context manager."""
+    """Progress of a comparison; a context manager."""
 
     def __init__(self, plan: Plan) -> None:
+        from whisperctl.compare.conclude import labels
+
         self._several = len(plan.recordings) > 1
         self._labels = dict(zip(plan.variants, labels(plan.variants), strict=True))
         self._progress = progress.bars() if sys.stderr.isatty() else None
         self._task: TaskID | None = None
         self._n_done = 0
-        self._n_resumed = 0
 
     def __enter__(self) -> Self:
         if self._progress is not None:
@@ -375,8 +277,6 @@ class Display:
     def step(self, step: Step) -> None:
         """Show a step."""
         self._n_done = step.n_done
-        if step.state == "resumed":
-            self._n_resumed += 1
         if step.state == "failed":
             console.error(f"{self._label(step.cell)} failed: {step.error}")
         if self._progress is not None and self._task is not None:
@@ -389,9 +289,10 @@ class Display:
             )
 
     def interrupted(self) -> None:
-        """Say how to go on, if there is something to go on from."""
+        """Say how to continue, if any run is done."""
         if self._n_done:
-            console.note(f"{self._n_done} runs are kept: the same command with --resume goes on")
+            runs = "1 run is" if self._n_done == 1 else f"{self._n_done} runs are"
+            console.note(f"{runs} kept: continue by the same command with --resume")
 
     def _label(self, cell: Cell) -> str:
         label = self._labels[cell.variant]
@@ -399,10 +300,10 @@ class Display:
 
 
 class CompareCommand(ConfiguredCommand):
-    """``compare``, which compares every engine whatever ``transcribe`` is to use."""
+    """``compare``, which does not use the settings of ``transcribe`` for what it compares."""
 
     apart = frozenset({"backend", "runtime", "format", "output", "resume", "from", "show", "json"})
-    # Names of models may have spaces, which otherwise part the values in a variable.
+    # Names of models may contain spaces, which otherwise separate values in a variable.
     whole = frozenset({"model", "threads"})
 
 
@@ -491,66 +392,60 @@ def compare(
     All given backends, models, quantizations and numbers of threads are combined. Every run is a
     fresh process; runs are interleaved, on the same samples and with the same options.
     """
-    pass  # MERGED
-    from whisperctl.compare import fail_if as conditions
+    from whisperctl.compare import statistics
 
     started = time.perf_counter()
-    documents = [path for path in (measuring.earlier, measuring.show) if path is not None]
-    wanted = Request.of(
+    sources = (measuring.earlier, measuring.show, matrix.plan)
+    documents = [path for path in sources if path is not None]
+    outputs = Outputs.parse(
         "json" if as_json else output_format,
         output or [],
         [*(files or []), *(reference or []), *documents],
     )
-    checks = [conditions.parse(text) for text in fail_if or []]
+    conditions = [statistics.parse_condition(text) for text in fail_if or []]
     repeats = measuring.repeat
-    if documents and (len(documents) > 1 or files or matrix.typed or reference):
+    replaces = len(documents) > 1 or files or matrix.typed
+    if documents and (replaces or (reference and matrix.plan is None)):
         raise UsageError(
-            "--from and --show take a comparison as it was: leave out the other of the two, files, "
-            "references, and what is compared"
+            "--plan, --from and --show say what to compare: give only one of them, without files, "
+            "references, or options of what to compare"
         )
+    recordings: Recordings
     if measuring.show is not None:
-        shown = show(measuring.show, wanted, phases=phases)
-        _end(shown, failed=judge(shown, checks))
-        return
-    earlier = None
-    if measuring.earlier is not None:
         from whisperctl.compare import document
 
-        earlier = document.read(measuring.earlier)
-        plan, setting = again(measuring.earlier, earlier, repeats)
+        comparison = document.read(measuring.show)
+        recordings = saved_recordings(comparison, measuring.show.parent)
     else:
-        if not files:
-            raise UsageError(
-                "no input files: pass one or more files, or "
-                '"-" for standard input; see: whisperctl compare --help'
+        if measuring.earlier is not None:
+            plan, earlier = _repeated(measuring.earlier, repeats)
+        elif matrix.plan is not None:
+            plan = _planned_by(matrix.plan, reference or [], repeats)
+            earlier = None
+        elif files:
+            from whisperctl.audio.filters import chain
+
+            chain.check(track.filters)  # before a model is quantized
+            plan = _planned(
+                files,
+                reference or [],
+                matrix,
+                flags.options(word_timestamps=word_timestamps),
+                audio_track=track.audio_track,
+                decoder=decoder.checked(),
+                filters=track.filters,
+                repeats=repeats or 1,
+                warm_up=measuring.warm_up,
             )
-        from whisperctl.audio.filters import chain
-
-        decoding = flags.options(word_timestamps=word_timestamps)
-        filters = tuple(track.filters)
-        chain.check(filters)  # before a model is quantized
-        variants, left_out = matrix.variants(decoding, quantize)
-        for other in left_out:
-            console.note(f"{other.engine.label} is left out: {other.problem}")
-        plan, setting = begin(
-            variants,
-            decoding,
-            files,
-            reference or [],
-            audio_track=track.audio_track,
-            decoder=decoder.checked(),
-            filters=filters,
-            baseline=matrix.baseline,
-            repeats=repeats or 1,
-            warm_up=measuring.warm_up,
-            left_out=left_out,
-        )
-    comparison = run(plan, setting, earlier, resume=measuring.resume, started=started)
-    samples = [one.audio.samples for one in plan.recordings]
-    present(comparison, lambda: samples, wanted, phases=phases)
-    _end(comparison, failed=judge(comparison, checks))
-
-
-def _end(comparison: Comparison, *, failed: bool) -> None:
-    if comparison.failed or failed:
+            earlier = None
+        else:
+            raise UsageError(
+                'no input files: pass one or more files, or "-" for standard input; see: '
+                "whisperctl compare --help"
+            )
+        comparison = run(plan, earlier, resume=measuring.resume, started=started)
+        samples = [recording.audio.samples for recording in plan.recordings]
+        recordings = lambda: samples  # noqa: E731
+    outputs.deliver(comparison, recordings, phases=phases)
+    if check(comparison, conditions) or comparison.failed:
         raise typer.Exit(1)

@@ -1,1 +1,1 @@
-"""Runs one recording on several engines, each in a process of its own, and compares the results."""
+"""Comparison of engines and models on the same recordings, each run in a separate process."""

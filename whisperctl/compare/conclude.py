@@ -1,60 +1,79 @@
-"""Makes the result of a comparison from what was measured."""
+"""Result of a comparison: statistics and scores of the measurements, and what they depend on."""
 
 from __future__ import annotations
 
+import os
+import platform
+import re
 import string
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Self
 
-from whisperctl import __version__
-from whisperctl.compare import machine, manifest, statistics
-from whisperctl.compare.plan import Cell, Plan, Variant
+from whisperctl import __version__, resources
+from whisperctl.compare import statistics
+from whisperctl.compare.plan import Cell, ForeignEngine, Plan, Variant, baselines, portable
 from whisperctl.compare.result import (
     SCHEMA,
     CellInfo,
     Comparison,
-    LeftOut,
+    EngineInfo,
     Machine,
     Measurement,
+    ModelFile,
     PhaseInfo,
-    RunInfo,
     VariantInfo,
 )
-from whisperctl.compare.scoring import agreement, texts, timed_words, tokens
+from whisperctl.compare.scoring import agreement, wer
 from whisperctl.compare.statistics import NAMES, rounded
-from whisperctl.engine.registry import Unavailable
+from whisperctl.engine import protocol, registry
+from whisperctl.engine.registry import Engine
+from whisperctl.errors import ModelError
+from whisperctl.models.ggml.files import hex_digest
+from whisperctl.text import quoted
 from whisperctl.transcript import PHASES
+
+_CORE = "whisperctl-asr"
+_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """What is known of a comparison before it begins.
-
-    ``date`` is ISO 8601 with its zone, ``command`` what was typed. ``baseline`` is the baseline's
-    name, ``baselines`` what that is for each variant. ``machine`` is as it was at the start.
-    """
+class Start:
+    """Start of a comparison: date in ISO 8601 with time zone, arguments as typed, and machine."""
 
     date: str
     command: tuple[str, ...]
     machine: Machine
-    baseline: str
-    baselines: Mapping[Variant, Variant | None]
-    left_out: tuple[Unavailable, ...] = ()
+
+    @classmethod
+    def now(cls, command: Sequence[str]) -> Self:
+        """Start at the present time."""
+        from datetime import datetime
+
+        date = datetime.now().astimezone().isoformat(timespec="seconds")
+        return cls(date, tuple(command), describe_machine())
 
 
 def conclude(
-    plan: Plan, measurements: Mapping[Cell, Measurement], setting: Setting, *, elapsed_s: float
+    plan: Plan, measurements: Mapping[Cell, Measurement], start: Start, *, elapsed_s: float
 ) -> Comparison:
-    """The result, with everything hashed that it stands on.
+    """Result of a comparison, with the hashes of all files that it depends on.
+
+    Args:
+        plan: what was measured.
+        measurements: one for each cell of the plan.
+        start: start of the comparison.
+        elapsed_s: its duration.
 
     Raises:
-        ModelError: a model cannot be read any more.
-        AudioError: a recording cannot be read any more.
+        ModelError: a model cannot be read.
         OSError: a file of an engine cannot be read.
     """
     engines = list(dict.fromkeys(variant.engine for variant in plan.variants))
-    weights = list(dict.fromkeys(variant.weights for variant in plan.variants))
-    infos = {
+    models = list(dict.fromkeys(variant.model for variant in plan.variants))
+    system_infos = {
         cell.variant.engine: measurement.transcript.system_info
         for cell, measurement in measurements.items()
         if measurement.transcript is not None
@@ -62,56 +81,55 @@ def conclude(
     return Comparison(
         schema=SCHEMA,
         whisperctl=__version__,
-        date=setting.date,
-        command=setting.command,
-        machine=setting.machine,
-        packages=manifest.packages(engine.backend for engine in engines),
+        date=start.date,
+        command=start.command,
+        machine=start.machine,
+        packages=packages(engine.backend for engine in engines),
         parameters=asdict(plan.options),
         repeats=plan.repeats,
         warm_up=plan.warm_up,
-        baseline=setting.baseline,
-        recordings=tuple(map(manifest.recording_info, plan.recordings)),
-        models=tuple(map(manifest.model_info, weights)),
-        engines=tuple(manifest.engine_info(engine, infos.get(engine, "")) for engine in engines),
+        baseline=plan.baseline,
+        recordings=tuple(recording.info for recording in plan.recordings),
+        models=tuple(map(describe_model, models)),
+        engines=tuple(describe_engine(one, system_infos.get(one, "")) for one in engines),
         variants=tuple(
-            VariantInfo(label, engines.index(one.engine), weights.index(one.weights), one.threads)
+            VariantInfo(label, engines.index(one.engine), models.index(one.model), one.threads)
             for one, label in zip(plan.variants, labels(plan.variants), strict=True)
         ),
-        cells=tuple(_cells(plan, measurements, setting.baselines)),
-        left_out=tuple(LeftOut(one.engine.label, one.problem) for one in setting.left_out),
+        cells=tuple(_cells(plan, measurements)),
+        left_out=plan.left_out,
         elapsed_s=round(elapsed_s, 3),
     )
 
 
 def labels(variants: Sequence[Variant]) -> list[str]:
-    """What tells the variants apart: always the engine, and what else differs among them."""
-    names = len({variant.weights.name for variant in variants}) > 1
-    quants = len({(variant.weights.quant) for variant in variants}) > 1
+    """Labels of variants: the engine, and whatever else differs between the variants."""
+    names = len({variant.model.name for variant in variants}) > 1
+    quants = len({variant.model.quant for variant in variants}) > 1
     threads = len({variant.threads for variant in variants}) > 1
     found = []
     for variant in variants:
         parts = [variant.engine.label]
-        parts += [variant.weights.name] if names else []
-        parts += [variant.weights.quant] if quants else []
+        parts += [variant.model.name] if names else []
+        parts += [variant.model.quant] if quants else []
         parts += [f"{variant.threads}t"] if threads else []
         found.append(" ".join(parts))
     return found
 
 
-def _cells(
-    plan: Plan,
-    measurements: Mapping[Cell, Measurement],
-    baselines: Mapping[Variant, Variant | None],
-) -> list[CellInfo]:
+def _cells(plan: Plan, measurements: Mapping[Cell, Measurement]) -> list[CellInfo]:
+    compared_with = baselines(plan.baseline, plan.variants)
     found = []
     for index, recording in enumerate(plan.recordings):
         groups: dict[str, str] = {}
         for number, variant in enumerate(plan.variants):
             cell = Cell(recording, variant)
+            if cell not in measurements:  # not all combinations were planned
+                continue
             measurement = measurements[cell]
-            against = baselines[variant]
-            other = None if against is None else measurements[Cell(recording, against)]
-            if other is not None and other.transcript is None:
+            against = compared_with[variant]
+            other = None if against is None else measurements.get(Cell(recording, against))
+            if other is None or other.transcript is None:
                 other = against = None
             found.append(
                 _cell(
@@ -134,18 +152,18 @@ def _cell(
     other: Measurement | None,
     groups: dict[str, str],
 ) -> CellInfo:
-    """``groups`` has the letters of texts, and gets one for a new text."""
+    """``groups`` maps texts to letters; a new text is added to it."""
     recording, variant = place
-    runs = tuple(RunInfo(run.repeat, run.values, run.counts) for run in measurement.runs)
+    runs = measurement.runs
     transcript = measurement.transcript
     if measurement.error or transcript is None:
         return CellInfo(recording, variant, baseline, measurement.error or "no run", runs)
     ours = _by_repeat(measurement)
     theirs = _by_repeat(other) if other is not None else {}
-    # What only some runs have has no middle.
+    # A value that some runs lack has no median.
     values = {name: list(v.values()) for name, v in ours.items() if v and len(v) == len(runs)}
     text = transcript.text
-    reference = cell.recording.reference
+    reference = cell.recording.info.reference
     itself = baseline == variant
     return CellInfo(
         recording=recording,
@@ -164,19 +182,19 @@ def _cell(
         text=text,
         text_group=groups.setdefault(" ".join(text.split()), _letters(len(groups))),
         stable=measurement.stable,
-        segments=timed_words.segments(transcript),
-        token_ids=tokens.token_ids(transcript),
+        segments=agreement.timed_segments(transcript),
+        token_ids=agreement.token_ids(transcript),
         agreement=None
         if itself or other is None or other.transcript is None
         else agreement.agreement(other.transcript, transcript),
         difference=None
         if reference is None
-        else texts.difference(reference.text, text, language=texts.text_language(transcript)),
+        else wer.difference(reference.text, text, language=wer.text_language(transcript)),
     )
 
 
 def _by_repeat(measurement: Measurement) -> dict[str, dict[int, float]]:
-    """Each value of each run that has it, by name and repeat."""
+    """Values of all runs, by name and repeat."""
     return {
         name: {run.repeat: run.values[name] for run in measurement.runs if name in run.values}
         for name in NAMES
@@ -197,23 +215,131 @@ def _phases(
 
 
 def _letters(number: int) -> str:
-    """``A`` to ``Z``, then ``AA``, ``AB`` and so on."""
+    """Letters of a number: ``A`` to ``Z``, then ``AA``, ``AB`` and so on."""
     more, letter = divmod(number, 26)
     return (_letters(more - 1) if more else "") + string.ascii_uppercase[letter]
 
 
-def now() -> str:
-    """The date and time here, ISO 8601 with the zone."""
-    from datetime import datetime
+def packages(names: Iterable[str]) -> dict[str, str]:
+    """Versions of whisperctl, of the distributions of backends, and of their requirements.
 
-    return datetime.now().astimezone().isoformat(timespec="seconds")
+    Args:
+        names: names of backends.
+    """
+    installed = protocol.installed()
+    owners = [_CORE]
+    owners += [
+        entry.dist.name
+        for name in names
+        if (entry := installed.get(name)) is not None and entry.dist is not None
+    ]
+    found: dict[str, str] = {}
+    for owner in dict.fromkeys(owners):
+        for name in [owner, *_required(owner)]:
+            try:
+                found[name] = metadata.version(name)
+            except metadata.PackageNotFoundError:
+                continue
+    return dict(sorted(found.items()))
 
 
-def setting(
-    command: Sequence[str],
-    name: str,
-    baselines: Mapping[Variant, Variant | None],
-    left_out: Sequence[Unavailable],
-) -> Setting:
-    """The setting of a comparison that begins now."""
-    return Setting(now(), tuple(command), machine.describe(), name, baselines, tuple(left_out))
+def _required(distribution: str) -> list[str]:
+    """Names of the unconditional requirements of a distribution."""
+    try:
+        texts = metadata.requires(distribution) or []
+    except metadata.PackageNotFoundError:
+        return []
+    return [match[0] for t in texts if "extra ==" not in t and (match := _REQUIREMENT.match(t))]
+
+
+def describe_engine(engine: Engine, system_info: str) -> EngineInfo:
+    """Description of an engine.
+
+    Args:
+        engine: the engine.
+        system_info: the line that it printed about itself during a run.
+
+    Raises:
+        OSError: one of its files cannot be read.
+    """
+    if isinstance(engine, ForeignEngine):
+        versions = dict(engine.versions)
+        return EngineInfo(engine.label, engine.backend, engine.runtime, versions, {}, system_info)
+    info = registry.find(engine.backend).info
+    if info is None:
+        return EngineInfo(engine.label, engine.backend, engine.runtime, {}, {}, system_info)
+    runtimes = {runtime.name: runtime for runtime in info.runtimes}
+    runtime = runtimes.get(engine.runtime or "")
+    versions = {"backend": info.version, "engine": info.engine}
+    files: dict[str, str] = {}
+    if runtime is not None:
+        versions["runtime"] = runtime.version
+        files = {path.name: hex_digest(path, "sha256") for path in runtime.files}
+    return EngineInfo(engine.label, engine.backend, engine.runtime, versions, files, system_info)
+
+
+def describe_model(model: ModelFile) -> ModelFile:
+    """Add size and hash to a model file, and make its path portable.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    try:
+        digest = hex_digest(model.path, "sha256")
+        size_bytes = model.path.stat().st_size
+    except OSError as error:
+        raise ModelError(f"{quoted(model.path)} cannot be read: {error.strerror}") from error
+    path = Path(portable(model.path))
+    return replace(model, path=path, size_bytes=size_bytes, sha256=digest)
+
+
+def describe_machine() -> Machine:
+    """Description of this machine, with its present load."""
+    return Machine(
+        cpu=_cpu_name(),
+        cpu_flags=tuple(_cpu_flags()),
+        processors=os.cpu_count() or 1,
+        processors_allowed=resources.available(),
+        memory_bytes=_memory_bytes(),
+        system=platform.platform(),
+        python=platform.python_version(),
+        load_average=tuple(_load_average() or ()),
+    )
+
+
+def _memory_bytes() -> int | None:
+    """Memory of the machine, if known."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _cpu_name() -> str:
+    """Name of the CPU, or else its architecture."""
+    return " ".join(_cpuinfo("model name")) or platform.processor() or platform.machine()
+
+
+def _cpu_flags() -> list[str]:
+    """Features of the CPU by their names in Linux; empty if the system does not list them."""
+    return _cpuinfo("flags") or _cpuinfo("Features")
+
+
+def _load_average() -> list[float] | None:
+    """Load average of the last 1, 5 and 15 minutes, if known."""
+    try:
+        return [round(value, 2) for value in os.getloadavg()]
+    except (AttributeError, OSError):
+        return None
+
+
+def _cpuinfo(field: str) -> list[str]:
+    """Words of the first line of ``/proc/cpuinfo`` with a given name."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == field:
+                return value.split()
+    except (OSError, ValueError):
+        pass
+    return []

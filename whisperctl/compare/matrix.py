@@ -1,13 +1,29 @@
-"""What was asked for, as the variants that are to be compared: a cross product without holes."""
+"""Choice of engines, models in quantizations, and threads, from options or from a plan file."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Sequence
+import json
+import os
+import subprocess
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from itertools import product
 from pathlib import Path
+from typing import Any
 
-from whisperctl.compare.plan import ModelFile, Variant
+from whisperctl.audio.decoders.registry import AUTO
+from whisperctl.compare.plan import (
+    Cell,
+    ForeignEngine,
+    Plan,
+    Variant,
+    baseline_name,
+    baselines,
+    decode_options,
+    load_recordings,
+)
+from whisperctl.compare.result import LeftOut, ModelFile
 from whisperctl.engine import registry
 from whisperctl.engine.registry import Engine, Unavailable
 from whisperctl.errors import BackendError, ModelError, UsageError
@@ -15,17 +31,21 @@ from whisperctl.models import ggml
 from whisperctl.models.ggml.layout import F16, F32, FTYPE_OF_QUANTIZATION
 from whisperctl.models.pull import name_from
 from whisperctl.models.store import Store
-from whisperctl.text import quoted, unknown
+from whisperctl.storage import records
+from whisperctl.text import quoted, unknown, visible
 
 Quantize = Callable[[str, str], Path]
-"""Makes a model of a name and a type, and gives its file; raises what ``quantize`` does."""
+"""Quantizes a model of a given name to a given type and returns its file."""
 
-_THREADS = re.compile(r"(\d+)(?:\s*threads?)?")
 _FLOATS = (F16.name, F32.name)
+_MAX_PLAN_BYTES = 1 << 20
+_PROBE_TIMEOUT_S = 120
+
+MAX_REPEATS = 1000
 
 
 def split(texts: Iterable[str]) -> list[str]:
-    """The parts between commas, each once; a text that is a file's name stays whole."""
+    """Parts between commas without duplicates; a text that is the name of a file stays whole."""
     found: dict[str, None] = {}
     for text in texts:
         whole = "," not in text or Path(text).exists()
@@ -36,16 +56,16 @@ def split(texts: Iterable[str]) -> list[str]:
 def choose_engines(
     backends: Sequence[str], runtimes: Sequence[str]
 ) -> tuple[list[Engine], list[Unavailable]]:
-    """The engines to run, in order, and those left out because they do not work here.
+    """Engines to measure, in order, and engines left out because they cannot be used.
 
     Args:
-        backends: ``BACKEND[/RUNTIME]`` each. None of them stands for all that work here: of our own
-            two every runtime, of others the one they prefer.
-        runtimes: of backends that have several runtimes, only these; none of them is no limit.
+        backends: ``BACKEND[/RUNTIME]`` each. If empty, all that can be used: every runtime of our
+            own two backends, and the preferred runtime of others.
+        runtimes: limits backends with several runtimes to these. If empty, there is no limit.
 
     Raises:
-        UsageError: a backend or runtime is unknown, or a runtime is of no backend that was chosen.
-        BackendError: a backend that was asked for is not installed, or nothing works here.
+        UsageError: a backend or runtime is unknown, or no chosen backend has a runtime.
+        BackendError: a chosen backend is not installed, or no backend can be used.
     """
     chosen, left_out = _asked(backends) if backends else _usable()
     if not runtimes:
@@ -79,7 +99,7 @@ def _usable() -> tuple[list[Engine], list[Unavailable]]:
     usable, others = registry.available()
     if not usable:
         reasons = "; ".join(f"{other.engine.label}: {other.problem}" for other in others)
-        raise BackendError(f"no backend can be used here ({reasons})")
+        raise BackendError(f"no backend can be used ({reasons})")
     first: dict[str, Engine] = {}
     for engine in usable:
         first.setdefault(engine.backend, engine)
@@ -87,20 +107,20 @@ def _usable() -> tuple[list[Engine], list[Unavailable]]:
     return every, [other for other in others if other.engine.backend not in first]
 
 
-def choose_weights(
+def choose_models(
     models: Sequence[str], quants: Sequence[str], quantize: Quantize
 ) -> list[ModelFile]:
-    """The model files: every model in every quantization, or as it is where none is asked for.
+    """Model files: each model in each quantization, or unchanged if no quantization is given.
 
     Args:
         models: names or paths.
-        quants: such as ``f16`` and ``q8_0``.
-        quantize: makes what is not here of a model that is.
+        quants: quantizations such as ``f16`` and ``q8_0``.
+        quantize: makes a quantized model that is not installed.
 
     Raises:
-        UsageError: there is no such quantization, or a model cannot be had in it.
-        ModelError: a model is unknown, not here, or damaged, or cannot be quantized.
-        BackendError: no engine can quantize here.
+        UsageError: a quantization is unknown, or not possible for a model.
+        ModelError: a model is unknown, not installed or damaged, or cannot be quantized.
+        BackendError: no engine can quantize models.
     """
     for quant in quants:
         if quant not in (*_FLOATS, *FTYPE_OF_QUANTIZATION):
@@ -108,11 +128,11 @@ def choose_weights(
     if quants:
         found = [_quantized(*pair, quantize) for pair in product(models, quants)]
     else:
-        found = [_weights(Store().resolve(model)) for model in models]
+        found = [_model(Store().resolve(model)) for model in models]
     return list(dict.fromkeys(found))
 
 
-def _weights(path: Path) -> ModelFile:
+def _model(path: Path) -> ModelFile:
     quant = ggml.inspect(path).ftype
     return ModelFile(name_from(path).removesuffix(f"-{quant}"), quant, path.absolute())
 
@@ -120,36 +140,37 @@ def _weights(path: Path) -> ModelFile:
 def _quantized(model: str, quant: str, quantize: Quantize) -> ModelFile:
     store = Store()
     try:
-        given = _weights(store.resolve(model))
+        given = _model(store.resolve(model))
     except ModelError:
         if quant in _FLOATS or not store.path_of(f"{model}-{quant}").exists():
             raise
-        return _weights(store.resolve(f"{model}-{quant}"))
+        return _model(store.resolve(f"{model}-{quant}"))
     if given.quant == quant:
         return given
     named = given.path.parent == store.directory.absolute()
     wanted = given.name if quant in _FLOATS else f"{given.name}-{quant}"
     if named and store.path_of(wanted).exists():
-        found = _weights(store.resolve(wanted))
+        found = _model(store.resolve(wanted))
         if found.quant == quant:
             return found
     if quant in _FLOATS or given.quant not in _FLOATS:
         raise UsageError(
-            f"{quoted(model)} is {given.quant} and cannot become {quant}: name a model that is f16"
+            f"{quoted(model)} is {given.quant} and cannot be converted to {quant}: "
+            "give a model in f16"
         )
     if not named:
         raise UsageError(
             f'{quoted(model)} is {given.quant}: run "whisperctl models quantize {model} {quant}" '
-            "and compare the model that this makes"
+            "and compare the result"
         )
-    return _weights(quantize(given.name, quant))
+    return _model(quantize(given.name, quant))
 
 
 def choose_threads(texts: Sequence[str]) -> list[int]:
     """Numbers of threads.
 
     Raises:
-        UsageError: one is no number, or below 1.
+        UsageError: one is not a number, or is below 1.
     """
     found = []
     for text in texts:
@@ -160,69 +181,240 @@ def choose_threads(texts: Sequence[str]) -> list[int]:
 
 
 def variants(
-    chosen: Sequence[Engine], weights: Sequence[ModelFile], threads: Sequence[int]
+    engines: Sequence[Engine], models: Sequence[ModelFile], threads: Sequence[int]
 ) -> tuple[Variant, ...]:
-    """The cross product; engines that do the same work stand side by side."""
+    """Cross product; engines that do the same work are adjacent."""
     return tuple(
-        Variant(engine, model, n) for model, n, engine in product(weights, threads, chosen)
+        Variant(engine, model, n) for model, n, engine in product(models, threads, engines)
     )
 
 
-def baseline_name(asked: str | None, among: Sequence[Variant]) -> str:
-    """What was asked for, or else native, or else the first engine."""
-    if asked is not None:
-        return asked
-    labels = [variant.engine.label for variant in among]
-    return "native" if "native" in labels else labels[0]
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """Lists to combine; ``None`` takes the list of the plan file."""
+
+    recordings: tuple[str, ...] | None = None
+    engines: tuple[str, ...] | None = None
+    models: tuple[str, ...] | None = None
+    quantizations: tuple[str, ...] | None = None
+    threads: tuple[int, ...] | None = None
 
 
-def baselines(name: str, among: Sequence[Variant]) -> dict[Variant, Variant | None]:
-    """What each variant is compared with.
+@dataclass(frozen=True, slots=True)
+class EngineEntry:
+    """Engine of another environment: ``engine`` run by the interpreter ``python``."""
 
-    Args:
-        name: what the baseline is, in parts with commas: an engine, a model, a quantization, a
-            number of threads. In what is not named it is like the variant itself.
-        among: all variants.
+    label: str
+    engine: str
+    python: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFile:
+    """Plan file: lists to combine, or several ``subset`` of combinations that override them.
+
+    ``engine`` defines engines of other environments, which lists refer to by their labels. Paths
+    are relative to the plan file. ``options`` are decoding options by the names of
+    ``DecodeOptions``.
+    """
+
+    recordings: tuple[str, ...] = ()
+    engines: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    quantizations: tuple[str, ...] = ()
+    threads: tuple[int, ...] = ()
+    baseline: str | None = None
+    repeats: int = 1
+    warm_up: bool = True
+    audio_track: str | None = None
+    decoder: str = AUTO
+    filters: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    engine: tuple[EngineEntry, ...] = ()
+    subset: tuple[Subset, ...] = ()
+
+
+def read_plan_file(path: Path) -> PlanFile:
+    """Read a plan file.
 
     Raises:
-        UsageError: a part is nothing that is compared.
+        UsageError: it cannot be read, is not TOML, or is not a plan.
     """
-    fixed: dict[str, object] = {}
-    for part in filter(None, (part.strip() for part in name.split(","))):
-        fixed |= _part(part, among)
-    found: dict[Variant, Variant | None] = {}
-    for variant in among:
-        wanted = _dimensions(variant) | fixed
-        found[variant] = next((other for other in among if _dimensions(other) == wanted), None)
+    name = quoted(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_PLAN_BYTES + 1)
+        if len(data) > _MAX_PLAN_BYTES:
+            raise UsageError(f"{name} is too large for a plan file")
+        table = tomllib.loads(data.decode("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{name} is not valid TOML: {error}") from error
+    _check_keys(name, table, PlanFile)
+    for kind, key in ((EngineEntry, "engine"), (Subset, "subset")):
+        entries = table.get(key, [])
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, dict):
+                _check_keys(f"[[{key}]] of {name}", entry, kind)
+    try:
+        plan = records.restore(PlanFile, table)
+    except ValueError as error:
+        raise UsageError(f"{name} is not a plan: {error}") from error
+    if not 1 <= plan.repeats <= MAX_REPEATS:
+        raise UsageError(f"repeats of {name} must be from 1 to {MAX_REPEATS}, not {plan.repeats}")
+    return plan
+
+
+def _check_keys(where: str, table: Mapping[str, object], kind: type) -> None:
+    known = [one.name for one in fields(kind)]
+    for key in table:
+        if key not in known:
+            raise UsageError(f"{where} has an {unknown('key', key, known)}")
+
+
+def plan_from_file(
+    file: PlanFile,
+    folder: Path,
+    quantize: Quantize,
+    *,
+    references: Sequence[str],
+    repeats: int | None = None,
+) -> Plan:
+    """Plan of a plan file, without engines that cannot be used.
+
+    Args:
+        file: its contents.
+        folder: its directory.
+        quantize: makes a quantized model that is not installed.
+        references: see ``references.find``.
+        repeats: number of repeats, if it should differ.
+
+    Raises:
+        UsageError: something in the plan is unknown or missing, or a reference cannot be used.
+        AudioError: a recording cannot be read.
+        ModelError: a model is unknown, not installed or damaged, or cannot be quantized.
+        BackendError: no engine can be used.
+        SubtitleError: a reference is not in the format of its name.
+    """
+    options = decode_options(file.options, "the plan")
+    entries = {entry.label: entry for entry in file.engine}
+    engines: dict[str, Engine] = {}
+    left_out: dict[str, LeftOut] = {}
+    combinations: list[tuple[str, Variant]] = []
+    for subset in file.subset or (Subset(),):
+        names = _required("recordings", subset.recordings, file.recordings)
+        for name in _required("engines", subset.engines, file.engines):
+            if name in engines or name in left_out:
+                continue
+            try:
+                entry = entries.get(name)
+                engines[name] = _usable_engine(name) if entry is None else _foreign(entry, folder)
+            except (BackendError, UsageError) as error:
+                left_out[name] = LeftOut(name, str(error))
+        usable = [engines[name] for name in subset.engines or file.engines if name in engines]
+        models = choose_models(
+            [_beside(name, folder) for name in _required("models", subset.models, file.models)],
+            subset.quantizations or file.quantizations,
+            quantize,
+        )
+        threads = choose_threads(
+            [str(n) for n in _required("threads", subset.threads, file.threads)]
+        )
+        chosen = variants(usable, models, threads)
+        combinations += product(names, chosen)
+    if not engines:
+        reasons = "; ".join(f"{one.engine}: {one.reason}" for one in left_out.values())
+        raise BackendError(f"no engine of the plan can be used ({reasons})")
+    all_variants = tuple(dict.fromkeys(variant for _, variant in combinations))
+    baseline = baseline_name(file.baseline, all_variants)
+    baselines(baseline, all_variants)
+    paths = {name: _beside(name, folder) for name, _ in combinations}
+    recordings = load_recordings(
+        list(paths.values()),
+        references,
+        audio_track=file.audio_track,
+        decoder=file.decoder,
+        filters=file.filters,
+    )
+    by_path = dict(zip(dict.fromkeys(paths.values()), recordings, strict=True))
+    cells = dict.fromkeys(Cell(by_path[paths[name]], one) for name, one in combinations)
+    # Cells that are compared with each other are adjacent, whatever subset they are from.
+    ordered = sorted(cells, key=lambda cell: recordings.index(cell.recording))
+    return Plan(
+        recordings=recordings,
+        variants=all_variants,
+        options=options,
+        repeats=file.repeats if repeats is None else repeats,
+        warm_up=file.warm_up,
+        baseline=baseline,
+        left_out=tuple(left_out.values()),
+        only=tuple(ordered),
+    )
+
+
+def _required(name: str, own: Sequence[Any] | None, common: Sequence[Any]) -> Sequence[Any]:
+    found = common if own is None else own
+    if not found:
+        raise UsageError(f"the plan has no {name}: list one or more")
     return found
 
 
-def _dimensions(variant: Variant) -> dict[str, object]:
-    weights = variant.weights
-    return {
-        "engine": variant.engine,
-        "model": weights.name,
-        "quant": weights.quant,
-        "threads": variant.threads,
-    }
+def _beside(name: str, folder: Path) -> str:
+    """Path relative to the plan file if there is such a file, else the name itself."""
+    path = folder / name
+    return os.path.abspath(path) if path.exists() else name  # noqa: PTH100 - keep symbolic links
 
 
-def _part(part: str, among: Sequence[Variant]) -> dict[str, object]:
-    for variant in among:
-        if part in (variant.engine.label, variant.engine.backend):
-            return {"engine": variant.engine}
-        if part == variant.weights.name:
-            return {"model": part}
-        if part == variant.weights.quant:
-            return {"quant": part}
-        if part == f"{variant.weights.name}-{variant.weights.quant}":
-            return {"model": variant.weights.name, "quant": variant.weights.quant}
-    threads = {variant.threads for variant in among}
-    if (match := _THREADS.fullmatch(part)) and int(match[1]) in threads:
-        return {"threads": int(match[1])}
-    labels = dict.fromkeys(
-        text
-        for v in among
-        for text in (v.engine.label, v.weights.name, v.weights.quant, str(v.threads))
-    )
-    raise UsageError(unknown("baseline", part, labels))
+def _usable_engine(name: str) -> Engine:
+    """Engine of this environment.
+
+    Raises:
+        UsageError: the backend or runtime is unknown.
+        BackendError: it cannot be used.
+    """
+    engine = registry.resolve(registry.parse(name))
+    found = registry.find(engine.backend)
+    if found.info is None:
+        raise BackendError(found.problem)
+    for runtime in found.info.runtimes:
+        if runtime.problem is not None and engine.runtime in (None, runtime.name):
+            raise BackendError(runtime.problem)
+    return engine
+
+
+def _foreign(entry: EngineEntry, folder: Path) -> ForeignEngine:
+    """Engine of another environment, which is asked for its versions.
+
+    Raises:
+        BackendError: it cannot be used.
+    """
+    python = os.path.abspath(folder / entry.python)  # noqa: PTH100 - keep symbolic links
+    if not Path(python).is_file():
+        raise BackendError(f"{quoted(entry.python)} does not exist")
+    backend, _, runtime = entry.engine.partition("/")
+    try:
+        done = subprocess.run(  # noqa: S603 - an interpreter that the plan names
+            [python, "-P", "-m", "whisperctl", "backends", "--json"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PROBE_TIMEOUT_S,
+            check=False,
+        )
+        info = next(one for one in json.loads(done.stdout) if one["name"] == backend)
+        if info["problem"]:
+            raise BackendError(str(info["problem"]))
+        usable = {one["name"]: one["version"] for one in info["runtimes"] if one["available"]}
+        chosen = runtime or next(iter(usable))
+        versions = (
+            ("backend", str(info["version"])),
+            ("engine", str(info["engine"])),
+            ("runtime", str(usable[chosen])),
+        )
+    except (OSError, ValueError, LookupError, TypeError, StopIteration) as error:
+        raise BackendError(
+            f"{quoted(entry.python)} has no engine {quoted(entry.engine)}"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise BackendError(f"{quoted(entry.python)} does not respond") from error
+    return ForeignEngine(backend, chosen, visible(entry.label), python, versions)

@@ -1,74 +1,91 @@
-"""Measure every cell of a plan, each run in a separate process, interleaved."""
+"""Measure the cells of a plan, each run in a separate process, and keep a journal to resume from.
+
+The journal of a plan is a file in the state directory (see ``whisperctl.storage.state``), keyed by
+everything that the numbers depend on except the number of repeats, so that repeats can be added
+later. It grows by one line for each run.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
+from whisperctl import __version__
 from whisperctl.compare import runner
-from whisperctl.compare.journal import Journal
-from whisperctl.compare.plan import Cell, Plan, PreparedRecording, Variant, interleaved
+from whisperctl.compare.plan import (
+    Cell,
+    ForeignEngine,
+    Plan,
+    PreparedRecording,
+    Variant,
+    interleaved,
+)
 from whisperctl.compare.result import Measurement, Run
 from whisperctl.compare.worker import WINDOW_S
+from whisperctl.engine import registry
 from whisperctl.engine.protocol import OnSegment
+from whisperctl.engine.registry import Engine
+from whisperctl.models.ggml.files import hex_digest
+from whisperctl.storage import records, state
 from whisperctl.transcript import Transcript
 
 
 class Estimate:
-    """Learns from every run how long others will take.
+    """Estimate of the remaining time, from the durations of earlier runs.
 
-    A cell takes what it took before. One that never ran takes what the most similar ones took,
-    of the same engine and model if there are any, in proportion to their work.
+    A cell is expected to take as long as before. One without a run is estimated from the most
+    similar cells, preferably of the same engine and model, in proportion to their work.
     """
 
     def __init__(self, *, warm_up: bool) -> None:
         self._warm_up = warm_up
-        self._took_s: dict[Cell, list[float]] = {}
+        self._durations_s: dict[Cell, list[float]] = {}
 
     def add(self, cell: Cell, took_s: float) -> None:
-        """A run of this cell took so many seconds."""
-        self._took_s.setdefault(cell, []).append(took_s)
+        """Record the duration of a run."""
+        self._durations_s.setdefault(cell, []).append(took_s)
 
     def left_s(self, left: Mapping[Cell, int]) -> float | None:
-        """Seconds for so many runs of each cell; ``None`` while nothing is known."""
-        if not self._took_s:
+        """Seconds for the remaining runs of each cell; ``None`` before the first run."""
+        if not self._durations_s:
             return None
         return sum(runs * self._run_s(cell) for cell, runs in left.items())
 
     def _run_s(self, cell: Cell) -> float:
-        if cell in self._took_s:
-            return _mean(self._took_s[cell])
-        alike = {other: _likeness(cell, other) for other in self._took_s}
-        nearest = max(alike.values())
+        if cell in self._durations_s:
+            return _mean(self._durations_s[cell])
+        similarities = {other: _similarity(cell, other) for other in self._durations_s}
+        highest = max(similarities.values())
         return _mean(
             [
-                _mean(self._took_s[other]) * self._work(cell) / self._work(other)
-                for other, likeness in alike.items()
-                if likeness == nearest
+                _mean(self._durations_s[other]) * self._work(cell) / self._work(other)
+                for other, similarity in similarities.items()
+                if similarity == highest
             ]
         )
 
     def _work(self, cell: Cell) -> float:
-        """In no unit: windows, times the bytes that a window goes through, by threads."""
+        """Amount of work: number of windows times size of the model, divided by threads."""
         windows = max(1, math.ceil(cell.recording.audio.duration_s / WINDOW_S)) + self._warm_up
         variant = cell.variant
         try:
-            size_bytes = variant.weights.path.stat().st_size
+            size_bytes = variant.model.path.stat().st_size
         except OSError:
-            size_bytes = 1  # its run says what is wrong
+            size_bytes = 1  # its run will fail with the reason
         return windows * size_bytes / variant.threads
 
 
-def _likeness(one: Cell, other: Cell) -> tuple[bool, ...]:
-    """Greater for cells whose times say more of each other."""
+def _similarity(one: Cell, other: Cell) -> tuple[bool, ...]:
+    """Similarity of two cells as a key for sorting."""
     mine, theirs = one.variant, other.variant
     return (
-        mine.weights.name == theirs.weights.name,
+        mine.model.name == theirs.model.name,
         mine.engine == theirs.engine,
-        mine.weights.quant == theirs.weights.quant,
+        mine.model.quant == theirs.model.quant,
         mine.threads == theirs.threads,
     )
 
@@ -82,12 +99,12 @@ State = Literal["running", "done", "failed", "resumed"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One run begins or has ended, or was found in the journal.
+    """Start or end of a run, or a run found in the journal.
 
-    ``n_done`` of ``n_total`` runs are behind us; of a cell that failed all are. ``took_s`` is how
-    long this run took, its process and all, 0 while it runs. ``elapsed_s`` is since ``measure``
-    was called, ``eta_s`` what is left by estimate, ``None`` while nothing is known.
-    ``measurement`` is all that is known of the cell by now.
+    ``n_done`` of ``n_total`` runs are done; all runs of a failed cell count as done. ``took_s`` is
+    the duration of this run with its process, 0 while it runs. ``elapsed_s`` is the time since
+    ``measure`` was called, ``eta_s`` the estimated remaining time, ``None`` if unknown.
+    ``measurement`` holds the runs of the cell up to now.
     """
 
     cell: Cell
@@ -111,30 +128,28 @@ def measure(
     on_step: OnStep | None = None,
     on_segment: OnSegment | None = None,
     journal: Journal | None = None,
-    start: Callable[[Variant], Sequence[str]] | None = None,
 ) -> dict[Cell, Measurement]:
-    """Measure every cell ``plan.repeats`` times, or until it fails.
+    """Measure each cell ``plan.repeats`` times, or until it fails.
 
-    Each repeat runs all cells before the next begins, the cells of one recording next to each
-    other, and begins elsewhere. KeyboardInterrupt, and what callbacks raise, ends the process that
-    runs and propagates; what was measured is in the journal then.
+    Each repeat runs all cells before the next repeat begins, the cells of a recording one after
+    another, and starts at another cell. KeyboardInterrupt and exceptions of callbacks end the
+    running process and propagate; finished runs are then in the journal.
 
     Args:
-        plan: what is measured.
-        on_step: gets every step; "resumed" ones come first.
-        on_segment: gets the segments of each measured transcription as they are decided.
-        journal: keeps what is measured, and has what need not be measured again.
-        start: gives the command that starts a variant's process, by default ``runner.command()``.
+        plan: the cells to measure.
+        on_step: called for each step; "resumed" ones come first.
+        on_segment: called with the segments of each measured transcription as they are decoded.
+        journal: stores finished runs, and provides those of an earlier process.
 
     Returns:
         The measurements, in the order of ``plan.cells``.
     """
-    return _Measuring(plan, on_step, on_segment, journal, start).result()
+    return _Measuring(plan, on_step, on_segment, journal).result()
 
 
 @dataclass(slots=True)
 class _CellState:
-    """What is known of a cell."""
+    """Runs of a cell up to now."""
 
     runs: dict[int, Run] = field(default_factory=dict)
     transcript: Transcript | None = None
@@ -151,6 +166,12 @@ class _CellState:
         return Measurement(runs, self.transcript, len(self.texts) < 2, self.error)
 
 
+def _command(variant: Variant) -> tuple[str, ...]:
+    """Command that starts the process of a variant."""
+    engine = variant.engine
+    return runner.command(engine.python) if isinstance(engine, ForeignEngine) else runner.command()
+
+
 class _Measuring:
     def __init__(
         self,
@@ -158,13 +179,11 @@ class _Measuring:
         on_step: OnStep | None,
         on_segment: OnSegment | None,
         journal: Journal | None,
-        start: Callable[[Variant], Sequence[str]] | None,
     ) -> None:
         self._plan = plan
         self._on_step = on_step
         self._on_segment = on_segment
         self._journal = journal
-        self._start = start
         self._began = time.monotonic()
         self._states = {cell: _CellState() for cell in plan.cells}
         self._estimate = Estimate(warm_up=plan.warm_up)
@@ -177,61 +196,61 @@ class _Measuring:
         repeats = self._plan.repeats
         for repeat in range(repeats):
             for cell in interleaved(list(groups.values()), repeat, repeats):
-                sofar = self._states[cell]
-                if repeat not in sofar.runs and not sofar.error:
+                cell_state = self._states[cell]
+                if repeat not in cell_state.runs and not cell_state.error:
                     self._run(cell, repeat)
-        return {cell: sofar.measurement() for cell, sofar in self._states.items()}
+        return {cell: cell_state.measurement() for cell, cell_state in self._states.items()}
 
     def _resume(self) -> None:
         if self._journal is None:
             return
-        for cell, sofar in self._states.items():
+        for cell, cell_state in self._states.items():
             for repeat, entry in sorted(self._journal.kept(cell).items()):
                 if entry.run is not None and repeat < self._plan.repeats:
-                    sofar.add(entry.run, entry.text, entry.transcript)
-                    self._estimate.add(cell, self._told_s(entry.run))
-                    self._say(cell, repeat, "resumed")
+                    cell_state.add(entry.run, entry.text, entry.transcript)
+                    self._estimate.add(cell, self._expected_s(entry.run))
+                    self._report(cell, repeat, "resumed")
 
     def _run(self, cell: Cell, repeat: int) -> None:
-        self._say(cell, repeat, "running")
-        sofar = self._states[cell]
+        self._report(cell, repeat, "running")
+        cell_state = self._states[cell]
         began = time.monotonic()
         outcome = runner.run(
             cell,
             self._plan.options,
             warm_up=self._plan.warm_up,
             on_segment=self._on_segment,
-            start=self._start(cell.variant) if self._start is not None else (),
+            start=_command(cell.variant),
         )
         took_s = time.monotonic() - began
         if isinstance(outcome, runner.Failure):
-            sofar.error = outcome.message
+            cell_state.error = outcome.message
             if self._journal is not None:
                 self._journal.failed(cell, outcome.message)
-            self._say(cell, repeat, "failed", took_s)
+            self._report(cell, repeat, "failed", took_s)
             return
         run = Run(repeat, outcome.values, outcome.counts)
-        first = sofar.transcript is None
-        sofar.add(run, outcome.transcript.text, outcome.transcript)
+        first = cell_state.transcript is None
+        cell_state.add(run, outcome.transcript.text, outcome.transcript)
         self._estimate.add(cell, took_s)
         if self._journal is not None:
             self._journal.add(cell, run, outcome.transcript, whole_transcript=first)
-        self._say(cell, repeat, "done", took_s)
+        self._report(cell, repeat, "done", took_s)
 
-    def _told_s(self, run: Run) -> float:
-        """About how long a run took, by what it told."""
+    def _expected_s(self, run: Run) -> float:
+        """Approximate duration of a run, from its values."""
         values = run.values
         warm_ms = values["wall_ms"] if self._plan.warm_up else 0.0
         return (values["cold_start_ms"] + warm_ms) / 1000
 
-    def _say(self, cell: Cell, repeat: int, state: State, took_s: float = 0.0) -> None:
+    def _report(self, cell: Cell, repeat: int, state: State, took_s: float = 0.0) -> None:
         if self._on_step is None:
             return
         repeats = self._plan.repeats
         left = {
-            one: repeats - len(sofar.runs)
-            for one, sofar in self._states.items()
-            if not sofar.error and len(sofar.runs) < repeats
+            other: repeats - len(cell_state.runs)
+            for other, cell_state in self._states.items()
+            if not cell_state.error and len(cell_state.runs) < repeats
         }
         n_total = repeats * len(self._states)
         self._on_step(
@@ -248,3 +267,139 @@ class _Measuring:
                 error=self._states[cell].error,
             )
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One run of the cell with this ``key``, or its ``error``.
+
+    Only the first run of a cell has a ``transcript``.
+    """
+
+    key: str
+    run: Run | None = None
+    text: str = ""
+    transcript: Transcript | None = None
+    error: str = ""
+
+
+class Journal:
+    """Journal of a plan, open until ``close`` or ``done``.
+
+    If it cannot be written, or is in use by another process, ``problem`` says so.
+    """
+
+    def __init__(self, file: state.StateFile, keys: dict[Cell, str], entries: list[Entry]) -> None:
+        self._file = file
+        self._keys = keys
+        self._kept: dict[str, dict[int, Entry]] = {}
+        for entry in entries:
+            if entry.run is not None:
+                self._kept.setdefault(entry.key, {})[entry.run.repeat] = entry
+
+    @classmethod
+    def open(cls, plan: Plan, *, resume: bool) -> Self:
+        """Open the journal of a plan.
+
+        Args:
+            plan: the cells to measure.
+            resume: keep the runs of an earlier process instead of deleting them.
+        """
+        keys = _keys(plan)
+        state.prune()
+        file = state.StateFile(
+            ["compare", *sorted(keys.values())],
+            taken="another process measures the same and keeps its journal",
+        )
+        entries = file.read(_parsed) if resume else []
+        if not entries:
+            file.cut()
+        return cls(file, keys, entries)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def problem(self) -> str:
+        """Reason for there being no journal, or an empty string."""
+        problem = self._file.problem
+        return (
+            f"{problem}; --resume will not be able to continue this comparison" if problem else ""
+        )
+
+    def kept(self, cell: Cell) -> dict[int, Entry]:
+        """Runs of a cell by an earlier process, by repeat."""
+        return self._kept.get(self._keys[cell], {})
+
+    def add(self, cell: Cell, run: Run, transcript: Transcript, *, whole_transcript: bool) -> None:
+        """Store a run, with its whole transcript if requested."""
+        whole = transcript if whole_transcript else None
+        self._append(Entry(self._keys[cell], run, transcript.text, whole))
+
+    def failed(self, cell: Cell, error: str) -> None:
+        """Store the error of a cell, for information; a resumed comparison retries it."""
+        self._append(Entry(self._keys[cell], error=error))
+
+    def done(self) -> None:
+        """Delete and close the journal of a finished comparison."""
+        self._file.remove()
+        self.close()
+
+    def close(self) -> None:
+        """Close the journal and keep its file; safe to call repeatedly."""
+        self._file.close()
+
+    def _append(self, entry: Entry) -> None:
+        self._file.append(records.line(entry))
+
+
+def _parsed(line: bytes) -> Entry:
+    return records.restore(Entry, records.loads(line))
+
+
+def _keys(plan: Plan) -> dict[Cell, str]:
+    """Hash of everything that the numbers of a cell depend on, for each cell."""
+    cells = plan.cells
+    variants = dict.fromkeys(cell.variant for cell in cells)
+    parts = {engine: _engine_key(engine) for engine in dict.fromkeys(v.engine for v in variants)}
+    paths = dict.fromkeys(variant.model.path for variant in variants)
+    files = {path: state.identity(path) or str(path) for path in paths}
+    return {
+        cell: state.hashed(
+            [
+                __version__,
+                cell.recording.info.samples_sha256,
+                cell.variant.threads,
+                files[cell.variant.model.path],
+                parts[cell.variant.engine],
+                records.plain(plan.options),
+                plan.warm_up,
+            ]
+        )
+        for cell in cells
+    }
+
+
+def _engine_key(engine: Engine) -> object:
+    """Versions of an engine, and hashes of its files."""
+    if isinstance(engine, ForeignEngine):
+        return records.plain(engine)
+    info = registry.find(engine.backend).info
+    if info is None:
+        return records.plain(engine)  # its run will fail with the reason
+    runtimes = [one for one in info.runtimes if engine.runtime in (None, one.name)]
+    return [
+        records.plain(engine),
+        [info.version, info.engine],
+        [[one.name, one.version, [_hash(path) for path in one.files]] for one in runtimes],
+    ]
+
+
+def _hash(path: Path) -> str:
+    try:
+        return hex_digest(path, "sha256")
+    except OSError:
+        return ""

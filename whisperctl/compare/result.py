@@ -1,26 +1,29 @@
-"""The result of a comparison: everything an output shows, and all it takes to repeat the run.
+"""Data types of a comparison: everything a report shows, and everything needed to repeat the run.
 
-Plain frozen data. ``document`` writes it as JSON and reads it back; every other output is made of
-this alone, so that all of them agree.
+Plain frozen dataclasses. ``document`` writes them as JSON and reads them back; all reports are made
+from them alone, so that all reports agree.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from whisperctl.audio.decoders.registry import AUTO
-from whisperctl.compare.scoring.differences import Agreement, Difference
 from whisperctl.transcript import Transcript
+
+SCHEMA = 2
+"""Version of the JSON document. Version 1 held a single recording with one run per engine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One transcription in a process of its own.
+    """One transcription in a separate process.
 
-    ``values`` are numbers by the names of ``values.VALUES`` (what was not measured is not there);
-    ``counts`` is how often whisper.cpp's phases ran, by the names of ``transcript.PHASES``.
+    ``values`` maps names of ``statistics.VALUES`` to numbers; values that were not measured are
+    missing. ``counts`` maps names of ``transcript.PHASES`` to how many times the phase ran.
     """
 
     repeat: int
@@ -32,9 +35,9 @@ class Run:
 class Measurement:
     """All runs of a cell.
 
-    ``transcript`` is the first run's, with tokens, and words if they were asked for. ``stable``
-    tells whether every run gave the same text. A cell whose process failed has an ``error`` and is
-    not tried again; the runs before that are kept.
+    ``transcript`` is that of the first run, with tokens, and with words if they were requested.
+    ``stable`` is true if every run gave the same text. If a process failed, ``error`` says why and
+    the cell is not retried; earlier runs are kept.
     """
 
     runs: tuple[Run, ...] = ()
@@ -43,13 +46,9 @@ class Measurement:
     error: str = ""
 
 
-SCHEMA = 2
-"""Of the JSON document; 1 was a single recording with a run for each engine."""
-
-
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where numbers were measured. ``load_average`` is of 1, 5 and 15 minutes, at the start."""
+    """Machine of the measurements. ``load_average``: 1, 5 and 15 minutes before the start."""
 
     cpu: str
     cpu_flags: tuple[str, ...]
@@ -62,8 +61,12 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class ReferenceText:
-    """What was really said. ``source`` is its file, ``sha256`` of the file's bytes."""
+class Reference:
+    """Correct transcript of a recording.
+
+    ``source`` is the path of its file, absolute or relative to ``~``, and ``sha256`` is that of the
+    file's bytes. For an entry of a list, the file is the list.
+    """
 
     source: str
     sha256: str
@@ -72,12 +75,12 @@ class ReferenceText:
 
 @dataclass(frozen=True, slots=True)
 class RecordingInfo:
-    """A recording; of one from standard input ``path`` and ``file_sha256`` are ``None``.
+    """Description of a recording.
 
-    ``path`` is absolute or begins with ``~``. ``audio_track`` is the number or language of
-    the track that was asked for, if one was, and ``decoder`` the choice of the decoder.
-    ``filters`` were applied to the samples, in order.
-    ``samples_sha256`` is of the float32 samples, little-endian, which is what engines get.
+    ``path`` is absolute or begins with ``~``; it and ``file_sha256`` are ``None`` for standard
+    input. ``samples_sha256`` is that of the samples as little-endian float32, which are what
+    engines receive. ``audio_track`` is the requested track, a number or a language, ``decoder`` the
+    requested decoder. ``filters`` were applied to the samples in order.
     """
 
     label: str
@@ -87,28 +90,39 @@ class RecordingInfo:
     n_samples: int
     duration_s: float
     warnings: tuple[str, ...] = ()
-    reference: ReferenceText | None = None
+    reference: Reference | None = None
     audio_track: str | None = None
     decoder: str = AUTO
     filters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """A model file; its path is absolute or begins with ``~``."""
+class ModelFile:
+    """Model file: ``name`` is such as ``tiny.en``, ``quant`` such as ``q8_0``.
+
+    In a result, ``path`` is absolute or begins with ``~``. A plan does not need size and hash.
+    """
 
     name: str
     quant: str
-    path: str
-    size_bytes: int
-    sha256: str
+    path: Path
+    size_bytes: int = 0
+    sha256: str = ""
+
+    @property
+    def label(self) -> str:
+        """Name and quantization."""
+        return f"{self.name} {self.quant}"
 
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """An engine. ``versions`` are of backend, engine and runtime; ``system_info`` is its own line.
+    """Description of an engine.
 
-    ``files`` are SHA-256 of what it runs besides its packages, by file name: the WASI modules.
+    ``versions`` are those of its backend, engine and runtime, ``system_info`` is the line that the
+    engine prints about itself. ``files`` maps names of files that the runtime loads besides its
+    packages, such as WASI modules, to their SHA-256. The
+    label of an engine of another environment is its name in the plan file.
     """
 
     label: str
@@ -121,9 +135,9 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True)
 class VariantInfo:
-    """One way to transcribe; ``label`` says only what differs between the variants of this run.
+    """Engine, model and number of threads. ``label`` holds only what differs between variants.
 
-    ``engine`` and ``model`` are indices of ``Comparison.engines`` and ``Comparison.models``.
+    ``engine`` and ``model`` are indices into ``Comparison.engines`` and ``Comparison.models``.
     """
 
     label: str
@@ -134,10 +148,10 @@ class VariantInfo:
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """The middle of a value over all runs of a cell, in the value's unit.
+    """Summary of a value over all runs of a cell, in the unit of the value.
 
-    ``mad`` is the median absolute deviation from the median, ``iqr`` the distance between the
-    quartiles; both are ``None`` of a single run.
+    ``mad`` is the median absolute deviation from the median, ``iqr`` the interquartile range; both
+    are ``None`` for a single run.
     """
 
     median: float
@@ -149,10 +163,10 @@ class Stat:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """How many times as much, and its 95 % bootstrap interval, ``None`` of one run.
+    """Ratio with its 95 % bootstrap interval, which is ``None`` for a single run.
 
-    To a baseline it is the median of the ratios of runs of the same repeat, which stand next to
-    each other; to an earlier run, the median over the median.
+    A ratio to the baseline is the median of the ratios within each repeat, where the runs are next
+    to each other. A ratio to an earlier comparison is the ratio of the medians.
     """
 
     value: float
@@ -162,10 +176,10 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class PhaseInfo:
-    """One of whisper.cpp's phases as ``whisper_print_timings`` prints it, of the median run.
+    """A phase of whisper.cpp in the form of ``whisper_print_timings``.
 
-    ``total_ms`` is the median over runs, ``per_run_ms`` that divided by ``count``, which is the
-    first run's.
+    ``total_ms`` is the median over the runs, ``count`` that of the first run, ``per_run_ms`` their
+    quotient.
     """
 
     name: str
@@ -176,10 +190,9 @@ class PhaseInfo:
 
 @dataclass(frozen=True, slots=True)
 class WordInfo:
-    """A word of a text, with times in seconds.
+    """Word without surrounding white space; times in seconds.
 
-    ``exact`` times are the engine's; others are spread over the segment by the words' lengths.
-    ``text`` is without white space.
+    ``exact`` times come from the engine. Others are interpolated within the segment.
     """
 
     start_s: float
@@ -190,10 +203,9 @@ class WordInfo:
 
 @dataclass(frozen=True, slots=True)
 class SegmentInfo:
-    """A segment. ``text`` is as the model wrote it; ``words`` are all of it.
+    """Segment with its text as the model wrote it.
 
-    The words of all segments are, in order, what ``splitting.split``
-    makes of ``CellInfo.text``.
+    The words of all segments, in order, equal ``wer.split_words(cell.text)``.
     """
 
     start_s: float
@@ -202,32 +214,127 @@ class SegmentInfo:
     words: tuple[WordInfo, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RunInfo:
-    """One run, as measured: see ``measurement.Run``."""
+SpanKind = Literal["equal", "substitute", "delete", "insert"]
 
-    repeat: int
-    values: Mapping[str, float]
-    counts: Mapping[str, int]
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Edit counts of an alignment.
+
+    ``n_reference`` is the number of words (WER) or characters (CER) of the reference. ``rate`` is
+    (S + D + I) / ``n_reference``, or 1 for insertions against an empty reference.
+    """
+
+    rate: float
+    substitutions: int
+    deletions: int
+    insertions: int
+    n_reference: int
+
+
+@dataclass(frozen=True, slots=True)
+class WordSpan:
+    """Aligned words: half-open ranges ``[start, end)`` in the reference and in the text."""
+
+    kind: SpanKind
+    reference_start: int
+    reference_end: int
+    text_start: int
+    text_end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Word and character error rates of a text against a reference.
+
+    Words are separated by white space and include case and punctuation; in scripts without spaces
+    each character is a word (``wer.split_words``). ``identical`` ignores the kind and amount of
+    white space. ``spans`` align all words of both texts. ``normalized_*`` are computed after
+    Whisper's normalizer: the English one (spelling, numbers, contractions) for English text, the
+    basic one (case, punctuation) for other languages.
+    """
+
+    identical: bool
+    wer: Errors
+    cer: Errors
+    normalized_wer: Errors
+    normalized_cer: Errors
+    spans: tuple[WordSpan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAgreement:
+    """Number of equal tokens in an alignment of two token sequences.
+
+    ``n`` is the length of the longer sequence. ``rate`` is ``n_equal / n``, or 1 if both are empty.
+    """
+
+    rate: float
+    n_equal: int
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """First point at which two token sequences differ, after ``n_tokens`` equal tokens.
+
+    ``time_s`` is its position in the recording by the baseline's times. ``baseline`` and ``text``
+    are the next few words of each, empty at the end of a text. A word that is split at this point
+    is given in full in both.
+    """
+
+    n_tokens: int
+    time_s: float
+    baseline: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimeDeltas:
+    """Differences between the times of ``n_words`` matching words, in seconds.
+
+    All are absolute but ``bias_s``, the mean of start minus baseline start.
+    """
+
+    n_words: int
+    start_mean_s: float
+    start_p95_s: float
+    end_mean_s: float
+    end_p95_s: float
+    bias_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Agreement of a transcript with that of the baseline.
+
+    ``tokens`` is ``None`` if an engine gives no tokens or the vocabularies differ; ``divergence``
+    also if all tokens are equal; ``times`` if there are no word times.
+    """
+
+    difference: Difference
+    tokens: TokenAgreement | None
+    divergence: Divergence | None
+    times: TimeDeltas | None
 
 
 @dataclass(frozen=True, slots=True)
 class CellInfo:
-    """One recording by one variant. Indices are of the lists of ``Comparison``.
+    """Results of one recording with one variant; indices are into the lists of ``Comparison``.
 
-    ``baseline`` is the index of the variant it is compared with, ``None`` where that failed or does
-    not exist; the baseline itself has its own. A failed cell has an ``error``, and no text.
-    ``text_group`` is a letter that cells of one recording share when their texts are the same, ""
-    without a text. ``stats`` and ``ratios`` are by the names of ``values.VALUES``.
-    ``agreement`` is with the baseline, ``None`` of the baseline itself; ``difference`` is from the
-    recording's reference text, ``None`` without one.
+    ``baseline`` is the variant that this cell is compared with, or ``None`` if that failed or does
+    not exist; the baseline refers to itself. A failed cell has an ``error`` and no text. Cells of a
+    recording that share a ``text_group`` (a letter, or "" without a text) have the same text.
+    ``stats`` and ``ratios`` are keyed by names of ``statistics.VALUES``. ``agreement`` is with the
+    baseline, ``None`` for the baseline itself; ``difference`` is from the reference, if there is
+    one.
     """
 
     recording: int
     variant: int
     baseline: int | None = None
     error: str = ""
-    runs: tuple[RunInfo, ...] = ()
+    runs: tuple[Run, ...] = ()
     stats: Mapping[str, Stat] = field(default_factory=dict)
     ratios: Mapping[str, Ratio] = field(default_factory=dict)
     phases: tuple[PhaseInfo, ...] = ()
@@ -244,11 +351,10 @@ class CellInfo:
 
 @dataclass(frozen=True, slots=True)
 class CellDrift:
-    """What became of a cell since an earlier run; the index is of ``Comparison.cells``.
+    """Change of a cell since an earlier comparison; ``cell`` is an index into ``Comparison.cells``.
 
-    ``text`` is ``"same"``, ``"different"``, or ``"none"`` where either run failed. ``difference``
-    is of the text now from the text then. ``ratios`` are now over then, by the names of
-    ``values.VALUES``.
+    ``text`` is "none" if either run failed. ``difference`` is the new text against the old one,
+    ``ratios`` are new values over old ones, keyed by names of ``statistics.VALUES``.
     """
 
     cell: int
@@ -259,7 +365,7 @@ class CellDrift:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What is other than in the earlier run of ``date``: a line for each change, and the cells."""
+    """Changes since the earlier comparison of ``date``: one line per change, and the cells."""
 
     date: str
     changes: tuple[str, ...]
@@ -268,7 +374,7 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """An engine that cannot be used here, and why."""
+    """Engine that cannot be used on this machine, and the reason."""
 
     engine: str
     reason: str
@@ -276,12 +382,12 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A whole comparison.
+    """Result of a comparison.
 
-    ``date`` is when it began, ISO 8601 with its zone. ``command`` is what was typed. ``packages``
-    are the versions of whisperctl and what it stands on. ``parameters`` are all decoding options,
-    resolved. ``baseline`` is what was asked for. ``elapsed_s`` is how long all of it took.
-    ``drift`` is from the run that this one repeats, if it does.
+    ``date`` is the time of its start, ISO 8601 with time zone. ``command`` are the arguments as
+    typed. ``packages`` are the versions of whisperctl and its dependencies. ``parameters`` are all
+    decoding options after defaults. ``baseline`` is the requested one. ``elapsed_s`` is the
+    duration of the comparison. ``drift`` is set if the comparison repeats an earlier one.
     """
 
     schema: int
@@ -295,7 +401,7 @@ class Comparison:
     warm_up: bool
     baseline: str
     recordings: tuple[RecordingInfo, ...]
-    models: tuple[ModelInfo, ...]
+    models: tuple[ModelFile, ...]
     engines: tuple[EngineInfo, ...]
     variants: tuple[VariantInfo, ...]
     cells: tuple[CellInfo, ...]
@@ -305,5 +411,5 @@ class Comparison:
 
     @property
     def failed(self) -> bool:
-        """Whether a cell failed."""
+        """True if a cell failed."""
         return any(cell.error for cell in self.cells)

@@ -134,8 +134,8 @@ def request(
     """Request to a process that was started at ``started_s``."""
     audio, variant = cell.recording.audio, cell.variant
     return Request(
-        engine=variant.engine,
-        model=variant.weights.path,
+        engine=Engine(variant.engine.backend, variant.engine.runtime),
+        model=variant.model.path,
         threads=variant.threads,
         options=options,
         warm_up=warm_up,

@@ -27,7 +27,7 @@ WINDOW_S = 30
 """Seconds of a recording that are transcribed to warm up: one window."""
 
 _OPENING = ("load",)
-"""Phases that belong to opening: a session may load its model anew before a later run."""
+"""Phases that belong to opening: a session may load its model again before a later run."""
 
 
 def main(requests: BinaryIO, send: Send) -> int:
@@ -102,9 +102,9 @@ def _serve(requests: BinaryIO, send: Send) -> runner.Result:
 
 
 def _finished(transcript: Transcript, *, with_words: bool) -> Transcript:
-    """What ``transcribe`` makes of an engine's result too: words, and all of it visible.
+    """Transcript as ``transcribe`` would give it: with words, and without control characters.
 
-    Sessions that know when tokens were said leave it to others to make words of them.
+    Sessions with times of tokens leave it to the host to make words of them.
     """
     segments = transcript.segments
     if with_words:
@@ -118,7 +118,7 @@ def _finished(transcript: Transcript, *, with_words: bool) -> Transcript:
 
 
 def _of(timings: Timings, opened: Timings, audio: Audio) -> dict[str, float]:
-    """The values that a session tells itself.
+    """Values that a session reports.
 
     Args:
         timings: of the run that counts.

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 class MatrixFlags(Flags):
     """Dimensions of a comparison; each may be repeated, or hold several values with commas."""
 
+    plan: Path | None = option(
+        None,
+        "Read what to compare, and the decoding options, from this plan file.",
+        Topic.MATRIX,
+        metavar="FILE.toml",
+    )
     backend: list[str] | None = option(
         None,
         "Compare these backends, or engines such as backend/runtime.",
@@ -98,10 +104,10 @@ class MatrixFlags(Flags):
             matrix.split(self.threads or [str(resources.default_threads())])
         )
         models = matrix.split(self.model or []) or [Store().default()]
-        weights = matrix.choose_weights(models, matrix.split(self.quant or []), quantize)
-        for one in weights:
+        model_files = matrix.choose_models(models, matrix.split(self.quant or []), quantize)
+        for one in model_files:
             check_fit(one.path, decoding)
-        return matrix.variants(engines, weights, threads), left_out
+        return matrix.variants(engines, model_files, threads), left_out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

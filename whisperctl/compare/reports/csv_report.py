@@ -1,8 +1,8 @@
-"""A comparison as comma-separated values, one table for machines.
+"""Comparison as one table of comma-separated values.
 
-A row is a cell's run, or something about all its runs: column ``row`` says which. Every value has
-a column, so that files of several comparisons can be put below each other. Numbers are those of the
-JSON document in full; what is not known is empty.
+A row is a run of a cell or a summary of its runs; column ``row`` says which. All columns are always
+present, so that files of several comparisons can be concatenated. Numbers have full precision, as
+in the JSON document; unknown ones are empty.
 """
 
 from __future__ import annotations
@@ -14,20 +14,19 @@ from dataclasses import asdict
 
 from whisperctl.compare import statistics
 from whisperctl.compare.reports import figures
-from whisperctl.compare.result import CellInfo, Comparison, Ratio
-from whisperctl.compare.scoring.differences import Difference
+from whisperctl.compare.result import CellInfo, Comparison, Difference, Ratio
 from whisperctl.transcript import PHASES
 
 Field = str | int | float | None
 
 STATS = ("median", "mad", "iqr", "low", "high")
-"""Rows about all runs of a cell; ``median`` is there of every cell, also of one that failed."""
+"""Summary rows of a cell; every cell has ``median``, even if it failed."""
 
 RATIOS = ("ratio", "ratio_low", "ratio_high")
-"""Rows with the ratio to the baseline and its interval."""
+"""Rows with the ratio to the baseline and the ends of its interval."""
 
 DRIFT = ("drift", "drift_low", "drift_high")
-"""Rows with the ratio to an earlier run of the same, and its interval, if this repeats one."""
+"""Rows with the ratio to an earlier comparison and the ends of its interval."""
 
 _SUBJECT = (
     "recording",
@@ -49,8 +48,8 @@ _TIMES = ("n_words", "start_mean_s", "start_p95_s", "end_mean_s", "end_p95_s", "
 
 _SCORES = (
     *(
-        f"{whom}_{name}_{count}"
-        for whom in ("reference", "baseline")
+        f"{against}_{name}_{count}"
+        for against in ("reference", "baseline")
         for name in _ERRORS
         for count in _COUNTS
     ),
@@ -73,11 +72,11 @@ COLUMNS = (
     *_SCORES,
     "text",
 )
-"""All columns, always the same."""
+"""All columns."""
 
 
 def text(comparison: Comparison) -> str:
-    """The table with its header; lines end as RFC 4180 has it, in CR LF."""
+    """Table with its header; lines end in CR LF as in RFC 4180."""
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, restval="")
     writer.writeheader()
@@ -122,7 +121,7 @@ def _rows(cell: CellInfo) -> Iterator[dict[str, Field]]:
     for name in STATS:
         numbers = {key: getattr(stat, name) for key, stat in cell.stats.items()}
         if name == "median":
-            yield {"row": name, **_known(numbers), **_said(cell)}
+            yield {"row": name, **_known(numbers), **_outcome(cell)}
         elif any(number is not None for number in numbers.values()):
             yield {"row": name, **_known(numbers)}
     yield from _ratios(RATIOS, cell.ratios)
@@ -139,8 +138,8 @@ def _known(numbers: Mapping[str, float | None]) -> dict[str, Field]:
     return {name: numbers[name] for name in statistics.NAMES if name in numbers}
 
 
-def _said(cell: CellInfo) -> dict[str, Field]:
-    """What a cell said, and how far that is from what it is compared with."""
+def _outcome(cell: CellInfo) -> dict[str, Field]:
+    """Text of a cell with its error rates, or its error."""
     fields: dict[str, Field] = {"error": cell.error}
     if cell.error:
         return fields
@@ -165,11 +164,11 @@ def _said(cell: CellInfo) -> dict[str, Field]:
     return fields
 
 
-def _difference(whom: str, difference: Difference | None) -> dict[str, Field]:
+def _difference(against: str, difference: Difference | None) -> dict[str, Field]:
     if difference is None:
         return {}
     return {
-        f"{whom}_{name}_{count}": number
+        f"{against}_{name}_{count}": number
         for name in _ERRORS
         for count, number in asdict(getattr(difference, name)).items()
     }

@@ -1,75 +1,88 @@
-"""The texts for a cell's numbers, which the terminal, Markdown and HTML share."""
+"""Texts for the numbers of a cell and for their origin, shared by all reports."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
 
+from whisperctl.audio.decoders.registry import AUTO
 from whisperctl.compare import statistics
-from whisperctl.compare.result import CellInfo, Comparison, Ratio, Stat
-from whisperctl.compare.scoring.differences import Difference, Errors, TimeDeltas
+from whisperctl.compare.result import (
+    CellInfo,
+    Comparison,
+    Difference,
+    Errors,
+    Ratio,
+    RecordingInfo,
+    Stat,
+    TimeDeltas,
+)
 from whisperctl.compare.statistics import Value, shown
+from whisperctl.options import DecodeOptions
 from whisperctl.text import visible
 from whisperctl.transcript import PHASES
 
 NOTHING = "-"
-"""Stands for what was not measured."""
+"""Placeholder for a value that was not measured."""
 
 FAILED = "failed"
 
 IDENTICAL = "identical"
 
 NO_CHANGE = "machine, versions, models, recordings and parameters are the same"
-"""What is said when an earlier run stood on the same."""
+"""Line of a drift report without changes."""
 
 PLUS_MINUS = "±"
 
 WITH_SPREAD = ("total_ms", "cold_start_ms", "wall_ms", "cpu_ms")
-"""What tables show with the spread of its runs; all of it is in JSON, CSV and the page."""
+"""Values that tables show with their spread. JSON, CSV and HTML have that of all values."""
 
 KEY_RATIOS = ("wall_ms", "encode_ms", "decode_ms", "batchd_ms", "cold_start_ms", "cpu_ms")
-"""What is worth a ratio besides ``peak_memory_bytes``; wall is the one that counts."""
+"""Values whose ratios tables show besides ``peak_memory_bytes``, the most important first."""
 
 LEGEND = (
     "Times are medians in ms ± the median absolute deviation (MAD) over the runs; in brackets runs "
     "of a phase x ms a run. Real-time factor (RTF): wall / duration. Ratios are to the baseline, "
     "with their 95 % bootstrap interval."
 )
-"""What the figures are."""
+"""Explanation of times and ratios."""
 
 WORDS_LEGEND = (
     "WER and CER: word and character errors over the reference's words and characters; S, D, I: "
     "substituted, deleted, inserted. norm.: after Whisper's normalizer. Start and end deltas: mean "
     "and 95th percentile of the distance between the times of matched words."
 )
-"""What the figures of ``words`` are."""
+"""Explanation of the figures in ``grid.words``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Cells of one recording that say the same. ``cells`` has at least one."""
+    """Cells of one recording with the same text; at least one."""
 
     letter: str
     cells: tuple[CellInfo, ...]
 
 
 def writable(text: str) -> str:
-    """A report that can be written as UTF-8 and shown anywhere, whatever names and texts hold."""
+    """Replace characters of a report that cannot be encoded in UTF-8 or that control terminals."""
     return visible(text, prose=True)
 
 
 def cells_of(comparison: Comparison, recording: int) -> tuple[CellInfo, ...]:
-    """The cells of a recording, in the order of the variants."""
+    """Cells of a recording, in the order of the variants."""
     return tuple(cell for cell in comparison.cells if cell.recording == recording)
 
 
 def label(comparison: Comparison, cell: CellInfo) -> str:
-    """What tells a cell from the others of its recording."""
+    """Label of a cell's variant."""
     return comparison.variants[cell.variant].label
 
 
 def baseline_label(comparison: Comparison, cells: Sequence[CellInfo]) -> str:
-    """What cells are compared with: the one variant's label, or what was asked for."""
+    """Label of the variant that all cells are compared with, or else the requested baseline."""
     found = {cell.baseline for cell in cells if cell.baseline is not None}
     if len(found) == 1:
         return comparison.variants[found.pop()].label
@@ -77,12 +90,12 @@ def baseline_label(comparison: Comparison, cells: Sequence[CellInfo]) -> str:
 
 
 def is_baseline(cell: CellInfo) -> bool:
-    """Whether a cell is its own baseline."""
+    """True if a cell is the baseline."""
     return cell.baseline == cell.variant
 
 
 def groups(cells: Sequence[CellInfo]) -> tuple[Group, ...]:
-    """Cells by what they say, in the order of the letters; failed ones are in none."""
+    """Cells grouped by text, in the order of the letters; failed cells are in no group."""
     letters = dict.fromkeys(cell.text_group for cell in cells if cell.text_group)
     return tuple(
         Group(letter, tuple(cell for cell in cells if cell.text_group == letter))
@@ -91,12 +104,12 @@ def groups(cells: Sequence[CellInfo]) -> tuple[Group, ...]:
 
 
 def measured(cells: Sequence[CellInfo]) -> tuple[Value, ...]:
-    """The values that some cell has, in the order of tables."""
+    """Values that at least one cell has, in the order of tables."""
     return tuple(value for value in statistics.VALUES if any(value.name in c.stats for c in cells))
 
 
 def with_ratio(cells: Sequence[CellInfo]) -> tuple[Value, ...]:
-    """The values whose ratio some cell has, of those worth one, wall first."""
+    """Values to show as ratios, of which at least one cell has one; wall time first."""
     names = (*KEY_RATIOS, "peak_memory_bytes")
     return tuple(
         statistics.BY_NAME[name]
@@ -106,7 +119,7 @@ def with_ratio(cells: Sequence[CellInfo]) -> tuple[Value, ...]:
 
 
 def number(cell: CellInfo, value: Value) -> str:
-    """A value of a cell: the median, and its spread or what whisper.cpp counted."""
+    """Median of a value, with its spread or the number of runs of the phase."""
     stat = cell.stats.get(value.name)
     if stat is None:
         return FAILED if cell.error and value.name == "wall_ms" else NOTHING
@@ -116,7 +129,7 @@ def number(cell: CellInfo, value: Value) -> str:
 
 
 def spread(stat: Stat, value: Value) -> str:
-    """A median ± MAD; the median alone if there was a single run."""
+    """Median ± MAD, or only the median of a single run."""
     text = shown(stat.median, value.unit)
     if stat.mad is None:
         return text
@@ -124,7 +137,7 @@ def spread(stat: Stat, value: Value) -> str:
 
 
 def runs_of_phase(cell: CellInfo, value: Value) -> str:
-    """How often a phase ran and what each run took, as ``whisper_print_timings`` says it."""
+    """Number of runs of a phase and time per run, as ``whisper_print_timings`` prints them."""
     name = value.name.removesuffix("_ms")
     if name not in PHASES:
         return ""
@@ -135,14 +148,14 @@ def runs_of_phase(cell: CellInfo, value: Value) -> str:
 
 
 def ratio(cell: CellInfo, name: str) -> str:
-    """A cell's ratio to its baseline."""
+    """Ratio of a cell to its baseline."""
     if is_baseline(cell):
         return "baseline"
     return interval(cell.ratios.get(name))
 
 
 def interval(found: Ratio | None) -> str:
-    """A ratio and its interval."""
+    """Ratio with its interval."""
     if found is None:
         return NOTHING
     text = f"{shown(found.value, 'times')}x"
@@ -152,7 +165,7 @@ def interval(found: Ratio | None) -> str:
 
 
 def rate(errors: Errors) -> str:
-    """An error rate with its counts."""
+    """Error rate with its counts."""
     text = shown(errors.rate, "share")
     counts = errors.substitutions, errors.deletions, errors.insertions
     if not any(counts):
@@ -161,14 +174,14 @@ def rate(errors: Errors) -> str:
 
 
 def word_error(difference: Difference | None) -> str:
-    """The word error rate alone, for a column."""
+    """Word error rate without counts, for a column."""
     if difference is None:
         return NOTHING
     return IDENTICAL if difference.identical else shown(difference.wer.rate, "share")
 
 
 def tokens(cell: CellInfo) -> str:
-    """How many tokens are the baseline's."""
+    """Share of tokens that are equal to the baseline's."""
     found = cell.agreement.tokens if cell.agreement is not None else None
     if found is None:
         return NOTHING
@@ -176,17 +189,17 @@ def tokens(cell: CellInfo) -> str:
 
 
 def start_delta(times: TimeDeltas) -> str:
-    """Mean and 95th percentile between the starts of matched words."""
+    """Mean and 95th percentile of differences between word starts."""
     return f"{shown(times.start_mean_s, 's')} s, p95 {shown(times.start_p95_s, 's')} s"
 
 
 def end_delta(times: TimeDeltas) -> str:
-    """Mean and 95th percentile between the ends of matched words."""
+    """Mean and 95th percentile of differences between word ends."""
     return f"{shown(times.end_mean_s, 's')} s, p95 {shown(times.end_p95_s, 's')} s"
 
 
 def divergence(cell: CellInfo) -> str:
-    """Where a cell's tokens part from the baseline's, and what each says there."""
+    """First point at which a cell's tokens differ from the baseline's, with both texts."""
     found = cell.agreement.divergence if cell.agreement is not None else None
     if found is None:
         return NOTHING
@@ -196,7 +209,7 @@ def divergence(cell: CellInfo) -> str:
 
 
 def same_texts(comparison: Comparison, cells: Sequence[CellInfo]) -> tuple[str, ...]:
-    """Which cells share a text, in a line where all do."""
+    """Cells that share a text, one line for each text; one line if all do."""
     found = groups(cells)
     if not found:
         return ("no cell gave a text",)
@@ -211,7 +224,7 @@ def same_texts(comparison: Comparison, cells: Sequence[CellInfo]) -> tuple[str, 
 
 
 def unstable(comparison: Comparison, cells: Sequence[CellInfo]) -> tuple[str, ...]:
-    """The cells whose runs did not all say the same."""
+    """Cells whose runs gave different texts."""
     return tuple(
         f"{label(comparison, cell)}: the text is not the same in every run"
         for cell in cells
@@ -220,7 +233,7 @@ def unstable(comparison: Comparison, cells: Sequence[CellInfo]) -> tuple[str, ..
 
 
 def failures(comparison: Comparison) -> tuple[str, ...]:
-    """The cells that failed, and why."""
+    """Failed cells with their errors."""
     several = len(comparison.recordings) > 1
     lines = []
     for cell in comparison.cells:
@@ -231,7 +244,7 @@ def failures(comparison: Comparison) -> tuple[str, ...]:
 
 
 def baseline_cell(comparison: Comparison, cell: CellInfo) -> CellInfo | None:
-    """The cell that a cell is compared with."""
+    """Cell that a cell is compared with."""
     for other in comparison.cells:
         if (other.recording, other.variant) == (cell.recording, cell.baseline):
             return other
@@ -240,7 +253,7 @@ def baseline_cell(comparison: Comparison, cell: CellInfo) -> CellInfo | None:
 
 @dataclass(frozen=True, slots=True)
 class Against:
-    """A text that others are compared with: a reference, or the baseline's."""
+    """Text that a cell's text is compared with: the reference, or the baseline's."""
 
     name: str
     text: str
@@ -248,7 +261,7 @@ class Against:
 
 
 def against(comparison: Comparison, cell: CellInfo) -> Against | None:
-    """What a cell's text is compared with first: what was really said, or else the baseline."""
+    """Text to compare a cell's text with: the reference, or else the baseline's."""
     reference = comparison.recordings[cell.recording].reference
     if reference is not None and cell.difference is not None:
         return Against("reference", reference.text, cell.difference)
@@ -256,3 +269,99 @@ def against(comparison: Comparison, cell: CellInfo) -> Against | None:
     if other is None or cell.agreement is None:
         return None
     return Against(label(comparison, other), other.text, cell.agreement.difference)
+
+
+SHORT = 12
+"""Digits shown of a hash. The JSON document has all of them."""
+
+Fact = tuple[str, str]
+
+
+def facts(comparison: Comparison) -> Iterator[Fact]:
+    """Inputs and method of a comparison: a name and a text each."""
+    for recording in comparison.recordings:
+        yield "recording", describe_recording(recording)
+    for model in comparison.models:
+        size = shown(model.size_bytes, "bytes")
+        yield "model", f"{model.name} {model.quant}, {size}, sha256 {model.sha256[:SHORT]}"
+    for engine in comparison.engines:
+        versions = ", ".join(f"{name} {text}" for name, text in engine.versions.items() if text)
+        files = ", ".join(f"{name} sha256 {sha[:SHORT]}" for name, sha in engine.files.items())
+        yield (
+            "engine",
+            ": ".join(filter(None, (engine.label, ", ".join(filter(None, (versions, files)))))),
+        )
+    for other in comparison.left_out:
+        yield "left out", f"{other.engine}: {other.reason}"
+    yield "machine", describe_machine(comparison)
+    yield "method", describe_method(comparison)
+    yield "parameters", describe_parameters(comparison)
+    yield "made by", describe_origin(comparison)
+
+
+def describe_recording(recording: RecordingInfo) -> str:
+    """Recording with its duration, the hash of its samples and its reference."""
+    parts = [
+        f"{recording.label}, {shown(recording.duration_s, 's')} s",
+        f"samples sha256 {recording.samples_sha256[:SHORT]}",
+    ]
+    if recording.audio_track is not None:
+        parts.append(f"audio track {recording.audio_track}")
+    if recording.decoder != AUTO:
+        parts.append(f"decoder {recording.decoder}")
+    if recording.filters:
+        parts.append(f"filters {' '.join(recording.filters)}")
+    if recording.reference is not None:
+        parts.append(f"reference {PurePath(recording.reference.source).name}")
+    return ", ".join((*parts, *recording.warnings))
+
+
+def describe_machine(comparison: Comparison) -> str:
+    """CPU, processors, memory and system."""
+    it = comparison.machine
+    parts = [it.cpu, f"{it.processors_allowed} of {it.processors} processors"]
+    if it.memory_bytes is not None:
+        parts.append(f"{shown(it.memory_bytes, 'bytes')} memory")
+    parts += [it.system, f"Python {it.python}"]
+    if it.load_average:
+        parts.append(f"load average {it.load_average[0]:.2f} at the start")
+    return ", ".join(parts)
+
+
+def describe_method(comparison: Comparison) -> str:
+    """Number of runs, warm-up and baseline."""
+    n = comparison.repeats
+    runs = f"{n} interleaved runs" if n > 1 else "a single run"
+    warm = "after a warm-up" if comparison.warm_up else "without a warm-up"
+    return f"{runs} of each cell in separate processes, {warm}; baseline {comparison.baseline}"
+
+
+def describe_parameters(comparison: Comparison) -> str:
+    """Most important decoding parameters, and those that are not the defaults."""
+    options = dict(comparison.parameters)
+    beam = options.get("beam_size")
+    search = [] if beam is None else [f"beam {beam}" if beam > 1 else "greedy"]
+    language = options.get("language")
+    parts = search + ([f"language {language}"] if language else [])
+    defaults = DecodeOptions()
+    named = ("beam_size", "language")
+    parts += [
+        f"{name.replace('_', ' ')} {_text(value)}"
+        for name, value in options.items()
+        if name not in named and value != getattr(defaults, name, value)
+    ]
+    return ", ".join(parts) or "defaults"
+
+
+def describe_origin(comparison: Comparison) -> str:
+    """Version of whisperctl, date, duration and command."""
+    return (
+        f"whisperctl {comparison.whisperctl}, {comparison.date}, "
+        f"in {shown(comparison.elapsed_s, 's')} s: whisperctl {shlex.join(comparison.command)}"
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f'"{value}"' if isinstance(value, str) else str(value)

@@ -1,4 +1,4 @@
-"""The tables of a comparison as rows of texts, for the terminal and Markdown alike."""
+"""Tables of a comparison as rows of texts, shared by all reports."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from functools import partial
 
 from whisperctl.compare import statistics
 from whisperctl.compare.reports import figures
-from whisperctl.compare.result import CellInfo, Comparison, Drift
-from whisperctl.compare.scoring.differences import Difference
+from whisperctl.compare.result import CellInfo, Comparison, Difference, Drift
 
 Row = tuple[str, ...]
 
 LINE: Row = ()
-"""A line between rows."""
+"""Separator between rows."""
 
 MORE = ("cold_start_ms", "cpu_ms", "encode_ms", "load_ms", "linear_memory_bytes", "start_ms")
-"""What else a row of ``by_cell`` may have, the most telling first."""
+"""Optional columns of ``by_cell``, the most important first."""
 
 _BRIEF = (("wall", "wall_ms"), ("RTF", "real_time_factor"))
 _DRIFT = ("wall_ms", "peak_memory_bytes")
@@ -26,7 +25,7 @@ _NO_TIMES = (figures.NOTHING,) * 3
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table. The first ``n_names`` columns say what a row is about, the others are figures."""
+    """Table. The first ``n_names`` columns name the row, the others are figures."""
 
     columns: Row
     rows: tuple[Row, ...]
@@ -34,7 +33,7 @@ class Grid:
 
 
 def by_variant(comparison: Comparison, cells: Sequence[CellInfo]) -> Grid:
-    """All values of a recording's cells, a column for each cell."""
+    """All values of a recording, one column for each cell."""
     rows: list[Row] = []
     for value in figures.measured(cells):
         if rows and value.name in ("mel_ms", "open_ms", "wall_ms"):
@@ -61,14 +60,13 @@ def by_cell(
     *,
     with_recording: bool | None = None,
 ) -> Grid:
-    """What matters most, a row for each cell.
+    """Most important values, one row for each cell.
 
     Args:
-        comparison: what the cells are of.
+        comparison: the comparison of the cells.
         cells: the rows.
-        n_more: how many columns of ``MORE`` to have as well.
-        with_recording: whether rows say what recording they are of; ``None`` is if it is not the
-            same for all.
+        n_more: number of columns of ``MORE`` to add.
+        with_recording: add a column with the recording; by default if there are several.
     """
     columns: list[tuple[str, Callable[[CellInfo], str]]] = []
     if with_recording is None:
@@ -95,9 +93,9 @@ def by_cell(
 
 
 def words(comparison: Comparison, cells: Sequence[CellInfo]) -> Grid:
-    """How far texts are from the reference, and what cells say and when from the baseline.
+    """Error rates against the reference, and agreement with the baseline.
 
-    Cells that share a text share its row on the reference.
+    Cells with the same text share a row for the reference.
     """
     rows: list[Row] = []
     for group in figures.groups(cells):
@@ -132,7 +130,7 @@ def words(comparison: Comparison, cells: Sequence[CellInfo]) -> Grid:
 
 
 def drift(comparison: Comparison, found: Drift) -> Grid:
-    """What became of each cell since an earlier run."""
+    """Changes of each cell since an earlier comparison."""
     rows = []
     for one in found.cells:
         cell = comparison.cells[one.cell]
@@ -152,24 +150,24 @@ def drift(comparison: Comparison, found: Drift) -> Grid:
 
 
 def divergences(comparison: Comparison, cells: Sequence[CellInfo]) -> Iterator[str]:
-    """Where tokens part first, a line for each cell where they do."""
+    """First differing tokens, one line for each cell that has some."""
     for cell in cells:
         if cell.agreement is not None and cell.agreement.divergence is not None:
             yield (
-                f"{figures.label(comparison, cell)} parts from "
+                f"{figures.label(comparison, cell)} diverges from "
                 f"{baseline_name(comparison, cell)} at {figures.divergence(cell)}"
             )
 
 
 def baseline_name(comparison: Comparison, cell: CellInfo) -> str:
-    """The label of what a cell is compared with."""
+    """Label of the variant that a cell is compared with."""
     if cell.baseline is None:
         return comparison.baseline
     return comparison.variants[cell.baseline].label
 
 
 def text_group(cell: CellInfo) -> str:
-    """The letter of a cell's text."""
+    """Letter of a cell's text."""
     if cell.error:
         return figures.FAILED
     return cell.text_group + ("" if cell.stable else " (varies)")

@@ -1,6 +1,6 @@
-"""A comparison as GitHub's Markdown, to paste into a README, an issue or a paper.
+"""Comparison as GitHub Flavored Markdown, to paste into a README, an issue or a paper.
 
-Tables are those of https://github.github.com/gfm/#tables-extension-.
+Tables follow https://github.github.com/gfm/#tables-extension-.
 """
 
 from __future__ import annotations
@@ -8,27 +8,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from whisperctl.compare.reports import figures, grid, provenance
+from whisperctl.compare.reports import figures, grid
 from whisperctl.compare.reports.grid import Grid
 from whisperctl.compare.result import Comparison
-from whisperctl.compare.scoring import splitting, word_diff
+from whisperctl.compare.scoring import wer
 
 _COLUMNS = 6
-"""Variants beside each other; a page is not wider."""
+"""Variants side by side in a table, which fit on a page."""
 
-_MOST_CHANGES = 50
+_MAX_CHANGES = 50
 _CONTEXT_WORDS = 3
-# A bracket alone is none of Markdown's.
+# A bracket alone has no meaning in Markdown.
 _SPECIAL = re.compile(r"([\\`*_<>#|~$]|\](?=[\[(:]))")
 
 
 def text(comparison: Comparison) -> str:
-    """The whole comparison, ending in a line break."""
+    """Report, with a line feed at its end."""
     return figures.writable("\n".join(_lines(comparison)) + "\n")
 
 
 def escaped(text: str) -> str:
-    """``text`` on one line, where nothing in it is Markdown or HTML."""
+    """Text on one line, with Markdown and HTML escaped."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split())).replace("&", "&amp;")
 
 
@@ -44,12 +44,12 @@ def _lines(comparison: Comparison) -> Iterator[str]:
             yield from _table(grid.by_variant(comparison, cells[start : start + _COLUMNS]))
         yield f"### {escaped(info.label)}: words"
         yield ""
-        said = (
+        remarks = (
             *figures.same_texts(comparison, cells),
             *figures.unstable(comparison, cells),
             *grid.divergences(comparison, cells),
         )
-        yield from _list(said)
+        yield from _list(remarks)
         made = grid.words(comparison, cells)
         if made.rows:
             yield from _table(made)
@@ -65,14 +65,14 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         yield "### Failed"
         yield ""
         yield from _list(failed)
-    yield "### Where the numbers come from"
+    yield "### Origin of the numbers"
     yield ""
-    yield from _list(f"{name}: {fact}" for name, fact in provenance.facts(comparison))
+    yield from _list(f"{name}: {fact}" for name, fact in figures.facts(comparison))
     yield f"{escaped(figures.LEGEND)} {escaped(figures.WORDS_LEGEND)}"
 
 
 def _names(comparison: Comparison) -> str:
-    """The recordings by name, if they are few."""
+    """Labels of up to three recordings, or their number."""
     labels = [escaped(recording.label) for recording in comparison.recordings]
     return ", ".join(labels) if len(labels) <= 3 else f"{len(labels)} recordings"
 
@@ -106,22 +106,22 @@ def _group(comparison: Comparison, group: figures.Group) -> Iterator[str]:
     other = figures.against(comparison, cell)
     if other is None or other.difference.identical:
         return
-    old, new = splitting.split(other.text), splitting.split(cell.text)
-    found = word_diff.changes(other.difference.spans)
+    old, new = wer.split_words(other.text), wer.split_words(cell.text)
+    found = wer.changes(other.difference.spans)
     yield f"Text {group.letter} against {escaped(other.name)} (~~left out~~, **put in**):"
     yield ""
-    for change in found[:_MOST_CHANGES]:
+    for change in found[:_MAX_CHANGES]:
         before = new[max(0, change.text_start - _CONTEXT_WORDS) : change.text_start]
         after = new[change.text_end : change.text_end + _CONTEXT_WORDS]
-        left_out = escaped(splitting.join(old[change.reference_start : change.reference_end]))
-        put_in = escaped(splitting.join(new[change.text_start : change.text_end]))
+        left_out = escaped(wer.join_words(old[change.reference_start : change.reference_end]))
+        put_in = escaped(wer.join_words(new[change.text_start : change.text_end]))
         parts = (
-            escaped(splitting.join(before)),
+            escaped(wer.join_words(before)),
             f"~~{left_out}~~" if left_out else "",
             f"**{put_in}**" if put_in else "",
-            escaped(splitting.join(after)),
+            escaped(wer.join_words(after)),
         )
         yield f"- {' '.join(filter(None, parts))}"
-    if len(found) > _MOST_CHANGES:
-        yield f"- and {len(found) - _MOST_CHANGES} more"
+    if len(found) > _MAX_CHANGES:
+        yield f"- and {len(found) - _MAX_CHANGES} more"
     yield ""

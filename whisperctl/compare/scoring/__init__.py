@@ -1,1 +1,1 @@
-"""How far texts, tokens and times of two transcripts are apart."""
+"""Comparison of transcripts: error rates (``wer``), tokens and word times (``agreement``)."""

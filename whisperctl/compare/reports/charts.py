@@ -1,4 +1,4 @@
-"""Bar charts of a recording's cells as plain data: where each bar begins and how long it is.
+"""Bar charts of a recording as plain data: position and length of each bar.
 
 Positions are percentages of the chart's width, so that a page needs no script to draw them.
 """
@@ -15,19 +15,19 @@ from whisperctl.compare.result import CellInfo, Comparison, Stat
 from whisperctl.compare.statistics import Unit, shown
 
 TRANSCRIBING = ("mel_ms", "encode_ms", "prompt_ms", "decode_ms", "batchd_ms", "sample_ms")
-"""The phases within ``wall_ms``, in the order they come."""
+"""Phases of ``wall_ms`` in order."""
 
 STARTING = ("start_ms", "module_compile_ms", "instantiate_ms", "load_ms", "first_ms")
-"""The steps within ``cold_start_ms``."""
+"""Steps of ``cold_start_ms`` in order."""
 
 MEMORY = ("peak_memory_bytes", "linear_memory_bytes")
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A value's bar. ``kind`` is how it looks.
+    """Bar of a value.
 
-    It is ``part`` of a row or the ``whole`` of it, a ``lane`` below another, or a ``dot``.
+    ``kind`` is its appearance: ``part`` or ``whole`` of a row, ``lane`` below another, or ``dot``.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Whisker:
-    """From the lowest to the highest, or over an interval."""
+    """Line from the lowest to the highest run, or over an interval."""
 
     low: float
     high: float
@@ -52,12 +52,12 @@ class Whisker:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A cell's bars, one over the other, and their figure as text. ``said`` is all of it."""
+    """Bars of a cell, one over the other, their figure, and a description of them as text."""
 
     variant: int
     label: str
     text: str
-    said: str
+    description: str
     bars: tuple[Bar, ...] = ()
     whisker: Whisker | None = None
     failed: bool = False
@@ -65,7 +65,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A place on the axis."""
+    """Mark on the axis."""
 
     left: float
     text: str
@@ -73,7 +73,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart. ``scale`` is the value at its right end; ``mark`` is where a line stands."""
+    """Chart. ``scale`` is the value at its right end, ``mark`` the position of a vertical line."""
 
     key: str
     title: str
@@ -86,7 +86,7 @@ class Chart:
 
 
 def charts(comparison: Comparison, cells: Sequence[CellInfo]) -> Iterator[Chart]:
-    """The charts of one recording; those with nothing to show are left out."""
+    """Charts of a recording, without empty ones."""
     spread = (
         "" if comparison.repeats == 1 else " The thin line spans the lowest to the highest run."
     )
@@ -96,9 +96,9 @@ def charts(comparison: Comparison, cells: Sequence[CellInfo]) -> Iterator[Chart]
             cells,
             "wall_ms",
             TRANSCRIBING,
-            "Where the time goes",
-            "Transcribing the recording, warm, in ms. Grey is what whisper.cpp's phases leave out, "
-            f"or an engine that does not tell them.{spread}",
+            "Phases",
+            "Transcription of the recording after the warm-up, in ms. Grey is time outside the "
+            f"phases, or an engine that does not report phases.{spread}",
         ),
         _stacked(
             comparison,
@@ -140,9 +140,9 @@ def _stacked(
             continue
         bars = [_bar(whole, stat, "whole", 0.0, scale)]
         start = 0.0
-        # Loading is not always told apart from opening the session, of which it is a part.
-        told = parts if "load_ms" in cell.stats else [_opening(name) for name in parts]
-        for name in told:
+        # If an engine does not report loading, show opening the session, of which it is a part.
+        steps = parts if "load_ms" in cell.stats else [_opening(name) for name in parts]
+        for name in steps:
             if name in cell.stats:
                 bars.append(_bar(name, cell.stats[name], "part", start, scale))
                 start += cell.stats[name].median
@@ -184,14 +184,16 @@ def _memory(comparison: Comparison, cells: Sequence[CellInfo]) -> Chart:
             rows.append(_empty(comparison, cell))
             continue
         text = ", ".join(bar.text for bar in bars)
-        said = ", ".join(f"{bar.label} {bar.text}" for bar in bars)
-        rows.append(Row(cell.variant, figures.label(comparison, cell), text, said, tuple(bars)))
+        description = ", ".join(f"{bar.label} {bar.text}" for bar in bars)
+        rows.append(
+            Row(cell.variant, figures.label(comparison, cell), text, description, tuple(bars))
+        )
     used = dict.fromkeys(bar.name for row in rows for bar in row.bars)
     return Chart(
         "peak_memory_bytes",
         "Memory",
-        "What the process held at its largest and, of a sandbox, the size of the guest's memory, "
-        "of which it need not have touched all.",
+        "Peak memory of the process and, for a sandbox, the size of the guest's memory, not all of "
+        "which may have been used.",
         tuple(rows),
         scale.ticks,
         scale.end,
@@ -231,7 +233,7 @@ def _ratios(comparison: Comparison, cells: Sequence[CellInfo]) -> Chart:
 
 
 class _Scale:
-    """An axis from zero to a round number that no bar is beyond."""
+    """Axis from zero to a round number that no bar exceeds."""
 
     def __init__(self, ends: Sequence[float], unit: Unit, suffix: str = "") -> None:
         highest = max(ends, default=0.0)
@@ -245,17 +247,17 @@ class _Scale:
         )
 
     def at(self, value: float) -> float:
-        """Where a value is."""
+        """Position of a value in percent."""
         return 100.0 * value / self.end
 
     def whisker(self, low: float, high: float) -> Whisker:
-        """A line between two values."""
+        """Line between two values."""
         text = f"{shown(low, self.unit)} to {shown(high, self.unit)}"
         return Whisker(low, high, self.at(low), self.at(high - low), text)
 
 
 def _round_step(highest: float) -> float:
-    """A round number that goes into ``highest`` about four times."""
+    """Round number of about a quarter of ``highest``."""
     if not highest > 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(highest / 4))
@@ -286,10 +288,12 @@ def _row(
 ) -> Row:
     stat = cell.stats[name]
     text = figures.spread(stat, statistics.BY_NAME[name])
-    said = ", ".join([text, *(f"{bar.label} {bar.text}" for bar in bars if bar.name != name)])
+    description = ", ".join(
+        [text, *(f"{bar.label} {bar.text}" for bar in bars if bar.name != name)]
+    )
     whisker = scale.whisker(stat.low, stat.high) if stat.mad is not None else None
     label = figures.label(comparison, cell)
-    return Row(cell.variant, label, text, said, tuple(bars), whisker)
+    return Row(cell.variant, label, text, description, tuple(bars), whisker)
 
 
 def _empty(comparison: Comparison, cell: CellInfo) -> Row:

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from tests.compare.conftest import HEARD, MISHEARD, SAID, Make
-from whisperctl.compare import drift, fail_if
+from whisperctl.compare import document, statistics
 from whisperctl.compare.result import Comparison
 from whisperctl.errors import UsageError
 
 
 def held(comparison: Comparison, text: str) -> list[int]:
     """The cells that a condition holds for."""
-    return [one.cell for one in fail_if.check(comparison, fail_if.parse(text))]
+    return [one.cell for one in statistics.violations(comparison, statistics.parse_condition(text))]
 
 
 @pytest.mark.parametrize(
@@ -33,23 +33,23 @@ def held(comparison: Comparison, text: str) -> list[int]:
     ],
 )
 def test_metrics_have_short_names(text: str, metric: str) -> None:
-    assert fail_if.parse(text).metric == metric
+    assert statistics.parse_condition(text).metric == metric
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("wer", "is no condition"),
-        ("wer>five", '"five" is no number'),
-        ("wer>nan", '"nan" is no number'),
-        ("wer > 0.05 0.06", "is no condition"),
+        ("wer", "is not a condition"),
+        ("wer>five", '"five" is not a number'),
+        ("wer>nan", '"nan" is not a number'),
+        ("wer > 0.05 0.06", "is not a condition"),
         ("rato>1.5", 'did you mean "ratio"?'),
         ("ratio.encod>1.5", "unknown metric"),
     ],
 )
 def test_what_is_no_condition_is_refused(text: str, message: str) -> None:
     with pytest.raises(UsageError) as error:
-        fail_if.parse(text)
+        statistics.parse_condition(text)
     assert message in str(error.value)
 
 
@@ -91,7 +91,7 @@ def test_drift_is_from_an_earlier_run(make: Make) -> None:
         )
         for index, cell in enumerate(then.cells)
     )
-    now = drift.with_drift(then, replace(then, cells=slower))
+    now = document.with_drift(then, replace(then, cells=slower))
     assert held(now, "drift>1.5") == [1]
     assert held(now, "drift.encode>1.99") == [1]
     assert held(now, "drift.wer>0") == [0]

@@ -8,9 +8,16 @@ import time
 import jiwer
 import pytest
 
-from whisperctl.compare.scoring.differences import Difference, Errors, WordSpan
-from whisperctl.compare.scoring.splitting import normalized, normalized_words, split
-from whisperctl.compare.scoring.texts import difference, text_language
+from whisperctl.compare.result import Difference, Errors, WordSpan
+from whisperctl.compare.scoring.wer import (
+    difference,
+    join_words,
+    normalize,
+    normalize_words,
+    split_words,
+    text_language,
+    word_spans,
+)
 from whisperctl.transcript import Transcript
 
 SAID = "And so my fellow Americans ask not what your country can do for you"
@@ -81,18 +88,18 @@ def test_text_that_normalizing_leaves_nothing_of_is_an_empty_one() -> None:
 def test_english_is_put_into_one_spelling() -> None:
     said = "Mr. Brown won't pay twenty five dollars for the colour"
     heard = "mister brown will not pay $25 for the color"
-    assert normalized(said, "en") == normalized(heard, "en")
+    assert normalize(said, "en") == normalize(heard, "en")
     found = difference(said, heard, language="en")
     assert found.normalized_wer.rate == found.normalized_cer.rate == 0.0
     assert found.wer.rate > 0.5
 
 
 def test_other_languages_keep_their_words() -> None:
-    assert normalized("Der Mann, der's SAH: won't!", "de") == "der mann der s sah won t"
+    assert normalize("Der Mann, der's SAH: won't!", "de") == "der mann der s sah won t"
 
 
 def test_languages_without_spaces_are_compared_by_character() -> None:
-    assert normalized_words("我爱 北京。", "zh") == list("我爱北京")
+    assert normalize_words("我爱 北京。", "zh") == list("我爱北京")
     found = difference("我爱北京。天安门", "我爱南京，天安门", language="zh")  # noqa: RUF001 - each is meant
     assert found.wer == Errors(2 / 7, 2, 0, 0, 7)
     assert found.normalized_wer == Errors(1 / 7, 1, 0, 0, 7)
@@ -100,7 +107,7 @@ def test_languages_without_spaces_are_compared_by_character() -> None:
 
 
 def test_numbers_too_long_for_the_normalizer_are_still_compared() -> None:
-    assert normalized("a, " + "1" * 5000, "en") == "a " + "1" * 5000
+    assert normalize("a, " + "1" * 5000, "en") == "a " + "1" * 5000
 
 
 def test_a_translation_is_english() -> None:
@@ -110,7 +117,7 @@ def test_a_translation_is_english() -> None:
 
 def spans_cover(found: Difference, reference: str, text: str) -> None:
     """Whether the spans lead from the beginning of both texts to the end, and are the errors."""
-    before, after = split(reference), split(text)
+    before, after = split_words(reference), split_words(text)
     at = (0, 0)
     counts = {"substitute": 0, "delete": 0, "insert": 0}
     for span in found.spans:
@@ -155,3 +162,51 @@ def test_an_hour_of_speech_takes_seconds_at_most() -> None:
     began = time.perf_counter()
     difference(said, heard, language="en")
     assert time.perf_counter() - began < 20  # two on a quiet machine
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " \n\t ",
+        " And so,\u00a0my fellow  Americans\r\n— ask\u2003not \x1c\x85 what? ",
+        "안녕하세요 여러분, 반갑습니다.",
+        "नमस्ते दुनिया! Ça va? Привет, мир… «да»",
+    ],
+)
+def test_words_of_spaced_scripts_are_what_stands_between_white_space(text: str) -> None:
+    assert split_words(text) == text.split()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("我爱北京。", "我 爱 北 京。"),
+        ("「你好」，他说", "「你 好」， 他 说"),  # noqa: RUF001 - each is meant
+        ("用Python 3写（很好）", "用 Python 3 写 （很 好）"),  # noqa: RUF001 - each is meant
+        ("コーヒーを2杯", "コ ー ヒ ー を 2 杯"),
+        ("ที่นี่", "ที่ นี่"),
+        ("你好。Hello, world", "你 好。 Hello, world"),
+    ],
+)
+def test_unspaced_scripts_have_a_word_a_character_with_its_punctuation(
+    text: str, words: str
+) -> None:
+    assert split_words(text) == words.split(" ")
+
+
+def test_words_are_put_together_as_their_script_has_it() -> None:
+    assert join_words(split_words("我爱 北京。 你好\nMy  fellow Americans")) == (
+        "我爱北京。你好My fellow Americans"
+    )
+
+
+def test_spans_cover_all_but_white_space_in_any_text() -> None:
+    letters = "ab1 \n\t,.()「」。、我爱のコーกำที่ກ\u0301\u200d👍🏽한ж-"
+    dice = random.Random(7)
+    for _ in range(300):
+        text = "".join(dice.choices(letters, k=dice.randint(0, 40)))
+        found = list(word_spans(text))
+        assert "".join(text[a:b] for a, b in found) == "".join(text.split())
+        assert all(a < b for a, b in found)
+        assert not any(c.isspace() for a, b in found for c in text[a:b])

@@ -7,8 +7,8 @@ import random
 import pytest
 
 from whisperctl.compare.result import WordInfo
-from whisperctl.compare.scoring.splitting import split
-from whisperctl.compare.scoring.timed_words import segments, time_deltas
+from whisperctl.compare.scoring.agreement import time_deltas, timed_segments
+from whisperctl.compare.scoring.wer import split_words
 from whisperctl.transcript import Segment, Transcript, Word
 
 
@@ -24,13 +24,13 @@ def transcript(*parts: Segment) -> Transcript:
 
 
 def test_times_of_the_engine_are_kept() -> None:
-    (found,) = segments(transcript(words((" Ask", 1.0, 1.5), (" not,", 1.75, 2.0))))
+    (found,) = timed_segments(transcript(words((" Ask", 1.0, 1.5), (" not,", 1.75, 2.0))))
     assert found.words == (WordInfo(1.0, 1.5, "Ask", True), WordInfo(1.75, 2.0, "not,", True))
     assert (found.start_s, found.end_s, found.text) == (1.0, 2.0, " Ask not,")
 
 
 def test_without_times_words_are_spread_by_their_length() -> None:
-    (found,) = segments(transcript(Segment(2.0, 4.0, " a bcd efgh ")))
+    (found,) = timed_segments(transcript(Segment(2.0, 4.0, " a bcd efgh ")))
     assert found.words == (
         WordInfo(2.0, 2.2, "a", False),
         WordInfo(2.4, 3.0, "bcd", False),
@@ -39,7 +39,7 @@ def test_without_times_words_are_spread_by_their_length() -> None:
 
 
 def test_a_word_cut_in_two_begins_in_one_segment_and_ends_in_the_next() -> None:
-    first, second = segments(
+    first, second = timed_segments(
         transcript(
             words((" Ameri", 1.0, 1.5)),
             words(("cans", 1.5, 2.0), (" ask", 2.0, 2.5)),
@@ -50,9 +50,9 @@ def test_a_word_cut_in_two_begins_in_one_segment_and_ends_in_the_next() -> None:
 
 
 def test_a_word_that_the_engine_cut_or_joined_otherwise_takes_its_share() -> None:
-    (cut,) = segments(transcript(words((" ill", 1.0, 1.25), ("-disposed", 1.25, 2.0))))
+    (cut,) = timed_segments(transcript(words((" ill", 1.0, 1.25), ("-disposed", 1.25, 2.0))))
     assert cut.words == (WordInfo(1.0, 2.0, "ill-disposed", True),)
-    (joined,) = segments(transcript(words((" a - b", 1.0, 2.0))))
+    (joined,) = timed_segments(transcript(words((" a - b", 1.0, 2.0))))
     assert [(w.text, w.start_s, w.end_s) for w in joined.words] == [
         ("a", 1.0, 1.2),
         ("-", 1.4, 1.6),
@@ -63,13 +63,13 @@ def test_a_word_that_the_engine_cut_or_joined_otherwise_takes_its_share() -> Non
 def test_words_that_are_not_the_segments_are_not_believed() -> None:
     found = words((" ask", 1.0, 1.5), (" not", 1.5, 2.0))
     other = Segment(0.0, 4.0, " ask nothing at all", words=found.words)
-    assert not any(word.exact for word in segments(transcript(other))[0].words)
+    assert not any(word.exact for word in timed_segments(transcript(other))[0].words)
 
 
 def test_segments_without_text_stay_and_have_no_words() -> None:
-    found = segments(transcript(Segment(0, 1, ""), Segment(1, 2, " hi"), Segment(2, 3, "  ")))
+    found = timed_segments(transcript(Segment(0, 1, ""), Segment(1, 2, " hi"), Segment(2, 3, "  ")))
     assert [[word.text for word in segment.words] for segment in found] == [[], ["hi"], []]
-    assert segments(transcript()) == ()
+    assert timed_segments(transcript()) == ()
 
 
 def test_words_of_any_segments_are_those_of_the_text_and_never_go_back() -> None:
@@ -88,8 +88,8 @@ def test_words_of_any_segments_are_those_of_the_text_and_never_go_back() -> None
                 parts.append(words(*timed))
             now_s += 3
         made = transcript(*parts)
-        found = [word for segment in segments(made) for word in segment.words]
-        assert [word.text for word in found] == split(made.text)
+        found = [word for segment in timed_segments(made) for word in segment.words]
+        assert [word.text for word in found] == split_words(made.text)
         times = [t for word in found for t in (word.start_s, word.end_s)]
         assert times == sorted(times)
 

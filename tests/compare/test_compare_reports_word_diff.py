@@ -11,9 +11,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from whisperctl.compare.scoring import word_diff
-from whisperctl.compare.scoring.splitting import split
-from whisperctl.compare.scoring.texts import difference
+from whisperctl.compare.reports import terminal
+from whisperctl.compare.scoring.wer import difference, split_words
 
 SAID = "And so my fellow Americans ask not what your country can do for you ask what you can do"
 
@@ -21,9 +20,9 @@ SAID = "And so my fellow Americans ask not what your country can do for you ask 
 def diff(reference: str, text: str, width: int = 80, max_changes: int = 20) -> list[Text]:
     spans = difference(reference, text, language="en").spans
     return list(
-        word_diff.lines(
-            split(reference),
-            split(text),
+        terminal.word_diff(
+            split_words(reference),
+            split_words(text),
             spans,
             labels=("native", "wasi"),
             width=width,
@@ -121,7 +120,7 @@ def test_without_colours_there_is_no_escape() -> None:
     spans = difference("one two", "one too", language="en").spans
     out = io.StringIO()
     console = Console(file=out, width=80, force_terminal=True, color_system="standard")
-    for line in word_diff.lines(
+    for line in terminal.word_diff(
         ["one", "two"], ["one", "too"], spans, labels=("a", "b"), width=80, colors=False
     ):
         console.print(line)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.compare.conftest import HEARD, MISHEARD, SAID, Make
-from whisperctl.compare import drift
+from whisperctl.compare import document
 from whisperctl.compare.result import Comparison, Drift
 
 
 def drifted(then: Comparison, now: Comparison) -> Drift:
-    found = drift.with_drift(then, now).drift
+    found = document.with_drift(then, now).drift
     assert found is not None
     return found
 
