@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from whisperctl.errors import ModelError
-from whisperctl.models.ggml.files import reading
+from whisperctl.models.ggml.files import OncePerFile, reading
 from whisperctl.models.ggml.layout import (
     F16,
     FTYPE_PER_VERSION,
@@ -85,22 +85,44 @@ def survey(
     file, if not by ``path``.
     """
     model_type = expected or ("silero" if begins_like_silero(path) else "whisper")
+    if called is not None:
+        return _walk(path, model_type, called)
+    info, places = (_silero if model_type == "silero" else _whisper)(path)
+    return info, list(places)
+
+
+@OncePerFile
+def _whisper(path: Path) -> tuple[ModelInfo, list[Place]]:
+    return _walk(path, "whisper", path)
+
+
+@OncePerFile
+def _silero(path: Path) -> tuple[ModelInfo, list[Place]]:
+    return _walk(path, "silero", path)
+
+
+def _walk(path: Path, model_type: ModelType, called: Path) -> tuple[ModelInfo, list[Place]]:
     with reading(path) as file:
         if model_type == "silero":
-            silero = SileroWalk(called or path, file)
+            silero = SileroWalk(called, file)
             info = _silero_info(silero.run(), silero, path)
             return info, silero.places
-        whisper = WhisperWalk(called or path, file)
+        whisper = WhisperWalk(called, file)
         return _whisper_info(whisper.run(), whisper, path), whisper.places
 
 
 def begins_like_silero(path: Path) -> bool:
     """True if the file begins as a Silero model does, ``False`` also if it cannot be read."""
     try:
-        with reading(path) as file:
-            return file.read(len(SILERO_SIGNATURE)) == SILERO_SIGNATURE
+        return _begins_like_silero(path)
     except ModelError:
         return False
+
+
+@OncePerFile
+def _begins_like_silero(path: Path) -> bool:
+    with reading(path) as file:
+        return file.read(len(SILERO_SIGNATURE)) == SILERO_SIGNATURE
 
 
 def describe(path: Path) -> ModelDescription | None:

@@ -5,15 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Generic, Protocol, TypeVar
 
 from whisperctl.errors import ModelError
 from whisperctl.text import quoted
 
+T = TypeVar("T")
+
 _CHUNK_BYTES = 4 << 20
+_REMEMBERED = 16
+_SETTLED_NS = 2_000_000_000
+"""A file changed more recently may change again without a visible change of its times."""
 
 
 class OnProgress(Protocol):
@@ -32,6 +39,33 @@ class OnProgress(Protocol):
 
 def ignore(step: str, done_bytes: int, total_bytes: int | None) -> None:
     """Report to nobody."""
+
+
+class OncePerFile(Generic[T]):
+    """A function of a file, called once for each state of the file; its errors are not remembered.
+
+    The state is the file's identity, size and times. A file that was changed within the last two
+    seconds is always read again.
+    """
+
+    def __init__(self, function: Callable[[Path], T]) -> None:
+        self._function = function
+        self._remembered = lru_cache(_REMEMBERED)(lambda path, state: function(path))
+
+    def __call__(self, path: Path) -> T:
+        """Call the function, or give its earlier result."""
+        try:
+            found = path.stat()
+        except (OSError, ValueError):
+            return self._function(path)
+        if abs(time.time_ns() - found.st_mtime_ns) < _SETTLED_NS:
+            return self._function(path)
+        state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        return self._remembered(path, state)
+
+    def forget(self) -> None:
+        """Forget all results."""
+        self._remembered.cache_clear()
 
 
 @contextmanager
