@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import build
 import source
 from whisperctl import audio
+from whisperctl.engine.protocol import Model, OpenOptions
 from whisperctl.errors import WhisperctlError
 from whisperctl.models import store
 from whisperctl.options import DecodeOptions
@@ -38,11 +39,11 @@ def profiling_module(build_dir: Path) -> modules.Module:
 
 def main(model: str, media: str, runtime: str = "wasmtime", threads: str = "1") -> None:
     """Runs one greedy transcription in English and prints the table."""
-    path = store.resolve(model)
+    opened = Model.inspect(store.resolve(model))
     module = profiling_module(source.DEFAULT_BUILD_DIR)
     options = DecodeOptions(language="en", beam_size=1)
-    with session.WasiSession(runtime, module, path, threads=int(threads)) as running:
-        print(running.transcribe(audio.load(Path(media)), options).timings)
+    with session.WasiSession(module, opened, OpenOptions(int(threads), runtime)) as running:
+        print(running.transcribe(audio.load(Path(media)), options).phases)
         guest = running.guest
     # The guest prints its table when it ends by itself, which it does when the session closes.
     print(guest.errors)

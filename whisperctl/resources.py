@@ -8,20 +8,21 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from types import TracebackType
+from typing import NamedTuple, Self
 
 _MOST_THREADS = 4
 """More make whisper.cpp little faster on most machines; whisper-cli's default as well."""
 
 
 def available() -> int:
-    """How many this process may use: in a container or under taskset fewer than there are."""
+    """Number of processors this process may use, as limited by containers and taskset."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def default_threads() -> int:
-    """Threads to compute with where nobody said how many."""
+    """Default number of threads to compute with."""
     return min(_MOST_THREADS, available())
 
 
@@ -41,21 +42,21 @@ def add_child(key: object, usage: Callable[[], Usage]) -> None:
     """Count a child process that runs for this one, until ``remove_child``.
 
     Args:
-        key: names it.
-        usage: what it has taken so far.
+        key: identifies the child.
+        usage: gives the child's usage so far.
     """
     with _lock:
         _children[key] = usage
 
 
 def remove_child(key: object) -> None:
-    """Count a child process no longer: it has ended and was waited for. Safe to call again."""
+    """Stop counting a child process that has ended and was waited for. Safe to call again."""
     with _lock:
         _children.pop(key, None)
 
 
 def own_usage() -> Usage:
-    """What this process alone has taken."""
+    """Usage of this process without its children."""
     return Usage(time.process_time(), _own_peak_bytes())
 
 
@@ -71,7 +72,7 @@ def cpu_time_s() -> float:
 
 
 def peak_memory_bytes() -> int | None:
-    """The most memory held resident since the start; ``None`` if not known.
+    """Peak resident memory since the start; ``None`` if not known.
 
     The peak of this process, and the largest sum of the peaks of the added children that ran at
     the same time.
@@ -86,7 +87,7 @@ def peak_memory_bytes() -> int | None:
 
 
 def status_bytes(name: str) -> int | None:
-    """A size that Linux tells of this process, such as ``"VmData"``; ``None`` elsewhere.
+    """A size that Linux reports of this process, such as ``"VmData"``; ``None`` elsewhere.
 
     The names are those of /proc/self/status in proc(5).
     """
@@ -97,6 +98,35 @@ def status_bytes(name: str) -> int | None:
     except (OSError, ValueError, IndexError):
         pass
     return None
+
+
+class Measurement:
+    """Wall time, CPU time and peak memory of a ``with`` block, whether it ends or raises.
+
+    ``wall_ms`` is elapsed time and ``cpu_ms`` the CPU time of all threads and of the child
+    processes that are counted, in milliseconds; ``peak_memory_bytes`` is the peak of the process
+    and these children since they started, ``None`` if not known.
+    """
+
+    def __init__(self) -> None:
+        self.wall_ms = 0.0
+        self.cpu_ms = 0.0
+        self.peak_memory_bytes: int | None = None
+
+    def __enter__(self) -> Self:
+        self._cpu_s = cpu_time_s()
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.wall_ms = (time.perf_counter() - self._started) * 1000
+        self.cpu_ms = (cpu_time_s() - self._cpu_s) * 1000
+        self.peak_memory_bytes = peak_memory_bytes()
 
 
 def _of_children() -> list[Usage]:

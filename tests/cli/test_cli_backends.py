@@ -16,13 +16,13 @@ BROKEN = {
     "import": "raise OSError('libacme.so: no such file')\n",
     "exit": "raise SystemExit(3)\n",
     "missing": "",
-    "describe": "class Acme:\n    def describe(self):\n        raise ValueError('libacme.so')\n",
+    "describe": "class Acme:\n    contract = 1\n    def describe(self): raise ValueError\n",
 }
 UNAVAILABLE = """
 from whisperctl.engine.protocol import BackendInfo, RuntimeInfo
 
 class Acme:
-    name = "acme"
+    name, contract, preference = "acme", 1, 0
 
     def describe(self):
         problem = "acme-engine is missing; try: pip install acme-engine"

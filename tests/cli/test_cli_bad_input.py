@@ -161,7 +161,7 @@ def test_an_unexpected_failure_is_one_line_with_a_way_to_more(
     fake: Cli, jfk: Path, model: Path, plugin: MakePlugin
 ) -> None:
     # A plugin that breaks its promise in a way nobody foresaw, chosen on purpose.
-    env = plugin("acme", "class Acme:\n    name = 'acme'\n")
+    env = plugin("acme", "class Acme:\n    name, contract = 'acme', 1\n")
     arguments = ("transcribe", jfk, "-b", "acme", "-m", model)
     done = fake.here(*arguments, env=env)
     assert_refused(done, fake, 1, "AttributeError", "WHISPERCTL_DEBUG=1")

@@ -45,9 +45,9 @@ TEXT = f" It\x00 said\x1b[31m [red]{LINK}\x07\x9b2J \u202eold\u202c =1+1 \x7f an
 # Somebody else's backend, whose texts are as bad as they can be.
 ACME = f"""
 import json, logging, os
-from whisperctl.engine.protocol import BackendInfo, Closing, RuntimeInfo
+from whisperctl.engine.protocol import BackendInfo, Closing, RuntimeInfo, SessionResult
 from whisperctl.errors import BackendError
-from whisperctl.transcript import Segment, Token, Transcript
+from whisperctl.transcript import Segment, Token
 from whisperctl.engine.toolkit.words import Utf8Joiner
 
 TEXT = {TEXT!r}
@@ -78,15 +78,18 @@ class Session(Closing):
         for segment in segments:
             if on_segment is not None:
                 on_segment(segment)
-        return Transcript(segments, "en\\x1b", 0.5, system_info=f"CPU{{LINK}}")
+        return SessionResult(segments, "en\\x1b", system_info=f"CPU{{LINK}}")
 
 class Acme:
-    name = "acme"
+    name, contract, preference = "acme", 1, 0
 
     def describe(self):
-        return BackendInfo("acme", f"9{{LINK}}", LINK, (RuntimeInfo("acme", "1\\x07"),), LINK)
+        return BackendInfo("acme", f"9{{LINK}}", LINK, (RuntimeInfo("acme", "1\\x07"),))
 
-    def open(self, model, *, threads, runtime=None, word_timestamps=False):
+    def system_info(self):
+        return LINK
+
+    def open(self, model, options):
         return Session()
 """
 CSI = re.compile("\x1b\\[[0-9;?]*[A-Za-z]")

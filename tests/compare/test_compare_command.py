@@ -34,12 +34,12 @@ from whisperctl.engine.protocol import BackendInfo, RuntimeInfo
 from whisperctl.errors import BackendError
 
 class Acme:
-    name = "acme"
+    name, contract, preference = "acme", 1, 0
 
     def describe(self):
         return BackendInfo("acme", "9.9", "Acme's engine", (RuntimeInfo("acme", "1"),))
 
-    def open(self, model, *, threads, runtime=None, word_timestamps=False):
+    def open(self, model, options):
         raise BackendError("the engine is on strike")
 """
 

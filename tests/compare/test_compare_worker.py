@@ -146,8 +146,8 @@ def test_an_engine_that_takes_its_process_along_is_a_failure(
     (record / "METADATA").write_text("Metadata-Version: 2.1\nName: whisperctl-acme\nVersion: 1\n")
     (record / "entry_points.txt").write_text("[whisperctl.backends]\nacme = whisperctl_acme:Acme\n")
     (tmp_path / "whisperctl_acme.py").write_text(
-        "import os, sys\n\nclass Acme:\n    name = 'acme'\n"
-        f"    def open(self, model, *, threads, runtime=None):\n        {what}\n"
+        "import os, sys\n\nclass Acme:\n    name, contract, preference = 'acme', 1, 0\n"
+        f"    def open(self, model, options):\n        {what}\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     path = cell.variant.model.path

@@ -17,8 +17,7 @@ import pytest
 from tests.conftest import ENGINES
 from whisperctl import audio
 from whisperctl.engine import registry
-from whisperctl.engine.protocol import Detector
-from whisperctl.engine.speech import FRAME_S
+from whisperctl.engine.protocol import FRAME_S, Detector
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.options import VadOptions
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import ENGINES
+from tests.conftest import ENGINES, Cli
 from whisperctl.engine import registry
 from whisperctl.errors import ModelError
+from whisperctl.models import ggml
 from whisperctl.models.ggml import walk as walks
+from whisperctl.models.ggml import weights
 
 Check = Callable[[Path], object]
 
@@ -20,6 +23,8 @@ Check = Callable[[Path], object]
 def inspected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Grows with each model file that is inspected."""
     seen: list[str] = []
+    ggml._whisper.forget()
+    ggml._silero.forget()
     both: tuple[Any, ...] = (walks.WhisperWalk, walks.SileroWalk)
     for walk in both:
         run = walk.run
@@ -40,12 +45,29 @@ def test_a_model_is_inspected_once_before_any_backend_opens_it(
     registry.open_session(engine, tiny_en, threads=1).close()  # converted where it must be
     inspected.clear()
 
-    registry.check_model(tiny_en)
-    assert inspected == ["WhisperWalk"]
-    registry.open_session(engine, tiny_en, threads=1, checked=True).close()
-    assert inspected == ["WhisperWalk"]
+    ggml._whisper.forget()
+    model = registry.check_model(tiny_en)
+    registry.open_session(engine, model, threads=1, word_timestamps=True).close()
     registry.open_session(engine, tiny_en, threads=1).close()
-    assert inspected == ["WhisperWalk"] * 2
+    assert inspected == ["WhisperWalk"]
+
+
+def test_a_run_inspects_its_model_once_and_reads_its_weights_once(
+    fake: Cli, model: Path, jfk: Path, inspected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.utime(model, (1e9, 1e9))  # what was written just now is always read again
+    checked: list[Path] = []
+    check = weights.check
+
+    def counted(path: Path, expected: ggml.ModelType | None = None) -> ggml.ModelInfo:
+        checked.append(path)
+        return check(path, expected)
+
+    monkeypatch.setattr(weights, "check", counted)
+    done = fake.here("transcribe", jfk, "--model", "tiny.en", "--word-timestamps")
+    assert done.code == 0, done.err
+    assert inspected.count("WhisperWalk") == 1
+    assert [path.name for path in checked].count(model.name) == 1
 
 
 def test_a_detector_is_inspected_once_before_any_backend_opens_it(

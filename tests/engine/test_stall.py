@@ -13,12 +13,12 @@ import pytest
 from whisperctl import audio
 from whisperctl.audio import Audio
 from whisperctl.engine import registry
-from whisperctl.engine.protocol import Closing, OnLanguage, OnProgress, OnSegment
+from whisperctl.engine.protocol import Closing, OnLanguage, OnProgress, OnSegment, SessionResult
 from whisperctl.engine.stall import TIMEOUT_S, WatchedSession, timeout
 from whisperctl.engine.toolkit import worker_thread
 from whisperctl.errors import BackendError, UsageError
 from whisperctl.options import DecodeOptions
-from whisperctl.transcript import Segment, Timings, Transcript
+from whisperctl.transcript import Segment
 
 SILENCE = Audio(np.zeros(16_000, np.float32), "silence.wav")
 Event = Segment | float
@@ -40,7 +40,7 @@ class Scripted(Closing):
         on_segment: OnSegment | None = None,
         on_progress: OnProgress | None = None,
         on_language: OnLanguage | None = None,
-    ) -> Transcript:
+    ) -> SessionResult:
         def on_event(event: Event) -> None:
             if isinstance(event, Segment):
                 assert on_segment is not None
@@ -55,7 +55,7 @@ class Scripted(Closing):
             on_event=on_event,
             cancel=self.cancelled.set,
         )
-        return Transcript((), "en", audio.duration_s, Timings())
+        return SessionResult((), "en")
 
     def close(self) -> None:
         self.cancelled.set()

@@ -149,15 +149,15 @@ def test_ctrl_c_inside_cancel_does_not_leave_the_engine_behind() -> None:
 
 LEFT_BEHIND = """
 import atexit, sys, threading, time
-from whisperctl import engine_thread
+from whisperctl.engine.toolkit import worker_thread
 
 atexit.register(print, "exit functions ran")
 thread = threading.Thread(target=time.sleep, args=(float(sys.argv[1]),), daemon=True)
 thread.start()
-engine_thread.detach(thread)
-print(engine_thread.is_detached())
+worker_thread.detach(thread)
+print(worker_thread.is_detached())
 if len(sys.argv) > 2:
-    engine_thread.exit_at_once(7)
+    worker_thread.exit_at_once(7)
 """
 
 
@@ -185,12 +185,12 @@ def test_the_process_waits_for_what_was_left_behind_unless_it_is_in_a_hurry() ->
 
 STUCK = """
 import threading, time
-from whisperctl import engine_thread
+from whisperctl.engine.toolkit import worker_thread
 
-engine_thread._EXIT_WAIT_S = 0.3
+worker_thread._EXIT_WAIT_S = 0.3
 thread = threading.Thread(target=time.sleep, args=(60,), daemon=True)
 thread.start()
-engine_thread.detach(thread)
+worker_thread.detach(thread)
 print("result")
 """
 

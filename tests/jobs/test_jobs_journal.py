@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from whisperctl.engine.protocol import Model, OpenOptions
 from whisperctl.engine.registry import Engine
 from whisperctl.jobs import journal, runner
 from whisperctl.jobs.events import Event, Failed, Finished, OnEvent, SegmentDecoded, WarningIssued
@@ -45,7 +46,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="module")
 def transcriber(model: Path) -> Iterator[Transcriber]:
     """Cuts recordings into pieces so short that the sample has several."""
-    with FakeBackend().open(model, threads=1) as session:
+    with FakeBackend().open(Model.inspect(model), OpenOptions(1)) as session:
         yield Transcriber(session, model=model, chunk_s=2.5)
 
 

@@ -13,8 +13,8 @@ from tests.testing.page import install
 
 TESTED = ("native", "wasi/wasmer", "faster-whisper")
 OTHER_RUNTIME = "wasi/wasmtime"
-DEPENDS_ON_RUNTIME = ("opening", "hearing", "streaming", "stopping", "closing", "timings")
-"""Promises that two runtimes of one program may keep otherwise than each other."""
+DEPENDS_ON_RUNTIME = ("lifecycle", "text", "running")
+"""Modules with promises that two runtimes of one program may keep differently."""
 
 
 def conformance(
@@ -68,12 +68,12 @@ BROKEN = {
     "self.model = None": "pass",
 }
 CAUGHT_BY = (
-    "test_streaming.py::test_segments_are_streamed_as_they_are_returned",
-    "test_streaming.py::test_callbacks_run_in_the_callers_thread",
+    "test_running.py::test_segments_are_streamed_as_they_are_returned",
+    "test_running.py::test_callbacks_run_in_the_callers_thread",
     "test_options.py::test_a_suppressed_word_is_not_written",
-    "test_closing.py::test_closing_releases_the_session_for_good",
+    "test_lifecycle.py::test_closing_releases_the_session_for_good",
 )
-STILL_KEPT = "test_hearing.py::test_it_hears_what_is_said"
+STILL_KEPT = "test_text.py::test_it_hears_what_is_said"
 
 
 @pytest.mark.slow
@@ -93,6 +93,6 @@ def test_a_backend_that_breaks_promises_is_found_out(tmp_path: Path) -> None:
     )
 
     assert f"{len(CAUGHT_BY)} failed, 1 passed" in done.stdout, done.stdout + done.stderr
-    assert "Promise 5. Callbacks." in done.stdout
-    assert "Promise 7. Options." in done.stdout
-    assert "Promise 11. Closing." in done.stdout
+    assert "Promise 7. Callbacks." in done.stdout
+    assert "Promise 10. Options." in done.stdout
+    assert "Promise 3. Closing." in done.stdout

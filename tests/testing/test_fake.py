@@ -11,23 +11,23 @@ import pytest
 
 from tests.testing.test_conformance import conformance
 from whisperctl.audio import Audio
-from whisperctl.engine import protocol as backends
+from whisperctl.engine import registry
+from whisperctl.engine.protocol import Model, OpenOptions, SessionResult
 from whisperctl.errors import BackendError, UsageError
 from whisperctl.models import ggml
 from whisperctl.models.ggml import weights
 from whisperctl.options import DecodeOptions
 from whisperctl.testing.fake import RUNTIMES, FakeBackend, write_model
-from whisperctl.transcript import Transcript
 
 NEEDS_SPEECH = (
-    "test_hearing.py::test_it_hears_what_is_said",
-    "test_hearing.py::test_other_scripts_are_whole_characters",
-    "test_hearing.py::test_text_that_ends_within_a_character_is_whole_characters",
-    "test_recordings.py::test_a_long_recording_is_heard_to_its_end",
+    "test_text.py::test_it_hears_what_is_said",
+    "test_text.py::test_other_scripts_are_whole_characters",
+    "test_text.py::test_text_that_ends_within_a_character_is_whole_characters",
+    "test_text.py::test_a_long_recording_is_heard_to_its_end",
     "test_options.py::test_the_defaults_are_taken_and_hear_what_is_said",
     "test_options.py::test_the_initial_prompt_sets_the_style",
     "test_options.py::test_a_suppressed_word_is_not_written",
-    "test_words_and_times.py::test_words_are_whole_and_where_they_are_spoken",
+    "test_text.py::test_words_are_whole_and_where_they_are_spoken",
 )
 
 
@@ -42,14 +42,14 @@ def test_it_keeps_every_promise_that_needs_no_speech(tmp_path: Path, fake_site: 
 
 
 def test_nobody_has_it_who_did_not_ask_for_it() -> None:
-    assert "fake" not in backends.installed()
+    assert "fake" not in registry.installed()
 
 
 def test_it_is_found_by_the_entry_point_of_a_folder(
     fake_site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(fake_site)
-    assert isinstance(backends.load("fake"), FakeBackend)
+    assert isinstance(registry.load("fake"), FakeBackend)
 
 
 @pytest.mark.parametrize("multilingual", [False, True])
@@ -67,8 +67,8 @@ def noise(seconds: float, seed: int = 1) -> Audio:
 
 def transcribe(
     model: Path, audio: Audio, options: DecodeOptions | None = None, runtime: str = "fake"
-) -> Transcript:
-    with FakeBackend().open(model, threads=1, runtime=runtime) as session:
+) -> SessionResult:
+    with FakeBackend().open(Model.inspect(model), OpenOptions(1, runtime)) as session:
         return session.transcribe(audio, options or DecodeOptions())
 
 
@@ -121,7 +121,7 @@ def test_slow_takes_its_time(model: Path) -> None:
 def test_failing_it_fails_in_the_midst_of_a_long_recording(model: Path) -> None:
     given: list[float] = []
     with (
-        FakeBackend().open(model, threads=1, runtime="fail") as session,
+        FakeBackend().open(Model.inspect(model), OpenOptions(1, "fail")) as session,
         pytest.raises(BackendError, match="as it was asked to"),
     ):
         session.transcribe(

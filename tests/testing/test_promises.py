@@ -13,8 +13,8 @@ import pytest
 
 import whisperctl.testing
 from tests.testing import page
-from whisperctl.testing import speech
 from whisperctl.testing.plugin import DOORS
+from whisperctl.testing.subject import BEGINNING, reference_text, sample
 
 SUITE = Path(whisperctl.testing.__file__).parent
 
@@ -30,13 +30,14 @@ def promises_of_the_suite() -> dict[int, str]:
         if path.stem in others:
             continue
         text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-        number, promise = re.fullmatch(r"Promise (\d+)\. (.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]  # one that does not match fails the test
-        assert int(number) not in found
-        found[int(number)] = " ".join(promise.split())
+        for promise in re.split(r"^Promise ", text, flags=re.MULTILINE)[1:]:
+            number, _, words = promise.partition(". ")
+            assert int(number) not in found
+            found[int(number)] = " ".join(words.split())
     return found
 
 
-def test_each_promise_is_a_module_of_the_suite() -> None:
+def test_the_suite_has_each_promise_of_the_page() -> None:
     suite = promises_of_the_suite()
     assert [suite[number] for number in sorted(suite)] == promises_of_the_page()
     assert sorted(suite) == list(range(1, len(suite) + 1))
@@ -54,10 +55,10 @@ def test_a_whole_backend_takes_less_than_a_hundred_lines() -> None:
 
 
 def test_the_speech_and_its_words_are_here() -> None:
-    with wave.open(str(speech.sample("jfk.wav"))) as file:
+    with wave.open(str(sample("jfk.wav"))) as file:
         assert file.getnframes() == 11 * 16_000
-    assert "ask not" in speech.reference()
-    assert speech.reference().startswith(speech.BEGINNING)
+    assert "ask not" in reference_text()
+    assert reference_text().startswith(BEGINNING)
 
 
 def run_pytest(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -74,7 +75,10 @@ def run_pytest(directory: Path, *arguments: str) -> subprocess.CompletedProcess[
     ("arguments", "said"),
     [
         ((), r"no backend is named: add --backend NAME \(installed: .*native.*wasi\)"),
-        (("--backend", "acme"), r'backend "acme" is not installed \(installed: .*native'),
+        (
+            ("--backend", "acme"),
+            'backend "acme" is not installed: pip install whisperctl-acme; installed are ',
+        ),
         (("--backend", "wasi", "--runtime", "v8"), 'unknown runtime "v8" of backend "wasi"'),
         (
             ("--backend", "native", "--model", "medium"),
@@ -104,6 +108,6 @@ def test_pytest_runs_of_other_projects_load_nothing_of_ours(tmp_path: Path) -> N
 
 
 def test_the_suite_without_its_plugin_shows_the_command_that_loads_it(tmp_path: Path) -> None:
-    done = run_pytest(tmp_path, "--pyargs", "whisperctl.testing.test_description")
+    done = run_pytest(tmp_path, "--pyargs", "whisperctl.testing.test_lifecycle")
     assert done.returncode != 0
     assert "pytest -p whisperctl.testing.plugin --pyargs whisperctl.testing" in done.stdout

@@ -17,9 +17,16 @@ from tests.transcription.conftest import (
 )
 from whisperctl.audio import SAMPLE_RATE, Audio
 from whisperctl.engine import registry
-from whisperctl.engine.protocol import Detector, OnLanguage, OnProgress, OnSegment, Session
+from whisperctl.engine.protocol import (
+    Detector,
+    OnLanguage,
+    OnProgress,
+    OnSegment,
+    Session,
+    SessionResult,
+)
 from whisperctl.options import DecodeOptions, TranscriptionOptions
-from whisperctl.transcript import Segment, SpokenLanguage, Token, Transcript
+from whisperctl.transcript import Segment, SpokenLanguage, Token
 from whisperctl.transcription.spoken_language import SpeechWindows, is_sure, vote
 from whisperctl.transcription.stages.timeline import Stretch
 from whisperctl.transcription.transcriber import Transcriber
@@ -44,7 +51,7 @@ class Polyglot:
         on_segment: OnSegment | None = None,
         on_progress: OnProgress | None = None,
         on_language: OnLanguage | None = None,
-    ) -> Transcript:
+    ) -> SessionResult:
         spoken = SpokenLanguage(options.language)
         if options.language == "auto":
             self.detections.append(audio.samples)
@@ -56,7 +63,7 @@ class Polyglot:
         segment = Segment(0.0, audio.duration_s, self._text, tokens)
         if on_segment is not None:
             on_segment(segment)
-        return Transcript((segment,), spoken.code, audio.duration_s)
+        return SessionResult((segment,), spoken.code)
 
     def close(self) -> None: ...
 

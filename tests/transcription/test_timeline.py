@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from whisperctl.engine.speech import SpeechSpan
+from whisperctl.engine.protocol import SpeechSpan
 from whisperctl.transcript import Segment, Token, Word
 from whisperctl.transcription.stages.timeline import (
     GAP,

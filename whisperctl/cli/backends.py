@@ -42,8 +42,15 @@ def _print(found: InstalledBackend) -> None:
     for runtime in info.runtimes:
         state = f"not available: {runtime.problem}" if runtime.problem else "available"
         console.result(f"    {f'{runtime.name} {runtime.version}'.rstrip()}: {state}")
-    if info.system_info:
-        console.result(f"    {info.system_info.strip()}")
+    if system_info := _system_info(found):
+        console.result(f"    {system_info}")
+
+
+def _system_info(found: InstalledBackend) -> str:
+    from whisperctl.engine import registry
+
+    works = found.info is not None and found.info.available
+    return registry.system_info(found.name).strip() if works else ""
 
 
 def _print_decoders() -> None:
@@ -69,4 +76,10 @@ def _fields(found: InstalledBackend) -> dict[str, object]:
         {**asdict(r), "files": [str(path) for path in r.files], "available": r.available}
         for r in info.runtimes
     ]
-    return {**asdict(info), "runtimes": runtimes, "available": info.available, "problem": None}
+    return {
+        **asdict(info),
+        "runtimes": runtimes,
+        "system_info": _system_info(found),
+        "available": info.available,
+        "problem": None,
+    }

@@ -7,7 +7,7 @@ person is typing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,15 +86,15 @@ def published_models(incomplete: str) -> Iterator[tuple[str, str]]:
 
 
 def engines(incomplete: str) -> Iterator[tuple[str, str]]:
-    """Backends that are installed, ours with their runtimes; none of them is loaded."""
-    from whisperctl.engine import protocol
+    """Installed backends, none of which is loaded; the runtimes of one after its name and slash."""
+    from whisperctl.engine import registry
 
-    names = {}
-    for name, runtimes in _runtimes(protocol.installed()).items():
-        names[name] = "backend"
-        if len(runtimes) > 1:
-            names |= {f"{name}/{runtime}": "backend and runtime" for runtime in runtimes}
-    yield from _starting(incomplete, names)
+    name, slash, _ = incomplete.partition("/")
+    if not slash:
+        yield from _starting(incomplete, dict.fromkeys(registry.installed(), "backend"))
+        return
+    found = [f"{name}/{runtime}" for runtime in _runtimes(name)]
+    yield from _starting(incomplete, dict.fromkeys(found, "backend and runtime"))
 
 
 def executors(incomplete: str) -> Iterator[tuple[str, str]]:
@@ -105,10 +105,10 @@ def executors(incomplete: str) -> Iterator[tuple[str, str]]:
 
 
 def runtimes(incomplete: str) -> Iterator[tuple[str, str]]:
-    """Runtimes of our own backends."""
-    from whisperctl.engine import protocol
+    """Runtimes of all installed backends."""
+    from whisperctl.engine import registry
 
-    names = [name for some in _runtimes(protocol.installed()).values() for name in some]
+    names = [runtime for name in registry.installed() for runtime in _runtimes(name)]
     yield from _starting(incomplete, dict.fromkeys(names, "runtime"))
 
 
@@ -183,7 +183,8 @@ def _listed(names: Callable[[], list[str]]) -> list[str]:
         return []
 
 
-def _runtimes(installed: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    # Asking a backend for its runtimes would load it, which takes too long while a person types.
-    known = {"native": ("native",), "wasi": ("wasmer", "wasmtime")}
-    return {name: known.get(name, ()) for name in installed}
+def _runtimes(name: str) -> list[str]:
+    from whisperctl.engine import registry
+
+    info = registry.find(name).info
+    return [] if info is None else [runtime.name for runtime in info.runtimes]

@@ -84,7 +84,7 @@ def _backends() -> Iterator[Check]:
             detail = runtime.problem or runtime.version
             yield Check(f"runtime {one.name}/{runtime.name}", status, detail)
     if not works:
-        yield Check("backends", "fail", "none works; try: pip install whisperctl-native")
+        yield Check("backends", "fail", "none works; try: pip install whisperctl-asr[all]")
 
 
 def _models() -> Iterator[Check]:

@@ -28,7 +28,7 @@ from whisperctl.compare.result import (
 )
 from whisperctl.compare.scoring import agreement, wer
 from whisperctl.compare.statistics import NAMES, rounded
-from whisperctl.engine import protocol, registry
+from whisperctl.engine import registry
 from whisperctl.engine.registry import Engine
 from whisperctl.errors import ModelError
 from whisperctl.models.ggml.files import hex_digest
@@ -226,7 +226,7 @@ def packages(names: Iterable[str]) -> dict[str, str]:
     Args:
         names: names of backends.
     """
-    installed = protocol.installed()
+    installed = registry.installed()
     owners = [_CORE]
     owners += [
         entry.dist.name

@@ -59,8 +59,8 @@ def choose_engines(
     """Engines to measure, in order, and engines left out because they cannot be used.
 
     Args:
-        backends: ``BACKEND[/RUNTIME]`` each. If empty, all that can be used: every runtime of our
-            own two backends, and the preferred runtime of others.
+        backends: ``BACKEND[/RUNTIME]`` each. If empty, all that can be used: each backend's preferred
+            runtime, and those that its description marks as compared.
         runtimes: limits backends with several runtimes to these. If empty, there is no limit.
 
     Raises:
@@ -96,15 +96,22 @@ def _asked(texts: Sequence[str]) -> tuple[list[Engine], list[Unavailable]]:
 
 
 def _usable() -> tuple[list[Engine], list[Unavailable]]:
-    usable, others = registry.available()
+    usable: list[Engine] = []
+    others: list[Unavailable] = []
+    for found in registry.probe():
+        if found.info is None:
+            others.append(Unavailable(Engine(found.name), found.problem))
+            continue
+        works = [runtime for runtime in found.info.runtimes if runtime.available]
+        usable += [Engine(found.name, r.name) for r in works if r.compared or r is works[0]]
+        if not works:
+            others += [
+                Unavailable(Engine(found.name, r.name), r.problem or "")
+                for r in found.info.runtimes
+            ]
     if not usable:
-        reasons = "; ".join(f"{other.engine.label}: {other.problem}" for other in others)
-        raise BackendError(f"no backend can be used ({reasons})")
-    first: dict[str, Engine] = {}
-    for engine in usable:
-        first.setdefault(engine.backend, engine)
-    every = [e for e in usable if e.backend in registry.FIRST_PARTY or first[e.backend] == e]
-    return every, [other for other in others if other.engine.backend not in first]
+        raise registry.none_works(f"{other.engine.label}: {other.problem}" for other in others)
+    return usable, others
 
 
 def choose_models(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from whisperctl.audio.decoders.registry import AUTO
 from whisperctl.compare.result import LeftOut, ModelFile, RecordingInfo, Reference
+from whisperctl.engine import registry
 from whisperctl.engine.registry import Engine
 from whisperctl.errors import AudioError, UsageError
 from whisperctl.models.ggml.files import hex_digest
@@ -240,11 +241,12 @@ def decode_options(values: Mapping[str, Any], source: str) -> DecodeOptions:
 
 
 def baseline_name(requested: str | None, variants: Sequence[Variant]) -> str:
-    """Name of the requested baseline, or else native, or else the first engine."""
+    """Name of the requested baseline, else the preferred backend if compared, else the first."""
     if requested is not None:
         return requested
-    labels = [variant.engine.label for variant in variants]
-    return "native" if "native" in labels else labels[0]
+    preferred = registry.ranked()[:1]
+    own = [variant.engine for variant in variants if variant.engine.backend in preferred]
+    return (own or [variants[0].engine])[0].label
 
 
 def baselines(name: str, variants: Sequence[Variant]) -> dict[Variant, Variant | None]:

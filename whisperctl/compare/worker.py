@@ -14,11 +14,11 @@ from typing import BinaryIO
 from whisperctl.audio import SAMPLE_RATE, Audio
 from whisperctl.compare import runner
 from whisperctl.compare.statistics import BY_NAME, rounded
-from whisperctl.engine import registry, stall
+from whisperctl.engine import registry
+from whisperctl.engine.session import HostSession
 from whisperctl.engine.toolkit.words import words_of
 from whisperctl.errors import WhisperctlError
 from whisperctl.processes import Abandoned, Send, serve, watch_parent
-from whisperctl.resources import cpu_time_s, peak_memory_bytes
 from whisperctl.storage import records
 from whisperctl.text import on_one_line
 from whisperctl.transcript import Timings, Transcript
@@ -63,16 +63,16 @@ def _serve(requests: BinaryIO, send: Send) -> runner.Result:
     watch_parent(requests)
     audio = Audio(samples, request.source, request.decode_ms)
     checking = time.perf_counter()
-    registry.check_model(request.model)  # the same for every engine, and no part of its start
+    # The check is the same for every engine, and not part of its start.
+    model = registry.check_model(request.model)
     opening = time.perf_counter()
     with registry.open_session(
         request.engine,
-        request.model,
+        model,
         threads=request.threads,
         word_timestamps=request.options.word_timestamps,
-        checked=True,
     ) as loaded:
-        session = stall.WatchedSession(loaded)
+        session = HostSession(loaded, model=request.model)
         values = {
             "start_ms": (checking - request.started_s) * 1000,
             "open_ms": (time.perf_counter() - opening) * 1000,
@@ -81,18 +81,15 @@ def _serve(requests: BinaryIO, send: Send) -> runner.Result:
         if request.warm_up:
             window = Audio(samples[: WINDOW_S * SAMPLE_RATE], request.source)
             first = session.transcribe(window, request.options)
-        before_s = cpu_time_s()
         transcript = session.transcribe(
             audio,
             request.options,
             on_segment=lambda segment: send(runner.event_line(segment.visible())),
         )
-        cpu_ms = (cpu_time_s() - before_s) * 1000
     timings = transcript.timings
     opened = first.timings if first is not None else timings
     values["first_ms"] = opened.wall_ms
     values["cold_start_ms"] = values["start_ms"] + values["open_ms"] + values["first_ms"]
-    values["cpu_ms"] = cpu_ms if timings.cpu_ms is None else timings.cpu_ms
     values |= _of(timings, opened, audio)
     return runner.Result(
         {name: rounded(value, BY_NAME[name].unit) for name, value in values.items()},
@@ -118,7 +115,7 @@ def _finished(transcript: Transcript, *, with_words: bool) -> Transcript:
 
 
 def _of(timings: Timings, opened: Timings, audio: Audio) -> dict[str, float]:
-    """Values that a session reports.
+    """Values of a run, by their names in ``statistics``.
 
     Args:
         timings: of the run that counts.
@@ -131,14 +128,14 @@ def _of(timings: Timings, opened: Timings, audio: Audio) -> dict[str, float]:
     values: dict[str, float | None] = {
         f"{name}_ms": phase.total_ms for name, phase in phases.items()
     }
-    peak = timings.peak_memory_bytes
     values |= {
         "audio_decode_ms": audio.decode_ms,
         "module_compile_ms": opened.module_compile_ms,
         "instantiate_ms": opened.instantiate_ms,
         "wall_ms": timings.wall_ms,
         "real_time_factor": timings.wall_ms / 1000 / audio.duration_s if audio.duration_s else None,
-        "peak_memory_bytes": peak_memory_bytes() if peak is None else peak,
+        "cpu_ms": timings.cpu_ms,
+        "peak_memory_bytes": timings.peak_memory_bytes,
         "linear_memory_bytes": timings.linear_memory_bytes,
     }
     return {name: value for name, value in values.items() if value is not None and name in BY_NAME}

@@ -1,37 +1,38 @@
-"""The backend contract, and how installed backends are found.
-
-``docs/backends.md`` lists what a backend promises, and ``whisperctl.testing`` tests it.
+"""The engine door: the protocols of a backend, of its sessions, and of what else it may offer.
 
 A backend is a class named by an entry point in the group ``whisperctl.backends``::
 
     [project.entry-points."whisperctl.backends"]
-    native = "whisperctl_native:NativeBackend"
+    acme = "whisperctl_acme:AcmeBackend"
 
-It is called with no arguments to give a ``Backend``. Only the chosen backend is imported.
+It is called with no arguments to give a ``Backend``; there is nothing to inherit from.
+``docs/backends.md`` lists what a backend promises, and ``whisperctl.testing`` tests it. How
+backends are found and chosen is in ``whisperctl.engine.registry``.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
-from whisperctl.errors import BackendError
-from whisperctl.transcript import Segment, SpokenLanguage, Transcript
+from whisperctl.transcript import Phase, Segment, SpokenLanguage
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     from whisperctl.audio import Audio
-    from whisperctl.engine.speech import Detection
+    from whisperctl.models.ggml import ModelInfo
     from whisperctl.options import DecodeOptions, VadOptions
 
 GROUP = "whisperctl.backends"
+
+CONTRACT = 1
+"""Version of these protocols. It rises with each change that a backend must follow."""
 
 OnSegment = Callable[[Segment], None]
 OnProgress = Callable[[float], None]
@@ -40,45 +41,109 @@ OnLanguage = Callable[[SpokenLanguage], None]
 
 @dataclass(frozen=True, slots=True)
 class RuntimeInfo:
-    """One way a backend can run: ``problem`` says why it cannot here and what to install.
+    """One way a backend can run.
 
-    ``files`` are what it runs besides its packages, such as WASI modules, for those who want to
-    know exactly what was measured.
+    ``problem`` is ``None`` if the runtime works here; otherwise it says why not and what to
+    install. ``files`` are files it runs besides its packages, such as WebAssembly modules; they are
+    part of a comparison's record. ``compared`` is true if ``whisperctl compare`` measures the
+    runtime by default even where the backend prefers another one.
     """
 
     name: str
     version: str = ""
     problem: str | None = None
     files: tuple[Path, ...] = ()
+    compared: bool = False
 
     @property
     def available(self) -> bool:
-        """Whether the runtime can be used on this machine."""
+        """True if the runtime can be used on this machine."""
         return self.problem is None
 
 
 @dataclass(frozen=True, slots=True)
 class BackendInfo:
-    """What a backend is made of and can do here.
+    """Description of a backend on this machine.
 
     ``runtimes`` is in order of preference; a backend with a single way to run has one of them.
-    ``system_info`` is whisper.cpp's own line of CPU features, empty when it cannot be had.
     """
 
     name: str
     version: str
     engine: str
     runtimes: tuple[RuntimeInfo, ...]
-    system_info: str = ""
 
     @property
     def available(self) -> bool:
-        """Whether at least one runtime works here."""
+        """True if at least one runtime works here."""
         return any(runtime.available for runtime in self.runtimes)
 
 
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A Whisper model file, inspected and found whole, with the facts of its header."""
+
+    path: Path
+    info: ModelInfo
+
+    @classmethod
+    def inspect(cls, path: Path) -> Self:
+        """Inspect a file; its weights are not read.
+
+        Raises:
+            ModelError: it cannot be read, or is not a whole Whisper model.
+        """
+        from whisperctl.models import ggml
+
+        return cls(path, ggml.inspect(path))
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOptions:
+    """Options of a session, detector or quantizer for as long as it is open.
+
+    ``threads`` is the number of threads to compute with, at least 1. ``runtime`` is one of
+    ``Backend.describe().runtimes``; ``None`` is the first available one. ``word_timestamps``
+    prepares a session for runs that ask for word timestamps; a session opened without it gives
+    coarser ones, or none.
+    """
+
+    threads: int = 1
+    runtime: str | None = None
+    word_timestamps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionResult:
+    """Result of one run of a session: what only the engine knows.
+
+    ``language`` is the code of the language spoken, ``language_probability`` is ``None`` unless it
+    was detected. ``phases`` is whisper.cpp's account of the run, keyed by the names in
+    ``whisperctl.transcript.PHASES``. ``module_compile_ms`` and ``instantiate_ms`` belong to opening
+    the session, ``linear_memory_bytes`` is the size of a sandbox's memory; ``None`` means that the
+    engine has no such thing. ``system_info`` is a line about the CPU features in use, or empty.
+
+    Wall time, CPU time and peak memory are measured by the host, see
+    ``whisperctl.engine.session``.
+    """
+
+    segments: tuple[Segment, ...]
+    language: str
+    language_probability: float | None = None
+    phases: Mapping[str, Phase] = field(default_factory=dict)
+    module_compile_ms: float | None = None
+    instantiate_ms: float | None = None
+    linear_memory_bytes: int | None = None
+    system_info: str = ""
+
+    @property
+    def text(self) -> str:
+        """Text of all segments, joined and stripped at both ends."""
+        return "".join(segment.text for segment in self.segments).strip()
+
+
 class Closing(ABC):
-    """What is closed at the end of a ``with`` block; a base for sessions and quantizers."""
+    """Base class for a context manager that calls ``close`` at the end of the ``with`` block."""
 
     @abstractmethod
     def close(self) -> None:
@@ -97,10 +162,10 @@ class Closing(ABC):
 
 
 class Closeable(Protocol):
-    """What is closed at the end of a ``with`` block; ``close`` may be called more than once."""
+    """A context manager that is closed at the end of the ``with`` block."""
 
     def close(self) -> None:
-        """Release everything the engine holds: threads, processes, memory."""
+        """Release all threads, processes and memory of the engine; safe to call again."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -114,10 +179,7 @@ class Closeable(Protocol):
 
 
 class Session(Closeable, Protocol):
-    """One loaded model, for any number of recordings, one at a time.
-
-    ``close`` releases everything (threads, processes, memory) and may be called more than once.
-    """
+    """One loaded model, for any number of recordings, one at a time."""
 
     def transcribe(
         self,
@@ -127,7 +189,7 @@ class Session(Closeable, Protocol):
         on_segment: OnSegment | None = None,
         on_progress: OnProgress | None = None,
         on_language: OnLanguage | None = None,
-    ) -> Transcript:
+    ) -> SessionResult:
         """Transcribe ``audio`` with exactly these options; nothing lingers from earlier calls.
 
         Callbacks run in the caller's thread while the engine works: ``on_segment`` with each
@@ -136,43 +198,39 @@ class Session(Closeable, Protocol):
         one, or KeyboardInterrupt, stops the engine within a second and propagates; the session can
         be used again afterwards.
 
-        An option that the engine has nothing for is refused before anything is computed, never
+        An option that the engine does not support is refused before anything is computed, never
         ignored. The defaults of ``DecodeOptions``, greedy decoding (``beam_size=1``) and a language
         that the model knows may not be refused.
 
         Raises:
             BackendError: the engine failed, or the session is closed.
             UsageError: an option does not fit the model (such as a language it does not know), or
-                the engine has nothing for it; the message names the option.
+                the engine does not support it; the message names the option.
         """
         ...
 
 
 class Backend(Protocol):
-    """An engine that turns speech into text."""
+    """An engine that turns speech into text.
+
+    ``name`` is the entry point's. ``contract`` is the version of these protocols that the backend
+    is written for, ``CONTRACT`` as a literal number. ``preference`` is its rank when nobody names a
+    backend: the highest that works here is used, and 0 is right for most.
+    """
 
     name: str
+    contract: int
+    preference: int
 
     def describe(self) -> BackendInfo:
-        """Say what this backend is and whether it works here; never raises for a missing part."""
+        """Describe the backend on this machine without starting an engine.
+
+        Never raises for a missing part: the description says what is missing.
+        """
         ...
 
-    def open(
-        self,
-        model: Path,
-        *,
-        threads: int,
-        runtime: str | None = None,
-        word_timestamps: bool = False,
-    ) -> Session:
-        """Load a ggml model file.
-
-        Args:
-            model: a ggml model file, whole and with finite weights: ``engines`` checks that.
-            threads: how many threads compute with, at least 1.
-            runtime: one of ``describe().runtimes``; ``None`` takes the first available one.
-            word_timestamps: prepare for runs that ask for word timestamps. A session opened
-                without this gives coarser ones, or none.
+    def open(self, model: Model, options: OpenOptions) -> Session:
+        """Load a ggml model file, whole and with finite weights: the host has checked that.
 
         Raises:
             BackendError: the runtime is unknown or unavailable, or the engine failed to start.
@@ -182,11 +240,45 @@ class Backend(Protocol):
         ...
 
 
-class Detector(Closeable, Protocol):
-    """A loaded voice activity detector, for any number of recordings, one at a time.
+@runtime_checkable
+class ReportingBackend(Protocol):
+    """Optional part of a backend: the CPU features that its engine uses."""
 
-    ``close`` releases everything and may be called more than once.
+    def system_info(self) -> str:
+        """Give one line about CPU features, as a session would; starts the engine if need be.
+
+        Raises:
+            BackendError: no runtime is available, or the engine failed to start.
+        """
+        ...
+
+
+FRAME_S = 512 / 16_000
+"""Seconds of audio that each probability of a ``Detection`` is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechSpan:
+    """A stretch of speech, in seconds from the start of the samples."""
+
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detection:
+    """Result of a voice activity detection.
+
+    ``spans`` are in order and do not overlap. ``probabilities``: float32, shape (n_frames,), of
+    speech in each stretch of ``FRAME_S`` seconds.
     """
+
+    spans: tuple[SpeechSpan, ...]
+    probabilities: npt.NDArray[np.float32]
+
+
+class Detector(Closeable, Protocol):
+    """A loaded voice activity detector, for any number of recordings, one at a time."""
 
     def detect(self, samples: npt.NDArray[np.float32], options: VadOptions) -> Detection:
         """Find speech; nothing lingers from earlier calls.
@@ -203,15 +295,10 @@ class Detector(Closeable, Protocol):
 
 @runtime_checkable
 class DetectingBackend(Protocol):
-    """What a backend may offer besides: whisper.cpp's voice activity detection."""
+    """Optional part of a backend: whisper.cpp's voice activity detection."""
 
-    def open_detector(self, model: Path, *, threads: int, runtime: str | None = None) -> Detector:
-        """Load a Silero model in ggml's format.
-
-        Args:
-            model: the model file.
-            threads: how many threads compute with, at least 1.
-            runtime: one of ``describe().runtimes``; ``None`` takes the first available one.
+    def open_detector(self, model: Path, options: OpenOptions) -> Detector:
+        """Load a Silero model in ggml's format, whole and with finite weights.
 
         Raises:
             BackendError: the runtime is unknown or unavailable, or the engine failed to start.
@@ -221,10 +308,7 @@ class DetectingBackend(Protocol):
 
 
 class Quantizer(Closeable, Protocol):
-    """ggml's quantization, ready to be used any number of times.
-
-    ``close`` releases everything and may be called more than once.
-    """
+    """ggml's quantization, ready to be used any number of times."""
 
     def quantize(self, values: npt.NDArray[np.float32], type_name: str) -> bytes:
         """Quantize rows of numbers as ggml's ``ggml_quantize_chunk`` does.
@@ -245,60 +329,18 @@ class Quantizer(Closeable, Protocol):
 
 @runtime_checkable
 class QuantizingBackend(Protocol):
-    """What a backend may offer besides: the arithmetic of ``whisperctl models quantize``."""
+    """Optional part of a backend: the arithmetic of ``whisperctl models quantize``.
 
-    def open_quantizer(self, *, runtime: str | None = None) -> Quantizer:
+    ``quantizer_preference`` is the backend's rank for this, as ``Backend.preference`` is for
+    transcription.
+    """
+
+    quantizer_preference: int
+
+    def open_quantizer(self, options: OpenOptions) -> Quantizer:
         """Start the engine; no model is needed.
-
-        Args:
-            runtime: one of ``describe().runtimes``; ``None`` takes the first available one.
 
         Raises:
             BackendError: the runtime is unknown or unavailable, or the engine failed to start.
         """
         ...
-
-
-def installed() -> dict[str, EntryPoint]:
-    """Entry points of all installed backends by name, sorted; imports none of them.
-
-    Raises:
-        BackendError: two distributions claim one name.
-    """
-    found: dict[str, EntryPoint] = {}
-    for entry in entry_points(group=GROUP):
-        other = found.setdefault(entry.name, entry)
-        if other.value != entry.value:
-            raise BackendError(
-                f'two packages provide a backend named "{entry.name}" ({_owner(other)} and '
-                f"{_owner(entry)}): uninstall one of them"
-            )
-    return dict(sorted(found.items()))
-
-
-def load(name: str) -> Backend:
-    """Import the backend called ``name``.
-
-    Raises:
-        BackendError: no such backend is installed, or importing it failed.
-    """
-    backends = installed()
-    if name not in backends:
-        have = ", ".join(backends) or "none"
-        raise BackendError(
-            f'backend "{name}" is not installed (installed: {have}); '
-            f"try: pip install whisperctl-{name}"
-        )
-    entry = backends[name]
-    try:
-        factory: Callable[[], Backend] = entry.load()
-        return factory()
-    # SystemExit too: a plugin's import must not end the program without a word.
-    except (Exception, SystemExit) as error:
-        raise BackendError(
-            f'backend "{name}" ({_owner(entry)}) failed to load: {type(error).__name__}: {error}'
-        ) from error
-
-
-def _owner(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist is not None else entry.value

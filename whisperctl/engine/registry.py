@@ -1,32 +1,41 @@
-"""Engines, which are a backend and one of its runtimes: which there are, and which one to use.
+"""Engines: the backends installed here, the choice among them, and opening what they offer.
 
-An engine is written ``BACKEND[/RUNTIME]``, such as ``native`` or ``wasi/wasmtime``.
+An engine is a backend and one of its runtimes, written ``BACKEND[/RUNTIME]``. No backend is known
+by name: each states its own rank, see ``whisperctl.engine.protocol.Backend``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
-from whisperctl.engine import protocol as backends
 from whisperctl.engine.protocol import (
+    CONTRACT,
+    GROUP,
+    Backend,
     BackendInfo,
     DetectingBackend,
     Detector,
+    Model,
+    OpenOptions,
     Quantizer,
     QuantizingBackend,
+    ReportingBackend,
     RuntimeInfo,
     Session,
 )
-from whisperctl.errors import BackendError, UsageError
-from whisperctl.text import unknown
+from whisperctl.errors import BackendError, UsageError, WhisperctlError
+from whisperctl.plugins import Described, Door
+from whisperctl.text import nearest, unknown
 
-FIRST_PARTY = {"native": "whisperctl-native", "wasi": "whisperctl-wasi"}
-"""Distribution of each backend that is expected to be here, the preferred first."""
+DOOR: Door[Backend] = Door("backend", GROUP, CONTRACT, BackendError)
 
-OPTIONAL = {"faster-whisper": "whisperctl-faster-whisper"}
-"""Those of our own that nobody misses until they ask for them."""
+InstalledBackend = Described[BackendInfo]
+
+_DISTRIBUTION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +47,10 @@ class Engine:
 
     @property
     def label(self) -> str:
-        """As a person writes it."""
+        """The engine as a person writes it."""
         if self.runtime in (None, self.backend):
             return self.backend
         return f"{self.backend}/{self.runtime}"
-
-
-@dataclass(frozen=True, slots=True)
-class InstalledBackend:
-    """What is known of a backend; without ``info``, ``problem`` says why there is none."""
-
-    name: str
-    info: BackendInfo | None = None
-    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,57 +61,96 @@ class Unavailable:
     problem: str
 
 
-def probe() -> list[InstalledBackend]:
-    """Every installed backend and every one of our own, ours first; one that fails stops no other.
+def installed() -> dict[str, EntryPoint]:
+    """Entry points of all installed backends by name, sorted; imports none of them.
 
     Raises:
         BackendError: two distributions claim one name.
     """
-    installed = backends.installed()
-    return [find(name) for name in dict.fromkeys([*FIRST_PARTY, *installed])]
+    return DOOR.installed()
+
+
+def load(name: str) -> Backend:
+    """Import the backend called ``name``, and check that it is written for this contract.
+
+    Raises:
+        UsageError: no such backend is installed.
+        BackendError: it cannot be imported, or is written for another contract.
+    """
+    _check_installed(name)
+    return DOOR.load(name)
+
+
+def ranked(attribute: str = "preference") -> list[str]:
+    """Names of all installed backends, the preferred first, and equals by name.
+
+    Backends are imported, which starts no engine. One that cannot be imported ranks as 0.
+
+    Args:
+        attribute: the backend's attribute that holds its rank.
+
+    Raises:
+        BackendError: two distributions claim one name.
+    """
+
+    def rank(name: str) -> int:
+        try:
+            found = getattr(DOOR.load(name), attribute, 0)
+        except WhisperctlError:
+            return 0
+        return found if isinstance(found, int) else 0
+
+    return sorted(installed(), key=rank, reverse=True)
+
+
+def probe() -> list[InstalledBackend]:
+    """Describe every installed backend, the preferred first; one that fails stops no other.
+
+    Raises:
+        BackendError: two distributions claim one name.
+    """
+    return [find(name) for name in ranked()]
 
 
 def find(name: str) -> InstalledBackend:
-    """What is known of the backend called ``name``."""
-    if name in FIRST_PARTY and name not in backends.installed():
-        return InstalledBackend(name, problem=_not_installed(name))
+    """Describe one backend."""
+    return DOOR.describe(name, lambda backend: backend.describe())
+
+
+def system_info(name: str) -> str:
+    """One line about the CPU features that a backend's engine uses; empty if it gives none.
+
+    The engine is started if need be.
+    """
     try:
-        return InstalledBackend(name, backends.load(name).describe())
-    except BackendError as error:
-        return InstalledBackend(name, problem=str(error))
-    # A plugin of somebody else's may break its promises, and even leave the interpreter.
-    except (Exception, SystemExit) as error:
-        return InstalledBackend(
-            name, problem=f'backend "{name}" failed: {type(error).__name__}: {error}'
-        )
+        backend = load(name)
+        return backend.system_info() if isinstance(backend, ReportingBackend) else ""
+    # Its description says what is wrong with it; somebody else's plugin may raise anything.
+    except (Exception, SystemExit):
+        return ""
 
 
 def parse(text: str) -> Engine:
-    """Read ``BACKEND[/RUNTIME]``; whether there is such a runtime shows when it is opened.
+    """Read ``BACKEND[/RUNTIME]``; an unknown runtime is an error when the engine is opened.
 
     Raises:
-        UsageError: there is no such backend.
-        BackendError: the backend is one of ours and not installed.
+        UsageError: no such backend is installed.
     """
     name, slash, runtime = text.partition("/")
-    installed = backends.installed()
-    if name not in installed:
-        if name in FIRST_PARTY or name in OPTIONAL:
-            raise BackendError(_not_installed(name))
-        raise _unknown("backend", name, [*FIRST_PARTY, *OPTIONAL, *installed])
+    _check_installed(name)
     if slash and not runtime:
-        raise UsageError(f'"{text}" names no runtime after the slash; leave the slash out')
+        raise UsageError(f'"{text}" has no runtime after the slash: leave the slash out')
     return Engine(name, runtime or None)
 
 
 def choose(backend: str | None, runtime: str | None) -> Engine:
-    """The engine for a run, of what a person asked for.
+    """Choose the engine for a run from what a person asked for.
 
-    Without anything asked for it is the first backend that works here, native before all others.
+    If nothing was asked for, it is the preferred backend among those that work here.
 
     Raises:
         UsageError: there is no such backend or runtime, or the two contradict each other.
-        BackendError: the backend is not installed, or nothing works here.
+        BackendError: nothing works here.
     """
     if backend is not None:
         engine = parse(backend)
@@ -122,8 +161,8 @@ def choose(backend: str | None, runtime: str | None) -> Engine:
         return Engine(engine.backend, runtime or engine.runtime)
     problems = []
     known = []
-    # One at a time, as describing a backend imports it.
-    for name in dict.fromkeys([*FIRST_PARTY, *backends.installed()]):
+    # One at a time, as a description may take a while.
+    for name in ranked():
         found = find(name)
         if found.info is None:
             problems.append(f"{name}: {found.problem}")
@@ -136,32 +175,17 @@ def choose(backend: str | None, runtime: str | None) -> Engine:
         problems += [f"{name}: {r.problem}" for r in found.info.runtimes if r.problem]
     if runtime is not None:
         raise _unknown("runtime", runtime, known)
-    raise BackendError(f"no backend can be used here ({'; '.join(problems)})")
+    raise none_works(problems)
 
 
-def available() -> tuple[list[Engine], list[Unavailable]]:
-    """Every engine that works here, and the others with what is wrong with them.
-
-    Raises:
-        BackendError: two distributions claim one name.
-    """
-    usable: list[Engine] = []
-    others: list[Unavailable] = []
-    for found in probe():
-        if found.info is None:
-            others.append(Unavailable(Engine(found.name), found.problem))
-            continue
-        for runtime in found.info.runtimes:
-            engine = Engine(found.name, runtime.name)
-            if runtime.problem is None:
-                usable.append(engine)
-            else:
-                others.append(Unavailable(engine, runtime.problem))
-    return usable, others
+def none_works(problems: Iterable[str]) -> BackendError:
+    """The error for a machine on which no backend works."""
+    reasons = "; ".join(problems) or "none is installed; try: pip install whisperctl-asr[all]"
+    return BackendError(f"no backend can be used here ({reasons})")
 
 
 def resolve(engine: Engine) -> Engine:
-    """The same engine with its runtime named, the backend's first that works where none was.
+    """Name the engine's runtime: where none was named, the first that works.
 
     Raises:
         UsageError: the backend has no such runtime.
@@ -177,8 +201,8 @@ def resolve(engine: Engine) -> Engine:
     return Engine(engine.backend, works)
 
 
-def check_model(model: Path) -> None:
-    """Check that ``model`` is a whole Whisper model with finite weights.
+def check_model(path: Path) -> Model:
+    """Check that a file is a whole Whisper model with finite weights.
 
     Engines are not made for damaged ones: they abort the process, or compute without end.
 
@@ -187,77 +211,69 @@ def check_model(model: Path) -> None:
     """
     from whisperctl.models.ggml import weights
 
-    weights.check(model, "whisper")
+    return Model(path, weights.check(path, "whisper"))
 
 
 def open_session(
-    engine: Engine,
-    model: Path,
-    *,
-    threads: int,
-    word_timestamps: bool = False,
-    checked: bool = False,
+    engine: Engine, model: Path | Model, *, threads: int, word_timestamps: bool = False
 ) -> Session:
-    """Check ``model`` and load it; see ``whisperctl.engine.protocol.Backend.open``.
+    """Load a model; see ``whisperctl.engine.protocol.Backend.open``.
 
     Args:
         engine: a backend, and one of its runtimes.
-        model: a ggml model file.
-        threads: how many threads compute with, at least 1.
+        model: a ggml model file, which is checked first; or what ``check_model`` gave for it.
+        threads: number of threads to compute with, at least 1.
         word_timestamps: prepare for runs that ask for word timestamps.
-        checked: ``check_model`` was called, as by who measures what the engine alone takes.
 
     Raises:
         UsageError: the backend has no such runtime, or cannot use so many threads.
         BackendError: the engine is not available, or failed to start.
         ModelError: the model is damaged, or the engine refused it.
     """
-    backend = backends.load(engine.backend)
-    if not checked:
-        check_model(model)
-    # Said only where it is asked for, so that a backend that cannot do it serves all else.
-    extra = {"word_timestamps": True} if word_timestamps else {}
+    backend = load(engine.backend)
+    checked = model if isinstance(model, Model) else check_model(model)
     try:
-        return backend.open(model, threads=threads, runtime=engine.runtime, **extra)
+        return backend.open(checked, OpenOptions(threads, engine.runtime, word_timestamps))
     except BackendError:
-        # Not before: some backends take a while to describe themselves.
+        # Not before: a description may take a while.
         _check_runtime(engine, backend.describe().runtimes)
         raise
 
 
 def open_quantizer(engine: Engine | None = None) -> Quantizer:
-    """Start what quantizes: ``engine``, or the first that can, which is the sandbox if it works.
+    """Start a quantizer: ``engine``, or the preferred one among those that work here.
 
     Raises:
         UsageError: the backend has no such runtime.
         BackendError: the engine cannot quantize, is not available, or failed to start.
     """
     if engine is not None:
-        backend = backends.load(engine.backend)
-        if not isinstance(backend, QuantizingBackend):
-            raise BackendError(f'backend "{engine.backend}" cannot quantize; use wasi or native')
-        try:
-            return backend.open_quantizer(runtime=engine.runtime)
-        except BackendError:
-            _check_runtime(engine, backend.describe().runtimes)
-            raise
-    installed = backends.installed()
+        return _quantizer(engine)
     problems = []
-    for name in dict.fromkeys(["wasi", *FIRST_PARTY, *installed]):
-        if name not in installed:
-            problems.append(_not_installed(name))
-            continue
+    for name in ranked("quantizer_preference"):
         try:
-            return open_quantizer(Engine(name))
+            return _quantizer(Engine(name))
         except BackendError as error:
             problems.append(str(error))
-    raise BackendError(f"no backend can quantize here ({'; '.join(problems)})")
+    reasons = "; ".join(problems) or "none is installed"
+    raise BackendError(f"no backend can quantize here ({reasons})")
+
+
+def _quantizer(engine: Engine) -> Quantizer:
+    backend = load(engine.backend)
+    if not isinstance(backend, QuantizingBackend):
+        raise BackendError(f'backend "{engine.backend}" cannot quantize: use another one')
+    try:
+        return backend.open_quantizer(OpenOptions(runtime=engine.runtime))
+    except BackendError:
+        _check_runtime(engine, backend.describe().runtimes)
+        raise
 
 
 def open_detector(engine: Engine | None, model: Path, *, threads: int = 1) -> Detector:
     """Check a Silero model, and load it into ``engine`` or the first that can detect speech.
 
-    One thread is best: what it computes at a time is tiny.
+    One thread is best: each step of the computation is tiny.
 
     Raises:
         UsageError: the backend has no such runtime, or cannot use so many threads.
@@ -266,27 +282,23 @@ def open_detector(engine: Engine | None, model: Path, *, threads: int = 1) -> De
     """
     _check_detector(model)
     if engine is not None:
-        backend = backends.load(engine.backend)
+        backend = load(engine.backend)
         if isinstance(backend, DetectingBackend):
             try:
-                return backend.open_detector(model, threads=threads, runtime=engine.runtime)
+                return backend.open_detector(model, OpenOptions(threads, engine.runtime))
             except BackendError:
                 _check_runtime(engine, backend.describe().runtimes)
                 raise
-    installed = backends.installed()
     problems = []
-    for name in dict.fromkeys([*FIRST_PARTY, *installed]):
-        if name not in installed:
-            problems.append(_not_installed(name))
-            continue
+    for name in ranked():
         try:
-            backend = backends.load(name)
+            backend = load(name)
             if isinstance(backend, DetectingBackend):
-                return backend.open_detector(model, threads=threads)
+                return backend.open_detector(model, OpenOptions(threads))
         except BackendError as error:
             problems.append(str(error))
     reasons = f" ({'; '.join(problems)})" if problems else ""
-    raise BackendError(f"no backend can find speech here{reasons}")
+    raise BackendError(f"no backend can detect speech here{reasons}")
 
 
 def _check_detector(model: Path) -> None:
@@ -301,9 +313,16 @@ def _check_runtime(engine: Engine, runtimes: Iterable[RuntimeInfo]) -> None:
         raise _unknown("runtime", engine.runtime, names, f' of backend "{engine.backend}"')
 
 
-def _not_installed(name: str) -> str:
-    package = (FIRST_PARTY | OPTIONAL)[name]
-    return f'backend "{name}" is not installed; try: pip install {package}'
+def _check_installed(name: str) -> None:
+    known = list(installed())
+    if name in known:
+        return
+    if nearest(name, known) or not _DISTRIBUTION.fullmatch(name):
+        raise _unknown("backend", name, known)
+    raise UsageError(
+        f'backend "{name}" is not installed: pip install whisperctl-{name}; '
+        f"installed are {', '.join(known) or 'none'}"
+    )
 
 
 def _unknown(what: str, name: str, known: Collection[str], whose: str = "") -> UsageError:

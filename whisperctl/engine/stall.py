@@ -1,9 +1,9 @@
-"""Ends a run in which the engine makes no progress.
+"""Timeout for a run in which the engine makes no progress.
 
 A damaged model, or a fault of an engine, can keep it computing without end. So while a session
-transcribes, a thread watches that it gets further: a fraction above all before, or a segment that
-ends later. If it has not for a settable time, an exception is raised in the thread that waits for
-the engine, as Ctrl-C would: every backend stops its engine then and can be used again.
+transcribes, a thread watches its progress: a fraction above all before, or a segment that ends
+later. If there is none for a settable time, an exception is raised in the thread that waits for the
+engine, as Ctrl-C would: every backend stops its engine then and can be used again.
 """
 
 from __future__ import annotations
@@ -14,17 +14,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from whisperctl.engine.protocol import Closing, OnLanguage, OnProgress, OnSegment, Session
+from whisperctl.engine.protocol import (
+    Closing,
+    OnLanguage,
+    OnProgress,
+    OnSegment,
+    Session,
+    SessionResult,
+)
 from whisperctl.errors import BackendError, UsageError
 from whisperctl.text import quoted
-from whisperctl.transcript import Segment, Transcript
+from whisperctl.transcript import Segment
 
 if TYPE_CHECKING:
     from whisperctl.audio import Audio
     from whisperctl.options import DecodeOptions
 
 TIMEOUT_S = 1800.0
-"""The default: several times what the largest model takes for a window, with every try of it, on
+"""Default: several times as long as the largest model takes for a window, with all its retries, on
 one slow processor in the sandbox."""
 
 _MOST_S = 1e9
@@ -36,10 +43,10 @@ class Stalled(BaseException):
 
 
 def timeout(seconds: float) -> float | None:
-    """Seconds without progress as a person gives them: 0 is no limit.
+    """Check a person's number of seconds without progress; 0 is no limit.
 
     Raises:
-        UsageError: they are negative or no number.
+        UsageError: it is negative or not a number.
     """
     if not 0 <= seconds < _MOST_S:
         raise UsageError(
@@ -52,7 +59,7 @@ class WatchedSession(Closing):
     """A session whose runs end with an error if they make no progress.
 
     Args:
-        session: what to watch; closed with this.
+        session: the session to watch; closed with this.
         timeout_s: seconds without progress; ``None`` is no limit. Time spent in callbacks, or with
             the process stopped, does not count.
     """
@@ -69,7 +76,7 @@ class WatchedSession(Closing):
         on_segment: OnSegment | None = None,
         on_progress: OnProgress | None = None,
         on_language: OnLanguage | None = None,
-    ) -> Transcript:
+    ) -> SessionResult:
         """See ``whisperctl.engine.protocol.Session.transcribe``.
 
         Raises:
@@ -145,8 +152,8 @@ class _Watch:
         """Count no time inside the ``with``.
 
         Args:
-            position: how far the engine is; further than before is progress.
-            scale: which of two incomparable measures this is.
+            position: the engine's position; further than before is progress.
+            scale: index of the position's unit, as fractions and seconds are not comparable.
         """
         with self._lock:
             self._busy = True

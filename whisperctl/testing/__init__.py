@@ -1,4 +1,4 @@
-r"""The promises of plugins, as tests that their authors can run.
+r"""Conformance tests for plugins, for their authors to run.
 
 ::
 
@@ -6,6 +6,6 @@ r"""The promises of plugins, as tests that their authors can run.
         --backend NAME [--runtime RUNTIME] [--model tiny.en]
     pytest -p whisperctl.testing.plugin --pyargs whisperctl.testing --decoder NAME
 
-``test_decoders`` is about ``docs/decoders.md``, and the docstrings of its classes are the promises.
-Each other module ``test_*`` is about one promise of ``docs/backends.md``, its docstring.
+The docstrings of the classes of ``test_decoders`` are the promises of ``docs/decoders.md``; those
+of the modules about backends are the promises of ``docs/backends.md``.
 """

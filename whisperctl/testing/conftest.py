@@ -1,4 +1,4 @@
-"""What the tests of a backend's promises share."""
+"""Fixtures of the conformance tests, and their order."""
 
 from __future__ import annotations
 
@@ -11,9 +11,17 @@ import pytest
 
 from whisperctl.audio import Audio
 from whisperctl.errors import UsageError
-from whisperctl.testing import speech
 from whisperctl.testing.plugin import DOORS, SUBJECT, kind_under_test
-from whisperctl.testing.subject import GREEDY, Outcome, Shared, Subject
+from whisperctl.testing.subject import (
+    BEGINNING_S,
+    GREEDY,
+    Outcome,
+    Shared,
+    Subject,
+    beginning,
+    load_recording,
+    repeated,
+)
 
 _TIMEOUT_S = 300
 """An engine that hangs is found out, where pytest-timeout is installed."""
@@ -88,13 +96,13 @@ def shared(subject: Subject) -> Iterator[Shared]:
 @pytest.fixture(scope="session")
 def recording() -> Audio:
     """Eleven seconds of clear English."""
-    return speech.recording()
+    return load_recording()
 
 
 @pytest.fixture(scope="session")
 def clip(recording: Audio) -> Audio:
     """Its first words, which take less time."""
-    return speech.beginning(recording, speech.BEGINNING_S)
+    return beginning(recording, BEGINNING_S)
 
 
 @pytest.fixture(scope="session")
@@ -113,4 +121,4 @@ def short(shared: Shared, heard: Outcome, clip: Audio) -> Outcome:
 @pytest.fixture(scope="session")
 def at_length(shared: Shared, recording: Audio) -> Outcome:
     """The recording six times over: more than a minute, where the model hears half of one."""
-    return shared.hear(speech.repeated(recording, 6), GREEDY)
+    return shared.hear(repeated(recording, 6), GREEDY)

@@ -22,8 +22,8 @@ in the midst of recordings longer than ten seconds, and do shorter ones like ``f
 - ``memory`` holds half a gibibyte more, and is slow from then on.
 
 With the runtime ``slow`` it passes the conformance suite but for what needs real speech: the words
-of the sample and other scripts (promises 3, 4 and 9), and options that a listener notices (promise
-7). ``fake`` is too quick for promise 6: a run has ended before it is interrupted.
+of the sample and other scripts (promises 4 to 6), and options that a listener notices (promise 10).
+``fake`` is too quick for promise 8: a run has ended before it is interrupted.
 """
 
 from __future__ import annotations
@@ -32,17 +32,25 @@ import hashlib
 import signal
 import struct
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whisperctl import __version__
-from whisperctl.engine.protocol import BackendInfo, OnLanguage, OnProgress, OnSegment, RuntimeInfo
+from whisperctl.engine.protocol import (
+    BackendInfo,
+    Model,
+    OnLanguage,
+    OnProgress,
+    OnSegment,
+    OpenOptions,
+    RuntimeInfo,
+    SessionResult,
+)
 from whisperctl.engine.toolkit.handle import Handle
 from whisperctl.errors import BackendError, UsageError
-from whisperctl.transcript import Segment, SpokenLanguage, Timings, Token, Transcript
+from whisperctl.transcript import Segment, SpokenLanguage, Token
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,37 +80,30 @@ class FakeBackend:
     """See ``whisperctl.engine.protocol.Backend``."""
 
     name = "fake"
+    contract = 1
+    preference = 0
 
     def describe(self) -> BackendInfo:
         """Say what this backend is; every runtime works everywhere."""
         runtimes = tuple(RuntimeInfo(name, __version__) for name in RUNTIMES)
         return BackendInfo(self.name, __version__, "hashes instead of a model", runtimes)
 
-    def open(
-        self,
-        model: Path,
-        *,
-        threads: int,
-        runtime: str | None = None,
-        word_timestamps: bool = False,
-    ) -> FakeSession:
+    def open(self, model: Model, options: OpenOptions) -> FakeSession:
         """Look at a model; see ``whisperctl.engine.protocol.Backend.open``."""
-        if runtime is not None and runtime not in RUNTIMES:
+        runtime = options.runtime or RUNTIMES[0]
+        if runtime not in RUNTIMES:
             raise BackendError(
                 f'backend "fake" has no runtime "{runtime}"; choose from {", ".join(RUNTIMES)}'
             )
-        return FakeSession(model, runtime or RUNTIMES[0])
+        return FakeSession(model, runtime)
 
 
 class FakeSession(Handle):
     """A session; see ``whisperctl.engine.protocol.Session``. It computes in the caller's thread."""
 
-    def __init__(self, model: Path, runtime: str) -> None:
-        from whisperctl.models import ggml
-
+    def __init__(self, model: Model, runtime: str) -> None:
         super().__init__("session")
-        self._info = ggml.inspect(model)
-        self._model = model
+        self._info = model.info
         self._runtime = runtime
         self._stop = threading.Event()
         self._held = b""
@@ -115,7 +116,7 @@ class FakeSession(Handle):
         on_segment: OnSegment | None = None,
         on_progress: OnProgress | None = None,
         on_language: OnLanguage | None = None,
-    ) -> Transcript:
+    ) -> SessionResult:
         """See ``whisperctl.engine.protocol.Session.transcribe``."""
         with self.use():
             return self._transcribe(audio, options, on_segment, on_progress, on_language)
@@ -133,11 +134,9 @@ class FakeSession(Handle):
         on_segment: OnSegment | None,
         on_progress: OnProgress | None,
         on_language: OnLanguage | None,
-    ) -> Transcript:
+    ) -> SessionResult:
         from whisperctl import languages
-        from whisperctl.resources import cpu_time_s, peak_memory_bytes
 
-        started, started_cpu_s = time.perf_counter(), cpu_time_s()
         for name in ("suppress_regex", "suppress_nst"):
             if getattr(options, name):
                 raise UsageError(f'backend "fake" has no tokens to suppress: leave out {name}')
@@ -162,20 +161,7 @@ class FakeSession(Handle):
                     on_segment(segment)
             if on_progress is not None:
                 on_progress(min(1.0, end_s / audio.duration_s))
-        return Transcript(
-            segments=tuple(segments),
-            language=spoken.code,
-            duration_s=audio.duration_s,
-            language_probability=spoken.probability,
-            task=options.task,
-            model=self._model,
-            timings=Timings(
-                wall_ms=(time.perf_counter() - started) * 1000,
-                audio_decode_ms=audio.decode_ms,
-                peak_memory_bytes=peak_memory_bytes(),
-                cpu_ms=(cpu_time_s() - started_cpu_s) * 1000,
-            ),
-        )
+        return SessionResult(tuple(segments), spoken.code, spoken.probability)
 
     def _work(self, end_s: float) -> None:
         """Take the time, and more, that a segment takes that ends at ``end_s``."""

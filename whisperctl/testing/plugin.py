@@ -92,9 +92,9 @@ def _door(kind: str) -> Door[Plugin]:
 
 
 def _no_backend() -> str:
-    from whisperctl.engine import protocol
+    from whisperctl.engine import registry
 
     return (
         "no backend is named: add --backend NAME "
-        f"(installed: {', '.join(protocol.installed()) or 'none'})"
+        f"(installed: {', '.join(registry.installed()) or 'none'})"
     )

@@ -1,4 +1,4 @@
-"""The backend under test, and its sessions."""
+"""The backend under test, its sessions, and the speech that it is tested with."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from whisperctl.audio import Audio
-from whisperctl.engine import protocol as backends
-from whisperctl.engine.protocol import Backend, Session
-from whisperctl.engine.registry import Engine, resolve
+import numpy as np
+
+from whisperctl import audio
+from whisperctl.audio import SAMPLE_RATE, Audio
+from whisperctl.engine import registry
+from whisperctl.engine.protocol import Backend, Model, OpenOptions, Session, SessionResult
+from whisperctl.engine.registry import Engine
 from whisperctl.errors import ModelError
 from whisperctl.jobs.job import resident_bytes
 from whisperctl.options import DecodeOptions
-from whisperctl.transcript import Segment, SpokenLanguage, Transcript
+from whisperctl.transcript import Segment, SpokenLanguage
 
 MULTILINGUAL = "base"
-"""What writes other scripts, where the model under test knows English only."""
+"""Model that writes other scripts, where the model under test knows English only."""
 
 GREEDY = DecodeOptions(language="en", beam_size=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What the command line of pytest names.
+    """The backend, runtime and model that pytest's command line names.
 
     Raises:
         WhisperctlError: see ``find``.
@@ -42,14 +45,18 @@ class Subject:
         """Load the backend and find the model.
 
         Raises:
-            BackendError: there is no such backend, or it does not import.
-            ModelError: the model is not here.
-            UsageError: the backend has no such runtime.
+            BackendError: the backend cannot be imported.
+            ModelError: the model is not installed.
+            UsageError: there is no such backend or runtime.
         """
         from whisperctl.models import store
 
-        resolve(Engine(name, runtime))
-        return cls(backends.load(name), name, runtime, store.resolve(model).absolute())
+        registry.resolve(registry.parse(name if runtime is None else f"{name}/{runtime}"))
+        return cls(registry.load(name), name, runtime, store.resolve(model).absolute())
+
+    def open_options(self, *, threads: int = 1, word_timestamps: bool = False) -> OpenOptions:
+        """Options that open the runtime under test."""
+        return OpenOptions(threads, self.runtime, word_timestamps)
 
     @property
     def engine(self) -> Engine:
@@ -58,13 +65,11 @@ class Subject:
 
     @property
     def english_only(self) -> bool:
-        """Whether the model knows no language but English."""
-        from whisperctl.models import ggml
-
-        return not ggml.inspect(self.model).multilingual
+        """True if the model knows no language but English."""
+        return not Model.inspect(self.model).info.multilingual
 
     def multilingual(self) -> Path | None:
-        """A model that writes other scripts, if one is here."""
+        """A model that writes other scripts, if one is installed."""
         from whisperctl.models import store
 
         try:
@@ -76,17 +81,15 @@ class Subject:
         self, model: Path | None = None, *, threads: int = 1, word_timestamps: bool = False
     ) -> Session:
         """See ``whisperctl.engine.protocol.Backend.open``."""
-        extra = {"word_timestamps": True} if word_timestamps else {}
-        return self.backend.open(
-            model or self.model, threads=threads, runtime=self.runtime, **extra
-        )
+        options = self.open_options(threads=threads, word_timestamps=word_timestamps)
+        return self.backend.open(Model.inspect(model or self.model), options)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """A transcript, and what the callbacks were told on the way to it."""
+    """Result of a run, and the arguments of its callbacks."""
 
-    transcript: Transcript
+    transcript: SessionResult
     streamed: list[Segment] = field(default_factory=list)
     progress: list[float] = field(default_factory=list)
     languages: list[SpokenLanguage] = field(default_factory=list)
@@ -103,13 +106,13 @@ class Shared:
     session: Session
     memory: list[int] = field(default_factory=list)
 
-    def transcribe(self, audio: Audio, options: DecodeOptions = GREEDY) -> Transcript:
+    def transcribe(self, audio: Audio, options: DecodeOptions = GREEDY) -> SessionResult:
         """See ``whisperctl.engine.protocol.Session.transcribe``."""
         return self.hear(audio, options).transcript
 
     def hear(self, audio: Audio, options: DecodeOptions = GREEDY) -> Outcome:
         """Transcribe with callbacks, all of them recorded."""
-        heard = Outcome(Transcript((), "", 0.0))
+        heard = Outcome(SessionResult((), ""))
 
         def on_segment(segment: Segment) -> None:
             if not heard.streamed:
@@ -146,13 +149,13 @@ def replaced(**options: Any) -> DecodeOptions:
     return replace(GREEDY, **options)
 
 
-def outline(transcript: Transcript) -> list[tuple[float, float, str]]:
-    """When what is said, which no thread count or earlier run may change."""
+def outline(transcript: SessionResult) -> list[tuple[float, float, str]]:
+    """Times and texts of segments, which no number of threads and no earlier run may change."""
     return [(one.start_s, one.end_s, one.text) for one in transcript.segments]
 
 
 def one_line(error: BaseException) -> bool:
-    """Whether an error's message is one line that says something."""
+    """True if an error's message is one line, and not empty."""
     return bool(str(error).strip()) and "\n" not in str(error)
 
 
@@ -171,3 +174,44 @@ UNUSUAL: dict[str, Any] = {
     "suppress_regex": " [Ff]ellow",
 }
 """One value other than the default for each option that a backend may refuse."""
+
+
+BEGINNING = "And so, my fellow Americans"
+BEGINNING_S = 3.5
+"""Its first words, and the time at which they have been said."""
+
+
+def sample(name: str) -> Path:
+    """A file of ``samples``, as installed with the package or as it is in a checkout."""
+    here = Path(__file__).resolve().parent
+    installed = here / "samples" / name
+    return installed if installed.exists() else here.parents[1] / "samples" / name
+
+
+def load_recording() -> Audio:
+    """Eleven seconds of clear English."""
+    return audio.load(sample("jfk.wav"))
+
+
+def reference_text() -> str:
+    """Text of what is said in it."""
+    return sample("jfk.txt").read_text(encoding="utf-8")
+
+
+def beginning(whole: Audio, seconds: float) -> Audio:
+    """The first seconds of a recording."""
+    return Audio(whole.samples[: round(seconds * SAMPLE_RATE)], f"the first {seconds} s")
+
+
+def repeated(whole: Audio, times: int) -> Audio:
+    """A recording several times over."""
+    return Audio(np.tile(whole.samples, times), f"{times} times over")
+
+
+def word_error_rate(expected: str, text: str) -> float:
+    """Share of wrong words after the normalization of Whisper's own tests."""
+    import jiwer
+    from whisper_normalizer.english import EnglishTextNormalizer
+
+    normalize = EnglishTextNormalizer()
+    return float(jiwer.wer(normalize(expected), normalize(text)))

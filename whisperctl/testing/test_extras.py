@@ -1,9 +1,10 @@
 """Promise 12. Extras.
 
-A backend may find speech, with `open_detector` of the protocol `DetectingBackend`: spans in order
+A backend may detect speech, with `open_detector` of the protocol `DetectingBackend`: spans in order
 and within the recording, and a probability for every 32 ms. It may quantize, with `open_quantizer`
 of `QuantizingBackend`, to the blocks that ggml defines. Both keep what a session promises of
-runtimes, damaged models, closing and lingering. What is not offered is not tested.
+runtimes, damaged models, closing and lingering. It may tell the CPU features that its engine uses,
+in one line, with `system_info` of `ReportingBackend`. What is not offered is not tested.
 """
 
 from __future__ import annotations
@@ -16,8 +17,13 @@ import pytest
 
 from whisperctl.audio import SAMPLE_RATE, Audio
 from whisperctl.engine import registry
-from whisperctl.engine.protocol import DetectingBackend, QuantizingBackend
-from whisperctl.engine.speech import FRAME_S
+from whisperctl.engine.protocol import (
+    FRAME_S,
+    DetectingBackend,
+    OpenOptions,
+    QuantizingBackend,
+    ReportingBackend,
+)
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.models import store
 from whisperctl.options import VadOptions
@@ -50,7 +56,7 @@ def test_speech_is_found_where_it_is(
     detecting: DetectingBackend, subject: Subject, silero: Path, recording: Audio
 ) -> None:
     silence = np.zeros(2 * SAMPLE_RATE, np.float32)
-    with detecting.open_detector(silero, threads=1, runtime=subject.runtime) as detector:
+    with detecting.open_detector(silero, subject.open_options()) as detector:
         found = detector.detect(recording.samples, VadOptions())
         assert detector.detect(silence, VadOptions()).spans == (), "nobody speaks in silence"
         assert detector.detect(silence[:0], VadOptions()).spans == ()
@@ -76,14 +82,14 @@ def test_a_detector_takes_nothing_but_its_model(
         registry.open_detector(subject.engine, subject.model).close()
     assert one_line(caught.value), "the message is one line"
     with pytest.raises(BackendError):
-        detecting.open_detector(silero, threads=1, runtime="no-such-runtime").close()
+        detecting.open_detector(silero, OpenOptions(runtime="no-such-runtime")).close()
 
 
 def test_quantized_blocks_are_those_of_the_format(
     quantizing: QuantizingBackend, subject: Subject
 ) -> None:
     values = np.arange(-32, 32, dtype=np.float32).reshape(2, 32)
-    with quantizing.open_quantizer(runtime=subject.runtime) as quantizer:
+    with quantizing.open_quantizer(subject.open_options()) as quantizer:
         blocks = np.frombuffer(quantizer.quantize(values, "q8_0"), np.uint8).reshape(2, 34)
         sizes = [len(quantizer.quantize(values, name)) for name in ("q4_0", "q4_1", "q5_0", "q5_1")]
     quantizer.close()
@@ -100,10 +106,17 @@ def test_rows_that_fit_no_block_are_refused(
     quantizing: QuantizingBackend, subject: Subject
 ) -> None:
     with (
-        quantizing.open_quantizer(runtime=subject.runtime) as quantizer,
+        quantizing.open_quantizer(subject.open_options()) as quantizer,
         pytest.raises(BackendError) as caught,
     ):
         quantizer.quantize(np.zeros((2, 40), np.float32), "q8_0")
     assert one_line(caught.value), "the message is one line"
     with pytest.raises(BackendError):
-        quantizing.open_quantizer(runtime="no-such-runtime").close()
+        quantizing.open_quantizer(OpenOptions(runtime="no-such-runtime")).close()
+
+
+def test_the_cpu_features_are_one_line(subject: Subject) -> None:
+    if not isinstance(subject.backend, ReportingBackend):
+        pytest.skip("it offers no system_info")
+    text = subject.backend.system_info()
+    assert text.strip() and "\n" not in text

@@ -25,8 +25,8 @@ from whisperctl.audio.filters.chain import FilterChain
 from whisperctl.audio.filters.registry import FilterSpec
 from whisperctl.errors import UsageError
 from whisperctl.jobs.job import resident_bytes
-from whisperctl.testing import speech
 from whisperctl.testing.plugin import PLUGIN
+from whisperctl.testing.subject import load_recording
 
 Samples = NDArray[np.float32]
 
@@ -55,7 +55,7 @@ def spec(request: pytest.FixtureRequest) -> FilterSpec:
 @pytest.fixture(scope="module")
 def talk() -> Samples:
     """Eleven seconds of speech: float32, shape (n_samples, 1)."""
-    return speech.recording().samples[:, np.newaxis]
+    return load_recording().samples[:, np.newaxis]
 
 
 def filtered(spec: FilterSpec, samples: Samples, cuts: int | Sequence[int] = 16_384) -> Samples:

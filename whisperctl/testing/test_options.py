@@ -1,9 +1,14 @@
-"""Promise 7. Options.
+"""Promise 10. Options.
 
 Every field of `DecodeOptions` is honoured on every call. An option that does not fit the model is a
-`UsageError`. So is one that the engine has nothing for, with a message that names it, before
+`UsageError`. So is one that the engine does not support, with a message that names it, before
 anything is computed; to ignore it is never right. What may not be refused: every default, greedy
 decoding (`beam_size=1`), and a language that the model knows.
+
+Promise 11. Nothing lingers.
+
+Neither options nor text nor random numbers of one call reach the next: at temperature 0 a recording
+gives the same segments each time, whatever was transcribed before with whatever options.
 """
 
 from __future__ import annotations
@@ -13,17 +18,29 @@ from typing import Any
 import pytest
 
 from whisperctl.audio import Audio
+from whisperctl.engine.protocol import SessionResult
 from whisperctl.errors import UsageError
 from whisperctl.options import DecodeOptions
-from whisperctl.testing import speech
-from whisperctl.testing.subject import UNUSUAL, Outcome, Shared, Subject, one_line, replaced
-from whisperctl.transcript import Transcript
+from whisperctl.testing.subject import (
+    BEGINNING,
+    GREEDY,
+    UNUSUAL,
+    Outcome,
+    Shared,
+    Subject,
+    beginning,
+    one_line,
+    outline,
+    replaced,
+    word_error_rate,
+)
+from whisperctl.transcript import Token
 
 _WRONG_WORDS = 0.05
 _SHOUTED = UNUSUAL["initial_prompt"]
 
 
-def honoured(shared: Shared, audio: Audio, **options: Any) -> Transcript:
+def honoured(shared: Shared, audio: Audio, **options: Any) -> SessionResult:
     """What is heard with these options; a backend that refuses one of them skips the test."""
     try:
         return shared.transcribe(audio, replaced(**options))
@@ -42,13 +59,13 @@ def check_refusal(error: UsageError, *options: str) -> None:
 
 def test_the_defaults_are_taken_and_hear_what_is_said(shared: Shared, clip: Audio) -> None:
     transcript = shared.transcribe(clip, DecodeOptions())
-    wrong = speech.word_error_rate(speech.BEGINNING, transcript.text)
+    wrong = word_error_rate(BEGINNING, transcript.text)
     assert wrong <= _WRONG_WORDS, f"{wrong:.0%} of the words are wrong: {transcript.text}"
 
 
 @pytest.mark.parametrize("name", UNUSUAL)
 def test_an_option_is_taken_or_refused_by_name(shared: Shared, clip: Audio, name: str) -> None:
-    blink = speech.beginning(clip, 0.01)
+    blink = beginning(clip, 0.01)
     honoured(shared, blink, **{name: UNUSUAL[name]})
 
 
@@ -76,7 +93,7 @@ def test_translation_is_into_english(shared: Shared, clip: Audio, subject: Subje
         pytest.skip("the model cannot translate")
     # Told that this is German, the model writes German, unless it is to translate.
     transcript = honoured(shared, clip, language="de", task="translate")
-    assert (transcript.language, transcript.task) == ("de", "translate")
+    assert transcript.language == "de"
     assert "fellow americans" in transcript.text.lower()
 
 
@@ -107,3 +124,35 @@ def test_what_is_no_regular_expression_is_refused(shared: Shared, clip: Audio) -
     with pytest.raises(UsageError) as caught:
         shared.transcribe(clip, replaced(suppress_regex="(country"))
     check_refusal(caught.value, "suppress_regex")
+
+
+def _taken(shared: Shared, blink: Audio, options: dict[str, Any]) -> bool:
+    try:
+        shared.transcribe(blink, replaced(**options))
+    except UsageError:
+        return False
+    return True
+
+
+def _probabilities(tokens: tuple[Token, ...]) -> list[float]:
+    return [token.probability for token in tokens]
+
+
+def test_no_option_of_the_call_before_has_an_effect(
+    shared: Shared, recording: Audio, clip: Audio, heard: Outcome
+) -> None:
+    blink = beginning(clip, 0.01)
+    unusual: dict[str, Any] = {}
+    for name, value in UNUSUAL.items():  # those it takes, and takes together
+        # The tests of options before have left one behind if it stays, and it is slow.
+        if name != "suppress_regex" and _taken(shared, blink, {**unusual, name: value}):
+            unusual[name] = value
+    shared.transcribe(clip, replaced(**unusual))
+
+    again = shared.transcribe(recording, GREEDY)
+
+    assert outline(again) == outline(heard.transcript), (
+        f"the options {unusual} of one call changed what the next one hears"
+    )
+    for one, other in zip(again.segments, heard.transcript.segments, strict=True):
+        assert _probabilities(one.tokens) == pytest.approx(_probabilities(other.tokens), abs=1e-3)

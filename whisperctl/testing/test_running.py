@@ -1,19 +1,43 @@
-"""Promise 5. Callbacks.
+"""Promise 7. Callbacks.
 
 `on_segment` gets each segment as it is decided, in order, the very ones that are returned,
 `on_progress` a fraction from 0 to 1 that never falls, and `on_language`, once and before the first
 segment, the language with its probability, which is `None` unless it was detected. All run in the
 caller's thread and before `transcribe` returns. Any may be left out.
+
+Promise 8. Stopping.
+
+An exception raised in a callback, or Ctrl-C, stops the engine within a second and propagates
+unchanged; the session can be used again and gives the same results as before.
+`whisperctl.engine.toolkit.worker_thread.run` does this for an engine that blocks and can be told to
+stop. What cannot be broken off, such as one pass of the model, may end by itself soon after, and
+leaves no thread behind. A run that makes no progress (`on_progress` higher than before, or a
+segment that ends later) for `--stall-timeout` seconds is stopped in the same way.
+
+Promise 9. Timings.
+
+whisperctl measures wall time, CPU time and peak memory itself, in the same way for all engines; an
+engine that runs in another process counts if `whisperctl.resources.add_child` knows of it. A
+`SessionResult` has what only the engine knows of this call, and leaves out what it does not tell.
+`phases` uses whisper.cpp's names, listed in `whisperctl.transcript.PHASES`; together they take no
+longer than `total`, and that no longer than the wall.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
+from collections.abc import Iterator
+
+import pytest
 
 from whisperctl.audio import Audio
-from whisperctl.testing.subject import GREEDY, Outcome, Shared, replaced
-from whisperctl.transcript import SpokenLanguage
+from whisperctl.engine.protocol import Session
+from whisperctl.engine.session import HostSession
+from whisperctl.testing.subject import GREEDY, Outcome, Shared, Subject, outline, repeated, replaced
+from whisperctl.transcript import PHASES, Segment, SpokenLanguage
 
 
 def test_segments_are_streamed_as_they_are_returned(heard: Outcome, at_length: Outcome) -> None:
@@ -70,3 +94,154 @@ def test_callbacks_may_be_left_out_and_none_comes_late(
     assert (len(heard.streamed), len(heard.progress)) == told, (
         "no callback of a run is called after its transcribe() returned"
     )
+
+
+_WITHIN_S = 1.0
+"""Or, on a machine that is busy or slow, as long as a few words took just before."""
+_ENDS_WITHIN_S = 10.0
+_ATTEMPTS = 3
+"""The best of these counts, as others may take the processor at any one time."""
+
+
+class Enough(Exception):
+    """A callback's own reason to stop."""
+
+
+@pytest.fixture(scope="module")
+def session(subject: Subject) -> Iterator[Session]:
+    """Apart from the other tests', which a stop that goes wrong would take with it."""
+    with subject.open() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def before(session: Session, clip: Audio) -> Outcome:
+    return Shared(session).hear(clip)
+
+
+@pytest.fixture(scope="module")
+def minutes(recording: Audio) -> Audio:
+    """Longer than any engine takes to be told to stop."""
+    return repeated(recording, 12)
+
+
+def _raised_on_segment(session: Session, audio: Audio) -> float:
+    raised_at = 0.0
+
+    def stop(_: Segment) -> None:
+        nonlocal raised_at
+        raised_at = time.monotonic()
+        raise Enough
+
+    with pytest.raises(Enough):
+        session.transcribe(audio, GREEDY, on_segment=stop)
+    return time.monotonic() - raised_at
+
+
+def _raised_on_progress(session: Session, audio: Audio) -> float:
+    raised_at = 0.0
+
+    def stop(fraction: float) -> None:
+        nonlocal raised_at
+        raised_at = time.monotonic()
+        raise Enough
+
+    with pytest.raises(Enough):
+        session.transcribe(audio, GREEDY, on_progress=stop)
+    return time.monotonic() - raised_at
+
+
+def _interrupted(session: Session, audio: Audio) -> float:
+    pressed_at = 0.0
+
+    def press() -> None:
+        nonlocal pressed_at
+        pressed_at = time.monotonic()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    # A shell that starts pytest in the background has it ignore Ctrl-C.
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    timer = threading.Timer(0.3, press)
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            session.transcribe(audio, GREEDY)
+        return time.monotonic() - pressed_at
+    finally:
+        timer.cancel()
+        timer.join()
+        signal.signal(signal.SIGINT, usual)
+
+
+@pytest.mark.parametrize("stop", [_raised_on_segment, _raised_on_progress, _interrupted])
+def test_a_run_stops_within_a_second_and_the_session_goes_on(
+    session: Session, before: Outcome, minutes: Audio, clip: Audio, stop: object
+) -> None:
+    assert callable(stop)
+    # A busy machine is slower at stopping, too.
+    limit_s = max(_WITHIN_S, 2 * before.wall_ms / 1000)
+    took_s: list[float] = []
+    while len(took_s) < _ATTEMPTS and min(took_s, default=limit_s) >= limit_s:
+        took_s.append(stop(session, minutes))
+    assert min(took_s) < limit_s, f"to stop it took {took_s} s, each more than {limit_s:.1f} s"
+
+    again = session.transcribe(clip, GREEDY)
+
+    assert outline(again) == outline(before.transcript), (
+        "a run that was stopped leaves nothing behind in the session"
+    )
+
+
+def test_no_thread_is_left_of_a_run_that_was_stopped(session: Session, minutes: Audio) -> None:
+    threads = set(threading.enumerate())
+    _raised_on_progress(session, minutes)
+    deadline = time.monotonic() + _ENDS_WITHIN_S
+    while left := [one.name for one in threading.enumerate() if one not in threads]:
+        assert time.monotonic() < deadline, f"the engine goes on after transcribe() raised: {left}"
+        time.sleep(0.01)
+
+
+_SLACK = 1.05
+_LEAST_BYTES = 20_000_000
+_LEAST_CPU = 0.05
+"""Share of the wall time; a busy machine gives an engine less than all of one processor."""
+
+
+def test_phases_are_whisper_cpps_and_fit_into_the_whole(heard: Outcome) -> None:
+    phases = heard.transcript.phases
+    assert set(phases) <= set(PHASES), f"phases are named {PHASES}"
+    for name, phase in phases.items():
+        assert phase.total_ms >= 0, name
+        assert phase.runs >= 0, name
+        assert phase.runs > 0 or phase.total_ms == 0, f"{name} took time, so it ran"
+    parts_ms = sum(
+        phase.total_ms for name, phase in phases.items() if name not in ("load", "total")
+    )
+    total = phases.get("total")
+    limit_ms = heard.wall_ms if total is None else total.total_ms
+    assert parts_ms <= limit_ms * _SLACK, "phases take no longer than the total"
+    assert limit_ms <= heard.wall_ms * _SLACK, "the total is no longer than the wall"
+
+
+def test_phases_are_of_this_call_alone(short: Outcome) -> None:
+    encoding = short.transcript.phases.get("encode")
+    if encoding is None:
+        pytest.skip("the engine does not tell how often it encoded")
+    assert encoding.runs == 1, "a few seconds are one window, whatever was transcribed before"
+
+
+def test_what_opening_took_is_not_negative(heard: Outcome) -> None:
+    for ms in (heard.transcript.module_compile_ms, heard.transcript.instantiate_ms):
+        assert ms is None or ms >= 0
+
+
+def test_the_host_measures_the_engine_too(subject: Subject, clip: Audio) -> None:
+    with subject.open() as opened:
+        HostSession(opened).transcribe(clip, GREEDY)  # which may load what it needs
+        session = HostSession(opened)
+        session.transcribe(clip, GREEDY)
+    timings = session.timings
+    assert timings.cpu_ms is not None and timings.cpu_ms > timings.wall_ms * _LEAST_CPU, (
+        "CPU time includes the engine's: see whisperctl.resources.add_child"
+    )
+    assert timings.peak_memory_bytes is None or timings.peak_memory_bytes > _LEAST_BYTES

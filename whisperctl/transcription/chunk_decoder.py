@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 from whisperctl.audio import SAMPLE_RATE, Audio
-from whisperctl.engine.protocol import OnLanguage, OnSegment, Session
+from whisperctl.engine.protocol import OnLanguage, OnSegment
+from whisperctl.engine.session import HostSession
 from whisperctl.options import DecodeOptions
-from whisperctl.resources import cpu_time_s
-from whisperctl.transcript import Segment, SpokenLanguage, Timings, TimingsSum
+from whisperctl.transcript import Segment, SpokenLanguage, TimingsSum
 from whisperctl.transcription.repetition import (
     Repetition,
     RepetitionFilter,
@@ -99,7 +98,7 @@ class ChunkDecoder:
     itself, and ``spoken`` the language of the current chunk: ``None`` until the engine reports it.
     """
 
-    def __init__(self, session: Session, source: str) -> None:
+    def __init__(self, session: HostSession, source: str) -> None:
         self.timings = TimingsSum()
         self.spoken: SpokenLanguage | None = None
         self.system_info = ""
@@ -191,7 +190,6 @@ class ChunkDecoder:
         on_segment: OnSegment | None = None,
         on_progress: OnShare | None = None,
     ) -> SpokenLanguage:
-        started, started_cpu_s = perf_counter(), cpu_time_s()
         try:
             transcript = self._session.transcribe(
                 Audio(samples, self._source),
@@ -200,12 +198,8 @@ class ChunkDecoder:
                 on_progress=on_progress,
                 on_language=on_language,
             )
-        except _StoppedError:
-            wall_ms = (perf_counter() - started) * 1000
-            cpu_ms = (cpu_time_s() - started_cpu_s) * 1000
-            self.timings.add(Timings(wall_ms=wall_ms, cpu_ms=cpu_ms))
-            raise
-        self.timings.add(transcript.timings)
+        finally:
+            self.timings.add(self._session.timings)  # also of a run that was stopped
         self.system_info = transcript.system_info
         return SpokenLanguage(transcript.language, transcript.language_probability)
 

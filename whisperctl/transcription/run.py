@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from whisperctl import languages
 from whisperctl.audio import SAMPLE_RATE
-from whisperctl.engine.protocol import Detector, OnSegment, Session
+from whisperctl.engine.protocol import Detector, OnSegment
+from whisperctl.engine.session import HostSession
 from whisperctl.errors import UsageError
 from whisperctl.options import TranscriptionOptions, VadOptions
 from whisperctl.text import on_one_line, quoted
@@ -137,7 +138,7 @@ class RecordingRun:
     def __init__(
         self,
         blocks: BlockStream,
-        session: Session,
+        session: HostSession,
         detector: Detector | None,
         options: TranscriptionOptions,
         callbacks: Callbacks,

@@ -11,6 +11,7 @@ from whisperctl import audio
 from whisperctl.engine import registry, stall
 from whisperctl.engine.protocol import Detector, OnSegment, Session
 from whisperctl.engine.registry import Engine
+from whisperctl.engine.session import HostSession
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.models import ggml, store
 from whisperctl.options import TranscriptionOptions
@@ -58,7 +59,7 @@ class Transcriber:
         chunk_s: float = CHUNK_S,
         stall_timeout_s: float | None = stall.TIMEOUT_S,
     ) -> None:
-        self._session = stall.WatchedSession(session, stall_timeout_s)
+        self._session = HostSession(session, stall_timeout_s=stall_timeout_s)
         self._model = model
         self._description = None if model is None else ggml.describe(model)
         self._detector = detector

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from whisperctl.engine.registry import OPTIONAL, Engine, parse
+from whisperctl.engine.protocol import Model, OpenOptions
+from whisperctl.engine.registry import Engine, parse
 from whisperctl.errors import BackendError, UsageError
 from whisperctl_faster_whisper import FasterWhisperBackend, backend
 
 
-def test_the_package_is_known_by_name() -> None:
-    assert OPTIONAL["faster-whisper"] == "whisperctl-faster-whisper"
+def test_it_is_found_by_its_entry_point() -> None:
     assert parse("faster-whisper/int8") == Engine("faster-whisper", "int8")
 
 
@@ -27,20 +27,20 @@ def test_says_what_it_computes_with() -> None:
     assert "CTranslate2 4." in info.engine
 
 
-def test_a_runtime_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_runtime_that_is_not_there_is_an_error(tiny_en: Path) -> None:
     with pytest.raises(BackendError, match='no runtime "int9"; it has float32, int8'):
-        FasterWhisperBackend().open(tmp_path / "model.bin", threads=1, runtime="int9")
+        FasterWhisperBackend().open(Model.inspect(tiny_en), OpenOptions(1, "int9"))
 
 
 @pytest.mark.parametrize("threads", [0, 513])
-def test_threads_must_be_a_number_that_makes_sense(tmp_path: Path, threads: int) -> None:
+def test_threads_must_be_a_number_that_makes_sense(tiny_en: Path, threads: int) -> None:
     with pytest.raises(UsageError, match="threads must be from 1 to 512"):
-        FasterWhisperBackend().open(tmp_path / "model.bin", threads=threads)
+        FasterWhisperBackend().open(Model.inspect(tiny_en), OpenOptions(threads))
 
 
 @pytest.mark.parametrize("package", ["ctranslate2", "faster_whisper"])
 def test_a_missing_package_is_a_problem_with_its_cure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+    tiny_en: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
     if package == "ctranslate2":
         monkeypatch.setitem(sys.modules, package, None)
@@ -57,7 +57,7 @@ def test_a_missing_package_is_a_problem_with_its_cure(
     assert len(problems) == 1
     assert "is not installed; try: pip install whisperctl-faster-whisper" in str(problems)
     with pytest.raises(BackendError, match="cannot be used here"):
-        FasterWhisperBackend().open(tmp_path / "model.bin", threads=1)
+        FasterWhisperBackend().open(Model.inspect(tiny_en), OpenOptions(1))
 
 
 def test_importing_it_imports_no_engine() -> None:

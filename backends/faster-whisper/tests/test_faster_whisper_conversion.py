@@ -243,10 +243,11 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from whisperctl.errors import ModelError
+from whisperctl.engine.protocol import Model, OpenOptions
 from whisperctl_faster_whisper import FasterWhisperBackend
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
 try:
-    FasterWhisperBackend().open(Path(sys.argv[1]), threads=1)
+    FasterWhisperBackend().open(Model.inspect(Path(sys.argv[1])), OpenOptions(1))
 except ModelError as error:
     print(error)
 """

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from whisperctl.audio import Audio
+from whisperctl.engine.protocol import Model, OpenOptions
 from whisperctl.models import store
 from whisperctl_native import NativeBackend
 from whisperctl_native.session import NativeSession
@@ -52,12 +53,12 @@ def two_windows(jfk: Audio) -> Audio:
 
 @pytest.fixture
 def session(tiny_en: Path) -> Iterator[NativeSession]:
-    with NativeBackend().open(tiny_en, threads=1) as opened:
+    with NativeBackend().open(Model.inspect(tiny_en), OpenOptions(1)) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
 def shared_base(base: Path) -> Iterator[NativeSession]:
     """The multilingual model, loaded once for the tests that leave it as it was."""
-    with NativeBackend().open(base, threads=1) as opened:
+    with NativeBackend().open(Model.inspect(base), OpenOptions(1)) as opened:
         yield opened

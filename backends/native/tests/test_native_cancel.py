@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from whisperctl.audio import Audio
+from whisperctl.engine.protocol import Model, OpenOptions
 from whisperctl.errors import BackendError
 from whisperctl.options import DecodeOptions
 from whisperctl_native import NativeBackend, library
@@ -37,8 +38,8 @@ def run_until_stopped(session: NativeSession, audio: Audio, delay_s: float) -> f
 
 @pytest.mark.slow
 def test_stops_inside_a_pass_of_the_encoder(base: Path, jfk: Audio) -> None:
-    with NativeBackend().open(base, threads=1) as session:
-        pass_ms = session.transcribe(jfk, GREEDY).timings.phases["encode"].per_run_ms
+    with NativeBackend().open(Model.inspect(base), OpenOptions(1)) as session:
+        pass_ms = session.transcribe(jfk, GREEDY).phases["encode"].per_run_ms
         times = [run_until_stopped(session, jfk, pass_ms / 1000 * part) for part in (0.1, 0.4, 0.7)]
 
     # Each is left with a good part of a pass to do, had it to finish it.
@@ -50,14 +51,14 @@ def test_a_library_that_is_not_as_we_know_it_still_stops(
     tiny_en: Path, two_windows: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(library, "_device", lambda: None)
-    with NativeBackend().open(tiny_en, threads=1) as session:
+    with NativeBackend().open(Model.inspect(tiny_en), OpenOptions(1)) as session:
         expected = session.transcribe(two_windows, GREEDY).segments
         run_until_stopped(session, two_windows, 0.05)
         assert session.transcribe(two_windows, GREEDY).segments == expected
 
 
 def test_closing_from_a_callback_ends_the_run(tiny_en: Path, two_windows: Audio) -> None:
-    session = NativeBackend().open(tiny_en, threads=1)
+    session = NativeBackend().open(Model.inspect(tiny_en), OpenOptions(1))
 
     with pytest.raises(BackendError, match="session was closed"):
         session.transcribe(two_windows, GREEDY, on_progress=lambda _: session.close())

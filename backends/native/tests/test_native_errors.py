@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from whisperctl.audio import Audio
-from whisperctl.engine import protocol
+from whisperctl.engine import registry
+from whisperctl.engine.protocol import Model, OpenOptions
 from whisperctl.errors import BackendError, ModelError, UsageError
 from whisperctl.options import DecodeOptions
 from whisperctl_native import NativeBackend
@@ -21,7 +22,7 @@ GREEDY = DecodeOptions(language="en", beam_size=1)
 
 
 def test_is_found_by_its_entry_point() -> None:
-    found = protocol.load("native")
+    found = registry.load("native")
 
     assert isinstance(found, NativeBackend)
     assert found.name == "native"
@@ -34,8 +35,7 @@ def test_describes_itself() -> None:
     assert info.version == "0.1.0"
     assert info.engine == "whisper.cpp 1.8.5 via pywhispercpp 1.5.1"
     assert [(r.name, r.version) for r in info.runtimes] == [("native", "1.5.1")]
-    assert "CPU : " in info.system_info
-    assert "\n" not in info.system_info
+    assert "CPU : " in NativeBackend().system_info()
 
 
 def test_describes_itself_without_its_bindings(
@@ -49,7 +49,7 @@ def test_describes_itself_without_its_bindings(
     assert info.runtimes[0].problem is not None
     assert "pip install whisperctl-native" in info.runtimes[0].problem
     with pytest.raises(BackendError, match="pip install whisperctl-native"):
-        NativeBackend().open(tiny_en, threads=1)
+        NativeBackend().open(Model.inspect(tiny_en), OpenOptions(1))
 
 
 def test_describes_bindings_that_do_not_load(
@@ -74,19 +74,24 @@ def test_importing_it_loads_no_engine() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def damaged(path: Path, whole: Path) -> Model:
+    """A file that became what it is after it was inspected."""
+    return Model(path, Model.inspect(whole).info)
+
+
 def test_a_model_cut_short_is_refused(tmp_path: Path, tiny_en: Path) -> None:
     path = tmp_path / "half.bin"
     size = tiny_en.stat().st_size
     with tiny_en.open("rb") as whole:
         path.write_bytes(whole.read(size // 2))
     with pytest.raises(ModelError, match=r"half\.bin.*not all tensors"):
-        NativeBackend().open(path, threads=1)
+        NativeBackend().open(damaged(path, tiny_en), OpenOptions(1))
 
     # Up to and including the vocabulary: whisper.cpp takes it, and would hear nothing.
     with tiny_en.open("rb") as whole:
         path.write_bytes(whole.read(550_000))
     with pytest.raises(ModelError, match=r"half\.bin.*(no weights|not all tensors)"):
-        NativeBackend().open(path, threads=1)
+        NativeBackend().open(damaged(path, tiny_en), OpenOptions(1))
 
 
 def test_a_model_that_vanishes_is_an_error_and_comes_back(
@@ -95,7 +100,7 @@ def test_a_model_that_vanishes_is_an_error_and_comes_back(
     beam = DecodeOptions(language="en", beam_size=2)
     path = tmp_path / "here.bin"
     path.symlink_to(tiny_en)
-    with NativeBackend().open(path, threads=1) as session:
+    with NativeBackend().open(Model.inspect(path), OpenOptions(1)) as session:
         expected = session.transcribe(jfk, beam).segments
         path.unlink()
         with pytest.raises(ModelError, match="failed to open"):
@@ -108,17 +113,17 @@ def test_a_model_that_vanishes_is_an_error_and_comes_back(
 def test_a_path_that_is_not_text_is_opened(tmp_path: Path, tiny_en: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.bin"))
     path.symlink_to(tiny_en)
-    NativeBackend().open(path, threads=1).close()
+    NativeBackend().open(Model.inspect(path), OpenOptions(1)).close()
     path.unlink()
 
     with pytest.raises(ModelError, match=r"\\xff.bin"):
-        NativeBackend().open(path, threads=1)
+        NativeBackend().open(damaged(path, tiny_en), OpenOptions(1))
 
 
 @pytest.mark.parametrize("threads", [-1, 0, 513])
 def test_a_thread_count_out_of_range_is_an_error(tiny_en: Path, threads: int) -> None:
     with pytest.raises(UsageError, match="threads must be from 1 to 512"):
-        NativeBackend().open(tiny_en, threads=threads)
+        NativeBackend().open(Model.inspect(tiny_en), OpenOptions(threads))
 
 
 def test_languages_are_checked_against_the_model(
@@ -156,10 +161,12 @@ import sys
 from pathlib import Path
 import numpy as np
 from whisperctl.audio import Audio
+from whisperctl.engine.protocol import Model, OpenOptions
 from whisperctl.options import DecodeOptions
 from whisperctl_native import NativeBackend
 
-with NativeBackend().open(Path(sys.argv[1]), threads=1) as session:
+model = Model(Path(sys.argv[1]), Model.inspect(Path(sys.argv[2])).info)
+with NativeBackend().open(model, OpenOptions(1)) as session:
     session.transcribe(Audio(np.zeros(16_000, np.float32), "silence"), DecodeOptions())
 """
 
@@ -172,7 +179,7 @@ def test_an_abort_of_the_engine_is_one_line(tiny_en: Path, tmp_path: Path) -> No
     path.write_bytes(data)
 
     run = subprocess.run(
-        [sys.executable, "-c", ABORTS, path],
+        [sys.executable, "-c", ABORTS, path, tiny_en],
         capture_output=True,
         text=True,
         check=False,
@@ -192,10 +199,11 @@ import sys
 from pathlib import Path
 import numpy as np
 from whisperctl.audio import Audio
+from whisperctl.engine.protocol import Model, OpenOptions
 from whisperctl.options import DecodeOptions
 from whisperctl_native import NativeBackend
 
-session = NativeBackend().open(Path(sys.argv[1]), threads=1)
+session = NativeBackend().open(Model.inspect(Path(sys.argv[1])), OpenOptions(1))
 audio = Audio(np.zeros(32_000, np.float32), "silence")
 session.transcribe(audio, DecodeOptions(), on_progress=lambda _: None)
 print("done")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from whisperctl.audio import Audio
+from whisperctl.engine.protocol import Model, OpenOptions
 from whisperctl.errors import BackendError, GuestError, ModelError
 from whisperctl.models import store
 from whisperctl.options import DecodeOptions, TranscriptionOptions, VadOptions
@@ -69,7 +70,7 @@ def says(
 
 
 def transcribe(runtime: str, tiny_en: Path, jfk: Audio) -> str:
-    with WasiBackend().open(tiny_en, threads=1, runtime=runtime) as session:
+    with WasiBackend().open(Model.inspect(tiny_en), OpenOptions(1, runtime)) as session:
         return session.transcribe(jfk, DecodeOptions()).text
 
 
@@ -149,7 +150,7 @@ def test_control_characters_of_a_guest_are_visible(
     )
     options = TranscriptionOptions(speech_check=False)
     heard: list[Segment] = []
-    with WasiBackend().open(tiny_en, threads=1, runtime="wasmtime") as session:
+    with WasiBackend().open(Model.inspect(tiny_en), OpenOptions(1, "wasmtime")) as session:
         transcriber = Transcriber(session)
         result = transcriber.transcribe(JFK, options, on_segment=heard.append)
         with pytest.raises(BackendError) as caught:
@@ -173,7 +174,7 @@ def test_a_character_that_is_cut_between_segments_is_joined(
     parts = segment(0, b" caf\xc3"), segment(10, b"\xa9\xe3\x81")
     says(HELLO, READY, *parts, {"event": "result", "memory_bytes": 1})
     heard: list[Segment] = []
-    with WasiBackend().open(tiny_en, threads=1, runtime="wasmtime") as session:
+    with WasiBackend().open(Model.inspect(tiny_en), OpenOptions(1, "wasmtime")) as session:
         transcript = session.transcribe(jfk, DecodeOptions(), on_segment=heard.append)
 
     assert [segment.text for segment in transcript.segments] == [" caf", "é"]
@@ -202,7 +203,7 @@ def test_a_detection_that_cannot_be_is_an_error(lie: Event, says: Callable[..., 
     import numpy as np
 
     says(HELLO, {"event": "ready", "memory_bytes": 1}, detected(), lie)
-    with WasiBackend().open_detector(store.Store().require("silero"), threads=1) as detector:
+    with WasiBackend().open_detector(store.Store().require("silero"), OpenOptions()) as detector:
         samples = np.zeros(N_SAMPLES, np.float32)
         assert len(detector.detect(samples, VadOptions()).spans) == 1
         with pytest.raises(BackendError, match=r"in the sandbox (broke the protocol|failed)"):
@@ -214,7 +215,7 @@ def test_quantized_blocks_of_another_size_are_an_error(says: Callable[..., None]
 
     says(HELLO, {"event": "quantized", "data": "AAAA"})
     with (
-        WasiBackend().open_quantizer() as quantizer,
+        WasiBackend().open_quantizer(OpenOptions()) as quantizer,
         pytest.raises(GuestError, match="broke the protocol"),
     ):
         quantizer.quantize(np.zeros((2, 32), np.float32), "q8_0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from whisperctl.engine.protocol import OpenOptions
 from whisperctl.errors import BackendError, GuestError
 from whisperctl_wasi import WasiBackend, modules
 
@@ -15,7 +16,7 @@ def test_values_come_back_within_half_a_step(
 ) -> None:
     monkeypatch.setenv(modules.VARIANT_VARIABLE, variant)
     values = np.random.default_rng(1).standard_normal((40, 96)).astype(np.float32)
-    with WasiBackend().open_quantizer(runtime=runtime) as quantizer:
+    with WasiBackend().open_quantizer(OpenOptions(runtime=runtime)) as quantizer:
         blocks = np.frombuffer(quantizer.quantize(values, "q8_0"), np.uint8).reshape(-1, 34)
     steps = blocks[:, :2].copy().view("<f2").astype(np.float32)
     again = (steps * blocks[:, 2:].copy().view(np.int8)).reshape(values.shape)
@@ -26,7 +27,7 @@ def test_values_come_back_within_half_a_step(
 
 def test_rows_may_come_in_any_number_of_parts(runtime: str) -> None:
     values = np.random.default_rng(2).standard_normal((2048, 1024)).astype(np.float32)
-    with WasiBackend().open_quantizer(runtime=runtime) as quantizer:
+    with WasiBackend().open_quantizer(OpenOptions(runtime=runtime)) as quantizer:
         at_once = quantizer.quantize(values, "q5_1")
         in_parts = [quantizer.quantize(values[i : i + 500], "q5_1") for i in range(0, 2048, 500)]
     assert at_once == b"".join(in_parts)
@@ -44,7 +45,7 @@ def test_rows_may_come_in_any_number_of_parts(runtime: str) -> None:
 def test_a_request_that_is_wrong_ends_the_guest_with_a_reason(
     shape: tuple[int, int], type_name: str, said: str
 ) -> None:
-    quantizer = WasiBackend().open_quantizer()
+    quantizer = WasiBackend().open_quantizer(OpenOptions())
     with pytest.raises(GuestError, match=said):
         quantizer.quantize(np.zeros(shape, np.float32), type_name)
     with pytest.raises(BackendError, match="already closed"):

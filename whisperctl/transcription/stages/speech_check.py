@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from whisperctl.audio import SAMPLE_RATE
-from whisperctl.engine.speech import FRAME_S
+from whisperctl.engine.protocol import FRAME_S
 from whisperctl.transcript import Segment
 from whisperctl.transcription.quality import Tally
 from whisperctl.transcription.stages import Stage
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from whisperctl.engine.speech import Detection
+    from whisperctl.engine.protocol import Detection
 
 POSSIBLE_SPEECH = 0.25
 """Silero's probability from which a frame may be speech: half of what makes it speech."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from whisperctl.engine.speech import SpeechSpan
+    from whisperctl.engine.protocol import SpeechSpan
 
 GAP = SAMPLE_RATE // 10
 """Samples of silence between two stretches of speech; whisper.cpp has the same 0.1 s."""

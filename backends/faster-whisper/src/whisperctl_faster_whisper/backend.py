@@ -1,12 +1,11 @@
-"""The ``faster-whisper`` backend: what it computes with here, and opening a session."""
+"""The ``faster-whisper`` backend: its description, and opening a session."""
 
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whisperctl.engine.protocol import BackendInfo, RuntimeInfo
+from whisperctl.engine.protocol import BackendInfo, Model, OpenOptions, RuntimeInfo
 from whisperctl.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ class FasterWhisperBackend:
     """Whisper on CTranslate2, a runtime for each type of number it computes with."""
 
     name = "faster-whisper"
+    contract = 1
+    preference = 0
 
     def describe(self) -> BackendInfo:
         """Versions, and the compute types this processor has; see ``Backend.describe``."""
@@ -37,26 +38,19 @@ class FasterWhisperBackend:
             runtimes=_runtimes(),
         )
 
-    def open(
-        self,
-        model: Path,
-        *,
-        threads: int,
-        runtime: str | None = None,
-        word_timestamps: bool = False,
-    ) -> FasterWhisperSession:
+    def open(self, model: Model, options: OpenOptions) -> FasterWhisperSession:
         """Load ``model``, converted the first time.
 
         See ``whisperctl.engine.protocol.Backend.open``.
 
         Every session can give times of words, whether it was opened for that or not.
         """
-        compute_type = _chosen(runtime)
-        if not 1 <= threads <= _MAX_THREADS:
-            raise UsageError(f"threads must be from 1 to {_MAX_THREADS}, not {threads}")
+        compute_type = _chosen(options.runtime)
+        if not 1 <= options.threads <= _MAX_THREADS:
+            raise UsageError(f"threads must be from 1 to {_MAX_THREADS}, not {options.threads}")
         from whisperctl_faster_whisper.session import FasterWhisperSession
 
-        return FasterWhisperSession(model, compute_type=compute_type, threads=threads)
+        return FasterWhisperSession(model, compute_type=compute_type, threads=options.threads)
 
 
 def _chosen(runtime: str | None) -> str:

@@ -6,21 +6,19 @@ import threading
 import time
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from whisperctl import languages
-from whisperctl.engine.protocol import OnLanguage, OnProgress, OnSegment
+from whisperctl.engine.protocol import Model, OnLanguage, OnProgress, OnSegment, SessionResult
 from whisperctl.engine.stall import Stalled
 from whisperctl.engine.toolkit import worker_thread
 from whisperctl.engine.toolkit.handle import Handle
 from whisperctl.engine.toolkit.whisper_params import whisper_params
 from whisperctl.errors import BackendError, ModelError
-from whisperctl.resources import cpu_time_s, peak_memory_bytes
 from whisperctl.text import quoted
-from whisperctl.transcript import PHASES, Phase, Segment, SpokenLanguage, Timings, Transcript
+from whisperctl.transcript import PHASES, Phase, Segment, SpokenLanguage
 from whisperctl_faster_whisper import cache, convert, suppression, vocabulary
 from whisperctl_faster_whisper.engine import Engine, StoppedError
 from whisperctl_faster_whisper.listening import Event, Listening
@@ -44,15 +42,15 @@ class FasterWhisperSession(Handle):
         ModelError: the model cannot be converted, or CTranslate2 refused it.
     """
 
-    def __init__(self, model: Path, *, compute_type: str, threads: int) -> None:
+    def __init__(self, model: Model, *, compute_type: str, threads: int) -> None:
         super().__init__("session")
-        self._model = model
+        self._model = model.path
         self._compute_type = compute_type
         self._threads = threads
-        weights = GgmlWeights.open(model)
+        weights = GgmlWeights.open(model.path)
         self._parameters = weights.parameters
         self._text = vocabulary.text_of(weights.tokens)
-        self._directory = cache.converted(model, convert.VERSION, convert.convert)
+        self._directory = cache.converted(model.path, convert.VERSION, convert.convert)
         self._stop = threading.Event()
         started = time.perf_counter()
         self._engine: Engine | None = self._load()
@@ -66,7 +64,7 @@ class FasterWhisperSession(Handle):
         on_segment: OnSegment | None = None,
         on_progress: OnProgress | None = None,
         on_language: OnLanguage | None = None,
-    ) -> Transcript:
+    ) -> SessionResult:
         """See ``whisperctl.engine.protocol.Session.transcribe``.
 
         A token's probability is the mean of its window's, or with word timestamps its word's.
@@ -87,7 +85,7 @@ class FasterWhisperSession(Handle):
         on_segment: OnSegment | None,
         on_progress: OnProgress | None,
         on_language: OnLanguage | None,
-    ) -> Transcript:
+    ) -> SessionResult:
         language = languages.resolve(
             options.language,
             self._parameters.multilingual,
@@ -129,7 +127,7 @@ class FasterWhisperSession(Handle):
         def work(emit: Callable[[Event], None]) -> SpokenLanguage:
             return listening.listen(samples, emit)
 
-        started, started_cpu_s = time.perf_counter(), cpu_time_s()
+        started = time.perf_counter()
         try:
             spoken = worker_thread.run(work, on_event=on_event, cancel=self._stop.set)
         except StoppedError as error:
@@ -142,30 +140,20 @@ class FasterWhisperSession(Handle):
             if listening.run.drew:
                 # CTranslate2's random numbers would go on where they are; a new model starts anew.
                 self._engine = None
-        wall_ms = (time.perf_counter() - started) * 1000
-        cpu_ms = (cpu_time_s() - started_cpu_s) * 1000
+        total_ms = (time.perf_counter() - started) * 1000
         if on_progress is not None and progress < 1.0:
             on_progress(1.0)
         phases = {
             "load": Phase(self._load_ms),
-            "total": Phase(wall_ms),
+            "total": Phase(total_ms),
             **listening.run.phases(),
         }
-        return Transcript(
+        return SessionResult(
             segments=tuple(segments),
             language=spoken.code,
-            duration_s=audio.duration_s,
             language_probability=spoken.probability,
-            task=options.task,
-            model=self._model,
+            phases={name: phases[name] for name in PHASES if name in phases},
             system_info=f"CTranslate2 {version('ctranslate2')}, {self._compute_type}",
-            timings=Timings(
-                phases={name: phases[name] for name in PHASES if name in phases},
-                wall_ms=wall_ms,
-                audio_decode_ms=audio.decode_ms,
-                peak_memory_bytes=peak_memory_bytes(),
-                cpu_ms=cpu_ms,
-            ),
         )
 
     def _load(self) -> Engine:

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Iterable
 
-from whisperctl.engine.toolkit import suppress_regex
+from whisperctl.engine.toolkit.whisper_params import check_regex
 from whisperctl.errors import UsageError
 
 # The sets of std::regex by name, in the C locale, for use within brackets.
@@ -34,13 +34,13 @@ def matching(pattern: str, tokens: Iterable[bytes]) -> list[int]:
     tokens are not text and stay, whatever the expression.
 
     Args:
-        pattern: ECMAScript, as ``whisperctl.engine.toolkit.suppress_regex`` accepts it.
+        pattern: ECMAScript, as ``whisperctl.engine.toolkit.whisper_params.check_regex`` accepts it.
         tokens: those that are text, in the order of their ids.
 
     Raises:
         UsageError: the pattern is not one.
     """
-    suppress_regex.check(pattern)
+    check_regex(pattern)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # what Python may read otherwise one day

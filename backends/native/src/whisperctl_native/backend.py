@@ -1,4 +1,4 @@
-"""The ``native`` backend: what it is made of here, and opening a session."""
+"""The ``native`` backend: its description, and opening what it offers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whisperctl.engine.protocol import BackendInfo, RuntimeInfo
+from whisperctl.engine.protocol import BackendInfo, Model, OpenOptions, RuntimeInfo
 from whisperctl.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
@@ -24,55 +24,53 @@ class NativeBackend:
     """whisper.cpp compiled for this kind of machine."""
 
     name = "native"
+    contract = 1
+    preference = 20
+    quantizer_preference = 10
 
     def describe(self) -> BackendInfo:
-        """Versions, and the CPU features whisper.cpp found; see ``Backend.describe``."""
+        """Versions; see ``Backend.describe``. The bindings are loaded to see whether they work."""
         runtime = _runtime_info()
         engine = "whisper.cpp"
-        system_info = ""
         if runtime.available:
             from whisperctl_native import library
 
             engine = f"whisper.cpp {library.whisper_version()}".rstrip()
-            system_info = library.system_info()
         return BackendInfo(
             name=self.name,
             version=_version("whisperctl-native"),
             engine=f"{engine} via {_BINDINGS} {runtime.version}".rstrip(),
             runtimes=(runtime,),
-            system_info=system_info,
         )
 
-    def open(
-        self,
-        model: Path,
-        *,
-        threads: int,
-        runtime: str | None = None,
-        word_timestamps: bool = False,
-    ) -> NativeSession:
+    def system_info(self) -> str:
+        """CPU features that whisper.cpp found; see ``ReportingBackend.system_info``."""
+        _check_works()
+        from whisperctl_native import library
+
+        return library.system_info()
+
+    def open(self, model: Model, options: OpenOptions) -> NativeSession:
         """Load ``model``; see ``whisperctl.engine.protocol.Backend.open``."""
-        _check_runtime(runtime)
-        _check_threads(threads)
+        _check_runtime(options.runtime)
+        _check_threads(options.threads)
         _check_works()
         from whisperctl_native.session import NativeSession
 
-        return NativeSession(model, threads=threads, word_timestamps=word_timestamps)
+        return NativeSession(model, options)
 
-    def open_detector(
-        self, model: Path, *, threads: int, runtime: str | None = None
-    ) -> NativeDetector:
+    def open_detector(self, model: Path, options: OpenOptions) -> NativeDetector:
         """Load a Silero model; see ``whisperctl.engine.protocol.DetectingBackend``."""
-        _check_runtime(runtime)
-        _check_threads(threads)
+        _check_runtime(options.runtime)
+        _check_threads(options.threads)
         _check_works()
         from whisperctl_native.detector import NativeDetector
 
-        return NativeDetector(model, threads=threads)
+        return NativeDetector(model, options)
 
-    def open_quantizer(self, *, runtime: str | None = None) -> NativeQuantizer:
+    def open_quantizer(self, options: OpenOptions) -> NativeQuantizer:
         """Find ggml's function; see ``whisperctl.engine.protocol.QuantizingBackend``."""
-        _check_runtime(runtime)
+        _check_runtime(options.runtime)
         _check_works()
         from whisperctl_native.quantizer import NativeQuantizer
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from whisperctl.engine.speech import Detection, detection
+from whisperctl.engine.protocol import Detection, OpenOptions
 from whisperctl.engine.toolkit import worker_thread
 from whisperctl.engine.toolkit.handle import Handle
-from whisperctl.engine.toolkit.whisper_params import vad_params
+from whisperctl.engine.toolkit.whisper_params import detection, vad_params
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.options import VadOptions
 from whisperctl.text import quoted
@@ -25,10 +25,10 @@ class NativeDetector(Handle):
         ModelError: whisper.cpp refused the model.
     """
 
-    def __init__(self, model: Path, *, threads: int) -> None:
+    def __init__(self, model: Path, options: OpenOptions) -> None:
         super().__init__("detector")
         self._stop = library.StopFlag()
-        self._context: int | None = self._load(model, threads)
+        self._context: int | None = self._load(model, options.threads)
 
     def detect(self, samples: npt.NDArray[np.float32], options: VadOptions) -> Detection:
         """See ``whisperctl.engine.protocol.Detector.detect``."""

@@ -35,8 +35,8 @@ class NativeQuantizer(Handle):
             written = library.quantize_chunk(kind.id, source.ctypes.data, target, n_rows, n_columns)
         except (AttributeError, OSError) as error:
             raise BackendError(
-                "this build of pywhispercpp does not give access to ggml's quantization; use the "
-                "wasi backend"
+                "this build of pywhispercpp does not give access to ggml's quantization: "
+                "use another backend"
             ) from error
         if written != len(target):
             raise BackendError(f"ggml wrote {written} bytes instead of {len(target)}")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 import _pywhispercpp as pw
 from whisperctl import languages
-from whisperctl.engine.protocol import OnLanguage, OnProgress, OnSegment
+from whisperctl.engine.protocol import (
+    Model,
+    OnLanguage,
+    OnProgress,
+    OnSegment,
+    OpenOptions,
+    SessionResult,
+)
 from whisperctl.engine.toolkit import worker_thread
 from whisperctl.engine.toolkit.handle import Handle
 from whisperctl.engine.toolkit.token_times import TokenTimes
@@ -19,9 +24,8 @@ from whisperctl.engine.toolkit.whisper_log import parse_fallbacks, parse_languag
 from whisperctl.engine.toolkit.whisper_params import refused_regex, whisper_params
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.models import alignment
-from whisperctl.resources import cpu_time_s, peak_memory_bytes
 from whisperctl.text import quoted
-from whisperctl.transcript import Segment, SpokenLanguage, Timings, Transcript
+from whisperctl.transcript import Segment, SpokenLanguage
 from whisperctl_native import library, log, objects
 from whisperctl_native.run import Event, Run, StateFreedError
 from whisperctl_native.stop import Stop
@@ -48,11 +52,11 @@ class NativeSession(Handle):
         ModelError: whisper.cpp refused the model.
     """
 
-    def __init__(self, model: Path, *, threads: int, word_timestamps: bool = False) -> None:
+    def __init__(self, model: Model, options: OpenOptions) -> None:
         super().__init__("session")
-        self._model = model
-        self._threads = threads
-        self._alignment = _alignment(model) if word_timestamps else None
+        self._model = model.path
+        self._threads = options.threads
+        self._alignment = _alignment(model) if options.word_timestamps else None
         self._stop = Stop(aligning=self._alignment is not None)
         self._context: pw.whisper_context | None = None
         self._used = False
@@ -67,7 +71,7 @@ class NativeSession(Handle):
         on_segment: OnSegment | None = None,
         on_progress: OnProgress | None = None,
         on_language: OnLanguage | None = None,
-    ) -> Transcript:
+    ) -> SessionResult:
         """See ``whisperctl.engine.protocol.Session.transcribe``.
 
         Segments' times are whisper.cpp's: the last one may end a little after the recording does.
@@ -85,7 +89,7 @@ class NativeSession(Handle):
         on_segment: OnSegment | None,
         on_progress: OnProgress | None,
         on_language: OnLanguage | None,
-    ) -> Transcript:
+    ) -> SessionResult:
         context = self._fresh_context(prompted=bool(options.initial_prompt))
         language = languages.resolve(
             options.language,
@@ -138,7 +142,6 @@ class NativeSession(Handle):
         # Until it is known that nothing was drawn; a run that is cut short may have drawn.
         self._used = self._decoded = True
         self._stop.clear()
-        started, started_cpu_s = time.perf_counter(), cpu_time_s()
         try:
             said = worker_thread.run(work, on_event=on_event, cancel=self._stop.request)
         except StateFreedError:
@@ -148,8 +151,6 @@ class NativeSession(Handle):
             if refused := refused_regex(options, str(error)):
                 raise refused from error
             raise
-        wall_ms = (time.perf_counter() - started) * 1000
-        cpu_ms = (cpu_time_s() - started_cpu_s) * 1000
         self._used = (
             options.beam_size > 1 or options.temperature > 0 or parse_fallbacks(said.lines) != 0
         )
@@ -160,21 +161,12 @@ class NativeSession(Handle):
         spoken = SpokenLanguage(*detected) if detected else SpokenLanguage(language)
         if not told:  # of a recording that is too short for any window
             tell(spoken)
-        return Transcript(
+        return SessionResult(
             segments=tuple(segments),
             language=spoken.code,
-            duration_s=audio.duration_s,
             language_probability=spoken.probability,
-            task=options.task,
-            model=self._model,
+            phases=parse_timings(said.lines),
             system_info=library.system_info(),
-            timings=Timings(
-                phases=parse_timings(said.lines),
-                wall_ms=wall_ms,
-                audio_decode_ms=audio.decode_ms,
-                peak_memory_bytes=peak_memory_bytes(),
-                cpu_ms=cpu_ms,
-            ),
         )
 
     def _fresh_context(self, *, prompted: bool) -> pw.whisper_context:
@@ -235,8 +227,8 @@ class NativeSession(Handle):
             pw.whisper_free(context)
 
 
-def _alignment(model: Path) -> alignment.Alignment | None:
+def _alignment(model: Model) -> alignment.Alignment | None:
     """How to align, where whisper.cpp can be kept from aborting the process over short windows."""
     if not library.can_stop() or objects.filter_slot() is None:
         return None
-    return alignment.find(model)
+    return alignment.find(model.path)

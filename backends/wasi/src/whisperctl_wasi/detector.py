@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from whisperctl.engine.speech import Detection, detection
+from whisperctl.engine.protocol import Detection, OpenOptions
 from whisperctl.engine.toolkit.handle import Handle
-from whisperctl.engine.toolkit.whisper_params import vad_params
+from whisperctl.engine.toolkit.whisper_params import detection, vad_params
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.options import VadOptions
 from whisperctl.text import quoted
@@ -33,12 +33,12 @@ class WasiDetector(Handle):
         UsageError: the module cannot use so many threads.
     """
 
-    def __init__(self, runtime: str | None, module: Module, model: Path, *, threads: int) -> None:
+    def __init__(self, module: Module, model: Path, options: OpenOptions) -> None:
         super().__init__("detector")
-        self._runtime = runtime
+        self._runtime = options.runtime
         self._module = module
         self._model = model
-        self._threads = threads
+        self._threads = options.threads
         self._guest: Guest | None = self._start()
 
     def detect(self, samples: npt.NDArray[np.float32], options: VadOptions) -> Detection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from whisperctl.engine.protocol import OpenOptions
 from whisperctl.engine.toolkit.handle import Handle
 from whisperctl.errors import GuestError
 from whisperctl.models.ggml.layout import FTYPE_OF_QUANTIZATION, TYPE_OF_FTYPE
@@ -21,9 +22,9 @@ class WasiQuantizer(Handle):
     A request that fails closes it, as the guest may be in the middle of it.
     """
 
-    def __init__(self, runtime: str | None, module: Module) -> None:
+    def __init__(self, module: Module, options: OpenOptions) -> None:
         super().__init__("quantizer")
-        self._guest = runtimes.start(runtime, module, Limits(memory_bytes=1 << 30))
+        self._guest = runtimes.start(options.runtime, module, Limits(memory_bytes=1 << 30))
         try:
             conversation.hello(self._guest)
         except BaseException:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from whisperctl import languages
-from whisperctl.engine.protocol import OnLanguage, OnProgress, OnSegment
+from whisperctl.engine.protocol import (
+    Model,
+    OnLanguage,
+    OnProgress,
+    OnSegment,
+    OpenOptions,
+    SessionResult,
+)
 from whisperctl.engine.toolkit.handle import Handle
 from whisperctl.engine.toolkit.token_times import TokenTimes
 from whisperctl.engine.toolkit.whisper_log import parse_language, parse_timings
@@ -18,9 +24,8 @@ from whisperctl.engine.toolkit.whisper_params import refused_regex, whisper_para
 from whisperctl.engine.toolkit.words import Utf8Joiner
 from whisperctl.errors import BackendError, GuestError, ModelError
 from whisperctl.models import alignment
-from whisperctl.resources import cpu_time_s, peak_memory_bytes
 from whisperctl.text import quoted
-from whisperctl.transcript import Segment, SpokenLanguage, Timings, Transcript
+from whisperctl.transcript import Segment, SpokenLanguage
 from whisperctl_wasi import conversation, protocol, runtimes
 from whisperctl_wasi.host.guest import Guest
 from whisperctl_wasi.host.limits import Limits
@@ -55,23 +60,15 @@ class WasiSession(Handle):
     A guest that does not stop when it is asked to is killed, and the next run starts another.
     """
 
-    def __init__(
-        self,
-        runtime: str | None,
-        module: Module,
-        model: Path,
-        *,
-        threads: int,
-        word_timestamps: bool = False,
-    ) -> None:
+    def __init__(self, module: Module, model: Model, options: OpenOptions) -> None:
         super().__init__("session")
-        self._alignment = alignment.find(model) if word_timestamps else None
-        self._runtime = runtime
+        self._alignment = alignment.find(model.path) if options.word_timestamps else None
+        self._runtime = options.runtime
         self._module = module
-        self._model = model
+        self._model = model.path
         self._guest: Guest | None = None
         self._log: list[str] = []
-        self._threads = threads
+        self._threads = options.threads
         self._start()
 
     @property
@@ -92,7 +89,7 @@ class WasiSession(Handle):
         on_segment: OnSegment | None = None,
         on_progress: OnProgress | None = None,
         on_language: OnLanguage | None = None,
-    ) -> Transcript:
+    ) -> SessionResult:
         """See ``whisperctl.engine.protocol.Session.transcribe``."""
         with self.use():
             return self._transcribe(audio, options, on_segment, on_progress, on_language)
@@ -112,7 +109,7 @@ class WasiSession(Handle):
         on_segment: OnSegment | None,
         on_progress: OnProgress | None,
         on_language: OnLanguage | None,
-    ) -> Transcript:
+    ) -> SessionResult:
         guest = self.guest
         language = languages.resolve(
             options.language, self._multilingual, options.task, cantonese=self._cantonese
@@ -122,7 +119,6 @@ class WasiSession(Handle):
         times = None
         if options.word_timestamps:
             times = TokenTimes(np.asarray(audio.samples, np.float32), aligned=aligning)
-        started, started_cpu_s = time.perf_counter(), cpu_time_s()
         self._log.clear()
         segments: list[Segment] = []
         joiner = Utf8Joiner()
@@ -169,24 +165,15 @@ class WasiSession(Handle):
         if on_progress is not None and progress < 1.0:
             on_progress(1.0)
         assert spoken is not None
-        return Transcript(
+        return SessionResult(
             segments=tuple(segments),
             language=spoken.code,
-            duration_s=audio.duration_s,
             language_probability=spoken.probability,
-            task=options.task,
-            model=self._model,
+            phases=parse_timings(self._log),
+            module_compile_ms=guest.compile_ms,
+            instantiate_ms=guest.instantiate_ms,
+            linear_memory_bytes=event.memory_bytes,
             system_info=self._system_info,
-            timings=Timings(
-                phases=parse_timings(self._log),
-                wall_ms=(time.perf_counter() - started) * 1000,
-                audio_decode_ms=audio.decode_ms,
-                module_compile_ms=guest.compile_ms,
-                instantiate_ms=guest.instantiate_ms,
-                peak_memory_bytes=peak_memory_bytes(),
-                linear_memory_bytes=event.memory_bytes,
-                cpu_ms=(cpu_time_s() - started_cpu_s) * 1000,
-            ),
         )
 
     def _start(self) -> Guest:
