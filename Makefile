@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 NATIVE := .venv-native
 WASI   := backends/wasi/src/whisperctl_wasi
 WASM   := $(WASI)/whisper.wasm $(WASI)/whisper-threads.wasm
+BACKENDS := $(patsubst %/pyproject.toml,%,$(wildcard backends/*/pyproject.toml))
 GUEST_SOURCES := $(shell find wasm-build -type f -not -path '*/__pycache__/*' -not -path '*/tests/*' -not -name '*.md')
 
 # The environment is described by its own folder alone, so that an active one does not interfere.
@@ -106,7 +107,7 @@ $(WASI)/build.json: $(GUEST_SOURCES) $(VENV)/.installed $(if $(filter-out $(wild
 	@$(BIN)/python wasm-build/build.py
 
 build: setup wasm ## build the wheels of all distributions into dist/
-	for dir in . backends/faster-whisper backends/native backends/wasi; do \
+	for dir in . $(BACKENDS); do \
 	    $(BIN)/python -m build --no-isolation --outdir dist $$dir || exit 1; done
 
 native: $(NATIVE)/.installed ## compile pywhispercpp for this machine, in an environment of its own
@@ -129,22 +130,22 @@ $(NATIVE)/.installed: requirements-native.lock wasm-build/source.py | $(VENV)/.i
 
 setup: $(VENV)/.installed ## create the environment
 
-$(VENV)/.installed: requirements.lock pyproject.toml backends/faster-whisper/pyproject.toml backends/native/pyproject.toml backends/wasi/pyproject.toml
+$(VENV)/.installed: requirements.lock pyproject.toml $(BACKENDS:%=%/pyproject.toml)
 	@echo "Setting up the environment in $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(call quietly,Installing what whisperctl stands on (one to three minutes the first time), \
 	    $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock)
 	@$(call quietly,Installing whisperctl and its backends, \
 	    $(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation \
-	    -e . -e backends/faster-whisper -e backends/native -e backends/wasi)
+	    -e . $(BACKENDS:%=-e %))
 	@touch $@
 
 lock: setup ## resolve requirements.lock anew
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock" \
 	    --python-version 3.11 --group dev --output-file requirements.lock \
-	    --no-emit-package whisperctl-asr --no-emit-package whisperctl-native --no-emit-package whisperctl-wasi --no-emit-package whisperctl-faster-whisper \
-	    pyproject.toml backends/faster-whisper/pyproject.toml backends/native/pyproject.toml backends/wasi/pyproject.toml
+	    --no-emit-package whisperctl-asr $(BACKENDS:backends/%=--no-emit-package whisperctl-%) \
+	    pyproject.toml $(BACKENDS:%=%/pyproject.toml)
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock" \
 	    --python-version 3.11 --group native --output-file requirements-native.lock \
 	    --no-emit-package whisperctl-asr --no-emit-package whisperctl-native --no-emit-package pywhispercpp \

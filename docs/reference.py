@@ -29,7 +29,6 @@ _VARIABLES = (
     ("WHISPERCTL_MODELS", "Where models are kept."),
     ("WHISPERCTL_CACHE", "Where compiled modules are kept."),
     ("WHISPERCTL_STATE", "Where --resume keeps how far runs are."),
-    ("WHISPERCTL_WASI_VARIANT", "whisper for the portable module: one thread, SIMD128 only."),
     ("WHISPERCTL_DEBUG", "1 shows the traceback of an error."),
     ("NO_COLOR, FORCE_COLOR", "No colours at all; colours also where there is no terminal."),
 )

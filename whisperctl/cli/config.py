@@ -106,11 +106,13 @@ def _code(number: int) -> str:
 
 
 def _warn_of(variable: str, command: ConfiguredCommand) -> None:
-    from whisperctl.cli.support.configuration import OTHER_VARIABLES, PREFIX
+    from whisperctl.cli.support.configuration import OTHER_VARIABLES, PREFIX, backend_prefixes
     from whisperctl.text import nearest
 
     known = {*OTHER_VARIABLES, *(key.variable for key in command.keys.values() if key.shared)}
     if not variable.startswith(PREFIX) or variable in known:
+        return
+    if any(variable.startswith(prefix) for prefix in backend_prefixes()):
         return
     close = nearest(variable, known)
     hint = f': did you mean "{close}"?' if close else ""

@@ -153,7 +153,7 @@ def quantize_model(
             metavar="NAME[/RUNTIME]",
             autocompletion=completion.engines,
             help="Backend to compute with.",
-            show_default="wasi, or the first that works",
+            show_default="the preferred one that works",
         ),
     ] = None,
 ) -> None:

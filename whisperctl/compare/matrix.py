@@ -59,8 +59,8 @@ def choose_engines(
     """Engines to measure, in order, and engines left out because they cannot be used.
 
     Args:
-        backends: ``BACKEND[/RUNTIME]`` each. If empty, all that can be used: each backend's preferred
-            runtime, and those that its description marks as compared.
+        backends: ``BACKEND[/RUNTIME]`` each. If empty, all that can be used: each backend's
+            preferred runtime, and those that its description marks as compared.
         runtimes: limits backends with several runtimes to these. If empty, there is no limit.
 
     Raises:

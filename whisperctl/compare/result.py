@@ -121,8 +121,8 @@ class EngineInfo:
 
     ``versions`` are those of its backend, engine and runtime, ``system_info`` is the line that the
     engine prints about itself. ``files`` maps names of files that the runtime loads besides its
-    packages, such as WASI modules, to their SHA-256. The
-    label of an engine of another environment is its name in the plan file.
+    packages, such as WebAssembly modules, to their SHA-256. The label of an engine of another
+    environment is its name in the plan file.
     """
 
     label: str

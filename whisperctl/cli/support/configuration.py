@@ -28,9 +28,17 @@ _MOST_BYTES = 1 << 16
 PREFIX = "WHISPERCTL_"
 
 OTHER_VARIABLES = frozenset(
-    f"{PREFIX}{name}" for name in ("MODELS", "CACHE", "DEBUG", "STATE", "WASI_VARIANT", "CONFIG")
+    f"{PREFIX}{name}" for name in ("MODELS", "CACHE", "DEBUG", "STATE", "CONFIG")
 )
 """Variables that are not options."""
+
+
+def backend_prefixes() -> list[str]:
+    """Prefixes of the environment variables that installed backends read for themselves."""
+    from whisperctl.engine import registry
+
+    return [f"{PREFIX}{name.upper().replace('-', '_')}_" for name in registry.installed()]
+
 
 Value = bool | int | float | str | list[str]
 
