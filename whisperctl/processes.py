@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from whisperctl.errors import BackendError
 from whisperctl.storage import temporary
+from whisperctl.storage.files import reason
 from whisperctl.text import on_one_line, quoted
 
 Send = Callable[[bytes], None]
@@ -68,8 +69,7 @@ class WorkerProcess:
         except OSError as error:
             self._close()
             raise BackendError(
-                f"{purpose} failed: {quoted(start[0])} cannot be started "
-                f"({error.strerror or error})"
+                f"{purpose} failed: {quoted(start[0])} cannot be started ({reason(error)})"
             ) from error
         finally:
             os.close(requests)

@@ -327,3 +327,11 @@ def test_a_reason_is_one_line_in_the_words_of_the_system(tmp_path: Path) -> None
     assert reason(OSError("two\nlines")) == "two lines"
     assert reason(OSError()) == "OSError"
     assert reason(ValueError("embedded null byte")) == "embedded null byte"
+
+
+def test_errors_of_the_system_are_worded_in_one_place() -> None:
+    root = Path(files.__file__).parents[1]
+    using = [
+        path.name for path in root.rglob("*.py") if "error.strerror" in path.read_text("utf-8")
+    ]
+    assert using == []

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from whisperctl.errors import AudioError
 from whisperctl.storage import temporary
+from whisperctl.storage.files import reason
 from whisperctl.text import quoted
 
 STDIN = "-"
@@ -67,8 +68,7 @@ def _open_path(path: Path, label: str) -> BinaryIO:
     except PermissionError as error:
         raise AudioError(f"{label} may not be read: check its permissions") from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise AudioError(f"{label} cannot be opened ({reason}): check the name") from error
+        raise AudioError(f"{label} cannot be opened ({reason(error)}): check the name") from error
     mode = os.fstat(file.fileno()).st_mode
     if stat.S_ISREG(mode):
         return _not_empty(file, label)
@@ -105,9 +105,7 @@ def _next_chunk(pipe: BinaryIO, label: str) -> bytes:
     try:
         return pipe.read(1 << 20)
     except OSError as error:
-        raise AudioError(
-            f"{label} cannot be read ({error.strerror or error}): try again"
-        ) from error
+        raise AudioError(f"{label} cannot be read ({reason(error)}): try again") from error
 
 
 def _spooled(pipe: BinaryIO, label: str) -> BinaryIO:

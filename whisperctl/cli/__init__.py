@@ -147,7 +147,9 @@ def _failed(error: Exception) -> int:
         return USAGE if isinstance(error, UsageError) else FAILED
     # Of all that is open, only our own output is written without being told by name when it fails.
     if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
-        _say(f"error: standard output cannot be written: {error.strerror}")
+        from whisperctl.storage.files import reason
+
+        _say(f"error: standard output cannot be written: {reason(error)}")
         drop_stdout()
         return FAILED
     _say(

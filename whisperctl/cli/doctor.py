@@ -18,6 +18,7 @@ import typer
 from whisperctl.cli.support import console
 from whisperctl.engine import registry
 from whisperctl.errors import WhisperctlError
+from whisperctl.storage.files import reason
 from whisperctl.text import quoted
 
 
@@ -219,5 +220,5 @@ def _writable(subject: str, directory: Path, remedy: str) -> Check:
 
 
 def _brief(error: Exception) -> str:
-    text = str(getattr(error, "strerror", None) or error)
+    text = reason(error)
     return (text.splitlines() or [type(error).__name__])[0]

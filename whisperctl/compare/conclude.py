@@ -32,6 +32,7 @@ from whisperctl.engine import registry
 from whisperctl.engine.registry import Engine
 from whisperctl.errors import ModelError
 from whisperctl.models.ggml.files import hex_digest
+from whisperctl.storage.files import reason
 from whisperctl.text import quoted
 from whisperctl.transcript import PHASES
 
@@ -288,7 +289,7 @@ def describe_model(model: ModelFile) -> ModelFile:
         digest = hex_digest(model.path, "sha256")
         size_bytes = model.path.stat().st_size
     except OSError as error:
-        raise ModelError(f"{quoted(model.path)} cannot be read: {error.strerror}") from error
+        raise ModelError(f"{quoted(model.path)} cannot be read: {reason(error)}") from error
     path = Path(portable(model.path))
     return replace(model, path=path, size_bytes=size_bytes, sha256=digest)
 

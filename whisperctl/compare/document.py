@@ -47,7 +47,7 @@ from whisperctl.engine.registry import Engine
 from whisperctl.errors import ModelError, OutputError, UsageError, WhisperctlError
 from whisperctl.models.store import Store
 from whisperctl.storage import records, state
-from whisperctl.storage.files import write_text
+from whisperctl.storage.files import reason, write_text
 from whisperctl.storage.paths import at_home
 from whisperctl.text import quoted, visible
 
@@ -73,7 +73,7 @@ def read(path: Path) -> Comparison:
     try:
         document = records.loads(path.read_bytes())
     except OSError as error:
-        raise UsageError(f"{quoted(path)} cannot be read: {error.strerror or error}") from error
+        raise UsageError(f"{quoted(path)} cannot be read: {reason(error)}") from error
     except records.NumberError as error:
         raise UsageError(f"{quoted(path)} is damaged: {error}") from error
     except ValueError as error:

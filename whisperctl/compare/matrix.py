@@ -32,6 +32,7 @@ from whisperctl.models.ggml.layout import F16, F32, FTYPE_OF_QUANTIZATION
 from whisperctl.models.pull import name_from
 from whisperctl.models.store import Store
 from whisperctl.storage import records
+from whisperctl.storage.files import reason
 from whisperctl.text import quoted, unknown, visible
 
 Quantize = Callable[[str, str], Path]
@@ -255,7 +256,7 @@ def read_plan_file(path: Path) -> PlanFile:
             raise UsageError(f"{name} is too large for a plan file")
         table = tomllib.loads(data.decode("utf-8"))
     except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror or error}") from error
+        raise UsageError(f"{name} cannot be read: {reason(error)}") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{name} is not valid TOML: {error}") from error
     _check_keys(name, table, PlanFile)

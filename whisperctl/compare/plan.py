@@ -15,6 +15,7 @@ from whisperctl.engine import registry
 from whisperctl.engine.registry import Engine
 from whisperctl.errors import AudioError, UsageError
 from whisperctl.models.ggml.files import hex_digest
+from whisperctl.storage.files import reason
 from whisperctl.text import quoted, unknown, visible
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def _file_hash(path: Path) -> str | None:
     try:
         return hex_digest(path, "sha256")
     except OSError as error:
-        raise AudioError(f"{quoted(path)} cannot be read: {error.strerror}") from error
+        raise AudioError(f"{quoted(path)} cannot be read: {reason(error)}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from whisperctl.compare.plan import portable
 from whisperctl.compare.result import Reference
 from whisperctl.errors import UsageError
 from whisperctl.formats import READABLE, encoding, reading
+from whisperctl.storage.files import reason
 from whisperctl.subtitles import markup
 from whisperctl.text import quoted, visible
 
@@ -148,8 +149,7 @@ def read_bytes(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise UsageError(f"the reference {quoted(path)} does not exist: check the name") from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"the reference {quoted(path)} cannot be read: {reason}") from error
+        raise UsageError(f"the reference {quoted(path)} cannot be read: {reason(error)}") from error
     if len(data) > _MAX_BYTES:
         raise UsageError(
             f"{quoted(path)} is too large to be text: give the transcript of the recording"

@@ -9,6 +9,7 @@ from whisperctl.audio.source import STDIN
 from whisperctl.errors import SubtitleError, UsageError
 from whisperctl.formats import READABLE, Format, Likelihood, readable, sniffed
 from whisperctl.formats import encoding as encodings
+from whisperctl.storage.files import reason
 from whisperctl.subtitles import markup
 from whisperctl.subtitles.document import Found, Subtitles, TooLargeError
 from whisperctl.text import quoted, visible
@@ -77,8 +78,7 @@ def _bytes(source: str | Path, name: str) -> bytes:
     except PermissionError as error:
         raise SubtitleError(f"{name} may not be read: check its permissions") from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SubtitleError(f"{name} cannot be read: {reason}") from error
+        raise SubtitleError(f"{name} cannot be read: {reason(error)}") from error
     if len(data) > _MAX_BYTES:
         raise SubtitleError(f"{name} is too large to be subtitles: name a subtitle file")
     return data

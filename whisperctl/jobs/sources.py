@@ -12,6 +12,7 @@ from pathlib import Path
 
 from whisperctl.audio.source import STDIN
 from whisperctl.errors import AudioError, UsageError
+from whisperctl.storage.files import reason
 from whisperctl.text import quoted
 
 _ENDINGS = """
@@ -106,7 +107,7 @@ def _named(name: str, *, recursive: bool) -> Iterable[Recording]:
 def _in_folder(folder: str, *, recursive: bool) -> Iterator[Recording]:
     def refuse(error: OSError) -> None:
         raise AudioError(
-            f"{quoted(error.filename or folder)} cannot be listed ({error.strerror or error}): "
+            f"{quoted(error.filename or folder)} cannot be listed ({reason(error)}): "
             "check its permissions"
         ) from error
 
@@ -154,7 +155,7 @@ def _read_list(item: FileList) -> list[str]:
                 data = file.read(_LIST_BYTES + 1)
     except OSError as error:
         raise AudioError(
-            f"the list {label} cannot be read ({error.strerror or error}): check its name"
+            f"the list {label} cannot be read ({reason(error)}): check its name"
         ) from error
     if len(data) > _LIST_BYTES:
         raise AudioError(

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whisperctl.errors import ModelError
+from whisperctl.storage.files import reason
 from whisperctl.text import quoted
 
 # The order of the DataType enum in include/ctranslate2/types.h, with bytes a value.
@@ -66,7 +67,7 @@ class CTranslate2Model:
                 variables = _table(_Reader(path, file))
             return cls(path, variables)
         except OSError as error:
-            raise ModelError(f"{quoted(path)} cannot be read: {error.strerror or error}") from error
+            raise ModelError(f"{quoted(path)} cannot be read: {reason(error)}") from error
 
     def __contains__(self, name: str) -> bool:
         return name in self._variables

@@ -16,6 +16,7 @@ from whisperctl.models.convert import convert
 from whisperctl.models.ggml import inspect, weights
 from whisperctl.models.ggml.files import OnProgress, hex_digest, ignore
 from whisperctl.models.store import Store
+from whisperctl.storage.files import reason
 from whisperctl.text import quoted
 
 _CHUNK_BYTES = 4 << 20
@@ -280,5 +281,5 @@ def _reading(source: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.filename is not None:
-            raise ModelError(f"{quoted(source)} cannot be read: {error.strerror}") from error
+            raise ModelError(f"{quoted(source)} cannot be read: {reason(error)}") from error
         raise

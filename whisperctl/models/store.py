@@ -20,6 +20,7 @@ from whisperctl.errors import ModelError
 from whisperctl.models import catalog, ggml
 from whisperctl.models.ggml.files import OnProgress, flush, ignore
 from whisperctl.storage import paths
+from whisperctl.storage.files import reason
 from whisperctl.storage.paths import at_home
 from whisperctl.text import quoted
 
@@ -46,7 +47,7 @@ def default_directory() -> Path:
     try:
         return paths.find("data", VARIABLE, "models")
     except OSError as error:
-        raise StoreError(f"there is no place for models: {error.strerror}") from error
+        raise StoreError(f"there is no place for models: {reason(error)}") from error
 
 
 def resolve(name_or_path: str | os.PathLike[str] | None) -> Path:
@@ -312,7 +313,7 @@ class Store:
         if error.errno in _FULL:
             return disk_full(self.directory)
         return StoreError(
-            f"the models' directory {where} cannot be used ({error.strerror or error}): check its "
+            f"the models' directory {where} cannot be used ({reason(error)}): check its "
             f"permissions, or set {VARIABLE} to another directory"
         )
 

@@ -20,8 +20,8 @@ _TEMPORARY = ".whisperctl-{}.tmp"
 _TOKEN_BYTES = 8
 
 
-def reason(error: OSError | ValueError) -> str:
-    """Reason that a file operation failed, on one line: the system's own words where it has any."""
+def reason(error: Exception) -> str:
+    """Reason that an operation of the system failed, on one line and in its own words."""
     return on_one_line(getattr(error, "strerror", None) or str(error) or type(error).__name__)
 
 

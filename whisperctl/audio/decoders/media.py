@@ -19,6 +19,7 @@ from whisperctl.audio import tracks
 from whisperctl.audio.decoders import Decoder, Media, MediaInfo, registry
 from whisperctl.audio.source import Source, open_source
 from whisperctl.errors import AudioError, PluginError, WhisperctlError
+from whisperctl.storage.files import reason
 
 if TYPE_CHECKING:
     import numpy as np
@@ -229,9 +230,7 @@ def _translated(decoder: Decoder, source: Source) -> Iterator[None]:
     except (WhisperctlError, MemoryError):
         raise
     except OSError as error:
-        raise AudioError(
-            f"{source.label} cannot be read ({error.strerror or error}): try again"
-        ) from error
+        raise AudioError(f"{source.label} cannot be read ({reason(error)}): try again") from error
     except Exception as error:
         raise PluginError(
             f'decoder "{decoder.name}" failed on {source.label}: {type(error).__name__}: {error}'

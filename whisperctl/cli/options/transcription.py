@@ -31,6 +31,7 @@ from whisperctl.options import (
     option,
     same_as,
 )
+from whisperctl.storage.files import reason
 from whisperctl.subtitles.layout import SubtitleOptions
 from whisperctl.text import quoted
 
@@ -345,9 +346,7 @@ def _read_prompt(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(_PROMPT_BYTES + 1)
     except OSError as error:
-        raise UsageError(
-            f"{quoted(path)} cannot be read as a prompt: {error.strerror or error}"
-        ) from error
+        raise UsageError(f"{quoted(path)} cannot be read as a prompt: {reason(error)}") from error
     if len(data) > _PROMPT_BYTES:
         raise UsageError(f"{quoted(path)} is too long for a prompt: keep it to some 200 words")
     try:

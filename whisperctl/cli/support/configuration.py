@@ -17,6 +17,7 @@ from typing import Literal, get_args, get_origin
 
 from whisperctl.errors import UsageError
 from whisperctl.storage import paths
+from whisperctl.storage.files import reason
 from whisperctl.storage.paths import at_home
 from whisperctl.text import quoted, unknown
 
@@ -84,7 +85,7 @@ def path() -> Path:
     found = _path()
     if isinstance(found, OSError):
         raise UsageError(
-            f"no directory for a configuration file: {found.strerror}; set {VARIABLE}"
+            f"no directory for a configuration file: {reason(found)}; set {VARIABLE}"
         ) from found
     return found
 
@@ -130,7 +131,7 @@ def load(keys: Keys) -> dict[str, dict[str, Setting]]:
     except UnicodeDecodeError as error:
         raise UsageError(f"{quoted(file)} is not UTF-8 text: save it as UTF-8") from error
     except OSError as error:
-        raise UsageError(f"{quoted(file)} cannot be read: {error.strerror or error}") from error
+        raise UsageError(f"{quoted(file)} cannot be read: {reason(error)}") from error
     import tomllib
 
     try:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TextIO
 
 from whisperctl.errors import OutputError, UsageError
+from whisperctl.storage.files import reason
 from whisperctl.text import on_one_line, quoted, visible
 
 ROOT = logging.getLogger("whisperctl")
@@ -99,7 +100,7 @@ def shown(text: str, *, prose: bool = False, styled: bool = False) -> str:
 
 def stdout_error(error: OSError) -> OutputError:
     """Return the error for a standard output that cannot be written to."""
-    return OutputError(f"standard output cannot be written: {error.strerror or error}")
+    return OutputError(f"standard output cannot be written: {reason(error)}")
 
 
 def note(text: str) -> None:
@@ -240,7 +241,7 @@ class _Kept(logging.FileHandler):
             super().__init__(path, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise OutputError(
-                f"{quoted(path)} cannot be written as a log: {error.strerror or error}"
+                f"{quoted(path)} cannot be written as a log: {reason(error)}"
             ) from error
         self._path = path
         self._broken = False

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Generic, Protocol, TypeVar
 
 from whisperctl.errors import ModelError
+from whisperctl.storage.files import reason
 from whisperctl.text import quoted
 
 T = TypeVar("T")
@@ -93,8 +94,7 @@ def reading(path: Path) -> Iterator[BinaryIO]:
     except PermissionError as error:
         raise ModelError(f"{quoted(path)} may not be read: check its permissions") from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ModelError(f"{quoted(path)} cannot be read: {reason}") from error
+        raise ModelError(f"{quoted(path)} cannot be read: {reason(error)}") from error
 
 
 def hex_digest(path: Path, algorithm: str, on_progress: OnProgress = ignore) -> str:
