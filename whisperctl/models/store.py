@@ -18,9 +18,9 @@ from pathlib import Path
 
 from whisperctl.errors import ModelError
 from whisperctl.models import catalog, ggml
-from whisperctl.models.ggml.files import OnProgress, flush, ignore
+from whisperctl.models.ggml.files import OnProgress, ignore
 from whisperctl.storage import paths
-from whisperctl.storage.files import reason
+from whisperctl.storage.files import install, reason
 from whisperctl.storage.paths import at_home
 from whisperctl.text import quoted
 
@@ -262,10 +262,7 @@ class Store:
         """
         target = self.path_of(name)
         with self._translated():
-            flush(file)
-            file.replace(target)
-            with suppress(OSError):  # not every file system can flush a directory
-                flush(self.directory)
+            install(file, target)
         return target
 
     @contextmanager

@@ -99,6 +99,31 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def install(file: Path, target: Path) -> None:
+    """Move a finished file to its place on the same file system, in one step and for good.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    flush(file)
+    file.replace(target)
+    with suppress(OSError):  # not every file system can flush a directory
+        flush(target.parent)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file, or the list of a directory, is on the disk.
+
+    Raises:
+        OSError: it cannot be opened, or not written.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def temporary_beside(path: Path) -> Path:
     """A new name for a temporary file beside ``path``, which ``remove_leftovers`` knows."""
     return path.with_name(_TEMPORARY.format(os.urandom(_TOKEN_BYTES).hex()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -113,19 +112,6 @@ def hex_digest(path: Path, algorithm: str, on_progress: OnProgress = ignore) -> 
             done += len(chunk)
             on_progress("checking", done, total)
     return digest.hexdigest()
-
-
-def flush(path: Path) -> None:
-    """Wait until a file, or what a directory lists, is on the disk.
-
-    Raises:
-        OSError: it cannot be opened, or not written.
-    """
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 HEAD_BYTES = 512

@@ -13,7 +13,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from whisperctl.errors import ModelError
-from whisperctl.models.ggml.files import flush, hex_digest, reading
+from whisperctl.models.ggml.files import hex_digest, reading
+from whisperctl.storage.files import flush, reason, replacing
 from whisperctl.storage.paths import CACHE_VARIABLE, cache_dir
 from whisperctl.text import quoted
 
@@ -50,7 +51,7 @@ def converted(model: Path, version: int, convert: Callable[[Path, Path], None]) 
             ) from error
         raise ModelError(
             f"{quoted(model)} cannot be converted in {quoted(folder)} "
-            f"({error.strerror or error}): check its permissions, or set {CACHE_VARIABLE} to "
+            f"({reason(error)}): check its permissions, or set {CACHE_VARIABLE} to "
             "another folder"
         ) from error
     return target
@@ -87,10 +88,6 @@ def _sha256(model: Path, folder: Path) -> str:
             if noted["file"] == known and _SHA256.fullmatch(noted["sha256"]):
                 return str(noted["sha256"])
         digest = hex_digest(model, "sha256")
-    part = note.with_suffix(f".{secrets.token_hex(6)}.part")
-    try:
-        part.write_text(json.dumps({"file": known, "sha256": digest}), encoding="utf-8")
-        part.replace(note)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(note) as out:
+        out.write(json.dumps({"file": known, "sha256": digest}).encode())
     return digest
