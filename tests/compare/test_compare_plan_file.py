@@ -171,6 +171,8 @@ def test_a_file_that_is_not_a_plan_is_refused(text: str, message: str, tmp_path:
         ("[1, 2]", "[0]", "threads must be at least 1"),
         ('["fake", "other"]', '["gone"]', "no engine of the plan can be used (gone: "),
         ("warm_up", 'baseline = "gone"\nwarm_up', 'unknown baseline "gone"'),
+        ("warm_up", 'decoder = "gone"\nwarm_up', 'unknown decoder "gone"'),
+        ("warm_up", 'filters = ["gone"]\nwarm_up', 'unknown filter "gone"'),
     ],
 )
 def test_a_plan_that_cannot_be_carried_out_is_one_line(

@@ -126,9 +126,11 @@ def _planned(
     warm_up: bool,
 ) -> Plan:
     """Plan from options."""
+    from whisperctl.audio.filters import chain
     from whisperctl.compare.plan import Plan, baseline_name, baselines, load_recordings
     from whisperctl.compare.result import LeftOut
 
+    chain.check(filters)  # before a model is quantized
     variants, unavailable = matrix.variants(options, quantize)
     left_out = tuple(LeftOut(one.engine.label, one.problem) for one in unavailable)
     baseline = baseline_name(matrix.baseline, variants)
@@ -302,7 +304,9 @@ class Display:
 class CompareCommand(ConfiguredCommand):
     """``compare``, which does not use the settings of ``transcribe`` for what it compares."""
 
-    apart = frozenset({"backend", "runtime", "format", "output", "resume", "from", "show", "json"})
+    apart = frozenset(
+        {"backend", "runtime", "format", "output", "resume", "from", "show", "json", "plan"}
+    )
     # Names of models may contain spaces, which otherwise separate values in a variable.
     whole = frozenset({"model", "threads"})
 
@@ -423,9 +427,6 @@ def compare(
             plan = _planned_by(matrix.plan, reference or [], repeats)
             earlier = None
         elif files:
-            from whisperctl.audio.filters import chain
-
-            chain.check(track.filters)  # before a model is quantized
             plan = _planned(
                 files,
                 reference or [],
@@ -433,7 +434,7 @@ def compare(
                 flags.options(word_timestamps=word_timestamps),
                 audio_track=track.audio_track,
                 decoder=decoder.checked(),
-                filters=track.filters,
+                filters=tuple(track.filters),
                 repeats=repeats or 1,
                 warm_up=measuring.warm_up,
             )

@@ -12,7 +12,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from whisperctl.audio.decoders.registry import AUTO
+from whisperctl.audio.decoders import registry as decoders
+from whisperctl.audio.filters import chain
 from whisperctl.compare.plan import (
     Cell,
     ForeignEngine,
@@ -235,7 +236,7 @@ class PlanFile:
     repeats: int = 1
     warm_up: bool = True
     audio_track: str | None = None
-    decoder: str = AUTO
+    decoder: str = decoders.AUTO
     filters: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     engine: tuple[EngineEntry, ...] = ()
@@ -306,6 +307,8 @@ def plan_from_file(
         SubtitleError: a reference is not in the format of its name.
     """
     options = decode_options(file.options, "the plan")
+    decoders.check(file.decoder)  # before a model is quantized
+    chain.check(file.filters)
     entries = {entry.label: entry for entry in file.engine}
     engines: dict[str, Engine] = {}
     left_out: dict[str, LeftOut] = {}
