@@ -119,7 +119,9 @@ def by_topic(params: Iterable[Any]) -> dict[str, list[Entry]]:
         return {"Options": found.get(_OTHER, [])}
     from whisperctl.options import Topic  # here, as the start of the command must not wait for it
 
-    return {topic.value: found[topic] for topic in Topic if topic in found}
+    *known, other = (topic.value for topic in Topic)
+    order = [*known, *(set(found) - {*known, other}), other]
+    return {topic: found[topic] for topic in order if topic in found}
 
 
 def write_parameters(params: Sequence[Any], formatter: HelpFormatter) -> None:
