@@ -10,9 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from whisperctl import resources
 from whisperctl.audio.decoders import registry as decoders
-from whisperctl.engine import registry, stall
+from whisperctl.engine import registry, resources, stall
 from whisperctl.engine.protocol import OnSegment
 from whisperctl.errors import UsageError
 from whisperctl.models import store

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Self
 
-from whisperctl import __version__, resources
+from whisperctl import __version__
 from whisperctl.compare import statistics
 from whisperctl.compare.plan import Cell, ForeignEngine, Plan, Variant, baselines, portable
 from whisperctl.compare.result import (
@@ -28,7 +28,7 @@ from whisperctl.compare.result import (
 )
 from whisperctl.compare.scoring import agreement, wer
 from whisperctl.compare.statistics import NAMES, rounded
-from whisperctl.engine import registry
+from whisperctl.engine import registry, resources
 from whisperctl.engine.registry import Engine
 from whisperctl.errors import ModelError
 from whisperctl.models.ggml.files import hex_digest

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from whisperctl.engine import stall
 from whisperctl.engine.protocol import Closing, OnLanguage, OnProgress, OnSegment, Session
-from whisperctl.resources import Measurement
+from whisperctl.engine.resources import Measurement
 from whisperctl.transcript import Timings, Transcript
 
 if TYPE_CHECKING:

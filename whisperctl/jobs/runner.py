@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
-from whisperctl import resources
+from whisperctl.engine import resources
 from whisperctl.jobs import deliver, events, executors
 from whisperctl.jobs.events import OnEvent, Ordered, WorkerEvent
 from whisperctl.jobs.executors import Execution, Executor, ExecutorOptions

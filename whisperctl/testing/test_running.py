@@ -17,7 +17,7 @@ segment that ends later) for `--stall-timeout` seconds is stopped in the same wa
 Promise 9. Timings.
 
 whisperctl measures wall time, CPU time and peak memory itself, in the same way for all engines; an
-engine that runs in another process counts if `whisperctl.resources.add_child` knows of it. A
+engine that runs in another process counts if `whisperctl.engine.resources.add_child` knows of it. A
 `SessionResult` has what only the engine knows of this call, and leaves out what it does not tell.
 `phases` uses whisper.cpp's names, listed in `whisperctl.transcript.PHASES`; together they take no
 longer than `total`, and that no longer than the wall.
@@ -242,6 +242,6 @@ def test_the_host_measures_the_engine_too(subject: Subject, clip: Audio) -> None
         session.transcribe(clip, GREEDY)
     timings = session.timings
     assert timings.cpu_ms is not None and timings.cpu_ms > timings.wall_ms * _LEAST_CPU, (
-        "CPU time includes the engine's: see whisperctl.resources.add_child"
+        "CPU time includes the engine's: see whisperctl.engine.resources.add_child"
     )
     assert timings.peak_memory_bytes is None or timings.peak_memory_bytes > _LEAST_BYTES

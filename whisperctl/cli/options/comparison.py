@@ -93,8 +93,8 @@ class MatrixFlags(Flags):
             ModelError: a model is unknown, not installed, damaged, or cannot be quantized.
             BackendError: a backend that was asked for is not installed, or none works.
         """
-        from whisperctl import resources
         from whisperctl.compare import matrix
+        from whisperctl.engine import resources
         from whisperctl.models.store import Store
 
         engines, left_out = matrix.choose_engines(

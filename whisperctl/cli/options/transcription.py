@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from whisperctl import resources
 from whisperctl.audio.decoders import registry as decoders
 from whisperctl.cli.options import Flags
 from whisperctl.cli.options.running import (
@@ -21,6 +20,7 @@ from whisperctl.cli.options.running import (
     PartFlags,
     RunFlags,
 )
+from whisperctl.engine import resources
 from whisperctl.errors import UsageError
 from whisperctl.formats import FORMATS
 from whisperctl.options import (

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from whisperctl.engine.resources import cpu_time_s, own_usage, peak_memory_bytes
 from whisperctl.errors import BackendError, GuestError
-from whisperctl.resources import cpu_time_s, own_usage, peak_memory_bytes
 from whisperctl_wasi import modules, protocol, runtimes
 from whisperctl_wasi.conversation import hello
 from whisperctl_wasi.host.guest import Guest, Program

@@ -90,7 +90,7 @@ class Line:
 
     def serve(self) -> None:
         """Answer the host until it is gone, then end the process."""
-        from whisperctl.resources import own_usage
+        from whisperctl.engine.resources import own_usage
 
         with contextlib.suppress(OSError):
             while self._connection.recv(1):

@@ -17,10 +17,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from whisperctl import resources
+from whisperctl.engine import resources
+from whisperctl.engine.resources import Usage
 from whisperctl.errors import BackendError, GuestError
 from whisperctl.processes import exit_reason
-from whisperctl.resources import Usage
 from whisperctl.storage import temporary
 from whisperctl_wasi.host.child import Order
 from whisperctl_wasi.host.limits import Limits

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whisperctl.resources import status_bytes
+from whisperctl.engine.resources import status_bytes
 from whisperctl_wasi.host import code_cache
 from whisperctl_wasi.host.child import (
     CannotRunError,

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from whisperctl.resources import peak_memory_bytes
+from whisperctl.engine.resources import peak_memory_bytes
 
 _MIB = 1 << 20
 _CODE = (
-    "from whisperctl.resources import peak_memory_bytes\n"
+    "from whisperctl.engine.resources import peak_memory_bytes\n"
     "before = peak_memory_bytes()\n"
     "held = bytearray(100 << 20)\n"
     "del held\n"
