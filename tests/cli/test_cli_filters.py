@@ -129,7 +129,7 @@ def test_times_are_those_of_the_recording_after_trim(fake: Cli, jfk: Path) -> No
 
     assert trimmed.code == 0
     assert trimmed.out.startswith("[00:00:04.")
-    assert trimmed.out == windowed.out
+    assert (trimmed.out, trimmed.err) == (windowed.out, windowed.err)
 
 
 def test_trim_beyond_the_end_is_an_error(fake: Cli, jfk: Path) -> None:

@@ -23,6 +23,7 @@ from whisperctl.jobs.journal import Journal
 from whisperctl.jobs.sources import Recording
 from whisperctl.text import timestamp
 from whisperctl.transcript import Transcript
+from whisperctl.transcription.chunking import audible_clips
 from whisperctl.transcription.quality import assess
 
 _POLL_S = 0.05
@@ -183,7 +184,7 @@ class _Coordinator:
         journal.written(written.paths)
         if journal.problem:
             self._warn(index, f"warning: {journal.problem}")
-        clips = self._job.options.clips
+        clips = audible_clips(self._job.options)
         self._end(
             index,
             events.Finished(

@@ -23,6 +23,7 @@ from whisperctl.jobs.job import Job, Task
 from whisperctl.options import Clip
 from whisperctl.text import on_one_line
 from whisperctl.transcript import Transcript
+from whisperctl.transcription.chunking import audible_clips
 from whisperctl.transcription.transcriber import Progress, Transcriber, open_transcriber
 
 _LOG = logging.getLogger(__name__)
@@ -162,7 +163,7 @@ class TaskRunner:
         )
         _log_timings(
             transcript,
-            requested_s(self._job.options.clips, task.start_s, transcript.duration_s),
+            requested_s(audible_clips(self._job.options), task.start_s, transcript.duration_s),
         )
         emit(events.Transcribed(transcript))
 
