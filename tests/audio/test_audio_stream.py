@@ -458,34 +458,6 @@ def test_random_damage_gives_a_result_or_an_error(media: Media, tmp_path: Path, 
     assert "result" in outcomes
 
 
-def test_values_that_are_not_numbers_become_silence_with_a_warning(
-    speech: Samples, tmp_path: Path
-) -> None:
-    spoilt = np.stack([speech, speech], axis=1)
-    spoilt[1000:1005, 0] = np.nan
-    spoilt[2000, :] = np.inf
-    soundfile.write(tmp_path / "nan.wav", spoilt, SAMPLE_RATE, subtype="FLOAT")
-
-    loaded = audio.load(tmp_path / "nan.wav")
-
-    assert not loaded.samples[1000:1005].any()
-    assert loaded.samples[2000] == 0
-    assert np.isfinite(loaded.samples).all()
-    assert len(loaded.warnings) == 1
-    assert "has 6 samples that are not numbers" in loaded.warnings[0]
-
-
-def test_samples_on_another_scale_are_clipped_with_a_warning(
-    speech: Samples, tmp_path: Path
-) -> None:
-    soundfile.write(tmp_path / "loud.wav", speech * 1000, SAMPLE_RATE, subtype="FLOAT")
-
-    loaded = audio.load(tmp_path / "loud.wav")
-
-    assert float(np.abs(loaded.samples).max()) == 1
-    assert "times louder than full scale" in loaded.warnings[0]
-
-
 def _text(path: Path, media: Media) -> None:
     path.write_text("hello\n" * 1000)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +16,9 @@ from av.format import ContainerFormat
 from tests.audio.conftest import Encode, Samples, assemble, found_at_s
 from tests.audio.test_audio_stream import SAMPLE, at_rate, correlation, mux
 from whisperctl import audio
+from whisperctl.audio import SAMPLE_RATE
 from whisperctl.audio.decoders import containers
+from whisperctl.audio.decoders.media import MediaReader
 from whisperctl.jobs.sources import EXTENSIONS
 
 OTHER_ENDINGS = {
@@ -164,3 +168,32 @@ def test_formats_of_studios_and_corpora_are_read(
 
     assert found_at_s(loaded.samples, speech) < 0.1
     assert loaded.warnings == ()
+
+
+def test_eight_channels_are_read(speech: Samples, tmp_path: Path) -> None:
+    """In a process of its own, as PyAV reads through a pointer that is none, which ends it."""
+    path = mux(tmp_path / "a.m4a", np.tile(speech, (8, 1)), rate=SAMPLE_RATE, layout="7.1")
+
+    code = "import sys; from whisperctl import audio; print(audio.load(sys.argv[1]).duration_s)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], capture_output=True, text=True, timeout=60
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(11.0, abs=0.1)
+
+
+def test_samples_of_64_bits_are_read(encode: Encode, speech: Samples) -> None:
+    loaded = audio.load(encode("a.nut", "pcm_s64le"))
+
+    np.testing.assert_allclose(loaded.samples, speech, atol=1e-4)
+
+
+def test_a_recording_s_file_is_closed_at_the_end_of_with(speech: Samples, tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, speech, SAMPLE_RATE, subtype="FLOAT")
+    with MediaReader(path) as media:
+        assert sum(len(block) for _, block in media.blocks()) == len(speech)
+        assert not media.source.file.closed
+
+    assert media.source.file.closed
