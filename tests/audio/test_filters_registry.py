@@ -164,3 +164,26 @@ def test_a_filter_that_cannot_be_described_is_one_error(
         registry.parse("gain")
     assert str(raised.value) == f'filter "gain" failed: {said}'
     assert [one.problem for one in registry.probe() if one.name == "gain"] == [str(raised.value)]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ([Parameter("a b", "float")], "a parameter the name 'a b'"),
+        ([Parameter("\x1b[31m", "float")], r"a parameter the name '\x1b[31m'"),
+        ([Parameter("a", "float"), Parameter("a", "int")], "a parameter the name 'a'"),
+        ([Parameter("a", "bytes")], "a the type 'bytes'"),  # type: ignore[arg-type]  # a plugin's mistake
+        ([Parameter("a", "float", float("inf"))], "a the default inf"),
+        ([Parameter("a", "float", float("nan"))], "a the default nan"),
+        ([Parameter("a", "int", 9, 0, 8)], "a the default 9"),
+        ([Parameter("a", "str", "x", choices=("y",))], "a the default 'x'"),
+        ([Parameter("a", "float", b"1")], "a the default b'1'"),  # type: ignore[arg-type]  # a plugin's mistake
+    ],
+)
+def test_a_parameter_that_cannot_be_is_one_error(
+    parameters: list[Parameter], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Gain, "describe", lambda _: FilterInfo("a", "1", tuple(parameters)))
+    with pytest.raises(PluginError) as raised:
+        registry.parse("gain")
+    assert str(raised.value) == f'filter "gain" failed: ValueError: describe() gave {said}'

@@ -84,10 +84,10 @@ class Decay(GateProcessor):
         return block * np.float32(self.level)
 """
 BROKEN: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
-    "it is misnamed, has a default out of range, starts a thread and keeps everything": (
+    "it is misnamed, explains nothing, starts a thread and keeps everything": (
         {
             '"gate", 1': '"gater", 1',
-            "-50.0, -90.0": "-99.0, -90.0",
+            '"Level to pass."': '""',
             "self.level = level": (
                 "import threading; self.level, self.kept, self.end = level, [], threading.Event();"
                 " threading.Thread(target=self.end.wait, args=(9,), daemon=True).start()"

@@ -9,8 +9,9 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import get_args
 
-from whisperctl.audio.filters import CONTRACT, GROUP, Filter, FilterInfo, Parameter, Value
+from whisperctl.audio.filters import CONTRACT, GROUP, Filter, FilterInfo, Parameter, Type, Value
 from whisperctl.errors import PluginError, UsageError
 from whisperctl.plugins import Described, Door
 from whisperctl.text import quoted, unknown
@@ -19,6 +20,7 @@ MOST_FILTERS = 100
 """Filters in a chain, at most."""
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _MOST_DIGITS = 40
 _MOST_SHOWN = 40
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True} | {
@@ -172,6 +174,15 @@ def _info(plugin: Filter) -> FilterInfo:
     info = plugin.describe()
     if not isinstance(info, FilterInfo):
         raise TypeError(f"describe() gave {type(info).__name__} instead of FilterInfo")
+    names = [parameter.name for parameter in info.parameters]
+    for parameter in info.parameters:
+        if not _NAME.fullmatch(parameter.name) or names.count(parameter.name) > 1:
+            raise ValueError(f"describe() gave a parameter the name {parameter.name!r:.40}")
+        if parameter.type not in get_args(Type):
+            raise ValueError(f"describe() gave {parameter.name} the type {parameter.type!r:.40}")
+        default = parameter.default
+        if default is not None and _read(parameter, shown_value(default)) != default:
+            raise ValueError(f"describe() gave {parameter.name} the default {default!r:.40}")
     return info
 
 
