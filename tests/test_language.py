@@ -50,7 +50,6 @@ UNREVISED = (
     "docs/models.md",
     "whisperctl/formats/",
     "whisperctl/models/",
-    "whisperctl/storage/",
 )
 
 DOCSTRINGS_REVISED = (
@@ -67,6 +66,9 @@ DOCSTRINGS_REVISED = (
     "whisperctl/cli/support/",
     "whisperctl/cli/transcribe.py",
     "whisperctl/compare/",
+    "whisperctl/jobs/",
+    "whisperctl/processes.py",
+    "whisperctl/storage/",
 )
 """Files and folders whose docstrings are noun phrases or imperatives."""
 

@@ -58,7 +58,7 @@ def test_a_damaged_field_is_named(four_engines: Comparison, tmp_path: Path) -> N
     broken["cells"][1]["runs"] = "none"
     path = tmp_path / "run.json"
     path.write_text(json.dumps(broken))
-    with pytest.raises(UsageError, match=r"is damaged: cells\.1\.runs: 'none' is no list"):
+    with pytest.raises(UsageError, match=r"is damaged: cells\.1\.runs: 'none' is not a list"):
         document.read(path)
 
 

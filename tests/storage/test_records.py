@@ -86,5 +86,5 @@ def test_numbers_and_depths_that_cannot_be_are_refused(text: bytes) -> None:
 
 
 def test_a_word_that_is_none_of_those_allowed_is_refused() -> None:
-    with pytest.raises(ValueError, match="'most' is none of 'same', 'different', 'none'"):
+    with pytest.raises(ValueError, match="'most' is not one of 'same', 'different', 'none'"):
         records.restore(CellDrift, {"cell": 0, "text": "most", "difference": None, "ratios": {}})

@@ -1,5 +1,6 @@
-"""Many recordings in one run: which they are, where their results go, and how a run goes on.
+"""Jobs: many recordings in one run, their results, and how a stopped run continues.
 
-``sources`` finds the recordings, ``plan`` says what becomes of each, ``runner`` runs them here or
-in processes of their own, ``journal`` keeps what a killed run had done. Nothing here prints.
+``sources`` finds recordings, ``plan`` names results and decides what to skip, ``runner`` hands
+recordings to one of the ``executors``, ``journal`` keeps the work of a killed run, ``deliver``
+writes results. How one recording is transcribed is in ``whisperctl.transcription``. Nothing prints.
 """

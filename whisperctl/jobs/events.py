@@ -55,7 +55,7 @@ class Logged:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointReached:
-    """Where a later run can go on; its segments are those since the checkpoint before."""
+    """Point from which a later run can continue; its segments follow those of the one before."""
 
     checkpoint: Checkpoint
 

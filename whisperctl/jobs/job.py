@@ -36,7 +36,7 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """How to transcribe each recording, and where its results go.
+    """Engine, model and options for each recording, and the results to write.
 
     ``vad_model`` is the file of a voice activity model, if there is one. ``resume`` goes on where
     an earlier run stopped, ``skip_existing`` keeps existing results. ``journal`` keeps what a later

@@ -155,9 +155,9 @@ def _parsed(text: bytes) -> _Line:
     line = records.restore(_Line, records.loads(text))
     for found in (line.checkpoint, line.transcript):
         if found is not None and found.language not in ("", languages.AUTO, *languages.LANGUAGES):
-            raise ValueError(f"there is no language {found.language:.40}")
+            raise ValueError(f"unknown language {found.language:.40}")
     if line.checkpoint is not None and not 0 <= line.checkpoint.position_s < _LONGEST_S:
-        raise ValueError(f"there is no time {line.checkpoint.position_s} s")
+        raise ValueError(f"impossible time {line.checkpoint.position_s} s")
     return line
 
 

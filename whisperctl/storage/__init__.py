@@ -1,1 +1,1 @@
-"""Files on disk: caches, state, locks, temporary files, and records as JSON."""
+"""Files on disk: atomic writes, locks, temporary files, the user's directories, JSON records."""

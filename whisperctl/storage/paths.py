@@ -110,7 +110,7 @@ def cache_dir(name: str) -> Path:
     try:
         root = find("cache", CACHE_VARIABLE)
     except OSError as error:
-        raise BackendError(f"there is no place for a cache: {files.reason(error)}") from error
+        raise BackendError(f"no directory for a cache: {files.reason(error)}") from error
     folder = root / name
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Frozen dataclasses as JSON and back, for journals and for what processes say to each other.
+"""Frozen dataclasses as JSON and back, for journals and for messages between processes.
 
 Types come from the annotations, so that a field added to a dataclass needs nothing here. A record
 that lacks a field with a default gets the default; one with a field too many is refused.
@@ -21,12 +21,12 @@ _MOST = 10**19
 
 
 def line(record: object) -> bytes:
-    """A record as a line of JSON; in ASCII, which also carries names that are not valid text."""
+    """Write a record as a line of JSON, in ASCII: names may hold characters that are not text."""
     return json.dumps(plain(record), separators=(",", ":")).encode("ascii") + b"\n"
 
 
 class NumberError(ValueError):
-    """A number that nothing has."""
+    """A number that no measurement gives."""
 
 
 def loads(text: bytes) -> Any:
@@ -34,7 +34,7 @@ def loads(text: bytes) -> Any:
 
     Raises:
         NumberError: it holds such a number.
-        ValueError: it is no JSON, or nested too deeply.
+        ValueError: it is not JSON, or is nested too deeply.
     """
     try:
         return json.loads(text, parse_float=_float, parse_int=_int, parse_constant=_refuse)
@@ -43,7 +43,7 @@ def loads(text: bytes) -> Any:
 
 
 def parse(kind: type[T], text: bytes) -> T:
-    """The record of type ``kind`` on a line.
+    """Parse a line as a record of type ``kind``.
 
     Raises:
         ValueError: the line is not such a record.
@@ -55,7 +55,7 @@ def parse(kind: type[T], text: bytes) -> T:
 
 
 def plain(value: object) -> Any:
-    """A dataclass and what it holds, of what JSON knows; bytes become hexadecimal digits."""
+    """Turn a dataclass into values of JSON; bytes become hexadecimal digits."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, list | tuple):
@@ -72,10 +72,10 @@ def plain(value: object) -> Any:
 
 
 def restore(kind: type[T], value: Any) -> T:
-    """The value of type ``kind`` that ``plain`` turned into ``value``.
+    """Value of type ``kind`` that ``plain`` turned into ``value``.
 
     Raises:
-        ValueError: it is no such value; the text says where in it, such as ``cells.1.text``.
+        ValueError: it is not such a value; the text has the place in it, such as ``cells.1.text``.
     """
     result: T = _restore(kind, value, "")
     return result
@@ -99,7 +99,7 @@ def _restored(kind: Any, value: Any, where: str) -> Any:
     if origin is tuple:
         item = get_args(kind)[0]
         if not isinstance(value, list):
-            raise TypeError(f"{value!r:.80} is no list")
+            raise TypeError(f"{value!r:.80} is not a list")
         return tuple(_restore(item, part, f"{where}.{n}") for n, part in enumerate(value))
     if origin is not None and _is_mapping(origin):
         item = get_args(kind)[1]
@@ -108,7 +108,7 @@ def _restored(kind: Any, value: Any, where: str) -> Any:
         return value
     if origin is Literal:
         if value not in get_args(kind):
-            raise ValueError(f"{value!r:.80} is none of {', '.join(map(repr, get_args(kind)))}")
+            raise ValueError(f"{value!r:.80} is not one of {', '.join(map(repr, get_args(kind)))}")
         return value
     if isinstance(kind, type) and is_dataclass(kind):
         hints = _hints(kind)
@@ -121,8 +121,12 @@ def _restored(kind: Any, value: Any, where: str) -> Any:
     if kind is float and type(value) is int:
         return float(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise TypeError(f"{value!r:.80} is no {kind.__name__}")
+        raise TypeError(f"{value!r:.80} is not {_article(kind.__name__)}")
     return value
+
+
+def _article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def _is_mapping(origin: Any) -> bool:

@@ -265,8 +265,8 @@ class TestEvents:
 
 
 class TestResuming:
-    """Promise 4. Resuming. A task with `resume_from` goes on there. The segments of the checkpoint
-    are part of the transcript and are not reported again.
+    """Promise 4. Resuming. A task with `resume_from` continues from it. The segments of the
+    checkpoint are part of the transcript and are not reported again.
     """
 
     def test_a_task_goes_on_at_its_checkpoint(
@@ -317,7 +317,7 @@ class TestFailures:
 
 
 class TestUnusable:
-    """Promise 6. Unusable. Where no recording can be transcribed, such as for want of a model or a
+    """Promise 6. Unusable. If no recording can be transcribed, such as when the backend has no such
     runtime, `open`, `submit` or `poll` raises a `WhisperctlError` of one line.
     """
 
@@ -331,7 +331,7 @@ class TestUnusable:
 
 class TestCancelling:
     """Promise 7. Cancelling. If the executor `cancels`, `cancel` stops a task within seconds,
-    whatever it does, with `Failed` and the reason that was given. Others go on.
+    even one that makes no progress, with `Failed` and the reason given. The others continue.
     """
 
     def test_a_task_that_hangs_is_cancelled_alone(

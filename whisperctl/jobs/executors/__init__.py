@@ -82,7 +82,7 @@ class Execution(Protocol):
         raises propagates.
 
         Raises:
-            WhisperctlError: no recording can be transcribed, such as for want of a model.
+            WhisperctlError: no recording can be transcribed, such as without a model.
         """
         ...
 
