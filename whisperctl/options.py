@@ -32,6 +32,7 @@ class Topic(StrEnum):
     ENGINE = "Model and engine"
     MATRIX = "Comparison"
     MEASURING = "Measurement"
+    INPUT = "Input"
     AUDIO = "Audio"
     SPEECH = "Speech"
     OUTPUT = "Output"

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whisperctl.audio.source import STDIN
+from whisperctl.cli.options import with_flags
 from whisperctl.cli.support import console
 from whisperctl.cli.support.command import Command, Group
 from whisperctl.errors import SubtitleError, UsageError
 from whisperctl.formats import FORMATS, READABLE, listed
+from whisperctl.options import Topic
+from whisperctl.subtitles.layout import SubtitleOptions
 from whisperctl.text import unknown, visible
 
 if TYPE_CHECKING:
@@ -25,8 +28,9 @@ _Encoding = Annotated[
     typer.Option(
         "--encoding",
         metavar="NAME",
-        help="Character encoding of the input, such as utf-8, cp1251 or shift_jis.",
+        help="Read the input in this character encoding, such as utf-8, cp1251 or shift_jis.",
         show_default="detected",
+        rich_help_panel=Topic.INPUT.value,
     ),
 ]
 
@@ -41,20 +45,23 @@ _TEXT, _JSON = "text", "json"
 
 
 @app.command("convert", cls=Command)
+@with_flags
 def convert_subtitles(
+    limits: SubtitleOptions,
     source: Annotated[
-        str, typer.Argument(metavar="IN", help='A subtitle file; "-" is standard input.')
+        str, typer.Argument(metavar="IN", help='Subtitle file; "-" is standard input.')
     ],
     target: Annotated[
-        str, typer.Argument(metavar="OUT", help='The file to write; "-" is standard output.')
+        str, typer.Argument(metavar="OUT", help='File to write; "-" is standard output.')
     ],
     from_: Annotated[
         str | None,
         typer.Option(
             "--from",
             metavar="FORMAT",
-            help=f"Format of IN: {listed(READABLE)}.",
-            show_default="by the name of IN, else by its contents",
+            help=f"Read IN in this format: {listed(READABLE)}.",
+            show_default="by the extension of IN, else by its contents",
+            rich_help_panel=Topic.INPUT.value,
         ),
     ] = None,
     to: Annotated[
@@ -62,8 +69,9 @@ def convert_subtitles(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help=f"Format of OUT: {listed(FORMATS)}.",
-            show_default="by the name of OUT",
+            help=f"Write OUT in this format: {listed(FORMATS)}.",
+            show_default="by the extension of OUT",
+            rich_help_panel=Topic.OUTPUT.value,
         ),
     ] = None,
     encoding: _Encoding = None,
@@ -71,62 +79,21 @@ def convert_subtitles(
         bool,
         typer.Option(
             "--lenient",
-            help="Skip lines that cannot be read, and say how many, instead of failing.",
-        ),
-    ] = False,
-    max_line_width: Annotated[
-        int | None,
-        typer.Option(
-            help="Characters a line; full-width ones count twice.", show_default="lines as they are"
-        ),
-    ] = None,
-    max_line_count: Annotated[
-        int | None,
-        typer.Option(help="Lines a cue; needs --max-line-width.", show_default="no limit"),
-    ] = None,
-    max_words_per_line: Annotated[
-        int | None, typer.Option(help="Words a cue.", show_default="no limit")
-    ] = None,
-    max_cps: Annotated[
-        float | None,
-        typer.Option(
-            help="Characters a second: cues stay longer where silence follows.",
-            show_default="no limit",
-        ),
-    ] = None,
-    min_cue_gap: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Time to keep free between cues.")
-    ] = 0.0,
-    split_sentences: Annotated[
-        bool, typer.Option("--split-sentences", help="Begin a cue with each sentence.")
-    ] = False,
-    highlight_words: Annotated[
-        bool,
-        typer.Option(
-            "--highlight-words", help="Mark each word as it is spoken, where IN has their times."
+            help="Skip unreadable lines and report their number, instead of failing.",
+            rich_help_panel=Topic.INPUT.value,
         ),
     ] = False,
 ) -> None:
-    """Write a subtitle file in another format, or with other lines.
+    """Convert a subtitle file to another format, or break its lines differently.
 
-    Italics, bold and underline are kept where both formats have them, as are who speaks and times
-    of words. Positions, colours and fonts are not.
+    Italics, bold, underline, speakers and times of words are kept if both formats have them.
+    Positions, colors and fonts are not. --max-line-count needs --max-line-width here.
     """
     from whisperctl import formats
     from whisperctl.cli.options.transcription import ignored
     from whisperctl.formats.reading import read
     from whisperctl.subtitles import document
-    from whisperctl.subtitles.layout import SubtitleOptions
 
-    options = SubtitleOptions(
-        max_line_width=max_line_width,
-        max_line_count=max_line_count,
-        max_words_per_line=max_words_per_line,
-        max_cps=max_cps,
-        min_cue_gap_s=min_cue_gap,
-        highlight_words=highlight_words,
-        split_sentences=split_sentences,
-    )
     if to is not None:
         [fmt] = formats.parse([to]) if "," not in to and to != formats.ALL else [""]
         if not fmt:
@@ -143,15 +110,15 @@ def convert_subtitles(
         console.note(_skipped(source, subtitles))
     if not subtitles.say_something:
         console.note(f"{_named(source)} holds no text")
-    if warning := ignored([fmt], options):
+    if warning := ignored([fmt], limits):
         console.note(warning)
     if target != STDIN:
-        document.write_file(subtitles, Path(target), fmt, options)
+        document.write_file(subtitles, Path(target), fmt, limits)
         return
     if isinstance(sys.stdout, io.TextIOWrapper):
         # As in a file: UTF-8 with line feeds, whatever the terminal's encoding.
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")
-    formats.writer(fmt)(subtitles.transcript(), sys.stdout, options)
+    formats.writer(fmt)(subtitles.transcript(), sys.stdout, limits)
 
 
 @app.command("lint", cls=Command)
@@ -163,29 +130,66 @@ def lint_subtitles(
     profile: Annotated[
         str | None,
         typer.Option(
-            help="Limits that others have set: netflix (42 characters, 2 lines, 20 cps, a gap of "
-            "2 frames, 5/6 to 7 s). Options below change single ones."
+            help="Check the limits of this profile: netflix (42 characters, 2 lines, 20 cps, a gap "
+            "of 2 frames, 5/6 to 7 s). Options below override single limits.",
+            rich_help_panel=Topic.SUBTITLES.value,
         ),
     ] = None,
     max_line_width: Annotated[
-        int | None, typer.Option(help="Characters a line; full-width ones count twice.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Allow at most this many characters per line; full-width ones count twice.",
+            rich_help_panel=Topic.SUBTITLES.value,
+        ),
     ] = None,
-    max_line_count: Annotated[int | None, typer.Option(help="Lines a cue.")] = None,
-    max_cps: Annotated[float | None, typer.Option(help="Characters a second.")] = None,
+    max_line_count: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Allow at most this many lines per cue.",
+            rich_help_panel=Topic.SUBTITLES.value,
+        ),
+    ] = None,
+    max_cps: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N",
+            help="Allow at most this many characters per second.",
+            rich_help_panel=Topic.SUBTITLES.value,
+        ),
+    ] = None,
     min_cue_gap: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Time between cues.")
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Require at least this gap between cues.",
+            rich_help_panel=Topic.SUBTITLES.value,
+        ),
     ] = None,
     min_duration: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Time a cue takes at least.")
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Require cues to last at least this long.",
+            rich_help_panel=Topic.SUBTITLES.value,
+        ),
     ] = None,
     max_duration: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Time a cue takes at most.")
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Require cues to last at most this long.",
+            rich_help_panel=Topic.SUBTITLES.value,
+        ),
     ] = None,
     duration: Annotated[
         str | None,
         typer.Option(
             metavar="TIME",
-            help="How long the recording is: seconds or HH:MM:SS.mmm; none ends later.",
+            help="Require cues to end by this time, the recording's length: seconds or "
+            "HH:MM:SS.mmm.",
+            rich_help_panel=Topic.SUBTITLES.value,
         ),
     ] = None,
     from_: Annotated[
@@ -193,22 +197,28 @@ def lint_subtitles(
         typer.Option(
             "--from",
             metavar="FORMAT",
-            help=f"Format of the files: {listed(READABLE)}.",
-            show_default="by their names, else by their contents",
+            help=f"Read files in this format: {listed(READABLE)}.",
+            show_default="by their extensions, else by their contents",
+            rich_help_panel=Topic.INPUT.value,
         ),
     ] = None,
     encoding: _Encoding = None,
     output: Annotated[
-        str, typer.Option("--format", metavar="text|json", help="How to show what is found.")
+        str,
+        typer.Option(
+            "--format",
+            metavar="text|json",
+            help="Print faults in this format.",
+            rich_help_panel=Topic.OUTPUT.value,
+        ),
     ] = _TEXT,
 ) -> None:
-    """Check subtitle files, a line for each thing that is wrong.
+    """Check subtitle files, and print a line for each fault.
 
-    Always looked for: lines that cannot be read; cues that overlap, take no time, end before they
-    begin or begin before the recording, are out of order or empty, or hold a timing line. Line
-    length, number of lines, reading speed, gaps and durations are checked when their option or a
-    profile asks for it.
-    Exits with 1 if anything is found.
+    Always checked: unreadable lines; cues that overlap, last no time, end before they
+    begin or begin before the recording, are out of order or empty, or contain a timing line. Line
+    length, number of lines, reading speed, gaps and durations are checked if their option or a
+    profile is given. The exit code is 1 if there are faults.
     """
     from whisperctl.formats.reading import read
     from whisperctl.subtitles.lint import lint

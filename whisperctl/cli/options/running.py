@@ -17,18 +17,18 @@ class InputFlags(Flags):
     """Sources of recordings."""
 
     recursive: bool = option(
-        False, "Search subfolders of the given folders too.", Topic.MANY, short="r"
+        False, "Search subfolders of the given folders too.", Topic.INPUT, short="r"
     )
     files_from: list[str] | None = option(
         None,
         'Read names of recordings from this file, one per line; "-" is standard input.',
-        Topic.MANY,
+        Topic.INPUT,
         metavar="LIST",
     )
     null: bool = option(
         False,
         "Names read by --files-from are separated by NUL, as written by find -print0.",
-        Topic.MANY,
+        Topic.INPUT,
         short="0",
     )
 
