@@ -45,7 +45,6 @@ REFUSED = {
 """Patterns, and what to write instead."""
 
 UNREVISED = (
-    "docs/backends.md",
     "docs/formats.md",
     "docs/models.md",
     "whisperctl/formats/",
