@@ -19,6 +19,7 @@ from whisperctl import audio
 from whisperctl.audio import SAMPLE_RATE
 from whisperctl.compare import document
 from whisperctl.compare.reports import figures
+from whisperctl.compare.reports.markdown import escaped
 from whisperctl.compare.result import CellInfo, Comparison, Ratio
 from whisperctl.compare.statistics import paired_ratio, shown
 from whisperctl.errors import WhisperctlError
@@ -62,12 +63,12 @@ def page(text: str, section: str) -> str:
 
 def performance(comparison: Comparison) -> Iterator[str]:
     """Lines of tables, one for each recording, model and number of threads."""
-    yield f"`make bench`, {comparison.date[:10]}, {figures.describe_machine(comparison)};"
-    yield f"{figures.describe_method(comparison)}; {figures.describe_parameters(comparison)}."
-    for engine in comparison.engines:
-        yield f"{engine.label}: {', '.join(filter(None, engine.versions.values()))}."
-    for other in comparison.left_out:
-        yield f"Left out: {other.engine} ({other.reason})."
+    yield f"Measured on {comparison.date[:10]}:"
+    yield ""
+    for name, fact in figures.facts(comparison):
+        if name != "made by":
+            yield f"- {name}: {escaped(fact)}"
+    yield ""
     yield (
         "Medians; times in ms. A run of decode is a token; real-time is wall time over duration; "
         "MiB is peak memory. Ratios (x) are to the baseline, and medians of the ratios within each "
@@ -158,7 +159,7 @@ def _notes(comparison: Comparison, cell: CellInfo) -> Iterator[str]:
     quant = comparison.models[variant.model].quant
     name = f"{comparison.engines[variant.engine].label} {quant}"
     if cell.error:
-        yield f"- {name} failed: {cell.error}"
+        yield f"- {name} failed: {escaped(cell.error)}"
     elif not cell.stable:
         yield f"- {name}: the text was not the same in every run"
     elif cell.agreement is not None and not cell.agreement.difference.identical:
