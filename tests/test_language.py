@@ -54,6 +54,10 @@ UNREVISED = (
 DOCSTRINGS_REVISED = (
     "whisperctl/api.py",
     "whisperctl/options.py",
+    "whisperctl/engine/",
+    "whisperctl/resources.py",
+    "whisperctl/testing/fake.py",
+    "whisperctl/testing/subject.py",
     "whisperctl/cli/__init__.py",
     "whisperctl/cli/app.py",
     "whisperctl/cli/backends.py",

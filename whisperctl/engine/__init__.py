@@ -1,1 +1,1 @@
-"""What runs a model: the backend protocol, installed backends, and what their authors share."""
+"""The engine room: the backend protocol, the installed backends, and a toolkit for authors."""

@@ -62,10 +62,10 @@ if TYPE_CHECKING:
 RUNTIMES = ("fake", "slow", "fail", "crash", "hang", "memory")
 
 SEGMENT_S = 2.0
-"""How long a segment is; the last one of a recording is shorter."""
+"""Length of a segment; the last one of a recording is shorter."""
 
 GOES_WRONG_S = 10.0
-"""How much of a recording the runtimes that go wrong transcribe before."""
+"""Length of audio that the failing runtimes transcribe before they fail."""
 
 _SLOW_S = 0.1
 _LEAST_S = 0.1
@@ -200,7 +200,7 @@ def _segments(
 
 
 def _conditions(options: DecodeOptions, *, first: bool) -> str:
-    """What the words depend on besides the sound."""
+    """Key of the words besides the sound: the options that matter."""
     told = replace(options, word_timestamps=False)
     if options.max_context == 0:
         told = replace(told, initial_prompt="", max_context=None)

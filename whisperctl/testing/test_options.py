@@ -41,7 +41,7 @@ _SHOUTED = UNUSUAL["initial_prompt"]
 
 
 def honoured(shared: Shared, audio: Audio, **options: Any) -> SessionResult:
-    """What is heard with these options; a backend that refuses one of them skips the test."""
+    """Transcribe with these options; a backend that refuses one of them skips the test."""
     try:
         return shared.transcribe(audio, replaced(**options))
     except UsageError as error:

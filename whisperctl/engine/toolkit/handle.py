@@ -1,4 +1,4 @@
-"""What the sessions, detectors and quantizers of every backend share: open, busy, closed."""
+"""Base class of sessions, detectors and quantizers: open, busy, closed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Handle(Closing):
     """An engine that has one user at a time, and that any thread may close.
 
     Args:
-        noun: what it is called in messages.
+        noun: its name in messages, such as "session".
     """
 
     def __init__(self, noun: str) -> None:
@@ -25,7 +25,7 @@ class Handle(Closing):
 
     @contextmanager
     def use(self) -> Iterator[None]:
-        """Use the engine; what was closed meanwhile is freed at the end.
+        """Use the engine; if it is closed meanwhile, it is freed at the end.
 
         Raises:
             BackendError: it is in use, or closed.
@@ -45,7 +45,7 @@ class Handle(Closing):
                 self.close()
 
     def close(self) -> None:
-        """Free the engine; safe to call again. A run still under way in another thread fails."""
+        """Free the engine; safe to call again. A run in progress in another thread fails."""
         self._closed = True
         self._request_stop()
         if self._busy.acquire(blocking=False):
@@ -59,8 +59,8 @@ class Handle(Closing):
 
     @abstractmethod
     def _request_stop(self) -> None:
-        """Make a run that is under way end soon; no run need be."""
+        """Make a run in progress end soon; there may be none."""
 
     @abstractmethod
     def _free(self) -> None:
-        """Release what the engine holds, if it has not been released."""
+        """Release the engine's resources, if they have not been released."""

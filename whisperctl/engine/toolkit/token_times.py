@@ -1,4 +1,4 @@
-"""When the tokens of a segment are spoken, from what whisper.cpp says of them."""
+"""Start and end times of a segment's tokens, from whisper.cpp's times for them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class TokenTimes:
 
         Args:
             segment: its ``tokens`` are those that are text.
-            raw: what whisper.cpp says of each of these tokens.
+            raw: whisper.cpp's times of each of these tokens.
         """
         ends = self._ends(segment, [t.t_dtw if self._aligned else t.t1 for t in raw])
         spans: list[tuple[float, float]] = []
@@ -123,7 +123,7 @@ def _is_punctuation(data: bytes) -> bool:
 
 
 def _pauses(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Whether each frame of 10 ms lies in a pause: bool, shape (n_frames,)."""
+    """True for each frame of 10 ms that lies in a pause: bool, shape (n_frames,)."""
     n = len(samples) // _FRAME
     if n == 0:
         return np.zeros(0, bool)

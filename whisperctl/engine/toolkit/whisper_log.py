@@ -1,4 +1,4 @@
-"""Reads what whisper.cpp says in its log, the only place some of its numbers are to be had."""
+"""Parser of whisper.cpp's log, the only source of some of its numbers."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def parse_timings(lines: Iterable[str]) -> dict[str, Phase]:
 
 
 def parse_fallbacks(lines: Iterable[str]) -> int | None:
-    """How many windows were decoded again at a higher temperature, from ``whisper_print_timings``.
+    """Number of windows decoded again at a higher temperature, from ``whisper_print_timings``.
 
     whisper.cpp counts from when the model was loaded; ``whisper_reset_timings`` leaves this count
-    alone. ``None`` when no line says.
+    alone. ``None`` if no line has it.
     """
     for line in lines:
         match = _FALLBACKS.search(line)
@@ -60,5 +60,5 @@ def parse_language(lines: Iterable[str]) -> tuple[str, float] | None:
 
 
 def message(line: str) -> str:
-    """A line as a person wants it: one line, without the C function's name in front."""
+    """A line of the log for a person: one line, without the C function's name in front."""
     return _FUNCTION.sub("", " ".join(line.split()))

@@ -51,7 +51,7 @@ def whisper_params(
     """Every parameter of a run.
 
     Args:
-        options: what the user asked for.
+        options: decoding options.
         language: the resolved code, or ``"auto"``.
         aligning: whether the session was opened to align tokens with the sound; without, their
             times come from whisper.cpp's ``token_timestamps`` where they are asked for.

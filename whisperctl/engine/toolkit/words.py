@@ -20,10 +20,10 @@ openai-whisper has the same but for Khmer, which is written without spaces too.
 """
 
 _OPENING = frozenset("\"'“‘«‹¿¡([{-–—「『（【《〈〔")  # noqa: RUF001 - each is meant
-"""What clings to the word after it, when a space or nothing stands before it."""
+"""Characters attached to the word after them, if a space or nothing precedes them."""
 
 _CLOSING = frozenset("\"'.。,，!！?？:：;；”’»›)]}、…%」』）】》〉〕؟،।-–—")  # noqa: RUF001 - each is meant
-"""What clings to the word before it. In both sets it depends on where the space is."""
+"""Characters attached to the word before them. In both sets it depends on where the space is."""
 
 _JOINER = "\u200d"
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
@@ -60,7 +60,7 @@ class Utf8Joiner:
 
 
 def text_of(tokens: Sequence[Token]) -> str:
-    """What tokens say together; U+FFFD stands for bytes that are no character."""
+    """Text of tokens; U+FFFD replaces bytes that are not a character."""
     return b"".join(token.data for token in tokens).decode("utf-8", errors="replace")
 
 
@@ -105,7 +105,7 @@ def _parted(tokens: tuple[Token, ...]) -> tuple[tuple[Token, ...], tuple[Token, 
 
 
 def _n_open(data: bytes) -> int:
-    """How many bytes at the end begin a character of UTF-8 that is not complete."""
+    """Number of bytes at the end that begin an incomplete character of UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     decoder.decode(data)
     return len(decoder.getstate()[0])
@@ -145,7 +145,7 @@ def _by_character(units: Sequence[_Unit]) -> list[_Unit]:
 
 
 def _belong_together(before: str, after: str) -> bool:
-    """Whether no word ends between two characters in a language without spaces."""
+    """True if no word ends between two characters in a language without spaces."""
     if not before or not after or not before.strip():
         return True
     first = after[0]

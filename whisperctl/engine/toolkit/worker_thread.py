@@ -1,7 +1,7 @@
-"""Runs an engine in a thread while the calling thread handles what it reports.
+"""Runs an engine in a thread while the calling thread handles its events.
 
-An engine computes for seconds inside one call, where Python handles no signal. In a thread of its
-own it leaves the calling thread free for callbacks and for Ctrl-C.
+An engine computes for seconds inside one call, where Python handles no signal. In a separate thread
+it leaves the calling thread free for callbacks and for Ctrl-C.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _stop(cancel: Callable[[], None], ended: threading.Event) -> None:
 
 
 def detach(thread: threading.Thread) -> None:
-    """Go on without a daemon thread that computes where nothing can stop it.
+    """Continue without a daemon thread that computes where nothing can stop it.
 
     When Python ends it must not be in the midst of that: what it uses would be taken down around
     it, which crashes. So at exit it is waited for; after two minutes, or at Ctrl-C, the process
@@ -122,12 +122,12 @@ def detach(thread: threading.Thread) -> None:
 
 
 def is_detached() -> bool:
-    """Whether a thread that was left behind still computes."""
+    """True while a detached thread still computes."""
     return any(thread.is_alive() for thread in _detached)
 
 
 def exit_at_once(code: int) -> None:
-    """End the process as Python does, but without waiting for what was left behind."""
+    """End the process as Python does, but without waiting for detached threads."""
     atexit.unregister(_wait)
     atexit._run_exitfuncs()
     _flush()

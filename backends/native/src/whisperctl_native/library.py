@@ -1,4 +1,4 @@
-"""What the bindings leave out, called in the library behind them.
+"""Functions that the bindings leave out, called in the library behind them.
 
 The reason for going there is to stop a computation. whisper.cpp asks its abort callback only
 between graphs, and one graph is a whole pass of the encoder, half a minute with a large model. ggml
@@ -58,12 +58,12 @@ class StopFlag:
         self._string[0] = b"\0"
 
     def is_set(self) -> bool:
-        """Whether the engine is to stop."""
+        """True if the engine is to stop."""
         return self._string[0] != b"\0"
 
     @property
     def address(self) -> int:
-        """Where the string is."""
+        """Address of the string."""
         return ctypes.addressof(self._string)
 
 
@@ -158,7 +158,7 @@ def backends_with(flag: Callable[[], StopFlag | None]) -> Iterator[None]:
 
 
 def _init_backend(device: int, params: bytes | None) -> int | None:
-    """What stands in for the CPU device's own function."""
+    """Replacement of the CPU device's own function."""
     backend: int | None = _InitBackend(_original)(device, params)
     flag = _choice.flag() if _choice.flag is not None else None
     if backend and flag is not None:
@@ -171,7 +171,7 @@ def _init_backend(device: int, params: bytes | None) -> int | None:
 
 
 def can_stop() -> bool:
-    """Whether this build is as we know it, so that ``stoppable`` and ``backends_with`` work."""
+    """True if this build is as we know it, so that ``stoppable`` and ``backends_with`` work."""
     with _loading:
         return _device() is not None
 

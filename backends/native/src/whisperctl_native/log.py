@@ -26,7 +26,7 @@ _CONTINUED = 5
 
 @dataclass(slots=True)
 class Log:
-    """What was logged, line by line, and which of the lines were errors."""
+    """Lines of the log, and those of them that are errors."""
 
     lines: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -61,7 +61,7 @@ _installed = False
 
 @contextmanager
 def capture() -> Iterator[Log]:
-    """What whisper.cpp logs from this thread inside the ``with``."""
+    """Capture whisper.cpp's log of this thread inside the ``with`` block."""
     _install()
     outer, _here.log = _here.log, Log()
     try:

@@ -103,7 +103,7 @@ class TimestampFilter:
 
 @cache
 def filter_slot() -> int | None:
-    """Where in ``whisper_full_params`` the filter of logits is, in pointers.
+    """Offset of the logits filter in ``whisper_full_params``, in pointers.
 
     It is the one pointer that changes when the bindings set a filter, with the parameters' own
     address, which they give it as user data, behind it.

@@ -172,7 +172,7 @@ class Run:
         return round(now, 6)
 
     def _count_fallbacks(self) -> int:
-        """How often decoding failed since the model was loaded, which only the log tells."""
+        """Number of failed decodings since the model was loaded, which only the log has."""
         with log.capture() as said:
             pw.whisper_print_timings(self._context)
         return parse_fallbacks(said.lines) or 0

@@ -228,7 +228,7 @@ class NativeSession(Handle):
 
 
 def _alignment(model: Model) -> alignment.Alignment | None:
-    """How to align, where whisper.cpp can be kept from aborting the process over short windows."""
+    """Alignment settings, if whisper.cpp can be kept from aborting over short windows."""
     if not library.can_stop() or objects.filter_slot() is None:
         return None
     return alignment.find(model.path)

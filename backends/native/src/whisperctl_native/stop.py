@@ -38,17 +38,17 @@ class Stop:
             self.flag.clear()
 
     def requested(self) -> bool:
-        """Whether the engine is to stop."""
+        """True if the engine is to stop."""
         return self._requested
 
     def on_window(self) -> bool:
-        """Whether to go on with the next window; whisper.cpp's ``encoder_begin_callback``."""
+        """True to continue with the next window; whisper.cpp's ``encoder_begin_callback``."""
         with self._lock:
             self._at_once = True
             return not self._requested
 
     def on_pass(self) -> bool:
-        """Whether to stop after a pass; whisper.cpp's ``abort_callback``."""
+        """True to stop after a pass; whisper.cpp's ``abort_callback``."""
         with self._lock:
             self._at_once = not self._aligning
             return self._requested

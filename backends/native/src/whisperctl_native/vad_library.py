@@ -107,7 +107,7 @@ def detect_speech(context: int, samples: npt.NDArray[np.float32]) -> bool:
 
 
 def probabilities(context: int) -> npt.NDArray[np.float32]:
-    """What ``detect_speech`` found: float32, shape (n_frames,)."""
+    """Probabilities that ``detect_speech`` found: float32, shape (n_frames,)."""
     functions = _functions()
     n = functions["whisper_vad_n_probs"](context)
     values = functions["whisper_vad_probs"](context)
@@ -115,7 +115,7 @@ def probabilities(context: int) -> npt.NDArray[np.float32]:
 
 
 def spans(context: int, params: VadParams) -> list[tuple[float, float]] | None:
-    """Where speech begins and ends, in hundredths of a second; ``None`` on failure."""
+    """Start and end of each span of speech, in hundredths of a second; ``None`` on failure."""
     functions = _functions()
     segments = functions["whisper_vad_segments_from_probs"](context, _Params(**params))
     if not segments:

@@ -1,4 +1,4 @@
-"""What every conversation with a guest is made of: its greeting, requests and events."""
+"""Parts of every conversation with a guest: its greeting, requests and events."""
 
 from __future__ import annotations
 

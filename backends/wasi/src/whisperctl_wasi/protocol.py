@@ -82,7 +82,7 @@ class SegmentEvent(Event, frozen=True, tag="segment"):
 
 
 class ProgressEvent(Event, frozen=True, tag="progress"):
-    """How far a run is."""
+    """Progress of a run."""
 
     percent: Annotated[int, Meta(ge=0, le=1000)]
 
@@ -100,7 +100,7 @@ class Result(Event, frozen=True, tag="result"):
 
 
 class Detected(Event, frozen=True, tag="detected"):
-    """Where there is speech.
+    """Spans of speech.
 
     ``spans`` are starts and ends in hundredths of a second, ``probabilities`` little-endian
     float32, one for every 512 samples.
@@ -154,7 +154,7 @@ def request(op: str, **fields: object) -> bytes:
 
 
 def load_request(n_bytes: int, alignment: Alignment | None = None) -> bytes:
-    """What announces a Whisper model of so many bytes, to align with if an alignment is given."""
+    """Request that announces a Whisper model of this many bytes, with an alignment if given."""
     return request(
         "load",
         bytes=n_bytes,

@@ -50,7 +50,7 @@ _CANCEL_TIMEOUT_S = 0.7
 _POLL_S = 0.1
 _CHUNK_BYTES = 1 << 20
 _WORK_MEMORY = 5 << 29
-"""What a guest may have beside twice its model: for some hours of audio in one run."""
+"""Memory for a guest beside twice its model: enough for hours of audio in one run."""
 _MOST_MEMORY = 4 << 30
 
 

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 from whisperctl_wasi.host import code_cache, imports
 
 _OVERHEAD_BYTES = 1 << 30
-"""What a process may take beyond the guest's linear memory: the runtime, compiling, stacks."""
+"""Memory beyond the guest's linear memory: for the runtime, compiling, stacks."""
 
 
 class UnavailableError(Exception):
@@ -36,7 +36,7 @@ class CannotRunError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the host asks for.
+    """Request of the host.
 
     Args:
         runtime: ``"wasmtime"`` or ``"wasmer"``.

@@ -51,7 +51,7 @@ def write(path: Path, code: bytes, binding: dict[str, str]) -> None:
 
 
 def _is_ours(status: os.stat_result) -> bool:
-    """Whether this is a plain file of this user's that nobody else can write."""
+    """True if this is a plain file of this user that nobody else can write."""
     owned = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
     return stat.S_ISREG(status.st_mode) and owned and not shared_by(status)
 

@@ -170,16 +170,16 @@ class Guest:
 
     @property
     def ended(self) -> bool:
-        """Whether the guest has stopped running."""
+        """True if the guest has stopped running."""
         return self._ended.is_set()
 
     @property
     def errors(self) -> str:
-        """What the guest has written to its standard error."""
+        """Text that the guest has written to standard error."""
         return self._errors.decode("utf-8", "replace")
 
     def usage(self) -> Usage:
-        """What the guest's process has taken of the machine so far, runtime included."""
+        """Usage of the guest's process so far, runtime included."""
         if not self.ended:
             self._usage_came.clear()
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""What a module asks its host for, read before any runtime sees the module."""
+"""Imports of a module, read before any runtime sees the module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a guest may take of its host."""
+"""Limits on a guest's use of its host."""
 
 from __future__ import annotations
 
