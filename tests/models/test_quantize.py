@@ -224,7 +224,7 @@ def test_a_model_that_is_there_is_replaced_only_when_asked_to(
 ) -> None:
     path = quantize(str(small_model), "q8_0", start, name="mine").path
     first = path.read_bytes()
-    with pytest.raises(ModelError, match=r"ggml-mine\.bin\" is here already: use --force"):
+    with pytest.raises(ModelError, match=r"ggml-mine\.bin\" exists already: use --force"):
         quantize(str(small_model), "q4_1", never, name="mine")
     assert path.read_bytes() == first
     quantize(str(small_model), "q4_1", start, name="mine", force=True)
@@ -238,10 +238,10 @@ def test_a_model_that_is_there_is_replaced_only_when_asked_to(
     [
         (("tiny.en", "q9_9"), 2, 'unknown quantization "q9_9": choose from q8_0, q5_1'),
         (("tiny.en", "f16"), 2, "choose from q8_0"),
-        (("small", "q8_0"), 1, 'run "whisperctl models pull small" first'),
+        (("small", "q8_0"), 1, 'run "whisperctl models pull small"'),
         (("tinny.en", "q8_0"), 1, 'did you mean "tiny.en"?'),
         (("no such.bin", "q8_0"), 1, '"no such.bin" does not exist'),
-        (("small.bin", "q8_0", "--name", "a/b"), 1, "cannot be a model's name"),
+        (("small.bin", "q8_0", "--name", "a/b"), 1, "invalid model name"),
         (("small.bin", "q8_0", "--backend", "nativ"), 2, 'did you mean "native"?'),
         (("small.bin", "q8_0", "--backend", "wasi/wasmtim"), 2, 'did you mean "wasmtime"?'),
     ],

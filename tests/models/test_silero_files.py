@@ -148,7 +148,7 @@ def test_a_damaged_one_is_an_error_and_not_passed_over(
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("silero", r'not here yet: run "whisperctl models pull silero" first'),
+        ("silero", r'not installed: run "whisperctl models pull silero"'),
         ("sillero", 'did you mean "silero"'),
         ("base", r'"base" transcribes and cannot detect speech: .* such as "silero"'),
         ("mine", "is not a Silero VAD model"),

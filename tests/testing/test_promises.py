@@ -82,7 +82,7 @@ def run_pytest(directory: Path, *arguments: str) -> subprocess.CompletedProcess[
         (("--backend", "wasi", "--runtime", "v8"), 'unknown runtime "v8" of backend "wasi"'),
         (
             ("--backend", "native", "--model", "medium"),
-            'model "medium" is not here yet: run "whisperctl models pull medium" first',
+            'model "medium" is not installed: run "whisperctl models pull medium"',
         ),
     ],
 )

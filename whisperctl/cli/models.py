@@ -1,4 +1,4 @@
-"""``whisperctl models``: list, pull, import, verify, path, rm."""
+"""``whisperctl models``: list, pull, import, quantize, verify, path, rm."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 from whisperctl.cli import completion
 from whisperctl.cli.support import console
 from whisperctl.cli.support.command import Command, Group
+from whisperctl.formats import listed
 from whisperctl.models.ggml.layout import FTYPE_OF_QUANTIZATION
 from whisperctl.text import visible
 
@@ -23,7 +24,7 @@ app = typer.Typer(
     cls=Group,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Get, quantize, list and check models.",
+    help="Download, import, quantize, verify and remove models.",
 )
 
 
@@ -72,25 +73,25 @@ def pull_models(
 ) -> None:
     """Download published models and check their hashes.
 
-    The small model that detects speech, silero, comes along with the first.
+    The first pull also installs silero, the small model that detects speech.
     """
     from whisperctl.models import catalog
     from whisperctl.models.pull import pull
     from whisperctl.models.store import Store
 
-    # Before any work, so that a slip of the pen shows at once.
+    # Before any work, so that a typing error shows at once.
     names = [catalog.find(name).name for name in names]
     for name in dict.fromkeys(names):
         with _progress() as on_progress:
             result = pull(name, on_progress=on_progress)
-        state = "installed" if result.new else "already here"
+        state = "installed" if result.new else "already installed"
         console.result(f"{name}: {state}, {result.path}")
     if not Store().detectors():
         _pull_detector()
 
 
 def _pull_detector() -> None:
-    """Get the model that detects speech for somebody who asked for another one."""
+    """Install the model that detects speech along with another model."""
     from whisperctl.errors import ModelError
     from whisperctl.models import catalog
     from whisperctl.models.pull import pull
@@ -99,7 +100,7 @@ def _pull_detector() -> None:
         with _progress() as on_progress:
             result = pull(catalog.DETECTOR.name, on_progress=on_progress)
     except ModelError as error:
-        console.line(f"note: the model that detects speech is not here: {error}")
+        console.line(f"note: the model that detects speech was not installed: {error}")
         return
     console.result(f"{result.name}: installed, {result.path} (detects speech)")
 
@@ -111,10 +112,12 @@ def import_model(
     ],
     name: Annotated[
         str | None,
-        typer.Option(help="What to call it; by default its published name, or the file's name."),
+        typer.Option(
+            help="Name to install it under.", show_default="its published name, or the file's name"
+        ),
     ] = None,
 ) -> None:
-    """Bring in a ggml file or a faster-whisper model."""
+    """Install a ggml file, or convert a faster-whisper model."""
     from whisperctl.models import pull
 
     with _progress() as on_progress:
@@ -137,14 +140,16 @@ def quantize_model(
         str,
         typer.Argument(
             metavar="TYPE",
-            help=f"One of {', '.join(FTYPE_OF_QUANTIZATION)}.",
+            help=f"Quantization: {listed(FTYPE_OF_QUANTIZATION)}.",
             autocompletion=completion.quantizations,
         ),
     ],
     name: Annotated[
-        str | None, typer.Option(help="What to call it.", show_default="the model's name and TYPE")
+        str | None, typer.Option(help="Name of the result.", show_default="NAME-TYPE")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a model of that name.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an existing model of that name.")
+    ] = False,
     backend: Annotated[
         str | None,
         typer.Option(
@@ -152,14 +157,14 @@ def quantize_model(
             "-b",
             metavar="NAME[/RUNTIME]",
             autocompletion=completion.engines,
-            help="Backend to compute with.",
+            help="Backend that quantizes.",
             show_default="the preferred one that works",
         ),
     ] = None,
 ) -> None:
-    """Make a smaller model, as whisper.cpp's quantize tool does.
+    """Quantize a model, as whisper.cpp's quantize tool does.
 
-    q8_0 is the most exact, q4_0 the smallest.
+    q8_0 is the most accurate, q4_0 the smallest.
     """
     from whisperctl.engine import registry
     from whisperctl.models import catalog
@@ -188,13 +193,15 @@ def verify_models(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME]...", help="All by default.", autocompletion=completion.installed_models
+            metavar="[NAME]...",
+            help="Installed models; all by default.",
+            autocompletion=completion.installed_models,
         ),
     ] = None,
 ) -> None:
-    """Compare models with their published hashes.
+    """Compare installed models with their published hashes.
 
-    Exits with 1 if one is damaged.
+    Exit codes: 0 success; 1 at least one model is damaged; 2 usage error.
     """
     from whisperctl.models.pull import verify
 
@@ -217,7 +224,7 @@ def print_path(
         typer.Argument(help="Installed model.", autocompletion=completion.installed_models),
     ],
 ) -> None:
-    """Print where a model's file is."""
+    """Print the path of a model's file."""
     from whisperctl.models import ggml
     from whisperctl.models.store import Store
 
@@ -237,20 +244,20 @@ def remove_models(
         ),
     ],
 ) -> None:
-    """Delete models."""
+    """Remove models."""
     from whisperctl.models.store import Store
 
     store = Store()
     for name in names:
         store.require(name)
-    names = [store.meant(name) for name in names]
+    names = [store.canonical(name) for name in names]
     for name in dict.fromkeys(names):
         console.result(f"{name}: removed, {store.remove(name)}")
 
 
 @contextmanager
 def _progress() -> Iterator[OnProgress]:
-    """A bar a step on a terminal, elsewhere a line a step; both on standard error."""
+    """A progress bar for each step on a terminal, else a line for each; on standard error."""
     step_shown = ""
     if not sys.stderr.isatty():
 
@@ -289,7 +296,7 @@ def _print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> No
         table.add_column(title, justify="right" if title == "SIZE" else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    # Away from a terminal there is no width to keep to, and nothing is to be cut off.
+    # Not on a terminal there is no width to keep to, and nothing may be cut off.
     width = None if sys.stdout.isatty() else 10_000
     Console(markup=False, emoji=False, width=width).print(table)
 

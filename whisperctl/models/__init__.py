@@ -1,1 +1,4 @@
-"""ggml model files: which exist, where they are kept, and how they get there."""
+"""Models: the catalog of published ones, the store, downloads, conversion and quantization.
+
+``ggml`` is the one reader of model files. Running a model is the engine's business.
+"""

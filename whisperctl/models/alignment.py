@@ -1,8 +1,8 @@
-"""Which of a model's attention heads follow the sound, by which tokens can be given their times.
+"""Attention heads of the published models that follow the audio, for timing tokens by alignment.
 
-whisper.cpp knows them for the published models (``g_aheads`` in whisper.cpp, which are those of
-openai-whisper's ``_ALIGNMENT_HEADS``), by the model's name. A file's header tells its name, but for
-the first two large ones, which are alike.
+whisper.cpp knows them by the model's name (``g_aheads``, the same as openai-whisper's
+``_ALIGNMENT_HEADS``). A file's header tells the name, except that of the first two large models,
+which are alike.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ _MIN_BYTES = 48 << 20
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """What an engine needs to align: the model's name, room to compute in, and the heads.
+    """Settings for alignment: the model's name, memory to compute in, and the heads.
 
     ``heads`` are pairs of a layer of the decoder and one of its heads.
     """
@@ -93,10 +93,10 @@ class Alignment:
 
 
 def find(model: Path) -> Alignment | None:
-    """How to align with a Whisper model; ``None`` where its heads are not known.
+    """Alignment settings of a Whisper model; ``None`` if its heads are not known.
 
     Raises:
-        ModelError: the file is no whole model.
+        ModelError: the file is not a whole model.
     """
     info = ggml.inspect(model)
     preset: str | None = info.kind
@@ -116,7 +116,7 @@ def find(model: Path) -> Alignment | None:
 
 
 def _large(model: Path, size_bytes: int) -> str | None:
-    """Which of the large models alike it is, by its file's name or else its hash."""
+    """The large model that a file is, by its name or else its hash."""
     for name in _AMBIGUOUS:
         if name in model.name:
             return name

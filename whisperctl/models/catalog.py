@@ -18,9 +18,9 @@ from whisperctl.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class CatalogModel:
-    """A published model; ``sha1`` would be ``None`` were no hash of it published.
+    """A published model; ``sha1`` is ``None`` if no hash of it is published.
 
-    One that ``detects_speech`` does that alone, and cannot transcribe.
+    A model that ``detects_speech`` cannot transcribe.
     """
 
     name: str
@@ -31,12 +31,12 @@ class CatalogModel:
 
     @property
     def file_name(self) -> str:
-        """What the file is called, on the hub and in the store."""
+        """Name of the file, on the hub and in the store."""
         return f"ggml-{self.name}.bin"
 
     @property
     def n_languages(self) -> int:
-        """How many languages it knows, 0 if it has no words; Cantonese came with large-v3."""
+        """Number of languages, 0 for a speech detector; Cantonese came with large-v3."""
         if self.detects_speech:
             return 0
         if ".en" in self.name:
@@ -99,7 +99,7 @@ DETECTOR = CatalogModel(
 """The published model that detects speech."""
 
 DETECTORS = {DETECTOR.name: DETECTOR}
-"""It by its name, apart from ``MODELS`` because it transcribes nothing."""
+"""Published speech detectors by name, apart from ``MODELS``, which transcribe."""
 
 ALIASES = {"silero": DETECTOR.name}
 """Other names of published models."""
@@ -108,7 +108,7 @@ _BY_SHA1 = {model.sha1: model for model in (*_MODELS, DETECTOR) if model.sha1}
 
 
 def find(name: str) -> CatalogModel:
-    """The published model called ``name``, whether it transcribes or not.
+    """The published model called ``name``, a Whisper model or a speech detector.
 
     Raises:
         ModelError: there is none; the message names the nearest.
@@ -120,13 +120,13 @@ def find(name: str) -> CatalogModel:
 
 
 def published(name: str) -> CatalogModel | None:
-    """The published model called ``name``, if there is one, whether it transcribes or not."""
+    """The published model called ``name``, or ``None``."""
     name = canonical(name)
     return MODELS.get(name) or DETECTORS.get(name)
 
 
 def canonical(name: str) -> str:
-    """What an alias stands for; any other name stands for itself."""
+    """The name that an alias stands for; any other name stands for itself."""
     return ALIASES.get(name, name)
 
 
@@ -141,5 +141,5 @@ def unknown(name: str, others: tuple[str, ...] = ()) -> ModelError:
 
 
 def with_sha1(sha1: str) -> CatalogModel | None:
-    """The published model whose file has this hash, if there is one."""
+    """The published model whose file has this hash, or ``None``."""
     return _BY_SHA1.get(sha1)

@@ -1,4 +1,4 @@
-"""Rewrites a CTranslate2 (faster-whisper) model as a ggml file, float16, number for number."""
+"""Conversion of CTranslate2 (faster-whisper) models to float16 ggml files, number for number."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def convert(directory: Path, out: BinaryIO, on_progress: OnProgress = ignore) ->
     Args:
         directory: holds ``model.bin`` with float16 or float32 weights, and a vocabulary.
         out: gets the ggml file.
-        on_progress: is told of the bytes written.
+        on_progress: called with the bytes written.
 
     Raises:
         ModelError: the directory holds no such model, or a damaged one.
@@ -176,7 +176,7 @@ def _n_layers(model: CTranslate2Model, side: str) -> int:
 
 
 def variable_of(tensor: str) -> tuple[str, int, int]:
-    """Where CTranslate2 keeps what ggml calls ``tensor``.
+    """The CTranslate2 variable that holds what ggml calls ``tensor``.
 
     Returns:
         The variable's name, which of the parts stacked in it is the tensor, and how many there are.
@@ -192,7 +192,7 @@ def variable_of(tensor: str) -> tuple[str, int, int]:
 
 
 def _source(model: CTranslate2Model, spec: TensorSpec) -> FloatArray:
-    """The numbers of one tensor, in ggml's shape."""
+    """Values of one tensor, in ggml's shape."""
     variable, part, n_parts = variable_of(spec.name)
     values = model.floats(variable)
     shape = spec.dims[::-1]
@@ -213,9 +213,9 @@ def _write_tensor(
     name = spec.name.encode()
     out.write(struct.pack("<3i", len(spec.dims), len(name), kind.id))
     out.write(struct.pack(f"<{len(spec.dims)}i", *spec.dims) + name)
-    # Piece by piece, because the largest tensor of the largest model has a quarter of a gigabyte.
+    # In chunks, because the largest tensor of the largest model has a quarter of a gigabyte.
     flat = values.reshape(-1)
     for start in range(0, flat.size, _CHUNK_VALUES):
-        piece = flat[start : start + _CHUNK_VALUES]
+        chunk = flat[start : start + _CHUNK_VALUES]
         with np.errstate(over="ignore"):
-            out.write(piece.astype("<f4" if kind.id == 0 else "<f2").tobytes())
+            out.write(chunk.astype("<f4" if kind.id == 0 else "<f2").tobytes())

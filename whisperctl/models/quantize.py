@@ -1,4 +1,4 @@
-"""Makes a smaller model of a float16 or float32 one, as whisper.cpp's quantize tool does.
+"""Quantization of float16 and float32 models, as whisper.cpp's quantize tool does it.
 
 Follows ``examples/quantize/quantize.cpp`` and ``examples/common-ggml.cpp``: matrices are quantized,
 all else (1-D tensors, convolutions, positional embeddings) stays as it is. The arithmetic is ggml's
@@ -38,7 +38,7 @@ from whisperctl.models.store import Store, check_room
 from whisperctl.text import quoted, unknown
 
 CUSTOM = "-custom"
-"""What sets a model apart from the published one of its name."""
+"""Suffix of a model's name that differs from the published model of that name."""
 
 # GGML_QNT_VERSION; of the published files, some older ones say 1 and hold the very same blocks.
 _VERSION = 2
@@ -69,18 +69,18 @@ def quantize(
     Args:
         model: name or path of a float16 or float32 model.
         type_name: one of ``layout.FTYPE_OF_QUANTIZATION``.
-        open_quantizer: starts what computes; called when everything else is in order.
-        name: what to call the result; ``None`` is ``<model>-<type>``, with ``-custom`` behind it
-            where that is a published model with other contents.
+        open_quantizer: starts the quantizer; called after all other checks.
+        name: name of the result; ``None`` is ``<model>-<type>``, followed by ``-custom`` if that
+            is a published model with other contents.
         force: replace a model of that name.
-        store: where the model is and the result goes to; ``None`` is the default store.
-        on_progress: is told of the bytes quantized and checked.
+        store: the store of the model and of the result; ``None`` is the default store.
+        on_progress: called with the bytes quantized and checked.
 
     Raises:
         UsageError: there is no such type.
-        ModelError: the model is not here, damaged, or quantized already; there is one of the
-            result's name; the name belongs to a published model; or there is no room.
-        BackendError: no engine quantizes here, or it failed.
+        ModelError: the model is not installed, damaged, or quantized already; a model of the
+            result's name exists; the name belongs to a published model; or the disk is full.
+        BackendError: no installed backend can quantize, or it failed.
     """
     type_name = type_name.lower()
     if type_name not in FTYPE_OF_QUANTIZATION:
@@ -96,7 +96,7 @@ def quantize(
     _refuse_replacing(guess, store, force=force)
     weights.check(source)
     with source.open("rb") as file, store.workspace(guess, on_progress) as work:
-        _refuse_replacing(guess, store, force=force)  # one may have come while this waited
+        _refuse_replacing(guess, store, force=force)  # it may have been installed meanwhile
         rewriting = _Rewriting(source, file, FTYPE_OF_QUANTIZATION[type_name])
         check_room(work, rewriting.size_bytes, rewriting.size_bytes)
         result = work / "ggml.bin"
@@ -119,7 +119,7 @@ def _refuse_replacing(name: str, store: Store, *, force: bool) -> None:
     path = store.path_of(name)
     if path.exists() and not force:
         raise ModelError(
-            f"{quoted(path)} is here already: use --force to replace it, or --name to choose "
+            f"{quoted(path)} exists already: use --force to replace it, or --name to choose "
             "another name"
         )
 
@@ -127,7 +127,7 @@ def _refuse_replacing(name: str, store: Store, *, force: bool) -> None:
 def _as_published(
     file: Path, target: Hyperparameters, on_progress: OnProgress
 ) -> catalog.CatalogModel | None:
-    """The published model that this is, once its header is given the version published."""
+    """The published model that the file is identical to, once its header states that version."""
     if file.stat().st_size not in {model.size_bytes for model in catalog.MODELS.values()}:
         return None
     for version in (_EARLIER_VERSION, _VERSION):
@@ -142,7 +142,7 @@ def _as_published(
 
 
 class _Rewriting:
-    """One model file, known to be whole, on its way into another format."""
+    """Rewriting of one whole model file in another number format."""
 
     def __init__(self, path: Path, file: BinaryIO, ftype: int) -> None:
         self.path = path
@@ -152,7 +152,7 @@ class _Rewriting:
         if source.n_audio_state % self.target.weight_type.block:
             raise ModelError(
                 f"{quoted(path)} cannot be quantized: its layers are {source.n_audio_state} wide, "
-                f"which is no multiple of {self.target.weight_type.block}"
+                f"which is not a multiple of {self.target.weight_type.block}"
             )
         self.specs = {spec.name: spec for spec in tensors(source)}
         self.source_bytes = sum(spec.n_bytes(source) for spec in self.specs.values())
@@ -160,7 +160,7 @@ class _Rewriting:
         self.size_bytes = path.stat().st_size - self.source_bytes + target_bytes
 
     def run(self, out: BinaryIO, quantizer: Quantizer, on_progress: OnProgress) -> None:
-        """Write the whole result, from where the header has been read."""
+        """Write the whole result; the source's header has been read."""
         out.write(struct.pack("<I", MAGIC) + self.target.pack())
         n_mels, n_fft = self._integers(out, 2)
         out.write(self._read(4 * n_mels * n_fft))
@@ -178,7 +178,7 @@ class _Rewriting:
         on_progress(step, done, self.source_bytes)
 
     def _tensor(self, out: BinaryIO) -> Iterator[tuple[FloatArray, TensorType]]:
-        """Write the next tensor's header; gives its rows, in parts, and the type they become."""
+        """Write the next tensor's header; yield its rows, in chunks, and the type they become."""
         n_dims, name_length, type_id = struct.unpack("<3i", self._read(12))
         packed = self._read(4 * n_dims)
         name = self._read(name_length)
@@ -203,7 +203,7 @@ class _Rewriting:
         return quantizer.quantize(values.astype(np.float32, copy=False), kind.name)
 
     def _integers(self, out: BinaryIO, n: int) -> tuple[int, ...]:
-        """The next numbers, which are copied."""
+        """Copy the next numbers, and return them."""
         data = self._read(4 * n)
         out.write(data)
         return struct.unpack(f"<{n}i", data)

@@ -1,8 +1,8 @@
-"""The directory that holds the models, and how they get in whole or not at all.
+"""The directory that holds the models; they get in whole or not at all.
 
-A model called NAME is the file ``ggml-NAME.bin``. Work happens under a lock in a hidden directory
-beside it, on the same file system, and the finished file takes its place in one step; what a killed
-run left behind is removed by the next one.
+A model called NAME is the file ``ggml-NAME.bin``. It is prepared under a lock in a hidden directory
+beside it, on the same file system, and the finished file takes its place in one step. The next run
+removes what a killed one left behind.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from whisperctl.storage.paths import at_home
 from whisperctl.text import quoted
 
 VARIABLE = "WHISPERCTL_MODELS"
-"""The environment variable that names another directory."""
+"""Environment variable that names another directory."""
 
 _DEFAULTS = ("base", "tiny.en")
-"""What is used when no model is named, the first of them that is here."""
+"""Models to use if none is named: the first that is installed."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -39,27 +39,29 @@ class StoreError(ModelError):
 
 
 def default_directory() -> Path:
-    """``$WHISPERCTL_MODELS``, or the usual place for a user's data.
+    """``$WHISPERCTL_MODELS``, or a directory in the user's data directory.
 
     Raises:
-        StoreError: no home directory is known.
+        StoreError: the home directory is not known.
     """
     try:
         return paths.find("data", VARIABLE, "models")
     except OSError as error:
-        raise StoreError(f"there is no place for models: {reason(error)}") from error
+        raise StoreError(
+            f"no directory for models: {reason(error)}; set {VARIABLE} to one"
+        ) from error
 
 
 def resolve(name_or_path: str | os.PathLike[str] | None) -> Path:
-    """The file of a model, by its name or path, checked to be a whole ggml Whisper model.
+    """The file of a model by its name or path, checked to be a whole Whisper model.
 
     ``None`` is the default one, see ``Store.default``.
 
-    A text with a path separator in it, or that ends in ``.bin``, is a path; anything else is the
+    A text that contains a path separator or ends in ``.bin``, is a path; anything else is the
     name of a model in the default store or, failing that, of a file in the current directory.
 
     Raises:
-        ModelError: the model is unknown, not pulled yet, damaged, or not a ggml Whisper model.
+        ModelError: the model is unknown, not installed, damaged, or not a ggml Whisper model.
     """
     return Store().resolve(name_or_path)
 
@@ -70,17 +72,17 @@ def find_detector(name_or_path: str | os.PathLike[str] | None = None) -> Path | 
 
 
 class Store:
-    """Models in one directory, which need not exist before the first is put there."""
+    """Models in one directory, which is created with the first model."""
 
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory
 
     @property
     def directory(self) -> Path:
-        """Where the models are.
+        """Directory of the models.
 
         Raises:
-            StoreError: no home directory is known.
+            StoreError: the home directory is not known.
         """
         if self._directory is None:
             self._directory = default_directory()
@@ -89,7 +91,7 @@ class Store:
     def resolve(self, name_or_path: str | os.PathLike[str] | None) -> Path:
         """See the module's ``resolve``."""
         text = self.default() if name_or_path is None else os.fspath(name_or_path)
-        if catalog.published(text) and self.meant(text) in catalog.DETECTORS:
+        if catalog.published(text) and self.canonical(text) in catalog.DETECTORS:
             raise ModelError(
                 f'model "{text}" detects speech and cannot transcribe: name a Whisper model '
                 '("whisperctl models pull base" gets one)'
@@ -129,10 +131,10 @@ class Store:
         return path
 
     def default(self) -> str:
-        """The name of the model to use when none is named: base, tiny.en, or the only one here.
+        """Name of the model to use if none is named: base, tiny.en, or the only one installed.
 
         Raises:
-            ModelError: none is here, or none of those here is the obvious one.
+            ModelError: none is installed, or several are and none of them is a default.
         """
         here = self.installed()
         for name in _DEFAULTS:
@@ -141,49 +143,49 @@ class Store:
         if len(here) == 1:
             return here[0]
         if here:
-            raise ModelError(f"which model? name one with --model; here are {', '.join(here)}")
-        raise ModelError(f'no model is here yet: run "whisperctl models pull {_DEFAULTS[0]}" first')
+            raise ModelError(f"no default model: name one with --model ({', '.join(here)})")
+        raise ModelError(f'no model is installed: run "whisperctl models pull {_DEFAULTS[0]}"')
 
     def locate(self, text: str) -> Path:
-        """The file that a name or path stands for, of whatever kind, whole or not.
+        """The file that a name or path stands for, of either type, whole or not.
 
-        A path is given back unseen. Of both rules see the module's ``resolve``.
+        A path is returned unchecked. See the module's ``resolve`` for what is a path.
 
         Raises:
-            ModelError: the model is unknown or not pulled yet.
+            ModelError: the model is unknown or not installed.
         """
         separators = {os.sep, os.altsep} - {None}
         if text.endswith(".bin") or any(s in text for s in separators if s):
             return at_home(text)
-        if _NAME.fullmatch(text) and (path := self.path_of(self.meant(text))).exists():
+        if _NAME.fullmatch(text) and (path := self.path_of(self.canonical(text))).exists():
             return path
         if catalog.published(text):
             raise ModelError(
-                f'model "{text}" is not here yet: run "whisperctl models pull {text}" first'
+                f'model "{text}" is not installed: run "whisperctl models pull {text}"'
             )
         if text and Path(text).exists():
             return Path(text)
         raise catalog.unknown(text, tuple(self.all_installed()))
 
     def path_of(self, name: str) -> Path:
-        """Where the model called ``name`` is, or would be.
+        """Path of the model called ``name``, installed or not.
 
         Raises:
-            ModelError: it cannot be a name.
+            ModelError: it is not a valid name.
         """
         if not _NAME.fullmatch(name):
             raise ModelError(
-                f"{quoted(name)} cannot be a model's name: use up to 100 letters, digits, dots, "
+                f"invalid model name {quoted(name)}: use up to 100 letters, digits, dots, "
                 "hyphens and underscores, beginning with a letter or digit"
             )
         return self.directory / f"ggml-{name}.bin"
 
-    def meant(self, name: str) -> str:
-        """What an alias stands for, unless a model here has it for its name."""
+    def canonical(self, name: str) -> str:
+        """The name that an alias stands for, unless an installed model has that name."""
         return name if self.path_of(name).exists() else catalog.canonical(name)
 
     def installed(self) -> list[str]:
-        """Names of the models here that transcribe, whole or not.
+        """Names of the installed models that transcribe, whole or not.
 
         The published come first, in the catalog's order. Those that detect speech are not among
         them: see ``detectors``.
@@ -191,14 +193,14 @@ class Store:
         return [name for name in self.all_installed() if not self._detects_speech(name)]
 
     def detectors(self) -> list[str]:
-        """Names of the models here that detect speech, whole or not, the published one first."""
+        """Names of the installed speech detectors, whole or not, the published one first."""
         return [name for name in self.all_installed() if self._detects_speech(name)]
 
     def _detects_speech(self, name: str) -> bool:
         return name in catalog.DETECTORS or ggml.begins_like_silero(self.path_of(name))
 
     def all_installed(self) -> list[str]:
-        """Names of all models here: those of ``installed``'s order, the others among them."""
+        """Names of all installed models, the published ones first, in the catalog's order."""
         try:
             directory = self.directory
         except StoreError:
@@ -212,23 +214,23 @@ class Store:
         return sorted(names, key=lambda n: (order.index(n) if n in order else len(order), n))
 
     def require(self, name: str) -> Path:
-        """The file of a model that is here, whole or not.
+        """The file of an installed model, whole or not.
 
         Raises:
-            ModelError: it is not here.
+            ModelError: it is not installed.
         """
-        path = self.path_of(self.meant(name))
+        path = self.path_of(self.canonical(name))
         if path.exists():
             return path
         if catalog.published(name):
-            raise ModelError(f'model "{name}" is not here: nothing to do')
+            raise ModelError(f'model "{name}" is not installed')
         raise catalog.unknown(name, tuple(self.all_installed()))
 
     def remove(self, name: str) -> Path:
-        """Delete a model; returns where it was.
+        """Delete a model; returns its former path.
 
         Raises:
-            ModelError: it is not here, or may not be deleted.
+            ModelError: it is not installed, or may not be deleted.
         """
         path = self.require(name)
         with self._translated(), self._locked(path.name, name, ignore):
@@ -237,7 +239,7 @@ class Store:
 
     @contextmanager
     def workspace(self, name: str, on_progress: OnProgress = ignore) -> Iterator[Path]:
-        """A directory of one's own to prepare a model in, gone afterwards, whatever happens.
+        """A private directory to prepare a model in, removed afterwards in any case.
 
         Only one process at a time has one for ``name``; the others wait.
 
@@ -255,7 +257,7 @@ class Store:
             yield work
 
     def install(self, name: str, file: Path) -> Path:
-        """Move a finished file out of a workspace to its place, in one step and for good.
+        """Move a finished file from a workspace to its place, atomically and durably.
 
         Raises:
             StoreError: the file cannot be moved.
@@ -284,7 +286,7 @@ class Store:
         return self.directory / f".{file_name}.lock"
 
     def _clear_leftovers(self, own: str) -> None:
-        """Remove workspaces whose processes are gone: those whose lock is free, or our own."""
+        """Remove workspaces whose processes ended: those whose lock is free, and our own."""
         import filelock
 
         for leftover in self.directory.glob(".ggml-*.part"):
@@ -316,7 +318,7 @@ class Store:
 
 
 def disk_full(directory: Path) -> StoreError:
-    """The error for a disk with no room left."""
+    """The error for a full disk."""
     return StoreError(
         f"the disk is full: free some space at {quoted(directory)}, or set {VARIABLE} to a "
         "directory with more"
@@ -324,10 +326,10 @@ def disk_full(directory: Path) -> StoreError:
 
 
 def check_room(work: Path, total_bytes: int, largest_bytes: int) -> None:
-    """See that a workspace's disk has room for ``total_bytes``, and for a file of the largest size.
+    """Check that a workspace's disk has room for ``total_bytes`` and for the largest file.
 
     Raises:
-        StoreError: it has not, or its user may not write that much.
+        StoreError: it does not, or the user may not write that much.
     """
     probe = work / "room"
     try:

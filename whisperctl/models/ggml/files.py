@@ -24,21 +24,21 @@ _SETTLED_NS = 2_000_000_000
 
 
 class OnProgress(Protocol):
-    """Called as work proceeds; raising in it stops the work, which then leaves nothing behind."""
+    """Callback for progress; an exception in it stops the work, which leaves nothing behind."""
 
     def __call__(self, step: str, done_bytes: int, total_bytes: int | None) -> None:
-        """Take a report.
+        """Receive a report.
 
         Args:
-            step: what is being done, such as ``"downloading tiny.en"``.
-            done_bytes: how much of it is done.
-            total_bytes: how much there is to do, ``None`` where that is not known.
+            step: name of the step, such as ``"downloading tiny.en"``.
+            done_bytes: bytes done.
+            total_bytes: bytes to do; ``None`` if that is not known.
         """
         ...
 
 
 def ignore(step: str, done_bytes: int, total_bytes: int | None) -> None:
-    """Report to nobody."""
+    """Ignore progress."""
 
 
 class OncePerFile(Generic[T]):
@@ -70,10 +70,10 @@ class OncePerFile(Generic[T]):
 
 @contextmanager
 def reading(path: Path) -> Iterator[BinaryIO]:
-    """The file, open; what goes wrong in the block with reading it is translated as well.
+    """Open the file; errors in reading it within the block are translated as well.
 
     Raises:
-        ModelError: it is missing, may not be read, or is no regular file.
+        ModelError: it is missing, may not be read, or is not a regular file.
     """
     try:
         mode = path.stat().st_mode
@@ -97,12 +97,12 @@ def reading(path: Path) -> Iterator[BinaryIO]:
 
 
 def hex_digest(path: Path, algorithm: str, on_progress: OnProgress = ignore) -> str:
-    """The hash of a file, as hexadecimal digits.
+    """Hash of a file, as hexadecimal digits.
 
     Raises:
         OSError: the file cannot be read.
     """
-    # These hashes tell which file this is; nobody is kept out by them.
+    # These hashes identify files; they are not for security.
     digest = hashlib.new(algorithm, usedforsecurity=False)
     total = path.stat().st_size
     done = 0
@@ -143,7 +143,7 @@ _SIGNATURES = (
 
 
 def describe(head: bytes) -> str:
-    """What a file is, as the rest of the sentence "it is …".
+    """The kind of a file, as the rest of the sentence "it is …".
 
     Args:
         head: the file's first ``HEAD_BYTES`` bytes, or all of it.

@@ -1,4 +1,4 @@
-"""How a ggml Whisper file is laid out: hyperparameters, tensors in order, and their sizes.
+"""Layout of a ggml Whisper file: hyperparameters, tensors in order, and their sizes.
 
 Follows whisper.cpp: ``models/convert-pt-to-ggml.py`` writes these files, ``whisper_model_load`` in
 ``src/whisper.cpp`` reads them. All numbers are little-endian.
@@ -50,7 +50,7 @@ class TensorType:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a file holds the numbers of a tensor: ``n_bytes`` bytes from ``offset`` on."""
+    """Place of a tensor's values in a file: ``n_bytes`` bytes from ``offset`` on."""
 
     name: str
     type: TensorType
@@ -80,7 +80,7 @@ TYPE_OF_FTYPE = {
 }
 
 FTYPE_OF_QUANTIZATION = {"q8_0": 7, "q5_1": 9, "q5_0": 8, "q4_1": 3, "q4_0": 2}
-"""What models are quantized to, the most exact first, and the ftype of such a file."""
+"""Quantizations, the most exact first, with the ftype of such a file."""
 
 FTYPE_PER_VERSION = 1000
 """A quantized file's ftype has the version of the quantization in its thousands."""
@@ -104,7 +104,7 @@ class Hyperparameters:
 
     @classmethod
     def unpack(cls, data: bytes) -> Self:
-        """Read them from 44 bytes."""
+        """Unpack them from 44 bytes."""
         return cls(*struct.unpack(f"<{len(fields(cls))}i", data))
 
     def pack(self) -> bytes:
@@ -114,7 +114,7 @@ class Hyperparameters:
 
     @property
     def multilingual(self) -> bool:
-        """Whether the vocabulary holds language tokens."""
+        """True if the vocabulary holds language tokens."""
         return self.n_vocab >= FIRST_MULTILINGUAL_VOCAB
 
     @property

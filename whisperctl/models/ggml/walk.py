@@ -1,4 +1,4 @@
-"""Walks through a model file, Whisper's or Silero's, and refuses one that is not whole.
+"""Checks of a model file's structure, Whisper's or Silero's: header, vocabulary, tensor table.
 
 whisper.cpp itself aborts on many damaged files, reads past their end, takes what a truncated one
 lacks for zeros, or computes for minutes; a walk first says what is wrong with one. Weights are

@@ -1,8 +1,8 @@
-"""Finds weights that are not finite.
+"""Check for weights that are not finite.
 
-An engine computes with NaN and infinities as with any number, hears nothing in the end, and may go
-on for ever: no decoding of such a model is ever good enough. Quantized blocks hold their scales as
-float16, which is where they can be not finite.
+An engine computes with NaN and infinities as with any number, finds no text in the end, and may
+never finish, as no decoding of such a model is good enough. Quantized blocks hold their scales as
+float16; these can be NaN or infinite.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from whisperctl.models.ggml.layout import Place
 from whisperctl.text import quoted
 
 _CHUNK_BYTES = 1 << 18
-"""Read at a time: little enough to stay in the processor's cache."""
+"""Bytes to read at a time, few enough to stay in the processor's cache."""
 
 # How to read a number, all of its bits but the sign, and those of infinity: above it are the NaNs.
 _PLAIN = {
