@@ -44,12 +44,7 @@ REFUSED = {
 }
 """Patterns, and what to write instead."""
 
-UNREVISED = (
-    "docs/formats.md",
-    "docs/models.md",
-    "whisperctl/formats/",
-    "whisperctl/models/",
-)
+UNREVISED = ()
 
 DOCSTRINGS_REVISED = (
     "whisperctl/api.py",
@@ -65,13 +60,19 @@ DOCSTRINGS_REVISED = (
     "whisperctl/cli/completion.py",
     "whisperctl/cli/config.py",
     "whisperctl/cli/doctor.py",
+    "whisperctl/cli/models.py",
     "whisperctl/cli/options/",
+    "whisperctl/cli/subtitles.py",
     "whisperctl/cli/support/",
     "whisperctl/cli/transcribe.py",
     "whisperctl/compare/",
+    "whisperctl/formats/",
     "whisperctl/jobs/",
+    "whisperctl/models/",
     "whisperctl/processes.py",
     "whisperctl/storage/",
+    "whisperctl/subtitles/",
+    "whisperctl/text.py",
 )
 """Files and folders whose docstrings are noun phrases or imperatives."""
 

@@ -72,7 +72,7 @@ def test_what_is_not_sure_is_refused_and_never_garbage(encoding: str) -> None:
             try:
                 found = parse(data, "srt").segments
             except SubtitleError as error:
-                assert "its encoding cannot be told" in str(error)
+                assert "its encoding cannot be detected" in str(error)
                 assert "--encoding" in str(error)
                 refused += 1
             else:
@@ -85,9 +85,9 @@ def test_damaged_utf_8_is_refused_by_line_and_not_taken_for_something_else() -> 
     data = bytearray(srt("ru").encode())
     at = data.index("Мы".encode())
     data[at + 1] = 0x20
-    with pytest.raises(SubtitleError, match="line 7 is no valid UTF-8"):
+    with pytest.raises(SubtitleError, match="line 7 is not valid UTF-8"):
         parse(bytes(data), "srt")
-    with pytest.raises(SubtitleError, match="line 47 is no valid UTF-8"):
+    with pytest.raises(SubtitleError, match="line 47 is not valid UTF-8"):
         parse(srt("ru").encode()[:-3], "srt")
 
 

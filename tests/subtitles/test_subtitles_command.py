@@ -127,7 +127,7 @@ def test_convert_skips_what_cannot_be_read_if_asked_to(cli: Cli) -> None:
     assert (done.code, done.out) == (1, "")
     assert done.err == (
         'whisperctl: error: "a.srt" line 2 cannot be read: "00:00:0x,000" is not a time '
-        "(and 1 more): mend it, or skip what cannot be read with --lenient\n"
+        "(and 1 more): fix it, or skip what cannot be read with --lenient\n"
     )
     assert not (cli.directory / "b.vtt").exists()
     done = cli("subtitles", "convert", "a.srt", "b.vtt", "--lenient")
@@ -140,10 +140,10 @@ def test_lint_finds_lines_that_cannot_be_read(cli: Cli) -> None:
     (cli.directory / "a.vtt").write_text("WEBVTT\n\n00:01 -> 00:02\na\n\n00:01 --> 00:02,5\nb\n")
     done = cli("subtitles", "lint", "a.vtt")
     assert (done.code, done.err) == (1, "")
-    assert done.out == "a.vtt:line 3: it is text that belongs to no cue\n"
+    assert done.out == "a.vtt:line 3: it is text outside any cue\n"
     [report] = json.loads(cli("subtitles", "lint", "a.vtt", "--format", "json").out)
     assert report["findings"] == [
-        {"place": "line 3", "check": "unreadable", "message": "it is text that belongs to no cue"}
+        {"place": "line 3", "check": "unreadable", "message": "it is text outside any cue"}
     ]
 
 
@@ -154,7 +154,7 @@ def test_lint_lists_all_lines_of_a_file_that_cannot_be_read(cli: Cli) -> None:
     assert done.out == 'a.srt:line 2: "0:0:x" is not a time\na.srt:line 5: "y" is not a time\n'
     done = cli("subtitles", "convert", "a.srt", "b.srt", "--lenient")
     assert (done.code, done.err.count("\n")) == (1, 1)
-    assert "holds no cue that can be read" in done.err
+    assert "has no readable cue" in done.err
     assert not (cli.directory / "b.srt").exists()
 
 

@@ -226,7 +226,7 @@ def lint_subtitles(
     if output not in (_TEXT, _JSON):
         raise UsageError(f'--format must be "{_TEXT}" or "{_JSON}", not "{output}"')
     if files.count(STDIN) > 1:
-        raise UsageError('standard input can be read once: give "-" once')
+        raise UsageError('"-" is given twice: standard input can be read only once')
     limits = _limits(
         profile,
         max_line_width=max_line_width,

@@ -38,7 +38,7 @@ class Writer(Protocol):
 
 
 class Likelihood(IntEnum):
-    """How surely a text is in a format."""
+    """Likelihood that a text is in a format."""
 
     NO = 0
     POSSIBLE = 1
@@ -86,7 +86,7 @@ class Format:
         return found
 
     def sniff(self, head: str) -> Likelihood:
-        """How surely a text, or the beginning of a long one, is in this format."""
+        """Likelihood that a text, or the beginning of a long one, is in this format."""
         if not self.sniffer:
             return Likelihood.NO
         likelihood: Likelihood = _function(self.sniffer)(head)
@@ -199,8 +199,9 @@ def output_format(target: str | Path) -> str:
 def sniffed(text: str, least: Likelihood = Likelihood.POSSIBLE) -> Format | None:
     """The format that a text is most likely in, if one is at least as likely as ``least``."""
     head = text.lstrip()[:_SNIFFED_CHARACTERS]
-    found = max(READABLE.values(), key=lambda entry: entry.sniff(head))
-    return found if found.sniff(head) >= least else None
+    likelihoods = {name: entry.sniff(head) for name, entry in READABLE.items()}
+    name = max(likelihoods, key=likelihoods.__getitem__)
+    return READABLE[name] if likelihoods[name] >= least else None
 
 
 def parse(asked: Iterable[str]) -> list[str]:

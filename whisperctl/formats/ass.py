@@ -1,4 +1,4 @@
-"""Advanced SubStation Alpha subtitles: writing, and reading both versions."""
+"""Advanced SubStation Alpha subtitles: writing them, and reading and recognizing both versions."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def read_ass(text: str) -> Found:
                 if not {"start", "end", "text"} <= set(order):
                     raise ValueError("its [Events] have no Start, no End or no Text")
             elif key not in _NO_TEXT:
-                found.skip(f"line {number}", "it is no event")
+                found.skip(f"line {number}", "it is not an event")
         elif section is not None and section.endswith("styles"):
             if key == "format":
                 style_order = _order(value)
@@ -210,10 +210,10 @@ def _take_style(value: str, order: tuple[str, ...], styles: dict[str, str]) -> N
 
 
 def _event(value: str, order: tuple[str, ...], styles: dict[str, str]) -> Segment | None:
-    """One event; ``None`` if it draws and says nothing.
+    """One event; ``None`` for a drawing without text.
 
     Raises:
-        ValueError: it has too few fields, or its times are none.
+        ValueError: it has too few fields, or its times are not valid.
     """
     # Only the text may hold commas, wherever it stands.
     n_before = order.index("text")
@@ -243,7 +243,7 @@ def _event(value: str, order: tuple[str, ...], styles: dict[str, str]) -> Segmen
 
 
 def _without_name(shown: str, speaker: str) -> str:
-    """``shown`` without the speaker's name before it, as we write it, escaped: ``Ann: ``."""
+    """``shown`` without the speaker's name in front, escaped as ``write_ass`` does: ``Ann: ``."""
     text = shown.lstrip(_STYLES)
     n = len(speaker) + 2
     named = text[:n].translate(_ESCAPED) == f"{speaker}: ".translate(_ESCAPED)

@@ -9,19 +9,19 @@ from whisperctl.text import timestamp, visible
 from whisperctl.transcript import Segment
 
 _COLORS = (160, 166, 208, 215, 227, 114, 71)
-"""Of the terminal's 256, from red to green: those nearest to whisper-cli's, after Paul Tol."""
+"""Terminal colours, from red to green: those nearest to whisper-cli's, after Paul Tol."""
 _RESET = "\x1b[0m"
 
 
 def line(segment: Segment, *, times: bool = True, colors: bool = False) -> str:
     """``[00:00:00.000 --> 00:00:08.000]   text``, with the text as the model wrote it.
 
-    Who speaks, where that is known, stands before the text.
+    The speaker, if known, precedes the text.
 
     Args:
-        segment: what to print.
-        times: whether to print when it is said; without, the text is stripped.
-        colors: whether to colour the text by the tokens' probabilities, as whisper-cli's
+        segment: the segment to print.
+        times: print the times; without them the text is stripped.
+        colors: colour the text by the tokens' probabilities, as whisper-cli's
             ``--print-colors`` does, for terminals that know ``ESC[38;5;Nm``.
     """
     shown = segment.visible()
@@ -40,7 +40,7 @@ def line(segment: Segment, *, times: bool = True, colors: bool = False) -> str:
 
 
 def _pieces(segment: Segment, colors: bool) -> Iterator[tuple[str, float | None]]:
-    """The text in pieces, each with its probability where that is known."""
+    """Parts of the text, each with its probability if that is known."""
     if colors:
         for pieces in (_tokens(segment), [(w.text, w.probability) for w in segment.words]):
             if "".join(text for text, _ in pieces) == segment.text:
@@ -50,7 +50,7 @@ def _pieces(segment: Segment, colors: bool) -> Iterator[tuple[str, float | None]
 
 
 def _tokens(segment: Segment) -> list[tuple[str, float]]:
-    """Texts of tokens; those that share a character are one, as sure as the least sure of them."""
+    """Texts of tokens; those that share a character are one, with the lowest probability."""
     pieces: list[tuple[str, float]] = []
     data, probability = b"", 1.0
     for token in segment.tokens:
@@ -73,7 +73,7 @@ def _color(probability: float) -> int:
 
 
 def _stripped(pieces: list[tuple[str, float | None]]) -> list[tuple[str, float | None]]:
-    """Pieces without space before the first and after the last."""
+    """``pieces`` without space before the first and after the last."""
     if pieces:
         pieces[0] = (pieces[0][0].lstrip(), pieces[0][1])
         pieces[-1] = (pieces[-1][0].rstrip(), pieces[-1][1])

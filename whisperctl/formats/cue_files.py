@@ -1,4 +1,4 @@
-"""The common ground of SubRip and WebVTT: a line with two times and an arrow begins a cue.
+"""Parsing shared by SubRip and WebVTT: a line with two times and an arrow begins a cue.
 
 Files are read as players read them, not as standards ask.
 """
@@ -30,7 +30,7 @@ _SOME_TIME = re.compile(r"\d\s*+:\s*+\d", re.ASCII)
 Lines = list[tuple[int, str]]
 """Lines of a file, each with its number."""
 
-_NO_CUE = "it is text that belongs to no cue"
+_NO_CUE = "it is text outside any cue"
 _NO_TEXT = re.compile(r"(?:NOTE(?=[ \t]|$)|(?:STYLE|REGION)\s*+$|X-TIMESTAMP-MAP)")
 
 
@@ -46,7 +46,7 @@ class CueBlock:
 
 
 def cue_blocks(text: str, found: Found, *, comments: bool) -> Iterator[CueBlock]:
-    """The lines before the first timing line, then each cue; numbers of cues are taken out."""
+    """The lines before the first timing line, then each cue; numbers of cues are removed."""
     cue = CueBlock()
     first = True
     begins_block = True
@@ -83,7 +83,7 @@ def cue_blocks(text: str, found: Found, *, comments: bool) -> Iterator[CueBlock]
 
 
 def _taken_index(cue: CueBlock, *, first: bool, identifiers: bool) -> int | None:
-    """Take the number of the next cue off the lines of this one.
+    """Remove the number of the next cue from the lines of this one, and return it.
 
     A number is text, too: it counts as that of the next cue if it stands right before it, after a
     blank line or in a file that numbers its cues, or if it follows this cue's number.
@@ -115,7 +115,7 @@ def _taken_index(cue: CueBlock, *, first: bool, identifiers: bool) -> int | None
 
 
 def _drop_last_index(cue: CueBlock) -> None:
-    """A number at the very end, after a blank line, may be that of a cue that was never written."""
+    """Remove a number at the very end that is that of a cue which was never written."""
     lines = [line for line in cue.lines if line[1].strip()]
     if not lines:
         return
@@ -137,7 +137,7 @@ def _number(line: str) -> int | None:
 
 
 def report_texts(blocks: Sequence[Sequence[tuple[int, str]]], found: Found) -> None:
-    """Blocks without times are comments and styles, or text that no player shows."""
+    """Report blocks without times, except for comments and styles: no player shows them."""
     for block in blocks:
         number, line = block[0]
         if not _NO_TEXT.match(line):
@@ -180,5 +180,5 @@ def timing(line: str) -> tuple[float, float] | None:
 
 
 def is_like_timing(line: str) -> bool:
-    """Whether a line has two times of hours, minutes and seconds, joined by some arrow."""
+    """True if a line has two times of hours, minutes and seconds, joined by some arrow."""
     return len(line) <= _LONGEST and _LIKE_TIMING.fullmatch(line) is not None

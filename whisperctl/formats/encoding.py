@@ -1,4 +1,4 @@
-"""Bytes to text, in whatever encoding a subtitle file came."""
+"""Decoding of subtitle files, whose encoding may be unknown."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ _LETTERS = {
     "Swedish": "åäöéà",
     "Turkish": "çğıöşüâîû",
 }
-"""Letters beyond English ones, without the rarest: the same bytes are others elsewhere."""
+"""Non-English letters by language, without the rarest; in another encoding they would differ."""
 
 _MARKS_OF_TEXT = frozenset("“”„‘’‚‹›«»–—…•·¿¡©®°§€£ªº\u00a0\u00ad")  # noqa: RUF001 - each is meant
 
 
 class UnsureError(ValueError):
-    """Text that could be in several encodings, or is in none that is known."""
+    """The encoding of a text cannot be determined: several fit, or none that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,10 @@ class _Guess:
 
 
 def named(name: str) -> str:
-    """The encoding that a person means.
+    """Python's name of an encoding.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: there is no encoding of that name.
     """
     try:
         found = codecs.lookup(name).name
@@ -100,11 +100,11 @@ def decode(data: bytes, encoding: str | None = None) -> tuple[str, str]:
     be, and else what charset-normalizer makes of it, if that is sure.
 
     Args:
-        data: all of the file.
-        encoding: what it is in, as Python calls it; ``None`` is not known.
+        data: the whole file.
+        encoding: Python's name of its encoding; ``None`` if it is not known.
 
     Raises:
-        UnsureError: nobody can tell what it is in.
+        UnsureError: its encoding cannot be determined.
         ValueError: it is damaged: not in the encoding that it begins with, or that is given.
     """
     if encoding is not None:
@@ -121,7 +121,7 @@ def decode(data: bytes, encoding: str | None = None) -> tuple[str, str]:
     except UnicodeDecodeError as error:
         if _mostly_utf8(data):
             line = data.count(b"\n", 0, error.start) + 1
-            raise ValueError(f"line {line} is no valid UTF-8") from error
+            raise ValueError(f"line {line} is not valid UTF-8") from error
     name = _detected(data)
     try:
         return data.decode(name), name
@@ -130,7 +130,7 @@ def decode(data: bytes, encoding: str | None = None) -> tuple[str, str]:
 
 
 def _wide(data: bytes) -> tuple[str, str]:
-    """UTF-16 and UTF-32 without a mark: line feeds and digits have their zeros on one side."""
+    """Decode UTF-16 or UTF-32 without a mark, told apart by where the zero bytes are."""
     head = data[:65536]
     if head.count(0) * 10 < len(head):
         raise ValueError("it holds zero bytes")
@@ -144,7 +144,7 @@ def _wide(data: bytes) -> tuple[str, str]:
 
 
 def _mostly_utf8(data: bytes) -> bool:
-    """Whether nearly all of what is not ASCII is UTF-8, which chance never makes so."""
+    """True if nearly all non-ASCII bytes are UTF-8, which never happens by chance."""
     text = data.decode("utf-8", errors="replace")
     n_damaged = text.count("\ufffd")
     n_right = sum(1 for c in text if c > "\x7f") - n_damaged
@@ -170,7 +170,7 @@ def _detected(data: bytes) -> str:
     guesses = guesses or _latin_guesses(bytes(sample))
     guesses = [guess for guess in guesses if not _mixed(guess.text)]
     if not guesses:
-        raise UnsureError("it is in no encoding that subtitles come in")
+        raise UnsureError("it fits none of the usual encodings")
     best = guesses[0]
     rivals = [guess for guess in guesses if _rivals(best, guess)]
     if len({guess.text for guess in rivals}) == 1 and not _all_latin(rivals):
@@ -179,11 +179,11 @@ def _detected(data: bytes) -> str:
     elif _all_latin(rivals) and (chosen := _by_letters(rivals)) is not None:
         return chosen
     names = list(dict.fromkeys(guess.encoding for guess in rivals))
-    raise UnsureError(f"it may be {' or '.join(names[:3])}, and there is too little to tell")
+    raise UnsureError(f"it may be {' or '.join(names[:3])}")
 
 
 def _rivals(best: _Guess, guess: _Guess) -> bool:
-    """Whether ``guess`` is as good as the best, or as near to it as chance would bring it."""
+    """True if ``guess`` is as good as the best, or too near to it to decide."""
     if guess.chaos - best.chaos > _CHAOS_MARGIN:
         return False
     # Few languages of wide characters are known well enough to be recognised.
@@ -206,7 +206,7 @@ def _latin_guesses(sample: bytes) -> list[_Guess]:
 
 
 def _by_letters(guesses: Sequence[_Guess]) -> str | None:
-    """The encoding, if it is only one, in which all letters are of one language."""
+    """The one encoding in which all letters are of one language; ``None`` if several are."""
     ordered = sorted(guesses, key=lambda guess: -_LATIN.index(guess.encoding))
     fitting = {guess.text: guess.encoding for guess in ordered if _of_one_language(guess.text)}
     return next(iter(fitting.values())) if len(fitting) == 1 else None
@@ -218,7 +218,7 @@ def _of_one_language(text: str) -> bool:
 
 
 def _mixed(text: str) -> bool:
-    """Whether letters of other scripts often stand right beside English ones, as in "Wцrld"."""
+    """True if letters of other scripts are often right beside English ones, as in "Wцrld"."""
     others = beside = 0
     before = " "
     for c in text:
@@ -232,7 +232,7 @@ def _mixed(text: str) -> bool:
 
 
 def _foreign(c: str) -> bool:
-    """Whether ``c`` is a letter, a digit or a mark of another script than Latin."""
+    """True if ``c`` is a letter, a digit or a mark of a script other than Latin."""
     if c <= "\x7f" or unicodedata.category(c)[0] not in "LMN":
         return False
     return not unicodedata.name(c, "").startswith("LATIN")

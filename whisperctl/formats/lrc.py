@@ -1,4 +1,4 @@
-"""LRC lyrics: a line of text for each point in time."""
+"""LRC lyrics, a line of text for each point in time: writing, reading and recognizing them."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ _MOST_REPEATS = 20
 
 
 def read_lrc(text: str) -> Found:
-    """Lines with a time, each until the next begins; a line without text ends the one before.
+    """Lines with a time, each until the next begins; a line without text ends the one before it.
 
     The last takes as long as it is read in, or until the time tag at its end. Words with times of
     their own are words.
@@ -102,7 +102,7 @@ def read_lrc(text: str) -> Found:
             found.skip(f"line {number}", str(error))
             continue
         if not starts and line.strip() and not _METADATA.match(line):
-            found.skip(f"line {number}", "it begins with no time such as [00:12.00]")
+            found.skip(f"line {number}", "it does not begin with a time such as [00:12.00]")
         timed += [(start_s, rest) for start_s in starts]
         if len(timed) > 2 * MAX_CUES:
             raise TooLargeError("it has too many times")

@@ -1,4 +1,4 @@
-"""JSON in openai-whisper's schema, and reading that and whisper.cpp's."""
+"""JSON: writing openai-whisper's schema, and reading both that and whisper.cpp's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from whisperctl.transcript import Segment, Token, Transcript, Word
 
 _FRAMES_PER_S = 100
 _MAX_VALUES = 8_000_000
-"""Each takes some sixty bytes of memory; a day of speech with its tokens has half of that."""
+"""Most values in a document: each takes some sixty bytes; a day of speech has half as many."""
 
 
 def write_json(transcript: Transcript, out: TextIO, options: SubtitleOptions = NO_LIMITS) -> None:
@@ -96,7 +96,7 @@ def read_json(text: str) -> Found:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"it is no JSON ({error})") from error
+        raise ValueError(f"it is not valid JSON ({error})") from error
     found = Found()
     document = document if isinstance(document, dict) else {}
     if isinstance(document.get("transcription"), list):

@@ -15,10 +15,10 @@ from whisperctl.subtitles.document import Found, Subtitles, TooLargeError
 from whisperctl.text import quoted, visible
 
 _MAX_BYTES = 128 * 2**20
-"""A day of speech with its tokens has fewer; a film named by mistake is more."""
+"""Most bytes of a file: a day of speech with its tokens has fewer, a film has more."""
 
 _MAX_LINES = 4_000_000
-"""Each takes a hundred bytes of memory, however short it is."""
+"""Most lines of a file: each takes a hundred bytes of memory, however short it is."""
 
 
 def read(
@@ -31,16 +31,15 @@ def read(
     """Read a file, or standard input for ``"-"``.
 
     Args:
-        source: where it is.
+        source: the file's path.
         fmt: a format as ``readable`` takes it; ``None`` goes by the name, else by the contents.
-        encoding: of its characters; ``None`` goes by what is in it.
-        lenient: whether to skip what cannot be read, and to say so in ``Subtitles.unreadable``.
+        encoding: its character encoding; ``None`` detects it.
+        lenient: skip what cannot be read, and list it in ``Subtitles.unreadable``.
 
     Raises:
-        SubtitleError: it cannot be read, is not in that format, or some of it is no cue and
+        SubtitleError: it cannot be read, is not in that format, or some of it is not a cue and
             ``lenient`` is false.
-        UsageError: the format is none of those, the encoding is none, or nobody can tell which
-            they are.
+        UsageError: the format or the encoding is unknown, or cannot be detected.
     """
     name = "standard input" if str(source) == STDIN else quoted(source)
     suffix = "" if str(source) == STDIN else Path(source).suffix.lower().removeprefix(".")
@@ -58,7 +57,7 @@ def parse(
     encoding: str | None = None,
     lenient: bool = False,
 ) -> Subtitles:
-    """Like ``read``, of what is in memory; ``name`` is for messages."""
+    """Like ``read``, for bytes in memory; ``name`` is for messages."""
     known = None if fmt is None else readable(fmt)
     codec = None if encoding is None else encodings.named(encoding)
     return _parsed(data, known, name, codec, lenient=lenient)
@@ -97,7 +96,7 @@ def _parsed(
         raise SubtitleError(f"{name} is too large to be subtitles: it has too many lines")
     text, encoded = _decoded(data, name, encoding)
     if "\0" in text:
-        raise SubtitleError(f"{name} is no text but holds zero bytes: name a subtitle file")
+        raise SubtitleError(f"{name} is not text, as it holds zero bytes: name a subtitle file")
     if fmt is None or fmt.name != "csv":
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     name_notes: tuple[str, ...] = ()
@@ -142,7 +141,7 @@ def _decoded(data: bytes, name: str, encoding: str | None) -> tuple[str, str]:
         return encodings.decode(data, encoding)
     except encodings.UnsureError as error:
         raise SubtitleError(
-            f"{name} is not UTF-8, and its encoding cannot be told: {error}: name it with "
+            f"{name} is not UTF-8, and its encoding cannot be detected: {error}: name it with "
             "--encoding (utf-8, cp1252, cp1251, shift_jis, gb18030, big5, ...)"
         ) from error
     except ValueError as error:
@@ -150,10 +149,8 @@ def _decoded(data: bytes, name: str, encoding: str | None) -> tuple[str, str]:
             raise SubtitleError(
                 f"{name} is not {encoding}, or damaged: check --encoding, or leave it out"
             ) from error
-        reason = f" ({error})" if not isinstance(error, UnicodeError) else ""
-        raise SubtitleError(
-            f"{name} is no text, or damaged{reason}: name a subtitle file"
-        ) from error
+        why = f" ({error})" if not isinstance(error, UnicodeError) else ""
+        raise SubtitleError(f"{name} is not text, or damaged{why}: name a subtitle file") from error
 
 
 def _unreadable(found: Found, name: str) -> str:
@@ -161,6 +158,6 @@ def _unreadable(found: Found, name: str) -> str:
     more = found.n_unreadable - 1
     others = f" (and {more:,} more)" if more else ""
     return (
-        f"{name} {first.place} cannot be read: {first.problem}{others}: mend it, or skip what "
+        f"{name} {first.place} cannot be read: {first.problem}{others}: fix it, or skip what "
         "cannot be read with --lenient"
     )

@@ -77,7 +77,7 @@ def read_tsv(text: str) -> Found:
 
 
 def read_csv(text: str) -> Found:
-    """Rows of whisper-cli's CSV: start and end in milliseconds, perhaps who speaks, and the text.
+    """Rows of whisper-cli's CSV: start and end in milliseconds, perhaps the speaker, and the text.
 
     Raises:
         ValueError: it is something else.
@@ -97,7 +97,7 @@ def sniff_csv(head: str) -> Likelihood:
 
 
 def _csv_rows(text: str) -> Iterator[tuple[int, list[str] | str]]:
-    """Rows, or what is wrong with one, each with the number of its last line."""
+    """Rows, or the problem with one, each with the number of its last line."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     while True:
         try:
@@ -105,7 +105,7 @@ def _csv_rows(text: str) -> Iterator[tuple[int, list[str] | str]]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield reader.line_num, f"it is no row of comma-separated values ({error})"
+            yield reader.line_num, f"it is not a row of comma-separated values ({error})"
 
 
 def _rows(rows: Iterator[tuple[int, list[str] | str]]) -> Found:

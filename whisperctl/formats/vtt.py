@@ -29,7 +29,7 @@ _VOICE = re.compile(r"\s*+<v(?:\.[^\s>]*+)?\s++([^>]++)>")
 _LANGUAGE = re.compile(r"Language\s*+:\s*+([A-Za-z]{2,3})(?:-[A-Za-z0-9-]{1,30})?\s*+", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z-]++\s*+[:=]")
 _BRIEF_S = 0.05
-"""YouTube shows the finished line by itself for a hundredth of a second before it rolls up."""
+"""Longest cue that repeats a finished line: YouTube shows it for a hundredth of a second."""
 _STAMP = re.compile(r"<((?:\d{1,9}+:)?\d{1,9}+:\d{1,9}+(?:[.,]\d*+)?)>", re.ASCII)
 _PLACE = "\ufdee"
 _SPACES = f" \t\n\u3000{markup.BREAK}"
@@ -209,7 +209,7 @@ def _timed_words(
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """When each character is said: parts from ``begins`` to ``ends``, each with two times."""
+    """Times of characters: parts of a text from ``begins`` to ``ends``, each with two times."""
 
     begins: list[int]
     ends: list[int]
@@ -217,7 +217,7 @@ class _Line:
 
     @classmethod
     def through(cls, plain: str, anchors: list[tuple[int, float]]) -> _Line:
-        """Through points in the text with their times, the last at its end."""
+        """Interpolation through points in the text with their times, the last at its end."""
         line = cls([], [], [])
         for (begin, start_s), (end, end_s) in pairwise(anchors):
             part = plain[begin:end]
@@ -228,11 +228,11 @@ class _Line:
         return line
 
     def starts_at(self, place: int) -> float:
-        """When what begins at ``place`` begins."""
+        """Start of the text that begins at ``place``."""
         return self._time(max(0, bisect_right(self.begins, place) - 1), place)
 
     def ends_at(self, place: int) -> float:
-        """When what ends before ``place`` ends."""
+        """End of the text that ends before ``place``."""
         return self._time(min(len(self.ends) - 1, bisect_left(self.ends, place)), place)
 
     def _time(self, part: int, place: int) -> float:

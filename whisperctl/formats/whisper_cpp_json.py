@@ -19,7 +19,7 @@ from whisperctl.text import check_time, clock, milliseconds, visible
 from whisperctl.transcript import ModelDescription, Network, Segment, Token, Transcript
 
 _TYPE_OF_LAYERS = {4: "tiny", 6: "base", 12: "small", 24: "medium", 32: "large"}
-"""whisper_model_type_readable: what whisper.cpp calls a model, by its encoder's layers."""
+"""whisper.cpp's names of models, by their encoder's layers (whisper_model_type_readable)."""
 
 
 _SPECIAL = re.compile(r"\[_[A-Z_]++\d*+\]|<\|[^|<>]*+\|>")
@@ -27,7 +27,7 @@ _SPECIAL = re.compile(r"\[_[A-Z_]++\d*+\]|<\|[^|<>]*+\|>")
 
 @dataclass(frozen=True, slots=True)
 class _Number:
-    """A number that is written as C++ streams write it."""
+    """A number, to be written as C++ streams do."""
 
     value: float
 
@@ -75,7 +75,7 @@ def _text(data: bytes) -> str:
 
 
 def _whole_characters(tokens: tuple[Token, ...]) -> Iterator[Token]:
-    """Tokens, those joined that hold one character together; the first gives id and probability."""
+    """Tokens; those that share a character are joined, with the first's id and probability."""
     position = 0
     while position < len(tokens):
         token = tokens[position]
@@ -89,7 +89,7 @@ def _whole_characters(tokens: tuple[Token, ...]) -> Iterator[Token]:
 
 
 def _bytes_missing(data: bytes) -> bool:
-    """Whether ``data`` ends inside a UTF-8 character."""
+    """True if ``data`` ends inside a UTF-8 character."""
     for back in range(1, min(4, len(data)) + 1):
         byte = data[-back]
         if byte & 0xC0 == 0x80:
@@ -124,7 +124,7 @@ def _network(of: Network) -> dict[str, object]:
 
 
 def _dumped(value: object, depth: int) -> str:
-    """``value`` as whisper-cli lays it out; the standard library indents empty lists otherwise."""
+    """``value`` in whisper-cli's layout; the standard library indents empty lists differently."""
     inner, outer = "\t" * (depth + 1), "\t" * depth
     if isinstance(value, dict):
         lines = [f"{inner}{json.dumps(key)}: {_dumped(v, depth + 1)}" for key, v in value.items()]
@@ -163,7 +163,7 @@ def _read_segment(item: Mapping[str, object], language: str) -> Segment:
 
 
 def _read_tokens(items: object) -> tuple[Token, ...]:
-    """Tokens that are text; none if one of them is not as whisper.cpp writes it."""
+    """Tokens that are text; none if one is not in whisper.cpp's schema."""
     if not isinstance(items, list):
         return ()
     tokens = []

@@ -1,5 +1,5 @@
-"""Subtitle files that exist: reading them, turning one format into another, checking them.
+"""Subtitles: cues and their layout, styles, converting a file into another format, and lint.
 
-``reading.read`` gives segments whatever the format; ``convert`` writes them with the writers of
-``whisperctl.formats``; ``lint`` says what is wrong with them.
+``layout`` turns segments into cues for the writers of ``whisperctl.formats``, ``document`` holds
+what their readers found, and ``lint`` checks it. Formats themselves are not in here.
 """

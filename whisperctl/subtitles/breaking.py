@@ -1,4 +1,4 @@
-"""Where lines and cues break.
+"""Breaking of text into lines and cues.
 
 The rules are those of openai-whisper's ``SubtitlesWriter.iterate_result``: a line is as wide as
 ``max_line_width`` allows, a cue has ``max_line_count`` lines at most, and with both limits given
@@ -32,12 +32,12 @@ _LONG_PAUSE_MS = 3000
 def broken(
     segments: Sequence[Segment], options: SubtitleOptions, *, speaker_in_text: bool
 ) -> list[Cue]:
-    """Segments as cues with lines; their times are still those of their words.
+    """Cues with lines; their times are still those of their words.
 
     Args:
-        segments: what was said.
+        segments: the segments.
         options: the limits.
-        speaker_in_text: whether the name of who speaks takes its place in the first line.
+        speaker_in_text: the speaker's name takes room in the first line.
     """
     cues = list(_Breaker(options, speaker_in_text=speaker_in_text).run(segments))
     texts = markup.closed(cue.text for cue in cues)
@@ -106,7 +106,7 @@ class _Breaker:
             yield self._taken()
 
     def _begins_cue(self, number: int) -> bool:
-        """Whether a word begins a cue for its number in the segment alone."""
+        """True if a word begins a cue by its position in the segment alone."""
         if not self._follow_segments:
             return False
         limit = self._options.max_words_per_line
@@ -115,7 +115,7 @@ class _Breaker:
         return number % limit == 0
 
     def _spaced(self, text: str) -> str:
-        """A line break that was read from a file counts where no width is asked for."""
+        """``text`` with a file's line breaks, which are spaces if there is a limit of the width."""
         if markup.BREAK not in text:
             return text
         if self._options.max_line_width is not None:

@@ -1,4 +1,4 @@
-"""Cues: what a subtitle shows at once, and the words that a cue is made of."""
+"""Cues, each a text that a subtitle shows at once, and the words that they are made of."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ABBREVIATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class CuePart:
-    """A word of a cue, with the space or line feed before it, and when it is spoken."""
+    """A word of a cue, with the space or line feed before it, and its times."""
 
     start_ms: int
     end_ms: int
@@ -57,12 +57,12 @@ class Cue:
 
 
 def one_line(text: str) -> str:
-    """``text`` with line breaks made spaces; a blank line would end a subtitle early."""
+    """``text`` with spaces for line breaks; a blank line would end a subtitle early."""
     return " ".join(text.splitlines())
 
 
 def label(speaker: str | None) -> str:
-    """What formats that have no other place for it put before a text: ``Speaker 1: ``."""
+    """Label before a text in formats with no other place for the speaker: ``Speaker 1: ``."""
     return f"{one_line(speaker).strip()}: " if speaker and speaker.strip() else ""
 
 
@@ -75,7 +75,7 @@ def spoken(transcript: Transcript) -> Iterator[tuple[Segment, str]]:
 
 
 def timed_words(segment: Segment) -> list[CuePart]:
-    """The words of ``segment``, each with what stands before it in the text.
+    """Words of ``segment``, each with the text before it.
 
     Empty when there are none or they are not those of its text.
     """
@@ -98,7 +98,7 @@ def timed_words(segment: Segment) -> list[CuePart]:
 
 
 def estimated_words(segment: Segment) -> list[CuePart]:
-    """The words of ``segment``, its time shared out among them by their numbers of characters."""
+    """Words of ``segment``, which share its time in proportion to their lengths."""
     # Space at the end would be tried from each of its characters.
     line = one_line(segment.text)
     end = len(line)
@@ -142,7 +142,7 @@ def split_wide(pieces: Iterable[CuePart], max_width: int) -> Iterator[CuePart]:
 
 
 def _parts(word: str, breakable: re.Pattern[str] = _SPACELESS) -> Iterator[str]:
-    """Where a line may break inside what stands between two spaces."""
+    """Parts of a word between which a line may break."""
     if not breakable.search(word):
         yield word
         return
@@ -167,7 +167,7 @@ def _may_part(before: str, here: str, breakable: re.Pattern[str]) -> bool:
 
 
 def sentence_begins(before: str, here: str) -> bool:
-    """Whether a sentence ends with the word ``before`` and another begins with ``here``."""
+    """True if a sentence ends with the word ``before`` and another begins with ``here``."""
     end = before.strip()
     if not _SENTENCE_END.search(end):
         return False

@@ -14,7 +14,7 @@ from whisperctl.text import quoted
 from whisperctl.transcript import Segment, Transcript
 
 MAX_CUES = 1_000_000
-"""A week of speech has fewer; each takes half a kilobyte of memory."""
+"""Most cues of a file: a week of speech has fewer; each takes half a kilobyte of memory."""
 
 _MAX_UNREADABLE = 1000
 
@@ -25,7 +25,7 @@ class TooLargeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A part of a file that is no cue, though it should be: ``place`` is such as ``"line 3"``."""
+    """A part of a file that should be a cue, but is not; ``place`` is such as ``"line 3"``."""
 
     place: str
     problem: str
@@ -33,7 +33,7 @@ class Unreadable:
 
 @dataclass(slots=True)
 class Found:
-    """What a reader has found so far, in the file's order."""
+    """Accumulator of what a reader found, in the file's order."""
 
     segments: list[Segment] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Found:
     max_characters: int = 2**28
 
     def add(self, segment: Segment) -> None:
-        """Take a cue.
+        """Add a cue.
 
         Raises:
             TooLargeError: there are too many.
@@ -57,7 +57,7 @@ class Found:
         self.segments.append(segment)
 
     def skip(self, place: str, problem: str) -> None:
-        """Take down what cannot be read; only the first thousand are kept, all are counted."""
+        """Note a part that cannot be read; all are counted, the first thousand are kept."""
         self.n_unreadable += 1
         if len(self.unreadable) < _MAX_UNREADABLE:
             self.unreadable.append(Unreadable(place, problem))
@@ -67,9 +67,9 @@ class Found:
 class Subtitles:
     """The cues of one file in its order, their texts with marks (``whisperctl.subtitles.markup``).
 
-    ``format`` is what it was read as, ``language`` a code if the file names one, ``notes`` what a
-    person should know about the reading. ``unreadable`` are the first of the ``n_unreadable``
-    parts that were skipped.
+    ``format`` is the format it was read as, ``language`` a code if the file names one, ``notes``
+    are remarks for people. ``unreadable`` are the first of the ``n_unreadable`` parts that were
+    skipped.
     """
 
     segments: tuple[Segment, ...]
@@ -81,18 +81,18 @@ class Subtitles:
 
     @property
     def say_something(self) -> bool:
-        """Whether any cue has text."""
+        """True if any cue has text."""
         return any(segment.text.strip() for segment in self.segments)
 
     def transcript(self) -> Transcript:
-        """What a writer takes: cues with text, in the order of time."""
+        """The transcript that a writer takes: all cues in the order of time."""
         segments = sorted(self.segments, key=lambda segment: segment.start_s)
         end_s = max((segment.end_s for segment in segments), default=0.0)
         return Transcript(tuple(segments), self.language, max(0.0, end_s))
 
 
 def check_target(source: str | Path, target: str | Path) -> None:
-    """Refuse to write a file over the one that is read.
+    """Refuse to overwrite the input.
 
     Raises:
         UsageError: they are the same file, by whatever name.
@@ -104,17 +104,17 @@ def check_target(source: str | Path, target: str | Path) -> None:
     except (OSError, ValueError):
         same = False
     if same:
-        raise UsageError(f"{quoted(target)} is the input itself: give the result another name")
+        raise UsageError(f"{quoted(target)} is the input itself: choose another output")
 
 
 def check_cues(subtitles: Subtitles, name: str) -> None:
-    """Refuse to write nothing instead of what could not be read.
+    """Refuse a file of which nothing could be read.
 
     Raises:
-        SubtitleError: all that the file holds was skipped.
+        SubtitleError: the whole file was skipped.
     """
     if subtitles.n_unreadable and not subtitles.segments:
-        raise SubtitleError(f"{name} holds no cue that can be read: name a subtitle file")
+        raise SubtitleError(f"{name} has no readable cue: name a subtitle file")
 
 
 def write_file(
@@ -123,7 +123,7 @@ def write_file(
     """Write ``subtitles`` whole or not at all.
 
     Raises:
-        OutputError: it cannot be written, or would be empty where a file has something in it.
+        OutputError: it cannot be written, or an empty file would replace one that is not.
         UsageError: there is no such format.
     """
     write = writer(fmt)

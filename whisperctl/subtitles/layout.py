@@ -1,4 +1,4 @@
-"""How segments become cues: layout options, and the lines and times that keep to them."""
+"""Layout of segments as cues: the options, and the lines and times that keep to them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from whisperctl.transcript import Transcript
 _MOST_HIGHLIGHTED = 1000
 
 LEAST_MS = 10
-"""The shortest time, in every format: a hundredth of a second is the unit of ASS and LRC."""
+"""Shortest time of a cue in any format: a hundredth of a second is the unit of ASS and LRC."""
 
 _READING_MS_PER_CHARACTER = 50
 _READING_LEAST_MS = 500
@@ -93,14 +93,14 @@ class SubtitleOptions:
 
     @property
     def given(self) -> tuple[str, ...]:
-        """Names of the fields that are not as they would be by themselves."""
+        """Names of the fields that differ from their defaults."""
         return tuple(
             field.name for field in fields(self) if getattr(self, field.name) != field.default
         )
 
     @property
     def needs_words(self) -> bool:
-        """Whether times of words are needed to keep to them."""
+        """True if times of words are needed to keep to them."""
         return (
             self.highlight_words
             or self.split_sentences
@@ -114,23 +114,23 @@ class SubtitleOptions:
 
 
 NO_LIMITS = SubtitleOptions()
-"""What writers do when nothing is asked for."""
+"""No options: a segment is a cue."""
 
 
 def layout(
     transcript: Transcript, options: SubtitleOptions = NO_LIMITS, *, speaker_in_text: bool = True
 ) -> list[Cue]:
-    """The cues of ``transcript``, in the order they begin in.
+    """Cues of ``transcript``, in the order of their starts.
 
     Those of one speaker never overlap and each shows for a while; people who talk at once have
     cues at once. A word longer than a line is never cut. A speed that cannot be kept because the
     next cue begins is left.
 
     Args:
-        transcript: what was said. Segments without text are left out, and the time of a segment
+        transcript: the transcript. Segments without text are left out, and the time of a segment
             whose words have no times is shared out among them by their characters.
         options: the limits.
-        speaker_in_text: whether the name of who speaks counts towards the width of a line.
+        speaker_in_text: the speaker's name counts towards the width of a line.
     """
     cues = broken(transcript.segments, options, speaker_in_text=speaker_in_text)
     limit_ms = max([milliseconds(transcript.duration_s), *(cue.end_ms for cue in cues)])
@@ -144,7 +144,7 @@ def layout(
 
 
 def n_characters(cue: Cue) -> int:
-    """How many characters there are to read: all but line breaks and styles."""
+    """Number of characters to read: all but line breaks and styles."""
     return len(markup.unstyled(cue.text).replace("\n", ""))
 
 
@@ -214,7 +214,7 @@ def _timed(cues: Sequence[Cue], options: SubtitleOptions, limit_ms: int) -> list
 
 @dataclass(frozen=True, slots=True)
 class TimeSpan:
-    """A wished-for time, and how many characters it is for."""
+    """A wanted time, and the number of characters that it is for."""
 
     start_ms: int
     end_ms: int
@@ -222,7 +222,7 @@ class TimeSpan:
 
     @property
     def reading_ms(self) -> int:
-        """How long the text should show when its own time is none: 20 characters a second."""
+        """Time to show a text that has no time of its own: 20 characters a second."""
         return max(_READING_LEAST_MS, self.n_characters * _READING_MS_PER_CHARACTER)
 
 

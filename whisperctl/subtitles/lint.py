@@ -1,4 +1,4 @@
-"""What is wrong with subtitles: times that no player can show, and lines nobody can read."""
+"""Checks of subtitles: times that no player can show, and lines that nobody can read."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from whisperctl.transcript import Segment
 
 @dataclass(frozen=True, slots=True)
 class ReadingLimits:
-    """What cues are to keep to; ``None`` is not checked.
+    """Limits that cues are checked against; ``None`` is not checked.
 
-    Seconds, characters a line, lines a cue, characters a second. ``ends_by_s`` is how long the
-    recording is.
+    Seconds, characters a line, lines a cue, characters a second. ``ends_by_s`` is the
+    duration of the recording.
 
     Raises:
         UsageError: a limit is not above zero.
@@ -50,12 +50,12 @@ PROFILES = {
     # adults, five sixths of a second to seven seconds, two frames between cues (at 24 a second).
     "netflix": ReadingLimits(42, 2, 20.0, 2 / 24, 5 / 6, 7.0),
 }
-"""Limits that others have set, by name."""
+"""Limits of published guidelines, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong with one cue, counted from 1; ``check`` is a short name for it."""
+    """A problem of one cue, counted from 1; ``check`` is a short name for it."""
 
     cue: int
     start_ms: int
@@ -69,7 +69,7 @@ def lint(
     *,
     last_end_guessed: bool = False,
 ) -> list[Finding]:
-    """Check cues, in the order they stand in.
+    """Check cues, in the file's order.
 
     Always: no time at all, ended before it began, begun before the one before it or before the
     recording, overlap, no text, a timing line among the text. Two cues overlap only if they are not
@@ -165,7 +165,7 @@ _LABEL = re.compile(r"\s*(Speaker [^\s:]{1,20}): ")
 
 
 def _speaker(segment: Segment) -> str | None:
-    """Who speaks; in formats without a place for that it is what we write before the text."""
+    """The speaker; in formats without a field for it, the label before the text."""
     if segment.speaker is not None:
         return segment.speaker
     match = _LABEL.match(markup.unstyled(segment.text))

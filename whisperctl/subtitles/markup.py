@@ -1,4 +1,4 @@
-"""Line breaks and styles inside a text, between the format it was read from and the one it goes to.
+"""Line breaks and styles inside a text, independent of the format it was read from.
 
 Text that was read from a subtitle file keeps its line breaks and its italics, bold and underline as
 single characters of Unicode's noncharacters, which are meant for use inside a program and occur in
@@ -18,7 +18,7 @@ BOLD, BOLD_END = "\ufdd3", "\ufdd4"
 UNDERLINE, UNDERLINE_END = "\ufdd5", "\ufdd6"
 
 STYLES = {ITALIC: ITALIC_END, BOLD: BOLD_END, UNDERLINE: UNDERLINE_END}
-"""What ends each style."""
+"""End mark of each style."""
 
 HTML_TAGS = str.maketrans(
     {
@@ -33,7 +33,7 @@ HTML_TAGS = str.maketrans(
 """The tags that SubRip and WebVTT share."""
 
 BREAK_OR_SPACE = f"[\\s{BREAK}]"
-"""A regular expression for what parts words."""
+"""Regular expression for what separates words."""
 
 _STYLE_MARKS = re.compile(f"[{ITALIC}-{UNDERLINE_END}]")
 _MARKS = re.compile(f" ?{BREAK} ?|[{ITALIC}-{UNDERLINE_END}]")
@@ -52,7 +52,7 @@ _STYLES_END = ITALIC_END + BOLD_END + UNDERLINE_END
 
 
 def unmarked(text: str) -> str:
-    """``text`` without characters that would pass for marks."""
+    """``text`` without characters that are used as marks."""
     return _NONCHARACTERS.sub("", text)
 
 
@@ -67,12 +67,12 @@ def unstyled(text: str) -> str:
 
 
 def length(text: str) -> int:
-    """How many characters there are to read: code points, as openai-whisper counts them."""
+    """Number of characters to read: code points, as openai-whisper counts them."""
     return len(unstyled(text))
 
 
 def width(text: str) -> int:
-    """How wide a line of ``text`` is: full-width characters and emoji count twice."""
+    """Width of a line of ``text``: full-width characters and emoji count twice."""
     shown = unstyled(text)
     if shown.isascii():
         return len(shown)
@@ -151,7 +151,7 @@ def from_ass(text: str, *, comments: bool, styles: str = "") -> str:
 
     Args:
         text: an event's text.
-        comments: whether a block without commands is a comment, which is dropped too.
+        comments: blocks without commands are comments, which are dropped too.
         styles: marks of the event's own style, which ``{\r}`` goes back to.
     """
     parts = [styles]
