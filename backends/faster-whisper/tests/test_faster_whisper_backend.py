@@ -11,7 +11,13 @@ import pytest
 from whisperctl.engine.protocol import Model, OpenOptions
 from whisperctl.engine.registry import Engine, parse
 from whisperctl.errors import BackendError, UsageError
+from whisperctl.models import store
 from whisperctl_faster_whisper import FasterWhisperBackend, backend
+
+
+@pytest.fixture(scope="module")
+def tiny_en() -> Path:
+    return store.resolve("tiny.en").absolute()
 
 
 def test_it_is_found_by_its_entry_point() -> None:
