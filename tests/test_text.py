@@ -9,7 +9,7 @@ import unicodedata
 import pytest
 
 from whisperctl.errors import BackendError, WhisperctlError
-from whisperctl.text import on_one_line, quoted, unknown, visible
+from whisperctl.text import on_one_line, parse_time, quoted, short_time, timestamp, unknown, visible
 from whisperctl.transcript import Segment, Token, Transcript, Word
 
 PROSE = (
@@ -132,3 +132,29 @@ def test_an_unknown_name_is_shown_on_one_line() -> None:
     assert unknown("format", "a\n\x1b[31m", ["srt"]) == (
         r'unknown format "a\n\x1b[31m": choose from srt'
     )
+
+
+@pytest.mark.parametrize("text", ["1:02:03.25", "62:03.25", "3723.25"])
+def test_a_time_is_the_same_as_typed_and_in_a_file(text: str) -> None:
+    assert parse_time(text) == parse_time(text, lenient=True) == 3723.25
+
+
+@pytest.mark.parametrize("text", ["-1:00", "1:00,5", "1 : 00", "1:75:00", "00:99"])
+def test_only_files_may_write_times_as_other_programs_do(text: str) -> None:
+    parse_time(text, lenient=True)
+    with pytest.raises(ValueError, match="is not a time"):
+        parse_time(text)
+
+
+@pytest.mark.parametrize("text", ["", ":", "1:2:3:4", "nan", "1e9", "9" * 9, "9" * 5000, "x\n"])
+@pytest.mark.parametrize("lenient", [False, True])
+def test_what_is_not_a_time_is_refused_in_one_line(text: str, lenient: bool) -> None:
+    with pytest.raises(ValueError, match="time") as caught:
+        parse_time(f"{text}:00:00", lenient=lenient)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 100
+
+
+def test_times_are_printed_for_files_and_for_messages() -> None:
+    assert (timestamp(3723.2504), timestamp(0, ",")) == ("01:02:03.250", "00:00:00,000")
+    assert (short_time(3723.9), short_time(63)) == ("1:02:03", "1:03")

@@ -24,7 +24,7 @@ SUMMARIES = {
     "filters": "List audio filters and their parameters.",
     "doctor": "Check that everything a run needs is installed and works.",
     "completion": "Print a script that makes a shell complete options, models and formats.",
-    "models": "Get, quantize, list and check models.",
+    "models": "Download, import, quantize, verify and remove models.",
     "subtitles": "Convert subtitle files, and check them.",
     "config": "Show where the configuration file is, and the value of every option.",
 }
