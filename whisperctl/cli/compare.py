@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from whisperctl.compare.measure import Step
     from whisperctl.compare.plan import Cell, Plan, PreparedRecording
     from whisperctl.compare.reports import Recordings
-    from whisperctl.compare.result import Comparison
+    from whisperctl.compare.result import Comparison, LeftOut
     from whisperctl.compare.statistics import Condition
     from whisperctl.options import DecodeOptions
 
@@ -117,30 +117,29 @@ def _planned(
     files: Sequence[str],
     references: Sequence[str],
     matrix: MatrixFlags,
+    measuring: MeasuringFlags,
     options: DecodeOptions,
-    *,
-    audio_track: str | None,
+    track: TrackFlags,
     decoder: str,
-    filters: tuple[str, ...],
-    repeats: int,
-    warm_up: bool,
 ) -> Plan:
     """Plan from options."""
     from whisperctl.audio.filters import chain
     from whisperctl.compare.plan import Plan, baseline_name, baselines, load_recordings
     from whisperctl.compare.result import LeftOut
 
+    filters = tuple(track.filters)
     chain.check(filters)  # before a model is quantized
     variants, unavailable = matrix.variants(options, quantize)
     left_out = tuple(LeftOut(one.engine.label, one.problem) for one in unavailable)
+    _report_engines(left_out)
     baseline = baseline_name(matrix.baseline, variants)
     baselines(baseline, variants)  # refuses a wrong name before anything is measured
     recordings = load_recordings(
-        files, references, audio_track=audio_track, decoder=decoder, filters=filters
+        files, references, audio_track=track.audio_track, decoder=decoder, filters=filters
     )
-    plan = Plan(recordings, variants, options, repeats, warm_up, baseline, left_out)
-    _report(plan, references)
-    return plan
+    _report_recordings(recordings, references)
+    repeats = measuring.repeat or 1
+    return Plan(recordings, variants, options, repeats, measuring.warm_up, baseline, left_out)
 
 
 def _planned_by(path: Path, references: Sequence[str], repeats: int | None) -> Plan:
@@ -153,16 +152,21 @@ def _planned_by(path: Path, references: Sequence[str], repeats: int | None) -> P
     )
     for model in dict.fromkeys(variant.model for variant in plan.variants):
         check_fit(model.path, plan.options)
-    _report(plan, references)
+    _report_engines(plan.left_out)
+    _report_recordings(plan.recordings, references)
     return plan
 
 
-def _report(plan: Plan, references: Sequence[str]) -> None:
-    """Report engines that are left out, warnings of recordings, and missing references."""
-    for one in plan.left_out:
+def _report_engines(left_out: Sequence[LeftOut]) -> None:
+    """Report engines that are left out."""
+    for one in left_out:
         console.note(f"{one.engine} is left out: {one.reason}")
-    _warn(plan.recordings)
-    for recording in plan.recordings if references else ():
+
+
+def _report_recordings(recordings: Sequence[PreparedRecording], references: Sequence[str]) -> None:
+    """Report warnings of recordings, and missing references."""
+    _warn(recordings)
+    for recording in recordings if references else ():
         if recording.info.reference is None:
             console.note(f"{recording.label} has no reference")
 
@@ -427,17 +431,9 @@ def compare(
             plan = _planned_by(matrix.plan, reference or [], repeats)
             earlier = None
         elif files:
-            plan = _planned(
-                files,
-                reference or [],
-                matrix,
-                flags.options(word_timestamps=word_timestamps),
-                audio_track=track.audio_track,
-                decoder=decoder.checked(),
-                filters=tuple(track.filters),
-                repeats=repeats or 1,
-                warm_up=measuring.warm_up,
-            )
+            options = flags.options(word_timestamps=word_timestamps)
+            references = reference or []
+            plan = _planned(files, references, matrix, measuring, options, track, decoder.checked())
             earlier = None
         else:
             raise UsageError(
