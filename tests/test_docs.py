@@ -46,6 +46,20 @@ def anchors(page: Path) -> set[str]:
     }
 
 
+def test_contributing_names_files_that_exist_and_at_most_three_for_an_addition() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    named = re.findall(
+        r"`((?:whisperctl|backends|tests|docs|wasm-build|bench)/[^`*]*|[\w.]+\.toml)`", text
+    )
+    assert len(named) > 20
+    missing = {name for name in named if "NAME" not in name and not (ROOT / name).exists()}
+    assert missing <= {"my.toml"}
+    rows = text.split("## Where would I add")[1].split("\n\n")[1].splitlines()[2:]
+    assert len(rows) == 5
+    for row in rows:
+        assert 1 <= len(set(re.findall(r"`([^`]+/[^`]+|pyproject.toml)`", row))) <= 3, row
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_relative_links_lead_to_a_file_and_a_heading(page: Path) -> None:
     for link in links(page):
