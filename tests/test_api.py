@@ -119,7 +119,7 @@ def test_a_keyword_that_does_not_exist_is_a_type_error(jfk: Path) -> None:
     ("wrong", "says"),
     [
         ({"language": "klingon"}, 'unknown language "klingon"'),
-        ({"language": "de", "model": "tiny.en"}, "this model knows English only"),
+        ({"language": "de", "model": "tiny.en"}, "this model is English-only"),
         ({"beam_size": 0}, "beam size must be from 1 to 8"),
         ({"clips": [(5, 3)]}, "a clip from 5 s to 3 s is empty"),
         ({"backend": "nativ"}, 'did you mean "native"'),

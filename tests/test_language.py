@@ -40,6 +40,19 @@ REFUSED = {
     r"\bhears? speech\b": "detects speech",
     r"\bwhatever it\b": "all",
     r"\bas of find\b": "as written by find",
+    r"\bis not one: ": "invalid ...",
+    r"\bgets one\)": "run ... to install one",
+    r"\binstalled are\b": "choose an installed one (...)",
+    r"\bsame door\b": "in the same way",
+    r"\bnames no (?!such\b)[a-z]+": "is not a ...",
+    r"\bmatch(?:es)? no [a-z]+": "does not match any ...",
+    r"\bholds (?:no|zero) [a-z]+": "contains no ...",
+    r"\bmay not be read\b": "cannot be read",
+    r"\bknows? English only\b": "is English-only",
+    r"\bmade (?:no text|a directory for)\b": "produced no text, cannot be created",
+    r"\bstopped, as\b": "stopped because",
+    r"\bmakes a shell\b": "script for shell completion",
+    r"\b(?:cannot be (?:written as a log|read as a prompt))\b": "log file ... cannot be written",
 }
 """Patterns, and what to write instead."""
 
@@ -144,6 +157,9 @@ def test_the_patterns_find_what_they_are_for() -> None:
     assert faults('"x" is no proper\n TOML') != []
     assert faults("a process of its own") == ['"process of its own": write "separate process"']
     assert faults("no model is here yet") != []
+    assert faults('"x" holds no speech') != []
+    assert faults("the list names no recording") != []
+    assert faults('suppress regex "(" is not one: a "(" is not closed') != []
     assert faults("there is no limit, and it is no longer open") == []
     assert list(messages("raise UsageError(f'{a} is no ' f'time')")) == [(1, " is no time")]
     assert list(messages("console.note('begin anew')")) == [(1, "begin anew")]

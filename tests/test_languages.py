@@ -86,7 +86,7 @@ def test_an_english_model_takes_english(language: str) -> None:
 
 
 def test_an_english_model_takes_nothing_else() -> None:
-    with pytest.raises(UsageError, match=r'English only, not French \("fr"\): use a multilingual'):
+    with pytest.raises(UsageError, match=r'English-only, not French \("fr"\): use a multilingual'):
         resolve("french", False, "transcribe")
     with pytest.raises(UsageError, match="cannot translate: use a multilingual"):
         resolve("auto", False, "translate")

@@ -4,7 +4,7 @@
 
     WhisperctlError
     ├── UsageError      an option or argument is wrong; exit code 2
-    ├── AudioError      a media file is missing, empty, damaged, or holds no audio
+    ├── AudioError      a media file is missing, empty, damaged, or contains no audio
     │   └── UnsupportedMediaError  a decoder does not read this kind of file; another may
     ├── ModelError      a model is unknown, missing, truncated, or not a ggml file
     ├── BackendError    a backend is unknown or unavailable, or its engine failed
@@ -35,7 +35,7 @@ class UsageError(WhisperctlError):
 
 
 class AudioError(WhisperctlError):
-    """A media file is missing, empty, damaged, or holds no audio."""
+    """A media file is missing, empty, damaged, or contains no audio."""
 
 
 class UnsupportedMediaError(AudioError):

@@ -245,17 +245,17 @@ def resolve(language: str, multilingual: bool, task: str, *, cantonese: bool = T
     if multilingual:
         if code == "yue" and not cantonese:
             raise UsageError(
-                "this model does not know Cantonese: use a large-v3 model, or language zh"
+                "this model does not support Cantonese: use a large-v3 model, or language zh"
             )
         return code
     if task == "translate":
         raise UsageError(
-            "this model knows English only and cannot translate: use a multilingual model "
+            "this model is English-only and cannot translate: use a multilingual model "
             '(one without ".en" in its name)'
         )
     if code not in (AUTO, "en"):
         raise UsageError(
-            f'this model knows English only, not {LANGUAGES[code].title()} ("{code}"): use a '
+            f'this model is English-only, not {LANGUAGES[code].title()} ("{code}"): use a '
             'multilingual model (one without ".en" in its name)'
         )
     return "en"

@@ -330,7 +330,7 @@ class DecodeOptions:
         metavar="REGEX",
         whisper_cpp="suppress_regex",
         whisper_cli="--suppress-regex",
-        remark="slow: whisper.cpp tries it on every token it knows, at every step",
+        remark="slow: whisper.cpp tries it on every token of the vocabulary, at every step",
     )
     word_timestamps: bool = False
     """Find start, end and probability of each word; commands have a default of their own for it."""
@@ -370,7 +370,7 @@ class VadOptions:
 
     threshold: float = option(
         0.5,
-        "Treat a moment as speech from this probability on.",
+        "Treat audio as speech if its speech probability is at least this value.",
         Topic.SILENCE,
         name="vad-threshold",
         metavar="P",
@@ -485,7 +485,7 @@ class TranscriptionOptions:
     )
     speakers_from_channels: bool = option(
         False,
-        "Transcribe each channel separately, and name its segments' speaker.",
+        "Transcribe each channel separately, and label its segments with a speaker.",
         Topic.SUBTITLES,
         name="speaker-from-channels",
         negatable=True,

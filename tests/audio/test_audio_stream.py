@@ -520,14 +520,14 @@ def _missing(path: Path, media: Media) -> None:
         (_missing, "does not exist: check the name"),
         (_directory, "is a directory: name a file in it"),
         (_empty, "is empty: record or copy it again"),
-        (_text, "is not audio or video that can be read: check that it is a recording"),
-        (_noise, "is not audio or video that can be read: check that it is a recording"),
-        (_picture, "is not audio or video that can be read: check that it is a recording"),
-        (_no_samples, "holds no audio (its audio track is empty or damaged): copy or record"),
-        (_header_only, "holds no audio (its audio track is empty or damaged): copy or record"),
+        (_text, "is not a readable audio or video file: check that it is a recording"),
+        (_noise, "is not a readable audio or video file: check that it is a recording"),
+        (_picture, "is not a readable audio or video file: check that it is a recording"),
+        (_no_samples, "contains no audio (its audio track is empty or damaged): copy or record"),
+        (_header_only, "contains no audio (its audio track is empty or damaged): copy or record"),
         (_half_a_header, "is damaged or cut short: copy or record it again"),
         (_no_index, "is damaged or cut short: copy or record it again"),
-        (_silent_film, "has no audio track: check that it is the right one"),
+        (_silent_film, "has no audio track: check that it is the right file"),
         (_impossible_rate, "is damaged: it states a sample rate of 1 Hz"),
     ],
 )
@@ -579,7 +579,7 @@ def test_a_file_without_permission_says_so(tmp_path: Path) -> None:
 
     with (
         unprivileged(),
-        pytest.raises(AudioError, match=r"secret\.wav\" may not be read: check its permissions"),
+        pytest.raises(AudioError, match=r"secret\.wav\" cannot be read: check its permissions"),
     ):
         audio.load(secret)
 
@@ -623,7 +623,7 @@ def test_a_playlist_reaches_no_network(tmp_path: Path, name: str) -> None:
             f"http://127.0.0.1:{port}/a.ts\n#EXT-X-ENDLIST\n"
         )
 
-        with pytest.raises(AudioError, match="is not audio or video that can be read"):
+        with pytest.raises(AudioError, match="is not a readable audio or video file"):
             audio.load(tmp_path / name)
 
         with pytest.raises(TimeoutError):
@@ -644,7 +644,7 @@ def test_a_playlist_reaches_no_other_file(
     shutil.copy(media("a.ts"), "other.ts")
     Path("list.txt").write_text(text)
 
-    with pytest.raises(AudioError, match="is not audio or video that can be read"):
+    with pytest.raises(AudioError, match="is not a readable audio or video file"):
         audio.load("list.txt")
 
 

@@ -129,7 +129,7 @@ def test_joined_recordings_are_not_cut_to_the_first_by_a_choice(
     path = tmp_path / "joined.flac"
     path.write_bytes(part + part)
 
-    with pytest.raises(AudioError, match="holds several recordings joined together, so decoder"):
+    with pytest.raises(AudioError, match="contains several recordings joined together, so decoder"):
         audio.load(path, decoder="soundfile")
     assert audio.load(path).duration_s == pytest.approx(4.0, abs=0.05)
 
@@ -173,7 +173,7 @@ def test_what_nobody_reads_is_the_error_of_the_one_that_reads_most(
     install(PLUGIN)
     (tmp_path / "a.txt").write_text("no recording")
 
-    with pytest.raises(AudioError, match="is not audio or video that can be read"):
+    with pytest.raises(AudioError, match="is not a readable audio or video file"):
         audio.load(tmp_path / "a.txt")
 
 
@@ -186,9 +186,9 @@ def test_a_recording_without_a_sample_holds_no_audio_whatever_others_say(
         )
     )
 
-    with pytest.raises(AudioError, match="is not audio or video"):
+    with pytest.raises(AudioError, match="is not a readable audio or video"):
         audio.load(acme)
-    with pytest.raises(AudioError, match="holds no audio"):
+    with pytest.raises(AudioError, match="contains no audio"):
         audio.load(acme, decoder="acme")
 
 

@@ -32,7 +32,7 @@ def test_filters_are_listed_with_ranges_and_defaults(cli: Cli) -> None:
     done = cli.here("filters")
 
     assert (done.code, done.err) == (0, "")
-    assert "highpass: Attenuate frequencies below a limit, by 12 dB per octave.\n" in done.out
+    assert "highpass: Attenuate frequencies below a cutoff, by 12 dB per octave.\n" in done.out
     assert "    frequency (1 to 7999 Hz, default 80): " in done.out
 
 

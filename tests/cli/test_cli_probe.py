@@ -87,7 +87,7 @@ def test_a_file_that_fails_is_one_line_and_stops_no_other(
 
     assert done.code == 1
     first, second = done.err.splitlines()
-    assert first.startswith(f'whisperctl: error: "{text}" is not audio or video')
+    assert first.startswith(f'whisperctl: error: "{text}" is not a readable audio or video')
     assert second == 'whisperctl: error: "gone.wav" does not exist: check the name'
     assert done.out.startswith(f"{jfk}: wav")
     failed = cli.here("probe", text, "--json")
@@ -98,7 +98,7 @@ def test_a_file_that_fails_is_one_line_and_stops_no_other(
     ("arguments", "message"),
     [
         ((), "no input files: pass one or more files"),
-        (("-", "-"), "standard input can be read once"),
+        (("-", "-"), "standard input can be read only once"),
         (("a.wav", "--decoder", "ffmpg"), 'unknown decoder "ffmpg": did you mean "ffmpeg"?'),
     ],
 )

@@ -137,7 +137,7 @@ def test_one_bad_recording_does_not_stop_the_others(fake: Cli, jfk: Path, model:
     assert lines[2].startswith(f'whisperctl: error: "{bad}" ')
     assert lines[3] == f"==> {second} <=="
     assert lines[4] == "whisperctl: error: 1 of 3 recordings failed:"
-    assert lines[5].startswith(f'  "{bad}" is not audio or video')
+    assert lines[5].startswith(f'  "{bad}" is not a readable audio or video')
     assert len(lines) == 6
 
 
@@ -156,7 +156,7 @@ def test_a_recording_without_speech_is_said_to_be_one(fake: Cli, model: Path) ->
     _write_wav(silence, bytes(2 * 16_000 * 3))
     done = fake.here("transcribe", silence, "-m", model)
     assert (done.code, done.out) == (0, "")
-    assert done.err == f'whisperctl: warning: "{silence}" holds no speech\n'
+    assert done.err == f'whisperctl: warning: "{silence}" contains no speech\n'
 
 
 def test_the_sole_model_here_is_the_default(fake: Cli, jfk: Path, tmp_path: Path) -> None:

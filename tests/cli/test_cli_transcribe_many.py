@@ -56,12 +56,12 @@ def test_jobs_change_nothing_but_the_time(fake: Cli, talks: Path, model: Path) -
     assert (alone.out, alone.err) == (together.out, together.err)
     assert alone.err.splitlines() == [
         "==> talks/bad.wav <==",
-        'whisperctl: error: "talks/bad.wav" is not audio or video that can be read: '
+        'whisperctl: error: "talks/bad.wav" is not a readable audio or video file: '
         "check that it is a recording",
         "==> talks/x.wav <==",
         "==> talks/deeper/x.wav <==",
         "whisperctl: error: 1 of 3 recordings failed:",
-        '  "talks/bad.wav" is not audio or video that can be read: check that it is a recording',
+        '  "talks/bad.wav" is not a readable audio or video file: check that it is a recording',
     ]
     written = tree(fake.directory / "alone")
     assert list(written) == ["deeper/x.srt", "deeper/x.vtt", "x.srt", "x.vtt"]
@@ -101,7 +101,7 @@ def test_a_recording_that_takes_too_long_is_given_up(
     done = fake.here(*command, "--timeout", "3")
 
     assert done.code == 1
-    assert f'  "{long_talk}": stopped, as it took more than 3 s\n' in done.err
+    assert f'  "{long_talk}": stopped because it took more than 3 s\n' in done.err
     assert tree(fake.directory).keys() == {"x.txt", "talks/x.wav", "talks/deeper/x.wav"}
 
 
@@ -127,7 +127,7 @@ def test_a_recording_that_takes_too_much_memory_is_given_up(
     done = fake.here(*command, "--max-memory", "400M")
 
     assert done.code == 1
-    assert f'  "{long_talk}": stopped, as it took more than 400 MiB of memory\n' in done.err
+    assert f'  "{long_talk}": stopped because it took more than 400 MiB of memory\n' in done.err
     assert "1 of 2 recordings failed" in done.err
     assert [path.name for path in fake.directory.glob("*.txt")] == ["x.txt"]
 
@@ -308,7 +308,7 @@ def test_one_format_goes_to_standard_output_instead_of_segments(
         (("--stall-timeout", "-1"), 2, "0 (no limit) or more seconds"),
         (("--max-memory", "much"), 2, "2G or 500M"),
         (("--files-from", "missing"), 1, '"missing" cannot be read'),
-        (("nothing/*.mp3",), 1, '"nothing/*.mp3" matches no file'),
+        (("nothing/*.mp3",), 1, '"nothing/*.mp3" does not match any file'),
         (("empty",), 1, '"empty" is a folder without recordings'),
     ],
 )

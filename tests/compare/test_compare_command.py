@@ -327,7 +327,7 @@ def test_conditions_decide_the_exit_code(cli: Cli, clip: Path, tiny_en: Path) ->
         (("no such file.wav",), 1, '"no such file.wav" does not exist'),
         (("-", "-"), 2, "standard input can be read only once"),
         (("--from", "gone.json"), 2, '"gone.json" cannot be read'),
-        (("{jfk}", "--from", "gone.json"), 2, "--plan, --from and --show say what to compare"),
+        (("{jfk}", "--from", "gone.json"), 2, "--plan, --from and --show define what to compare"),
         (("--show", "a.json", "--from", "b.json"), 2, "give only one of them"),
         (("--show", "gone.json"), 2, '"gone.json" cannot be read'),
     ],

@@ -124,7 +124,7 @@ def test_a_document_never_starts_the_interpreter_of_another_environment(
     (folder / "run.json").write_text(json.dumps(result))
     again = fake.here("compare", "--from", folder / "run.json")
     assert again.code == 2
-    assert "the engine other is one of another environment" in again.err
+    assert "the engine other belongs to another environment" in again.err
 
 
 def test_a_comparison_of_subsets_is_repeated_as_it_was(fake: Cli, folder: Path) -> None:
@@ -191,4 +191,4 @@ def test_a_plan_is_not_combined_with_other_choices(fake: Cli, folder: Path) -> N
     for extra in (["jfk.wav"], ["--threads", "1"], ["--from", "run.json"]):
         done = fake.here("compare", "--plan", folder / "plan.toml", *extra)
         assert done.code == 2
-        assert "--plan, --from and --show say what to compare" in done.err
+        assert "--plan, --from and --show define what to compare" in done.err

@@ -60,7 +60,7 @@ def test_what_every_engine_takes_is_taken(pattern: str) -> None:
 def test_what_an_engine_could_refuse_is_one_clear_error(pattern: str, why: str) -> None:
     with pytest.raises(UsageError, match=why) as caught:
         whisper_params(DecodeOptions(suppress_regex=pattern), "en")
-    assert str(caught.value).startswith("suppress regex")
+    assert str(caught.value).startswith("invalid --suppress-regex")
     assert "\n" not in str(caught.value)
     str(caught.value).encode()
 

@@ -106,4 +106,4 @@ def test_asking_for_it_says_what_to_install(
     done = cli(command, clip, "--model", "tiny.en", "--backend", backend)
     assert (done.code, done.out) == (2, "")
     (line,) = done.err.splitlines()
-    assert 'backend "wasi" is not installed: pip install whisperctl-wasi; installed are ' in line
+    assert 'backend "wasi" is not installed: run "pip install whisperctl-wasi", or choose ' in line

@@ -74,12 +74,12 @@ def test_a_placeholder_in_a_name_is_left_alone() -> None:
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("{title}.{ext}", r"holds {title}, which is unknown: there are {stem}, {name}, {lang}"),
-        ("{stem!r}.srt", "holds {stem}"),
-        ("{}.srt", "holds {}"),
-        ("{stem.srt", "lone brace"),
-        ("out/", "names no file"),
-        ("", "names no file"),
+        ("{title}.{ext}", r"unknown field {title}: choose from {stem}, {name}, {lang}"),
+        ("{stem!r}.srt", "unknown field {stem}"),
+        ("{}.srt", "unknown field {}"),
+        ("{stem.srt", "unmatched brace"),
+        ("out/", "is not a file name"),
+        ("", "is not a file name"),
     ],
 )
 def test_a_template_that_cannot_be_filled_in_is_refused(

@@ -232,7 +232,7 @@ def test_a_recording_that_takes_too_long_is_cancelled_once(
         limits=RecordingLimits(timeout_s=0.01),
         executor=executor,
     )
-    reason = f'"{recordings[0].name}": stopped, as it took more than 0.01 s'
+    reason = f'"{recordings[0].name}": stopped because it took more than 0.01 s'
     assert executor.cancelled == {0: reason}
     assert seen[-1] == (0, Failed(reason))
 

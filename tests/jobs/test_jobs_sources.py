@@ -85,8 +85,8 @@ def test_a_recording_named_twice_counts_once(here: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("empty", '^"empty" is a folder without recordings in it; --recursive looks'),
-        ("talks/*.ogg", r'^"talks/\*.ogg" matches no file: check the pattern$'),
+        ("empty", '^"empty" is a folder without recordings: use --recursive'),
+        ("talks/*.ogg", r'^"talks/\*.ogg" does not match any file: check the pattern$'),
     ],
 )
 def test_nothing_found_is_an_error(given: str, message: str) -> None:
@@ -115,9 +115,9 @@ def test_names_that_end_with_nul_may_hold_anything(here: Path) -> None:
     ("data", "message"),
     [
         (None, '^the list "list" cannot be read'),
-        (b"\n# nothing\n", '^the list "list" names no recording'),
+        (b"\n# nothing\n", '^the list "list" contains no names'),
         (b"a.wav\0b.wav\0", "give --null"),
-        (b"-\n", 'names "-"'),
+        (b"-\n", 'contains "-"'),
         (bytes(64 * 2**20 + 1), "is larger than 64 MiB"),
     ],
 )

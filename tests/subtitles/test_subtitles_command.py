@@ -199,7 +199,7 @@ def test_lint_has_a_line_for_each_finding(cli: Cli) -> None:
     assert (done.code, done.err) == (1, "")
     assert done.out == (
         "bad one.srt:cue 1 (00:01:02,000): takes no time\n"
-        "bad one.srt:cue 2 (00:01:01,000): begins before the cue before it\n"
+        "bad one.srt:cue 2 (00:01:01,000): begins before the previous cue\n"
         "bad one.srt:cue 2 (00:01:01,000): begins 1 s before cue 1 ends\n"
     )
 

@@ -53,7 +53,7 @@ def test_doubtful_segments_get_a_warning() -> None:
 
     quality = assess(Transcript(doubtful, "en", 10.0))
 
-    assert quality.warning() == "check the result: the model was not sure of 3 of 10 segments"
+    assert quality.warning() == "check the result: the model has low confidence in 3 of 10 segments"
 
 
 def test_audio_outside_the_clips_is_not_a_gap() -> None:

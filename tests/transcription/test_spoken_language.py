@@ -148,7 +148,7 @@ def test_a_window_that_is_sure_ends_the_vote() -> None:
 
     assert vote(windows, lambda _: next(answers)) == SpokenLanguage("de", 0.98)
     assert vote([], lambda _: next(answers), votes(("nn", 0.3))) == SpokenLanguage("nn", 0.3)
-    assert is_sure(SpokenLanguage("en"))  # of a model that knows English only
+    assert is_sure(SpokenLanguage("en"))  # of a model that is English-only
 
 
 def test_windows_are_spread_over_all_speech() -> None:
@@ -185,7 +185,7 @@ def test_speech_without_text_is_not_called_silence(
     _, events = run(Transcriber(session, detector=detector), path, OPTIONS)
 
     (warning,) = events.warnings
-    assert warning.startswith(f'"{path}" holds speech, but the model made no text of it: ')
+    assert warning.startswith(f'"{path}" contains speech, but the model produced no text: ')
 
 
 @pytest.mark.slow

@@ -208,7 +208,7 @@ def test_no_speech_gives_no_text_and_one_warning(
     transcript, events = run(Transcriber(session, detector=detector), path, OPTIONS)
 
     assert transcript.segments == ()
-    assert events.warnings == [f'"{path}" holds no speech']
+    assert events.warnings == [f'"{path}" contains no speech']
     assert transcript.timings.phases == {}  # nothing was decoded
 
 
@@ -221,7 +221,7 @@ def test_no_speech_gives_no_text_without_a_detector(
     transcript, events = run(Transcriber(session), path, OPTIONS)
 
     assert transcript.segments == ()
-    assert events.warnings == [f'"{path}" holds no speech']
+    assert events.warnings == [f'"{path}" contains no speech']
 
 
 @pytest.mark.parametrize("kind", ["quiet", "over noise", "over music", "with pauses"])
@@ -296,7 +296,7 @@ def test_each_channel_is_a_speaker(
 
 
 def test_speakers_from_a_single_channel_are_an_error(session: Session, jfk: Path) -> None:
-    with pytest.raises(UsageError, match=r'jfk\.wav" has a single channel'):
+    with pytest.raises(UsageError, match=r'jfk\.wav" has only one channel'):
         run(Transcriber(session), jfk, replace(OPTIONS, speakers_from_channels=True))
 
 

@@ -66,7 +66,7 @@ def _open_path(path: Path, label: str) -> BinaryIO:
     except IsADirectoryError as error:
         raise AudioError(f"{label} is a directory: name a file in it") from error
     except PermissionError as error:
-        raise AudioError(f"{label} may not be read: check its permissions") from error
+        raise AudioError(f"{label} cannot be read: check its permissions") from error
     except (OSError, ValueError) as error:
         raise AudioError(f"{label} cannot be opened ({reason(error)}): check the name") from error
     mode = os.fstat(file.fileno()).st_mode

@@ -41,7 +41,7 @@ def choose(tracks: Sequence[Track], wanted: str | None, label: str) -> Track:
         AudioError: there is no track, none like the one asked for, or it cannot be decoded.
     """
     if not tracks:
-        raise AudioError(f"{label} has no audio track: check that it is the right one")
+        raise AudioError(f"{label} has no audio track: check that it is the right file")
     fitting = list(tracks) if wanted is None else _fitting(tracks, wanted)
     if not fitting:
         only = "only " if len(tracks) == 1 else ""
@@ -50,7 +50,7 @@ def choose(tracks: Sequence[Track], wanted: str | None, label: str) -> Track:
         )
     known = [track for track in fitting if track.codec]
     if not known:
-        raise AudioError(f"{label} has audio in an unknown coding: convert it to wav")
+        raise AudioError(f"{label} has audio in an unknown codec: convert it to wav")
     return next((track for track in known if track.default), known[0])
 
 

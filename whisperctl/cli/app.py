@@ -23,7 +23,7 @@ SUMMARIES = {
     "backends": "List backends, runtimes, versions and CPU features, and decoders.",
     "filters": "List audio filters and their parameters.",
     "doctor": "Check that everything a run needs is installed and works.",
-    "completion": "Print a script that makes a shell complete options, models and formats.",
+    "completion": "Print a script for shell completion of options, models and formats.",
     "models": "Download, import, quantize, verify and remove models.",
     "subtitles": "Convert subtitle files, and check them.",
     "config": "Show where the configuration file is, and the value of every option.",

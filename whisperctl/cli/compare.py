@@ -384,7 +384,7 @@ def compare(
         bool,
         typer.Option(
             "--phases",
-            help="Show every phase in the table, however many results there are.",
+            help="Show every phase in the table, even if there are many results.",
             rich_help_panel=Topic.OUTPUT.value,
         ),
     ] = False,
@@ -415,8 +415,8 @@ def compare(
     replaces = len(documents) > 1 or files or matrix.typed
     if documents and (replaces or (reference and matrix.plan is None)):
         raise UsageError(
-            "--plan, --from and --show say what to compare: give only one of them, without files, "
-            "references, or options of what to compare"
+            "--plan, --from and --show define what to compare: give only one of them, without "
+            "files, --reference, --backend, --runtime, --model, --quant, --threads or --baseline"
         )
     recordings: Recordings
     if measuring.show is not None:

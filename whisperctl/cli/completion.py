@@ -31,10 +31,10 @@ class Shell(StrEnum):
 
 def completion(
     shell: Annotated[
-        Shell, typer.Argument(metavar="bash|zsh|fish", help="Shell to complete command lines in.")
+        Shell, typer.Argument(metavar="bash|zsh|fish", help="Shell to print the script for.")
     ],
 ) -> None:
-    """Print a script that makes a shell complete options, models and formats."""
+    """Print a script for shell completion of options, models and formats."""
     from whisperctl.cli.support import console
     from whisperctl.cli.support.command import completion_script
 

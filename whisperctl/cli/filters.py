@@ -22,7 +22,7 @@ def filters(
     """List audio filters and their parameters.
 
     Apply filters with --filter of transcribe and compare, such as --filter highpass:frequency=80.
-    A filter that cannot be used says why.
+    For a filter that cannot be used, print why.
     """
     from whisperctl.audio.filters import registry
 

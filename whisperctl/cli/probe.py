@@ -52,15 +52,15 @@ def probe(
     """Show container, audio tracks and duration of media files.
 
     The number and language of a track are what --audio-track takes. A duration that no header
-    states is a guess, shown with "~". A file that fails does not stop the others; the exit code is
-    then 1.
+    states is an estimate, shown with "~". A file that fails does not stop the others; the exit code
+    is then 1.
     """
     from whisperctl.audio.decoders.media import MediaReader
 
     if not files:
         raise UsageError('no input files: pass one or more files, or "-" for standard input')
     if files.count(STDIN) > 1:
-        raise UsageError('standard input can be read once: give "-" once')
+        raise UsageError('standard input can be read only once: give "-" once')
     name = decoder.checked()
     documents = []
     failed = False

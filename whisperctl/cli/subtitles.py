@@ -109,7 +109,7 @@ def convert_subtitles(
     if subtitles.n_unreadable:
         console.note(_skipped(source, subtitles))
     if not subtitles.say_something:
-        console.note(f"{_named(source)} holds no text")
+        console.note(f"{_named(source)} contains no text")
     if warning := ignored([fmt], limits):
         console.note(warning)
     if target != STDIN:
@@ -215,7 +215,7 @@ def lint_subtitles(
 ) -> None:
     """Check subtitle files, and print a line for each fault.
 
-    Always checked: unreadable lines; cues that overlap, last no time, end before they
+    Always checked: unreadable lines; cues that overlap, have no duration, end before they
     begin or begin before the recording, are out of order or empty, or contain a timing line. Line
     length, number of lines, reading speed, gaps and durations are checked if their option or a
     profile is given. The exit code is 1 if there are faults.

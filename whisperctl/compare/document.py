@@ -283,7 +283,7 @@ def _engine(info: EngineInfo) -> Engine:
     engine = Engine(info.backend, info.runtime)
     if engine.label != info.label:
         raise UsageError(
-            f"the engine {visible(info.label)} is one of another environment: repeat the "
+            f"the engine {visible(info.label)} belongs to another environment: repeat the "
             "comparison with --plan"
         )
     return engine

@@ -149,15 +149,13 @@ def choose(backend: str | None, runtime: str | None) -> Engine:
     If nothing was asked for, it is the preferred backend among those that work here.
 
     Raises:
-        UsageError: there is no such backend or runtime, or the two contradict each other.
+        UsageError: there is no such backend or runtime, or the two conflict.
         BackendError: nothing works here.
     """
     if backend is not None:
         engine = parse(backend)
         if runtime is not None and engine.runtime not in (None, runtime):
-            raise UsageError(
-                f'backend "{backend}" and runtime "{runtime}" contradict each other: give one'
-            )
+            raise UsageError(f'backend "{backend}" and runtime "{runtime}" conflict: give one')
         return Engine(engine.backend, runtime or engine.runtime)
     problems = []
     known = []
@@ -320,8 +318,8 @@ def _check_installed(name: str) -> None:
     if nearest(name, known) or not _DISTRIBUTION.fullmatch(name):
         raise _unknown("backend", name, known)
     raise UsageError(
-        f'backend "{name}" is not installed: pip install whisperctl-{name}; '
-        f"installed are {', '.join(known) or 'none'}"
+        f'backend "{name}" is not installed: run "pip install whisperctl-{name}", '
+        f"or choose an installed one ({', '.join(known) or 'none'})"
     )
 
 

@@ -96,7 +96,7 @@ def named(name: str) -> str:
 def decode(data: bytes, encoding: str | None = None) -> tuple[str, str]:
     """The text of a file, and the name of its encoding.
 
-    A byte order mark decides; then it is UTF-16 or UTF-32 if it holds zero bytes, UTF-8 if it can
+    A byte order mark decides; then it is UTF-16 or UTF-32 if it contains NUL bytes, UTF-8 if it can
     be, and else what charset-normalizer makes of it, if that is sure.
 
     Args:
@@ -133,7 +133,7 @@ def _wide(data: bytes) -> tuple[str, str]:
     """Decode UTF-16 or UTF-32 without a mark, told apart by where the zero bytes are."""
     head = data[:65536]
     if head.count(0) * 10 < len(head):
-        raise ValueError("it holds zero bytes")
+        raise ValueError("it contains NUL bytes")
     n_zeros = [head[at::4].count(0) for at in range(4)]
     quarter = len(head) // 4
     if len(data) % 4 == 0 and quarter in (n_zeros[0], n_zeros[3]) and sum(n_zeros) > 2 * quarter:

@@ -92,7 +92,7 @@ def read_json(text: str) -> Found:
         ValueError: it is something else.
     """
     if text.count(",") > _MAX_VALUES or text.count("[") + text.count("{") > _MAX_VALUES:
-        raise TooLargeError("it holds too many values")
+        raise TooLargeError("it contains too many values")
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:

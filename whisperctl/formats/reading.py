@@ -75,7 +75,7 @@ def _bytes(source: str | Path, name: str) -> bytes:
     except IsADirectoryError as error:
         raise SubtitleError(f"{name} is a directory: name a subtitle file") from error
     except PermissionError as error:
-        raise SubtitleError(f"{name} may not be read: check its permissions") from error
+        raise SubtitleError(f"{name} cannot be read: check its permissions") from error
     except (OSError, ValueError) as error:
         raise SubtitleError(f"{name} cannot be read: {reason(error)}") from error
     if len(data) > _MAX_BYTES:
@@ -96,7 +96,7 @@ def _parsed(
         raise SubtitleError(f"{name} is too large to be subtitles: it has too many lines")
     text, encoded = _decoded(data, name, encoding)
     if "\0" in text:
-        raise SubtitleError(f"{name} is not text, as it holds zero bytes: name a subtitle file")
+        raise SubtitleError(f"{name} is not text, as it contains NUL bytes: name a subtitle file")
     if fmt is None or fmt.name != "csv":
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     name_notes: tuple[str, ...] = ()

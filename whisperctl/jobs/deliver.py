@@ -65,7 +65,7 @@ def output_path(
         language: value of ``{lang}``; empty leaves the placeholder.
 
     Raises:
-        UsageError: the template holds another placeholder, or a lone brace.
+        UsageError: the template holds another placeholder, or an unmatched brace.
     """
     path = Path(source)
     stem, name = (path.stem, path.name) if str(source) != STDIN else ("stdin", "stdin")
@@ -84,7 +84,7 @@ def has_language(template: str) -> bool:
     """True if names made by the template hold the language.
 
     Raises:
-        UsageError: the template holds an unknown placeholder, or a lone brace.
+        UsageError: the template holds an unknown placeholder, or an unmatched brace.
     """
     return any(field == "lang" for _, field in _parsed(template))
 
@@ -95,18 +95,18 @@ def _parsed(template: str) -> list[tuple[str, str | None]]:
         fields = list(Formatter().parse(template))
     except ValueError as error:
         raise UsageError(
-            f"the output name {quoted(template)} has a lone brace: write {{{{ or }}}} for one, "
-            f"and {known} for what is filled in"
+            f"the output name {quoted(template)} has an unmatched brace: write {{{{ or }}}} "
+            f"for a literal brace, and {known} for fields"
         ) from error
     for _, field, spec, conversion in fields:
         if field is not None and (field not in _PLACEHOLDERS or spec or conversion):
             raise UsageError(
-                f"the output name {quoted(template)} holds {{{field}}}, which is unknown: "
-                f"there are {known}"
+                f"the output name {quoted(template)} has an unknown field {{{field}}}: "
+                f"choose from {known}"
             )
     last = Path(template).name
     if not last or last in (os.curdir, os.pardir) or template.endswith("/"):
-        raise UsageError(f"the output name {quoted(template)} names no file: try {TEMPLATE}")
+        raise UsageError(f"the output name {quoted(template)} is not a file name: try {TEMPLATE}")
     return [(text, field) for text, field, _, _ in fields]
 
 

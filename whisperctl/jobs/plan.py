@@ -87,7 +87,7 @@ def prepare(job: Job, planned: Sequence[Planned]) -> None:
             job.results.directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(
-                f"{quoted(job.results.directory)} cannot be made a directory for the results "
+                f"output directory {quoted(job.results.directory)} cannot be created "
                 f"({files.reason(error)}): choose another with --output-dir"
             ) from error
     state.prune()

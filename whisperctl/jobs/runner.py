@@ -211,7 +211,7 @@ class _Coordinator:
             took_s = time.monotonic() - running.since_s
             if took_s > self._timeout_s and not running.cancelled:
                 running.cancelled = True
-                reason = f"stopped, as it took more than {self._timeout_s:g} s"
+                reason = f"stopped because it took more than {self._timeout_s:g} s"
                 self._execution.cancel(index, f"{running.task.recording.label}: {reason}")
 
 

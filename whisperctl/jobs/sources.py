@@ -74,7 +74,7 @@ def find(
     """
     readers = [*names, *(item.name for item in lists)]
     if readers.count(STDIN) > 1:
-        raise UsageError('standard input can be read once: give "-" once')
+        raise UsageError('standard input can be read only once: give "-" once')
     unique: dict[str, Recording] = {}
     for item in _each(names, lists, recursive=recursive):
         unique.setdefault(STDIN if item.name == STDIN else os.path.realpath(item.name), item)
@@ -99,8 +99,8 @@ def _named(name: str, *, recursive: bool) -> Iterable[Recording]:
         return [Recording(name)]
     found = list(_in_folder(name, recursive=recursive))
     if not found:
-        inside = "" if recursive else "; --recursive looks into the folders in it"
-        raise AudioError(f"{quoted(name)} is a folder without recordings in it{inside}")
+        advice = ": check the path" if recursive else ": use --recursive to search its subfolders"
+        raise AudioError(f"{quoted(name)} is a folder without recordings{advice}")
     return found
 
 
@@ -122,7 +122,7 @@ def _in_folder(folder: str, *, recursive: bool) -> Iterator[Recording]:
 def _matches(pattern: str) -> list[Recording]:
     paths = [path for path in glob.glob(pattern, recursive=True) if not _is_directory(path)]  # noqa: PTH207 - Path.glob takes no absolute pattern
     if not paths:
-        raise AudioError(f"{quoted(pattern)} matches no file: check the pattern")
+        raise AudioError(f"{quoted(pattern)} does not match any file: check the pattern")
     # The shell's "talks/*" may hit notes too; but who asks for "*.rec" gets those.
     recordings = [path for path in paths if _is_recording(path)] or paths
     root = _fixed_part(pattern)
@@ -174,9 +174,9 @@ def _read_list(item: FileList) -> list[str]:
         texts = (os.fsdecode(line.removesuffix(b"\r")) for line in lines)
         names = [text for text in texts if text.strip() and not text.startswith("#")]
     if not names:
-        raise AudioError(f"the list {label} names no recording")
+        raise AudioError(f"the list {label} contains no names")
     if STDIN in names:
-        raise AudioError(f'the list {label} names "-": give that on the command line')
+        raise AudioError(f'the list {label} contains "-": give it on the command line')
     return names
 
 

@@ -132,7 +132,7 @@ def _weights_file(directory: Path) -> Path:
     for other in ("model.safetensors", "pytorch_model.bin"):
         if (directory / other).is_file():
             raise ModelError(
-                f"{quoted(directory)} holds a Transformers model ({other}): convert it with "
+                f"{quoted(directory)} contains a Transformers model ({other}): convert it with "
                 "ct2-transformers-converter --quantization float16 first"
             )
     raise ModelError(f"{quoted(directory)} is not a CTranslate2 model: it has no model.bin")

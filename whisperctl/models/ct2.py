@@ -87,7 +87,7 @@ class CTranslate2Model:
             )
         if variable.type not in _FLOATS:
             raise ModelError(
-                f"{quoted(self.path)} holds {variable.type} weights, which have lost the exact "
+                f"{quoted(self.path)} contains {variable.type} weights, which have lost the exact "
                 "values: import a float16 or float32 conversion of the model"
             )
         flat: FloatArray = self._bytes(variable).view(variable.type)

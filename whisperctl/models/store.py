@@ -94,7 +94,7 @@ class Store:
         if catalog.published(text) and self.canonical(text) in catalog.DETECTORS:
             raise ModelError(
                 f'model "{text}" detects speech and cannot transcribe: name a Whisper model '
-                '("whisperctl models pull base" gets one)'
+                '(run "whisperctl models pull base" to install one)'
             )
         path = self.locate(text)
         ggml.inspect(path)

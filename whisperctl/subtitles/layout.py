@@ -46,7 +46,7 @@ class SubtitleOptions:
     )
     max_line_count: int | None = option(
         None,
-        "Show at most this many lines at once.",
+        "Show at most this many lines per cue.",
         Topic.SUBTITLES,
         metavar="N",
         default="no limit",
@@ -72,7 +72,7 @@ class SubtitleOptions:
     )
     min_cue_gap_s: float = option(
         0.0,
-        "Leave at least this many seconds between subtitles.",
+        "Leave at least this many seconds between cues.",
         Topic.SUBTITLES,
         name="min-cue-gap",
         metavar="S",
@@ -88,7 +88,7 @@ class SubtitleOptions:
         openai="--highlight_words",
     )
     split_sentences: bool = option(
-        False, "Start a new subtitle with each sentence.", Topic.SUBTITLES, negatable=True
+        False, "Start a new cue with each sentence.", Topic.SUBTITLES, negatable=True
     )
 
     @property

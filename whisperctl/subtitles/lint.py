@@ -90,7 +90,7 @@ def lint(
         if start_ms < 0:
             found.append(("early", f"begins {-start_ms / 1000:g} s before the recording"))
         elif start_ms < before_ms:
-            found.append(("order", "begins before the cue before it"))
+            found.append(("order", "begins before the previous cue"))
         before_ms = start_ms
         lines = _lines(segment)
         speaker = _speaker(segment)

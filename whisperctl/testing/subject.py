@@ -22,7 +22,7 @@ from whisperctl.options import DecodeOptions
 from whisperctl.transcript import Segment, SpokenLanguage
 
 MULTILINGUAL = "base"
-"""Model that writes other scripts, where the model under test knows English only."""
+"""Model that writes other scripts, where the model under test is English-only."""
 
 GREEDY = DecodeOptions(language="en", beam_size=1)
 

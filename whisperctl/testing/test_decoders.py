@@ -175,8 +175,8 @@ def attempt(decoder: Decoder, path: Path) -> list[str]:
         assert str(error).strip() and "\n" not in str(error), "an error is one line"
         assert path.name in str(error), "an error names the recording, by source.label"
         warnings.append(str(error))
-    # whisperctl says of a recording without a sample that it holds no audio.
-    return warnings if n_samples else [*warnings, "holds no audio"]
+    # whisperctl says of a recording without a sample that it contains no audio.
+    return warnings if n_samples else [*warnings, "contains no audio"]
 
 
 def loudest_hz(samples: Samples, rate: int) -> float:

@@ -64,7 +64,7 @@ class Quality:
             found.append(f"{self.n_repeated} of {self.n_segments} segments repeat the one before")
         if self._is_many(self.n_doubtful, MOST_DOUBTFUL):
             found.append(
-                f"the model was not sure of {self.n_doubtful} of {self.n_segments} segments"
+                f"the model has low confidence in {self.n_doubtful} of {self.n_segments} segments"
             )
         return f"check the result: {'; '.join(found)}" if found else None
 
@@ -135,14 +135,14 @@ class Tally:
         """
         if not n_segments and self.speech_detected:
             yield (
-                f"{source} holds speech, but the model made no text of it: "
+                f"{source} contains speech, but the model produced no text: "
                 "try --vad, a multilingual or larger model, or name its --language"
             )
         elif not n_segments:
-            yield f"{source} holds no speech"
+            yield f"{source} contains no speech"
         elif self.n_dropped:
             segments = "segment" if self.n_dropped == 1 else "segments"
-            yield f"dropped {self.n_dropped} {segments} where no speech is heard"
+            yield f"dropped {self.n_dropped} {segments} where no speech is detected"
 
 
 def repetition_warning(outcome: RepetitionOutcome, at_s: float) -> str:

@@ -206,8 +206,8 @@ class RecordingRun:
         n_channels = chunk.samples.shape[1]
         if n_channels < 2:
             raise UsageError(
-                f"{source} has a single channel, which does not tell speakers apart: "
-                "leave out the option for speakers from channels"
+                f"{source} has only one channel, so speakers cannot be told apart: "
+                "leave out --speaker-from-channels"
             )
         segments: list[Segment] = []
         for i in range(n_channels):

@@ -276,7 +276,7 @@ def test_expressions_are_read_as_whisper_cpp_reads_them(pattern: str, tokens: li
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        (DecodeOptions(language="de"), "knows English only"),
+        (DecodeOptions(language="de"), "is English-only"),
         (DecodeOptions(task="translate"), "cannot translate"),
         (DecodeOptions(suppress_regex="("), "not closed"),
         (DecodeOptions(initial_prompt="\ud800"), "UTF-8"),

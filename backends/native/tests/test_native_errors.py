@@ -131,11 +131,11 @@ def test_languages_are_checked_against_the_model(
 ) -> None:
     with pytest.raises(UsageError, match=r'unknown language "germn": did you mean "de"'):
         session.transcribe(jfk, DecodeOptions(language="germn"))
-    with pytest.raises(UsageError, match="knows English only, not German"):
+    with pytest.raises(UsageError, match="is English-only, not German"):
         session.transcribe(jfk, DecodeOptions(language="de"))
     with pytest.raises(UsageError, match="cannot translate"):
         session.transcribe(jfk, DecodeOptions(language="en", task="translate"))
-    with pytest.raises(UsageError, match="does not know Cantonese"):
+    with pytest.raises(UsageError, match="does not support Cantonese"):
         shared_base.transcribe(jfk, DecodeOptions(language="yue"))
 
 

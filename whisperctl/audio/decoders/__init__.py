@@ -146,7 +146,7 @@ class Decoder(Protocol):
 
         Raises:
             UnsupportedMediaError: the decoder does not read this kind of file; another may.
-            AudioError: the recording is damaged, or holds no audio.
+            AudioError: the recording is damaged, or contains no audio.
             PluginError: a library that the decoder needs is missing.
         """
         ...

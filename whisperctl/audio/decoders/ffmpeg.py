@@ -338,7 +338,7 @@ class _Part:
         if head.startswith((*known, *others)) or head[4:8] == b"ftyp":
             return f"{self._source.label} is damaged or cut short: copy or record it again"
         return (
-            f"{self._source.label} is not audio or video that can be read: "
+            f"{self._source.label} is not a readable audio or video file: "
             "check that it is a recording"
         )
 

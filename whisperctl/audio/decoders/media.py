@@ -142,7 +142,7 @@ class MediaReader:
             channels can change within a file.
 
         Raises:
-            AudioError: it is not media, holds no audio, or is damaged from the start.
+            AudioError: it is not media, contains no audio, or is damaged from the start.
             PluginError: the decoder failed, or lacks a library.
         """
         for rate, block in self._all_blocks():
@@ -169,7 +169,7 @@ class MediaReader:
                 return
             failures.append(
                 AudioError(
-                    f"{self.source.label} holds no audio (its audio track is empty or damaged): "
+                    f"{self.source.label} contains no audio (its audio track is empty or damaged): "
                     "copy or record it again"
                 )
             )

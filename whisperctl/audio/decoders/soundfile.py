@@ -47,7 +47,9 @@ class SoundfileDecoder:
         if not source.peek(4).startswith(_STARTS):
             raise UnsupportedMediaError(f"{source.label} is not wav, flac, aiff, au or caf")
         if len(list(islice(parts(source), 2))) > 1:
-            raise UnsupportedMediaError(f"{source.label} holds several recordings joined together")
+            raise UnsupportedMediaError(
+                f"{source.label} contains several recordings joined together"
+            )
         return SoundfileMedia(source)
 
 
@@ -73,7 +75,7 @@ class SoundfileMedia:
         if self._sound.samplerate <= 0 or self._sound.subtype.startswith("MPEG"):
             kind = self._sound.subtype
             self.close()
-            raise UnsupportedMediaError(f"{source.label} holds {kind}")
+            raise UnsupportedMediaError(f"{source.label} contains {kind}")
 
     def probe(self) -> MediaInfo:
         """Container and the only track."""

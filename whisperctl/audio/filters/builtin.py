@@ -119,7 +119,7 @@ class _Pass:
     def describe(self) -> FilterInfo:
         """See ``Filter.describe``."""
         return FilterInfo(
-            summary=f"Attenuate frequencies {self._passes} a limit, by 12 dB per octave.",
+            summary=f"Attenuate frequencies {self._passes} a cutoff, by 12 dB per octave.",
             version="1",
             parameters=(
                 Parameter(
@@ -129,7 +129,7 @@ class _Pass:
                     1.0,
                     7_999.0,
                     "Hz",
-                    "Limit, where the level is 3 dB lower.",
+                    "Cutoff, where the level is 3 dB lower.",
                 ),
             ),
         )

@@ -71,7 +71,7 @@ class MatrixFlags(Flags):
     baseline: str | None = option(
         None,
         "Compare with this engine, model, quantization or number of threads, or several of them "
-        "separated by commas; everything else of a combination stays the same.",
+        "separated by commas; all else stays the same.",
         Topic.MATRIX,
         metavar="NAME",
         default="the first engine",
@@ -132,14 +132,14 @@ class MeasuringFlags(Flags):
     resume: bool = option(False, "Continue an interrupted comparison.", Topic.MEASURING)
     earlier: Path | None = option(
         None,
-        "Repeat the comparison that this document is from, and show what has changed.",
+        "Repeat the comparison in this JSON document, and show what has changed.",
         Topic.MEASURING,
         name="from",
         metavar="RUN.json",
     )
     show: Path | None = option(
         None,
-        "Show the comparison that this document is from, without measuring.",
+        "Show the comparison in this JSON document, without measuring.",
         Topic.MEASURING,
         metavar="RUN.json",
     )

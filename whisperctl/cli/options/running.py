@@ -122,7 +122,7 @@ class RunFlags(Flags):
     )
     max_memory: str | None = option(
         None,
-        "Fail a recording that takes more memory than this, such as 2G or 500M.",
+        "Fail a recording that uses more memory than this, such as 2G or 500M.",
         Topic.MANY,
         metavar="SIZE",
         default="no limit",
@@ -153,7 +153,7 @@ class MessageFlags(Flags):
     )
     log_file: Path | None = option(
         None,
-        "Append all messages, those of --verbose too, to this file, with the time of each.",
+        "Append all messages, including those of --verbose, to this file, with timestamps.",
         Topic.MESSAGES,
         metavar="FILE",
     )
@@ -176,7 +176,7 @@ class MessageFlags(Flags):
 
     def __post_init__(self) -> None:
         if self.quiet and self.verbose:
-            raise UsageError("--quiet and --verbose contradict each other: give one")
+            raise UsageError("--quiet and --verbose cannot be used together: give one")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -205,7 +205,7 @@ class SpeechFlags(Flags):
 
     vad: bool | None = option(
         None,
-        "Remove everything but speech before decoding; each number below implies this.",
+        "Remove everything but speech before decoding; setting any number below implies it.",
         Topic.SILENCE,
         negatable=True,
         openai="--vad_filter",
@@ -346,9 +346,9 @@ def _read_prompt(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(_PROMPT_BYTES + 1)
     except OSError as error:
-        raise UsageError(f"{quoted(path)} cannot be read as a prompt: {reason(error)}") from error
+        raise UsageError(f"prompt file {quoted(path)} cannot be read: {reason(error)}") from error
     if len(data) > _PROMPT_BYTES:
-        raise UsageError(f"{quoted(path)} is too long for a prompt: keep it to some 200 words")
+        raise UsageError(f"{quoted(path)} is too long for a prompt: keep it to about 200 words")
     try:
         return data.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:

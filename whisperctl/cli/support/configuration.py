@@ -244,11 +244,11 @@ def _checked(kind: object, value: object) -> Value:
         texts = [str(item) for item in given if isinstance(item, str) or type(item) is int]
         if len(texts) == len(given):
             return texts
-        raise ValueError('a text in quotes, or a list of them such as ["a", "b"]')
+        raise ValueError('a string in quotes, or a list of them such as ["a", "b"]')
     if isinstance(value, str):
         # A shell would have done this on the command line.
         return str(at_home(value)) if kind is Path else value
-    raise ValueError("a text in quotes")
+    raise ValueError("a string in quotes")
 
 
 def _lines(text: str) -> dict[tuple[str, str], int]:

@@ -241,7 +241,7 @@ class _Kept(logging.FileHandler):
             super().__init__(path, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise OutputError(
-                f"{quoted(path)} cannot be written as a log: {reason(error)}"
+                f"log file {quoted(path)} cannot be written: {reason(error)}"
             ) from error
         self._path = path
         self._broken = False
@@ -255,7 +255,7 @@ class _Kept(logging.FileHandler):
         self._broken = True
         with suppress(OSError, ValueError):
             print(
-                f"whisperctl: warning: the log {quoted(self._path)} cannot be written any more: "
+                f"whisperctl: warning: log file {quoted(self._path)} can no longer be written: "
                 f"{sys.exc_info()[1]}",
                 file=sys.stderr,
                 flush=True,

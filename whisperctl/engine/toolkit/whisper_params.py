@@ -106,7 +106,7 @@ def whisper_params(
 def refused_regex(options: DecodeOptions, reason: str) -> UsageError | None:
     """The error for a run that ended with this reason, if it is about its regular expression."""
     if options.suppress_regex and ("regex" in reason or "regular expression" in reason):
-        return UsageError(f'suppress regex "{options.suppress_regex}" was refused: {reason}')
+        return UsageError(f'invalid --suppress-regex "{options.suppress_regex}": {reason}')
     return None
 
 
@@ -211,7 +211,7 @@ class _RegexParser:
         if len(self.pattern) > _MAX_REGEX_LENGTH:
             self._fail(f"it is longer than {_MAX_REGEX_LENGTH} characters")
         if "\0" in self.pattern:
-            self._fail("it holds a null character")
+            self._fail("it contains a null character")
         self._alternatives()
         if self.at < len(self.pattern):
             self._fail('")" closes nothing; a bracket to match is \\)')
@@ -339,6 +339,4 @@ class _RegexParser:
     def _fail(self, what: str) -> NoReturn:
         shown = self.pattern if len(self.pattern) <= 60 else self.pattern[:60] + "…"
         shown = shown.encode("utf-8", "replace").decode().replace("\n", " ")
-        raise UsageError(
-            f'suppress regex "{shown}" is not one: {what} (at character {self.at + 1})'
-        )
+        raise UsageError(f'invalid --suppress-regex "{shown}": {what} (at character {self.at + 1})')

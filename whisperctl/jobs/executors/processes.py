@@ -117,7 +117,7 @@ class ProcessesExecution:
         for process in self._processes:
             if process.task is not None and (resident_bytes(process.pid) or 0) > most_bytes:
                 process.cancel(
-                    f"{_label(process.task)}: stopped, as it took more than "
+                    f"{_label(process.task)}: stopped because it took more than "
                     f"{size_text(most_bytes)} of memory"
                 )
         self._memory_checked = time.monotonic()

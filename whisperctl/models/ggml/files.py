@@ -91,7 +91,7 @@ def reading(path: Path) -> Iterator[BinaryIO]:
     except FileNotFoundError as error:
         raise ModelError(f"{quoted(path)} does not exist: check the name") from error
     except PermissionError as error:
-        raise ModelError(f"{quoted(path)} may not be read: check its permissions") from error
+        raise ModelError(f"{quoted(path)} cannot be read: check its permissions") from error
     except (OSError, ValueError) as error:
         raise ModelError(f"{quoted(path)} cannot be read: {reason(error)}") from error
 
@@ -118,7 +118,7 @@ HEAD_BYTES = 512
 
 _SILERO = (
     "a Silero VAD model, which detects speech and cannot transcribe: name a Whisper model "
-    '("whisperctl models pull base" gets one)'
+    '(run "whisperctl models pull base" to install one)'
 )
 _SIGNATURES = (
     (b"GGUF", "a gguf file, of which whisper.cpp reads none"),

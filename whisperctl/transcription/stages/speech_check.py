@@ -67,7 +67,7 @@ class ChunkSpeech:
         self._detection = detection
 
     def is_possible(self) -> bool:
-        """True unless the chunk holds no speech for certain."""
+        """True unless the chunk contains no speech for certain."""
         if self._detection is not None:
             return _holds_speech(self._detection.probabilities)
         return self._peak(0, len(self._samples)) > _SILENT

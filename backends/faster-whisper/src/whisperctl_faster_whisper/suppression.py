@@ -46,7 +46,7 @@ def matching(pattern: str, tokens: Iterable[bytes]) -> list[int]:
             warnings.simplefilter("ignore", FutureWarning)  # what Python may read otherwise one day
             expression = re.compile(_in_python(pattern.encode()))
     except re.error as error:
-        raise UsageError(f'suppress regex "{pattern}" was refused: {error}') from error
+        raise UsageError(f'invalid --suppress-regex "{pattern}": {error}') from error
     return [i for i, token in enumerate(tokens) if expression.fullmatch(token)]
 
 

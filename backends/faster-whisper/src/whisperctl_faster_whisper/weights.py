@@ -68,8 +68,8 @@ class GgmlWeights:
             if kind not in (F16, F32) and kind.name not in _DEQUANTIZE:
                 known = ", ".join(["f16", "f32", *FTYPE_OF_QUANTIZATION])
                 raise ModelError(
-                    f"{quoted(path)} holds {kind.name} weights, which faster-whisper does not get "
-                    f"from ggml files: use a model of one of the types {known}"
+                    f"{quoted(path)} contains {kind.name} weights, which faster-whisper does not "
+                    f"get from ggml files: use a model of one of the types {known}"
                 )
             n_mels, n_fft = _integers(file, 2)
             file.seek(4 * n_mels * n_fft, 1)

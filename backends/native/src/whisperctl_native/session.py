@@ -215,7 +215,7 @@ class NativeSession(Handle):
             raise ModelError(f"{quoted(self._model)}: whisper.cpp refused it: {said.reason()}")
         if any(_EMPTY in line for line in said.lines):
             pw.whisper_free(context)
-            raise ModelError(f"{quoted(self._model)} holds no weights: it is cut short")
+            raise ModelError(f"{quoted(self._model)} contains no weights: it is cut short")
         self._context = context
         self._used = False
         self._decoded = False
