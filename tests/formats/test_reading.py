@@ -211,7 +211,7 @@ def test_subtitles_of_silence_are_no_cues(fmt: str) -> None:
         (b'{"transcription": [1]}', "json", "start, end or text"),
         (b"\xff\xfea", "srt", "not text, or damaged"),
         (b"\x7fELF" + bytes(10), "srt", "not text"),
-        (b"text" * 100 + b"\0", "srt", "zero bytes"),
+        (b"text" * 100 + b"\0", "srt", "NUL bytes"),
     ],
 )
 def test_what_is_something_else_is_refused(data: bytes, fmt: str, reason: str) -> None:

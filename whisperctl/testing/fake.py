@@ -22,7 +22,8 @@ in the midst of recordings longer than ten seconds, and do shorter ones like ``f
 - ``memory`` holds half a gibibyte more, and is slow from then on.
 
 With the runtime ``slow`` it passes the conformance suite but for what needs real speech: the words
-of the sample and other scripts (promises 4 to 6), and options that a listener notices (promise 10).
+of the sample and other scripts (promises 4 to 6), options that a listener notices (promise 10),
+and CPU time, as it only waits.
 ``fake`` is too quick for promise 8: a run has ended before it is interrupted.
 """
 
@@ -50,6 +51,7 @@ from whisperctl.engine.protocol import (
 )
 from whisperctl.engine.toolkit.handle import Handle
 from whisperctl.errors import BackendError, UsageError
+from whisperctl.models.ggml.files import reading
 from whisperctl.transcript import Segment, SpokenLanguage, Token
 
 if TYPE_CHECKING:
@@ -95,7 +97,8 @@ class FakeBackend:
             raise BackendError(
                 f'backend "fake" has no runtime "{runtime}"; choose from {", ".join(RUNTIMES)}'
             )
-        return FakeSession(model, runtime)
+        with reading(model.path):
+            return FakeSession(model, runtime)
 
 
 class FakeSession(Handle):
