@@ -7,7 +7,7 @@ import os
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -280,6 +280,9 @@ def _check_keys(where: str, table: Mapping[str, object], kind: type) -> None:
     for key in table:
         if key not in known:
             raise UsageError(f"{where} has an {unknown('key', key, known)}")
+    for one in fields(kind):
+        if one.name not in table and one.default is one.default_factory is MISSING:
+            raise UsageError(f'{where} has no key "{one.name}": add it')
 
 
 def plan_from_file(
