@@ -44,6 +44,7 @@ def test_importing_it_imports_nothing_else() -> None:
     assert said.stdout == "[]\n"
 
 
+@pytest.mark.slow
 def test_the_page_s_first_example_runs() -> None:
     page = (ROOT / "docs" / "library.md").read_text("utf-8")
     example = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0]

@@ -91,6 +91,7 @@ def test_a_process_ignores_the_terminal_and_ends_with_its_parent(script: tuple[s
     process.close_answers()
 
 
+@pytest.mark.slow
 def test_a_process_that_does_not_end_is_killed() -> None:
     process = WorkerProcess([sys.executable, "-c", "import time; time.sleep(60)"], "a test")
     end_all([process])

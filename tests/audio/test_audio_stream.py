@@ -175,6 +175,7 @@ def test_pcm16_at_16_khz_is_the_integers_divided_by_32768() -> None:
     assert loaded.warnings == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -342,6 +343,7 @@ sys.stderr.write("".join(loaded.warnings) + loaded.source)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.flac", "a.m4a", "a.mp3", "a.webm"])
 @pytest.mark.parametrize("source", ["-", "/dev/stdin"])
 def test_a_pipe_gives_what_the_file_gives(media: Media, name: str, source: str) -> None:
@@ -613,6 +615,7 @@ def test_useless_standard_input_says_so(state: str) -> None:
     assert said.stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["list.m3u8", "list.wav"])
 def test_a_playlist_reaches_no_network(tmp_path: Path, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -691,6 +694,7 @@ def long_recording(path: Path, minutes: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_memory_is_about_the_size_of_the_result(tmp_path: Path) -> None:
     long = long_recording(tmp_path / "long.wav", minutes=20)
     script = (
@@ -716,6 +720,7 @@ def test_memory_is_about_the_size_of_the_result(tmp_path: Path) -> None:
     assert used_bytes < result_bytes + 30_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["long.wav", "long.mkv"])
 def test_ctrl_c_passes_through(tmp_path: Path, name: str) -> None:
     path = long_recording(tmp_path / "long.wav", minutes=5)

@@ -150,6 +150,7 @@ def test_every_coding_of_sound_files_is_read_whole(
     assert loaded.warnings == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.mxf", "a.wtv", "a.nut", "a.sph", "a.sox"])
 def test_formats_of_studios_and_corpora_are_read(
     encode: Encode, speech: Samples, tmp_path: Path, name: str
@@ -170,6 +171,7 @@ def test_formats_of_studios_and_corpora_are_read(
     assert loaded.warnings == ()
 
 
+@pytest.mark.slow
 def test_eight_channels_are_read(speech: Samples, tmp_path: Path) -> None:
     """In a process of its own, as PyAV reads through a pointer that is none, which ends it."""
     path = mux(tmp_path / "a.m4a", np.tile(speech, (8, 1)), rate=SAMPLE_RATE, layout="7.1")

@@ -80,6 +80,7 @@ def test_the_passes_have_the_slope_of_a_second_order_butterworth(
     assert db(filtered(before, name), before) == pytest.approx(expected, abs=1.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level_db", [-40, -10, 6])
 def test_loudness_comes_out_near_its_target(speech: Samples, level_db: int) -> None:
     talk = np.tile(speech, 3)
@@ -116,6 +117,7 @@ def test_nothing_is_amplified_that_nobody_hears(speech: Samples) -> None:
         assert np.abs(filtered(inaudible, "normalize")).max() < 1e-6
 
 
+@pytest.mark.slow
 def test_speakers_on_channels_of_their_own_become_equally_loud(speech: Samples) -> None:
     talk = np.tile(speech, 2)
     found = filtered(np.stack([talk, talk * np.float32(0.03)], axis=1), "normalize")

@@ -31,6 +31,7 @@ class Acme:
 """
 
 
+@pytest.mark.slow
 def test_every_backend_of_our_own_is_listed_and_works(cli: Cli) -> None:
     done = cli.here("backends", "--json")
     assert (done.code, done.err) == (0, "")
@@ -48,6 +49,7 @@ def test_every_backend_of_our_own_is_listed_and_works(cli: Cli) -> None:
         assert one["system_info"].strip() in listing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_broken_plugin_says_why_and_stops_no_other(
     cli: Cli, plugin: MakePlugin, kind: str
@@ -68,6 +70,7 @@ def test_a_broken_plugin_says_why_and_stops_no_other(
     assert cli.here("--help", env=env).code == 0
 
 
+@pytest.mark.slow
 def test_an_unavailable_runtime_says_what_to_install(cli: Cli, plugin: MakePlugin) -> None:
     env = plugin("acme", UNAVAILABLE)
     done = cli.here("backends", env=env)
@@ -95,6 +98,7 @@ class Acme:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "listed", "examined"),
     [
@@ -140,6 +144,7 @@ def test_the_doctor_tells_of_a_damaged_model(cli: Cli, tiny_en: Path, tmp_path: 
     assert "whisperctl models rm tiny.en" in done.out
 
 
+@pytest.mark.slow
 def test_the_doctor_tells_of_missing_models_and_where_they_cannot_go(
     cli: Cli, tmp_path: Path
 ) -> None:

@@ -147,6 +147,7 @@ def test_another_shell_is_a_misuse(cli: Cli) -> None:
     assert "'tcsh'" in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
 def test_a_real_bash_completes(cli: Cli, models: dict[str, str]) -> None:
     program = cli.directory / "whisperctl"

@@ -174,6 +174,7 @@ def scene(cli: Cli, plugin: MakePlugin, model: Path) -> Scene:
     return Scene(cli, plugin("acme", ACME), model)
 
 
+@pytest.mark.slow
 def test_transcribe_shows_and_writes_no_control_character(scene: Scene) -> None:
     arguments = ("transcribe", ".", "-m", scene.model, "-b", "acme", "--no-speech-check")
     every = (*arguments, "-f", "all", "-o", "out")
@@ -211,6 +212,7 @@ def test_transcribe_shows_and_writes_no_control_character(scene: Scene) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "jobs"), [("error", "1"), ("crash", "2")])
 def test_what_an_engine_says_in_an_error_is_one_clean_line(
     scene: Scene, kind: str, jobs: str
@@ -264,6 +266,7 @@ def test_compare_shows_and_writes_no_control_character(scene: Scene) -> None:
     assert_harmless(written)
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_nothing_but_colours_and_the_cursor(scene: Scene) -> None:
     engine = ("-m", scene.model, "-b", "acme")
     transcribed = scene.terminal("transcribe", ".", *engine, "--no-speech-check", "--print-colors")
@@ -326,6 +329,7 @@ def test_nothing_prints_but_what_makes_control_characters_visible() -> None:
     }
 
 
+@pytest.mark.slow
 def test_what_is_known_of_backends_and_models_is_visible(scene: Scene, tmp_path: Path) -> None:
     folder = tmp_path / NAMES[3].replace(".wav", "")
     folder.mkdir()
@@ -343,6 +347,7 @@ def test_what_is_known_of_backends_and_models_is_visible(scene: Scene, tmp_path:
     assert exact.out == f"{folder / 'ggml-mine.bin'}\n"
 
 
+@pytest.mark.slow
 def test_a_model_whose_name_is_not_utf8_opens_in_every_engine(
     tiny_en: Path, silero: Path, tmp_path: Path, engine: str
 ) -> None:

@@ -75,6 +75,7 @@ def test_a_dry_run_shows_the_chain_in_order(fake: Cli, jfk: Path) -> None:
     assert "options: filters highpass:frequency=120, gain:db=-3\n" in done.out
 
 
+@pytest.mark.slow
 def test_verbose_shows_the_chain(fake: Cli, jfk: Path) -> None:
     done = fake("transcribe", jfk, *FILTERS, "--verbose")
 

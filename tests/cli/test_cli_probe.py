@@ -112,6 +112,7 @@ def test_a_wrong_command_line_is_one_line(
     assert done.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_pipes_are_read(cli: Cli, film: Path, tmp_path: Path) -> None:
     done = cli("probe", "-", stdin=film.read_bytes())
     assert done.out.startswith("standard input: matroska,webm, read by ffmpeg\n"), done.err

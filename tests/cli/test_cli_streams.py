@@ -57,6 +57,7 @@ def test_ctrl_c_ends_every_engine_at_once(
     assert list(cli.directory.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_the_start_is_quiet_too(fake: Cli, long_talk: Path, model: Path) -> None:
     for delay_s in (0.15, 0.3, 0.6):
         process = fake.start("transcribe", long_talk, "-m", model, *SLOW)
@@ -69,6 +70,7 @@ def test_ctrl_c_at_the_start_is_quiet_too(fake: Cli, long_talk: Path, model: Pat
             assert errors == b"whisperctl: interrupted\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code", "said"),
     [
@@ -98,6 +100,7 @@ def test_a_hangup_that_nohup_has_ignored_stays_ignored() -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_segments_come_through_a_pipe_while_the_run_goes_on(
     fake: Cli, long_talk: Path, model: Path
 ) -> None:
@@ -107,6 +110,7 @@ def test_segments_come_through_a_pipe_while_the_run_goes_on(
     ended(process, signal.SIGINT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["transcribe", "help"])
 def test_a_reader_that_goes_away_ends_the_command_quietly(
     fake: Cli, long_talk: Path, model: Path, command: str
@@ -120,6 +124,7 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(
     process.stderr.close()
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_costs_no_file(fake: Cli, jfk: Path, model: Path) -> None:
     process = fake.start("transcribe", jfk, "-m", model, "-f", "txt")
     assert process.stdout is not None and process.stderr is not None
@@ -131,6 +136,7 @@ def test_a_reader_that_goes_away_costs_no_file(fake: Cli, jfk: Path, model: Path
     assert (fake.directory / "jfk.txt").read_text("utf-8") == whole.out
 
 
+@pytest.mark.slow
 def test_a_full_disk_behind_standard_output_is_an_error(fake: Cli, jfk: Path, model: Path) -> None:
     for arguments in (["transcribe", jfk, "-m", model], ["--help"], ["models", "list"]):
         with Path("/dev/full").open("w") as full:
@@ -167,6 +173,7 @@ PRINTING = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "streams"),
     [*((command, CLOSED) for command in PRINTING), ("transcribe", f"<&- {CLOSED}")],
@@ -190,6 +197,7 @@ def test_a_closed_standard_output_is_an_error(
         assert said.startswith("whisperctl: error: standard output is closed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streams", ["2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
 def test_what_is_not_the_result_never_gets_into_it(
     streams: str, fake: Cli, jfk: Path, model: Path
@@ -203,6 +211,7 @@ def test_what_is_not_the_result_never_gets_into_it(
     assert bool(lines) == (">&- 2" not in streams)
 
 
+@pytest.mark.slow
 def test_text_that_the_encoding_lacks_is_escaped(fake: Cli, model: Path) -> None:
     done = fake("transcribe", "größe.wav", "-m", model, env={"PYTHONIOENCODING": "ascii"})
     assert done.code == 1
@@ -210,6 +219,7 @@ def test_text_that_the_encoding_lacks_is_escaped(fake: Cli, model: Path) -> None
     assert "Traceback" not in done.err
 
 
+@pytest.mark.slow
 def test_a_bar_is_drawn_only_on_a_terminal(fake: Cli, jfk: Path, model: Path) -> None:
     controller, terminal = pty.openpty()
     process = subprocess.Popen(
@@ -230,6 +240,7 @@ def test_a_bar_is_drawn_only_on_a_terminal(fake: Cli, jfk: Path, model: Path) ->
     assert "\x1b" not in printed
 
 
+@pytest.mark.slow
 def test_a_terminal_that_is_closed_ends_a_run_like_its_signal(
     fake: Cli, long_talk: Path, model: Path
 ) -> None:

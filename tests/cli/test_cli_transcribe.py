@@ -61,6 +61,7 @@ def test_both_runtimes_write_the_same_bytes(cli: Cli, jfk: Path, tiny_en: Path) 
     assert documents[0] == documents[1]
 
 
+@pytest.mark.slow
 def test_standard_input_is_a_recording_too(cli: Cli, jfk: Path, tiny_en: Path) -> None:
     done = cli("transcribe", "-", "-m", tiny_en, *GREEDY, "-f", "txt", stdin=jfk.read_bytes())
     assert ASKED in spoken(done.out)

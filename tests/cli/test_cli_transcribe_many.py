@@ -46,6 +46,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_jobs_change_nothing_but_the_time(fake: Cli, talks: Path, model: Path) -> None:
     (talks / "bad.wav").write_text("no recording")
     command = ("transcribe", "-r", "talks", "-m", model, "-f", "srt,vtt")
@@ -69,6 +70,7 @@ def test_jobs_change_nothing_but_the_time(fake: Cli, talks: Path, model: Path) -
     assert written == tree(fake.directory / "together")
 
 
+@pytest.mark.slow
 def test_an_executor_is_chosen_by_name(fake: Cli, talks: Path, model: Path) -> None:
     command = ("transcribe", "-r", "talks", "-m", model, "-f", "srt", "--executor")
     here = fake.here(*command, "in-process", "-o", "here")
@@ -94,6 +96,7 @@ def test_an_executor_that_cannot_do_it_is_refused_before_work(
     assert said in done.err and done.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_recording_that_takes_too_long_is_given_up(
     fake: Cli, talks: Path, long_talk: Path, model: Path
 ) -> None:
@@ -105,6 +108,7 @@ def test_a_recording_that_takes_too_long_is_given_up(
     assert tree(fake.directory).keys() == {"x.txt", "talks/x.wav", "talks/deeper/x.wav"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_recording_without_progress_fails(
     jobs: str, fake: Cli, talks: Path, long_talk: Path, jfk: Path, model: Path
@@ -120,6 +124,7 @@ def test_a_recording_without_progress_fails(
     assert [path.name for path in fake.directory.glob("*.txt")] == ["x.txt"]
 
 
+@pytest.mark.slow
 def test_a_recording_that_takes_too_much_memory_is_given_up(
     fake: Cli, talks: Path, long_talk: Path, model: Path
 ) -> None:
@@ -132,6 +137,7 @@ def test_a_recording_that_takes_too_much_memory_is_given_up(
     assert [path.name for path in fake.directory.glob("*.txt")] == ["x.txt"]
 
 
+@pytest.mark.slow
 def test_standard_input_reaches_a_process_of_its_own(fake: Cli, talks: Path, model: Path) -> None:
     done = fake(
         *("transcribe", "-", "-m", model, "--timeout", "300"),
@@ -151,6 +157,7 @@ def workers(process: subprocess.Popen[bytes], n: int) -> list[psutil.Process]:
     raise AssertionError(f"not {n} processes")
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_fails_its_recording_alone(
     fake: Cli, talks: Path, long_talk: Path, model: Path
 ) -> None:
@@ -162,6 +169,7 @@ def test_a_process_that_dies_fails_its_recording_alone(
     assert (fake.directory / "x.txt").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code", "said"),
     [
@@ -202,6 +210,7 @@ def test_a_signal_ends_every_process_and_keeps_what_is_written(
     assert not list(fake.directory.glob(".whisperctl*"))
 
 
+@pytest.mark.slow
 def test_processes_end_when_the_command_is_killed(fake: Cli, long_talk: Path, model: Path) -> None:
     process = fake.start("transcribe", long_talk, "-m", model, *SLOW, "--timeout", "600")
     assert process.stdout is not None
@@ -213,6 +222,7 @@ def test_processes_end_when_the_command_is_killed(fake: Cli, long_talk: Path, mo
     assert not alive
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_processes_too(
     fake: Cli, long_talk: Path, model: Path
 ) -> None:
@@ -226,6 +236,7 @@ def test_a_reader_that_goes_away_ends_processes_too(
     process.stderr.close()
 
 
+@pytest.mark.slow
 def test_a_model_that_no_process_can_load_is_said_once(fake: Cli, talks: Path, model: Path) -> None:
     done = fake.here(
         *("transcribe", "-r", talks, "-m", model, "-b", "fake", "--runtime", "slw"),
@@ -336,6 +347,7 @@ def test_a_list_of_names_comes_from_another_command(fake: Cli, talks: Path, mode
     ]
 
 
+@pytest.mark.slow
 def test_bars_show_how_far_all_of_it_is(fake: Cli, talks: Path, model: Path) -> None:
     shutil.copy(talks / "x.wav", talks / "y.wav")
     command = fake.command("transcribe", "talks", "-m", model, *SLOW)

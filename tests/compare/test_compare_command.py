@@ -186,6 +186,7 @@ class TestAMatrix:
                 for where in (compared.done.out, read["md"], read["html"]):
                     assert text in where, (name, text)
 
+    @pytest.mark.slow
     def test_a_document_is_shown_again_without_measuring(
         self, compared: Compared, cli: Cli
     ) -> None:
@@ -197,6 +198,7 @@ class TestAMatrix:
         page = (cli.directory / "again.html").read_text("utf-8")
         assert page == (compared.folder / "run.html").read_text("utf-8")
 
+    @pytest.mark.slow
     def test_a_run_is_repeated_from_its_document(self, compared: Compared, cli: Cli) -> None:
         run = compared.folder / "run.json"
         done = cli(
@@ -220,6 +222,7 @@ class TestAMatrix:
             assert drift["ratios"]["wall_ms"]["value"] == pytest.approx(now / then, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_the_table_fits_eighty_columns_and_is_plain_in_a_pipe(
     cli: Cli, clip: Path, tiny_en: Path
 ) -> None:
@@ -233,6 +236,7 @@ def test_the_table_fits_eighty_columns_and_is_plain_in_a_pipe(
     assert re.search(r"^decode +[\d.]+ \(\d+ x [\d.]+\)$", done.out, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_standard_input_can_be_compared_but_not_repeated(
     cli: Cli, clip: Path, tiny_en: Path
 ) -> None:
@@ -243,6 +247,7 @@ def test_standard_input_can_be_compared_but_not_repeated(
     assert "came from standard input and is gone" in again.err
 
 
+@pytest.mark.slow
 def test_a_run_is_repeated_elsewhere_with_its_recording_beside_it(
     cli: Cli, clip: Path, tiny_en: Path
 ) -> None:
@@ -256,6 +261,7 @@ def test_a_run_is_repeated_elsewhere_with_its_recording_beside_it(
     assert (again.code, again.err) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_cell_that_fails_does_not_stop_the_others(
     cli: Cli, clip: Path, tiny_en: Path, plugin: MakePlugin
 ) -> None:
@@ -273,6 +279,7 @@ def test_a_cell_that_fails_does_not_stop_the_others(
     assert len(worked["runs"]) == 2
 
 
+@pytest.mark.slow
 def test_an_interrupted_comparison_goes_on_where_it_was(
     cli: Cli, clip: Path, tiny_en: Path
 ) -> None:
@@ -294,6 +301,7 @@ def test_an_interrupted_comparison_goes_on_where_it_was(
     assert not list(state.glob("*.jsonl"))
 
 
+@pytest.mark.slow
 def test_conditions_decide_the_exit_code(cli: Cli, clip: Path, tiny_en: Path) -> None:
     reference = clip.with_name("said.txt")
     reference.write_text("And so, my fellow Martians", "utf-8")
@@ -307,6 +315,7 @@ def test_conditions_decide_the_exit_code(cli: Cli, clip: Path, tiny_en: Path) ->
     assert line.endswith(f"with native on {clip.name}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -345,6 +354,7 @@ def test_what_cannot_be_compared_is_refused_in_one_line(
     assert message in done.err
 
 
+@pytest.mark.slow
 def test_engines_that_cannot_be_used_are_left_out_aloud(
     cli: Cli, tiny_en: Path, plugin: MakePlugin
 ) -> None:
@@ -357,6 +367,7 @@ def test_engines_that_cannot_be_used_are_left_out_aloud(
     assert error == 'whisperctl: error: "no such file.wav" does not exist: check the name'
 
 
+@pytest.mark.slow
 def test_a_model_from_the_environment_may_have_spaces_in_its_name(
     cli: Cli, clip: Path, tiny_en: Path
 ) -> None:
@@ -370,6 +381,7 @@ def test_a_model_from_the_environment_may_have_spaces_in_its_name(
     assert [variant["threads"] for variant in result["variants"]] == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_no_process_is_left_behind(
     cli: Cli, long_talk: Path, tiny_en: Path, number: signal.Signals

@@ -39,6 +39,7 @@ def test_a_backend_stands_for_its_first_runtime() -> None:
     assert matrix.choose_engines(["native", "wasi", "native"], []) == ([NATIVE, WASMER], [])
 
 
+@pytest.mark.slow
 def test_runtimes_limit_the_backends_that_have_several() -> None:
     chosen, _ = matrix.choose_engines(["native", "wasi"], ["wasmtime"])
     assert chosen == [NATIVE, WASMTIME]
@@ -54,6 +55,7 @@ def test_without_backends_both_runtimes_of_the_sandbox_are_compared() -> None:
     assert len({engine.backend for engine in chosen[3:]}) == len(chosen[3:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backends", "runtimes", "message"),
     [
@@ -77,6 +79,7 @@ def test_a_model_is_taken_in_the_quantizations_asked_for(tiny_en: Path) -> None:
     assert matrix.choose_models([str(tiny_en), "tiny.en"], ["f16"], never) == [only]
 
 
+@pytest.mark.slow
 def test_what_is_not_here_is_quantized_once(
     tiny_en: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

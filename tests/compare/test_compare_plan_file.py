@@ -61,6 +61,7 @@ def labels(result: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+@pytest.mark.slow
 def test_an_engine_of_another_environment_is_measured_under_its_label(
     fake: Cli, folder: Path
 ) -> None:
@@ -77,6 +78,7 @@ def test_an_engine_of_another_environment_is_measured_under_its_label(
     assert result["warm_up"] is False
 
 
+@pytest.mark.slow
 def test_subsets_override_lists_and_cells_are_measured_once(
     fake: Cli, folder: Path, jfk: Path
 ) -> None:
@@ -97,6 +99,7 @@ def test_subsets_override_lists_and_cells_are_measured_once(
     assert result["cells"][3]["baseline"] == result["cells"][2]["variant"]
 
 
+@pytest.mark.slow
 def test_engines_that_cannot_be_used_are_left_out(fake: Cli, folder: Path) -> None:
     (folder / "bin/python").unlink()
     text = COMMON.replace('"fake", ', '"fake", "gone", ').replace("[1, 2]", "[1]")
@@ -107,6 +110,7 @@ def test_engines_that_cannot_be_used_are_left_out(fake: Cli, folder: Path) -> No
     assert reasons["other"] == '"bin/python" does not exist'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", ["exit 3", "echo '[]'", "echo '{'", "echo '[{}]'"])
 def test_an_interpreter_without_the_engine_is_left_out(
     program: str, fake: Cli, folder: Path
@@ -117,6 +121,7 @@ def test_an_interpreter_without_the_engine_is_left_out(
     assert left_out["reason"] == '"bin/python" has no engine "fake/slow"'
 
 
+@pytest.mark.slow
 def test_a_document_never_starts_the_interpreter_of_another_environment(
     fake: Cli, folder: Path
 ) -> None:
@@ -127,6 +132,7 @@ def test_a_document_never_starts_the_interpreter_of_another_environment(
     assert "the engine other belongs to another environment" in again.err
 
 
+@pytest.mark.slow
 def test_a_comparison_of_subsets_is_repeated_as_it_was(fake: Cli, folder: Path) -> None:
     text = COMMON + '[[subset]]\nengines = ["fake"]\n[[subset]]\nengines = ["fake/slow"]\n'
     text = text.replace("threads = [1, 2]\n", "threads = [1]\n") + "threads = [2]\n"
@@ -162,6 +168,7 @@ def test_a_file_that_is_not_a_plan_is_refused(text: str, message: str, tmp_path:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

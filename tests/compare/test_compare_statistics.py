@@ -55,6 +55,7 @@ def test_the_interval_is_the_same_each_time_and_turns_over_with_the_ratio() -> N
     assert turned.high == pytest.approx(1 / found.low, rel=0.02)
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_true_ratio_as_often_as_it_says() -> None:
     """Of twenty repeats each; the percentile bootstrap of medians is a little too sure with few."""
     random = np.random.default_rng(1)

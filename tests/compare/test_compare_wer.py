@@ -155,6 +155,7 @@ def test_spans_account_for_every_word_and_error_of_any_texts() -> None:
             assert found.cer.rate == pytest.approx(jiwer.cer(reference, text))
 
 
+@pytest.mark.slow
 def test_an_hour_of_speech_takes_seconds_at_most() -> None:
     dice = random.Random(1)
     words = [f"{dice.choice('bdgkmnprst')}{dice.choice('aeiou')}{n}" for n in range(2000)]

@@ -52,6 +52,7 @@ def cells() -> list[psutil.Process]:
     return [p for p in psutil.Process().children() if "whisperctl.compare.worker" in p.cmdline()]
 
 
+@pytest.mark.slow
 def test_segments_stream_and_the_transcript_comes_whole(cell: Cell) -> None:
     streamed: list[Segment] = []
     ballast = np.ones(60_000_000)  # 480 MB in this process, which are none of the cell's
@@ -103,6 +104,7 @@ def test_what_comes_first_counts_for_nothing_but_the_cold_start(jfk: Path, tiny_
     assert 100 < values["cpu_ms"] < 2.05 * values["wall_ms"]
 
 
+@pytest.mark.slow
 def test_a_sandbox_tells_how_large_its_memory_was(cell: Cell) -> None:
     sizes = {}
     for runtime in ("wasmer", "wasmtime"):
@@ -157,6 +159,7 @@ def test_an_engine_that_takes_its_process_along_is_a_failure(
     assert cells() == []
 
 
+@pytest.mark.slow
 def test_what_a_callback_raises_ends_the_cell(long_cell: Cell) -> None:
     def stop(segment: Segment) -> None:
         raise LookupError("enough")
@@ -182,6 +185,7 @@ def busy(long_cell: Cell) -> Iterator[WorkerProcess]:
     process.close_answers()
 
 
+@pytest.mark.slow
 def test_a_cell_ends_when_its_parent_is_killed(busy: WorkerProcess) -> None:
     """The parent's end closes the pipe, however it ended."""
     stopped = time.monotonic()
@@ -190,6 +194,7 @@ def test_a_cell_ends_when_its_parent_is_killed(busy: WorkerProcess) -> None:
     assert time.monotonic() - stopped < 5
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_the_parents_business(busy: WorkerProcess) -> None:
     os.kill(busy.pid, signal.SIGINT)
     assert next(busy.answers()).startswith(b'["Segment"')

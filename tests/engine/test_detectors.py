@@ -80,6 +80,7 @@ def test_nothing_lingers_from_the_recording_before(
     assert (again.probabilities == first.probabilities).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENGINES)
 def test_options_reach_the_engine(
     name: str, detectors: dict[str, Detector], speech: Samples
@@ -99,6 +100,7 @@ def test_options_reach_the_engine(
     assert sum(span.end_s - span.start_s for span in cut) == pytest.approx(total_s)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENGINES)
 def test_ctrl_c_stops_the_search_and_the_detector_can_be_used_again(
     name: str, detectors: dict[str, Detector], speech: Samples

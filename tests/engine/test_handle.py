@@ -89,6 +89,7 @@ def any_engine(request: pytest.FixtureRequest) -> Iterator[registry.Engine]:
     yield registry.parse(str(request.param))
 
 
+@pytest.mark.slow
 def test_a_session_is_for_one_thread_until_it_is_closed(
     any_engine: registry.Engine, tiny_en: Path, clip: Audio
 ) -> None:
@@ -107,6 +108,7 @@ def test_a_session_is_for_one_thread_until_it_is_closed(
         session.transcribe(clip, GREEDY)
 
 
+@pytest.mark.slow
 def test_closing_a_detector_in_another_thread_ends_its_run(
     engine: str, silero: Path, jfk: Path
 ) -> None:

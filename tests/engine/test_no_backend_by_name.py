@@ -55,6 +55,7 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.attr.lower()
 
 
+@pytest.mark.slow
 def test_no_module_of_the_core_knows_a_backend_by_name(names: set[str]) -> None:
     guilty = []
     for path in sorted((ROOT / "whisperctl").rglob("*.py")):

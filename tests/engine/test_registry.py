@@ -37,6 +37,7 @@ def inspected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*ENGINES, "faster-whisper"])
 def test_a_model_is_inspected_once_before_any_backend_opens_it(
     name: str, tiny_en: Path, inspected: list[str]

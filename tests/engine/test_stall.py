@@ -78,6 +78,7 @@ def busy_in_one_place(emit: Callable[[Event], None], cancelled: threading.Event)
         emit(Segment(0.0, 1.0, "again"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("work", [silent, busy_in_one_place])
 def test_an_engine_that_gets_no_further_is_stopped(work: Work) -> None:
     session = Scripted(work)
@@ -96,6 +97,7 @@ def test_an_engine_that_gets_no_further_is_stopped(work: Work) -> None:
     assert threading.active_count() == before
 
 
+@pytest.mark.slow
 def test_progress_and_slow_callbacks_are_no_stall() -> None:
     seen: list[float] = []
 
@@ -116,6 +118,7 @@ def test_progress_and_slow_callbacks_are_no_stall() -> None:
     assert seen == [i / 8 for i in range(8)]
 
 
+@pytest.mark.slow
 def test_what_ends_at_the_limit_leaves_nothing_behind() -> None:
     ended = 0
     for i in range(20):  # just before and just after the watch would have it
@@ -153,6 +156,7 @@ def test_a_limit_is_a_number_of_seconds(seconds: float) -> None:
         timeout(seconds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["native", "wasi", "faster-whisper"])
 def test_every_backend_is_stopped_and_works_again(name: str, tiny_en: Path, jfk: Path) -> None:
     speech = Audio(audio.load(jfk).samples[: 4 * audio.SAMPLE_RATE], "speech.wav")

@@ -23,6 +23,8 @@ from whisperctl.models import alignment
 from whisperctl.options import DecodeOptions
 from whisperctl.transcript import Segment
 
+pytestmark = pytest.mark.slow
+
 SANDBOX = "wasi/wasmtime"
 AUSTEN = Path(__file__).parents[2] / "samples" / "austen.flac"
 PROMPT = "and so my fellow americans ask not what your country can do for you"

@@ -110,6 +110,7 @@ def test_ctrl_c_cancels_and_waits() -> None:
     assert time.perf_counter() - started < 2
 
 
+@pytest.mark.slow
 def test_ctrl_c_again_does_not_leave_the_engine_behind() -> None:
     class Slow(Endless):
         def on_stop(self) -> None:
@@ -161,6 +162,7 @@ if len(sys.argv) > 2:
 """
 
 
+@pytest.mark.slow
 def test_the_process_waits_for_what_was_left_behind_unless_it_is_in_a_hurry() -> None:
     def run(*arguments: str) -> tuple[int, str, float]:
         started = time.perf_counter()

@@ -31,6 +31,7 @@ def written(subtitles: Subtitles, fmt: str, options: SubtitleOptions = NO_LIMITS
     return out.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)  # what takes quadratic time takes hours
 @pytest.mark.parametrize(
     ("fmt", "text"),
@@ -139,6 +140,7 @@ def mutant(text: str, rng: random.Random) -> str:
     return text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fmt", SAMPLES)
 def test_mutants_are_refused_or_read_and_what_is_written_is_read_again(fmt: str) -> None:
     rng = random.Random(fmt)

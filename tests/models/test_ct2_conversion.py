@@ -32,6 +32,7 @@ def refusal(directory: Path) -> str:
     return message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
 @pytest.mark.parametrize(("n_vocab", "n_mels"), [(51864, 80), (51865, 80), (51866, 128)])
 def test_conversion_keeps_every_number(
@@ -60,6 +61,7 @@ def test_mel_filters_are_triangles_of_equal_area(n_mels: int) -> None:
     assert np.allclose(filters[-20:].sum(axis=1) * 40, 1, atol=0.02)
 
 
+@pytest.mark.slow
 def test_the_three_vocabulary_files_say_the_same(build: Builder, tmp_path: Path) -> None:
     directory = build.ct2(tmp_path / "model", n_vocab=51865)
     expected = converted(directory)

@@ -14,6 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from whisperctl.errors import ModelError
 from whisperctl.models.convert import convert
 from whisperctl.models.ggml import survey, weights
@@ -32,6 +34,7 @@ TRANSCRIBES = """
 import sys
 from pathlib import Path
 import numpy as np
+import pytest
 from whisperctl.audio import Audio
 from whisperctl.options import DecodeOptions
 from whisperctl.errors import WhisperctlError
@@ -132,6 +135,7 @@ def engine_says(paths: list[Path]) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_a_whisper_model_damaged_at_random_is_refused_or_computes(
     small_ggml: bytes, tmp_path: Path
 ) -> None:
@@ -151,6 +155,7 @@ def test_a_whisper_model_damaged_at_random_is_refused_or_computes(
     assert len(engine_says(paths)) == len(paths)
 
 
+@pytest.mark.slow
 def test_a_ctranslate2_model_damaged_at_random_is_refused_or_converted(
     build: Builder, tmp_path: Path
 ) -> None:

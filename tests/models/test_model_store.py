@@ -183,6 +183,7 @@ def test_removing_a_model_removes_it(small_model: Path, store_directory: Path) -
         store.Store().remove("tiny")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit_bytes", [1000, 1_000_000, 6_000_000])
 def test_a_full_disk_leaves_nothing_and_says_so(
     limit_bytes: int, small_model: Path, build: Builder, tmp_path: Path, store_directory: Path
@@ -242,6 +243,7 @@ def test_a_store_that_is_a_file_is_named(small_model: Path, tmp_path: Path) -> N
         pull.import_model(small_model, "mine", store.Store(tmp_path / "file"))
 
 
+@pytest.mark.slow
 def test_leftovers_of_killed_runs_are_removed_and_those_of_living_ones_are_not(
     small_model: Path, store_directory: Path
 ) -> None:

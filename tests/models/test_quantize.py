@@ -192,6 +192,7 @@ def test_a_quantized_model_transcribes_by_its_name(
     assert visible(tiny_en_here.parent) == ["ggml-tiny.en.bin"]
 
 
+@pytest.mark.slow
 def test_an_own_model_gets_its_name_and_the_type(small_model: Path, store_directory: Path) -> None:
     steps: list[tuple[str, int, int | None]] = []
     result = quantize(
@@ -209,6 +210,7 @@ def test_an_own_model_gets_its_name_and_the_type(small_model: Path, store_direct
     )
 
 
+@pytest.mark.slow
 def test_an_own_model_never_gets_a_published_name(small_ggml: bytes, tmp_path: Path) -> None:
     models = store.Store(tmp_path / "models")
     own = tmp_path / "ggml-base.bin"
@@ -219,6 +221,7 @@ def test_an_own_model_never_gets_a_published_name(small_ggml: bytes, tmp_path: P
     assert visible(models.directory) == ["ggml-base-q8_0-custom.bin"]
 
 
+@pytest.mark.slow
 def test_a_model_that_is_there_is_replaced_only_when_asked_to(
     small_model: Path, store_directory: Path
 ) -> None:
@@ -233,6 +236,7 @@ def test_a_model_that_is_there_is_replaced_only_when_asked_to(
         quantize("mine", "q8_0", never)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -282,6 +286,7 @@ def test_ctrl_c_leaves_nothing(name: str, small_model: Path, store_directory: Pa
     assert visible(store_directory) == []
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_and_leaves_nothing(
     cli: Cli, small_ggml: bytes, store_directory: Path
 ) -> None:

@@ -39,6 +39,7 @@ def run(cli: Cli, place: Path, *arguments: object, stdin: bytes = b"") -> tuple[
     return done.returncode, done.stderr.decode()
 
 
+@pytest.mark.slow
 def test_every_use_of_temporary_files_says_in_a_line_what_to_do_without(
     cli: Cli, jfk: Path, tiny_en: Path, tmp_path: Path
 ) -> None:

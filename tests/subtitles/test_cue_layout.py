@@ -338,6 +338,7 @@ def test_a_gap_is_kept_but_takes_at_most_half_of_a_cue() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_any_cues_are_in_order_apart_and_within_their_limits() -> None:
     rng = random.Random(4)
     for _ in range(300):

@@ -21,6 +21,7 @@ SRT = (
 BROKEN = "1\n00:01:02,000 --> 00:01:02,000\nx\n\n2\n00:01:01,000 --> 00:01:03,000\ny\n\n"
 
 
+@pytest.mark.slow
 def test_convert_by_the_names_of_files(cli: Cli) -> None:
     (cli.directory / "a talk.srt").write_text(SRT, encoding="utf-8")
     done = cli("subtitles", "convert", "a talk.srt", "a talk.ass")
@@ -36,6 +37,7 @@ def test_convert_by_the_names_of_files(cli: Cli) -> None:
     assert document["transcription"][0]["offsets"] == {"from": 1000, "to": 2000}
 
 
+@pytest.mark.slow
 def test_options_that_do_nothing_in_the_format_are_named(cli: Cli) -> None:
     (cli.directory / "talk.srt").write_text(SRT, encoding="utf-8")
     limits = ("--max-line-width", "8", "--min-cue-gap", "0.1")
@@ -52,6 +54,7 @@ def test_options_that_do_nothing_in_the_format_are_named(cli: Cli) -> None:
     assert {table.code, lyrics.code, shown.code} == {0}
 
 
+@pytest.mark.slow
 def test_convert_through_pipes_with_other_lines(cli: Cli) -> None:
     done = cli(
         *("subtitles", "convert", "-", "-", "--to", "vtt", "--max-line-width", "8"),
@@ -64,6 +67,7 @@ def test_convert_through_pipes_with_other_lines(cli: Cli) -> None:
     )
 
 
+@pytest.mark.slow
 def test_convert_refuses_what_it_cannot_do(cli: Cli) -> None:
     source = cli.directory / "a.srt"
     source.write_text(SRT, encoding="utf-8")
@@ -97,6 +101,7 @@ def test_a_failed_conversion_leaves_the_old_result(cli: Cli) -> None:
     assert (cli.directory / "old.vtt").read_text() == "WEBVTT\n\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
@@ -120,6 +125,7 @@ def test_an_empty_result_never_replaces_a_file(cli: Cli, name: str, text: str, r
         assert (cli.directory / target).read_text() == "kept"
 
 
+@pytest.mark.slow
 def test_convert_skips_what_cannot_be_read_if_asked_to(cli: Cli) -> None:
     text = "1\n00:00:01,000 --> 00:00:0x,000\nlost\n\n2\n0:0:2 --> 0:0:3,5\nkept\n\n3\n0:1: --> x\n"
     (cli.directory / "a.srt").write_text(text)
@@ -136,6 +142,7 @@ def test_convert_skips_what_cannot_be_read_if_asked_to(cli: Cli) -> None:
     assert (cli.directory / "b.vtt").read_text() == "WEBVTT\n\n00:02.000 --> 00:03.500\nkept\n\n"
 
 
+@pytest.mark.slow
 def test_lint_finds_lines_that_cannot_be_read(cli: Cli) -> None:
     (cli.directory / "a.vtt").write_text("WEBVTT\n\n00:01 -> 00:02\na\n\n00:01 --> 00:02,5\nb\n")
     done = cli("subtitles", "lint", "a.vtt")
@@ -147,6 +154,7 @@ def test_lint_finds_lines_that_cannot_be_read(cli: Cli) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_lint_lists_all_lines_of_a_file_that_cannot_be_read(cli: Cli) -> None:
     (cli.directory / "a.srt").write_text("1\n0:0:x --> 0:0:2\na\n\n0:0:3 --> y\nb\n")
     done = cli("subtitles", "lint", "a.srt")
@@ -158,6 +166,7 @@ def test_lint_lists_all_lines_of_a_file_that_cannot_be_read(cli: Cli) -> None:
     assert not (cli.directory / "b.srt").exists()
 
 
+@pytest.mark.slow
 def test_a_file_is_read_as_what_it_says_it_is_and_not_by_a_wrong_name(cli: Cli) -> None:
     (cli.directory / "a.srt").write_text("WEBVTT\n\n00:01.000 --> 00:02.000\nHi\n")
     done = cli("subtitles", "convert", "a.srt", "b.srt")
@@ -169,6 +178,7 @@ def test_a_file_is_read_as_what_it_says_it_is_and_not_by_a_wrong_name(cli: Cli) 
     assert cli("subtitles", "convert", "a.srt", "b.srt", "--from", "srt").code == 1
 
 
+@pytest.mark.slow
 def test_an_encoding_can_be_named(cli: Cli) -> None:
     text = SRT.replace("wörld", "мир")
     (cli.directory / "a.srt").write_bytes(text.encode("cp1251"))
@@ -182,6 +192,7 @@ def test_an_encoding_can_be_named(cli: Cli) -> None:
     assert cli("subtitles", "lint", "a.srt", "--encoding", "klingon").code == 2
 
 
+@pytest.mark.slow
 def test_latin_1_is_read_with_a_note(cli: Cli) -> None:
     (cli.directory / "a.srt").write_bytes(SRT.encode("latin-1"))
     done = cli("subtitles", "convert", "a.srt", "b.srt")
@@ -190,6 +201,7 @@ def test_latin_1_is_read_with_a_note(cli: Cli) -> None:
     assert (cli.directory / "b.srt").read_text("utf-8") == SRT
 
 
+@pytest.mark.slow
 def test_lint_has_a_line_for_each_finding(cli: Cli) -> None:
     (cli.directory / "good.srt").write_text(SRT, encoding="utf-8")
     (cli.directory / "bad one.srt").write_text(BROKEN, encoding="utf-8")
@@ -204,6 +216,7 @@ def test_lint_has_a_line_for_each_finding(cli: Cli) -> None:
     )
 
 
+@pytest.mark.slow
 def test_lint_checks_limits_that_are_given(cli: Cli) -> None:
     (cli.directory / "a.srt").write_text(SRT, encoding="utf-8")
     done = cli("subtitles", "lint", "a.srt", "--max-line-width", "8", "--duration", "00:00:02.5")
@@ -235,6 +248,7 @@ def test_lint_goes_on_after_a_file_it_cannot_read(cli: Cli) -> None:
     assert done.err == 'whisperctl: error: "none.srt" does not exist: check the name\n'
 
 
+@pytest.mark.slow
 def test_lint_refuses_wrong_options(cli: Cli) -> None:
     for arguments, reason in (
         (("--profile", "hbo"), "choose from netflix"),
@@ -252,6 +266,7 @@ def test_help_names_every_format(cli: Cli) -> None:
     assert all(name in text for name in (*FORMATS, *READABLE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "limits"),
     [

@@ -43,6 +43,7 @@ def test_our_decoders_keep_every_promise(name: str, tmp_path: Path) -> None:
     assert " passed" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_decoder_of_the_page_keeps_every_promise(tmp_path: Path) -> None:
     site = page.install(tmp_path, PAGE)
     done = conformance(tmp_path, "whisperctl.testing", "--decoder", "wave", site=site)
@@ -66,6 +67,7 @@ CAUGHT_BY = (
 STILL_KEPT = "TestOpening::test_what_is_no_recording_is_one_line[text]"
 
 
+@pytest.mark.slow
 def test_a_decoder_that_breaks_promises_is_found_out(tmp_path: Path) -> None:
     """It mixes channels at another scale, closes the source, warns of nothing, and is misnamed."""
     site = page.install(tmp_path, PAGE)
@@ -84,6 +86,7 @@ def test_a_decoder_that_breaks_promises_is_found_out(tmp_path: Path) -> None:
     assert "Promise 6. Closing." in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

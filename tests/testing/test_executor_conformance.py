@@ -96,6 +96,7 @@ def test_an_executor_that_breaks_promises_is_found_out(tmp_path: Path) -> None:
     assert "Promise 8. Closing." in done.stdout
 
 
+@pytest.mark.slow
 def test_a_wrong_name_on_the_command_line_is_one_line(tmp_path: Path) -> None:
     done = conformance(tmp_path, "whisperctl.testing", "--executor", "acme")
     assert done.returncode == 4

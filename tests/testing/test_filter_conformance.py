@@ -69,6 +69,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return page.install(tmp_path_factory.mktemp("gate"), PAGE)
 
 
+@pytest.mark.slow
 def test_the_filter_of_the_page_keeps_every_promise(gate: Path, tmp_path: Path) -> None:
     done = conformance(tmp_path, "whisperctl.testing", "--filter", "gate:threshold=-45", site=gate)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -127,6 +128,7 @@ BROKEN: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flaw", BROKEN)
 def test_a_filter_that_breaks_promises_is_found_out(flaw: str, gate: Path, tmp_path: Path) -> None:
     site = shutil.copytree(gate, tmp_path / "site")
@@ -149,6 +151,7 @@ def test_a_filter_that_breaks_promises_is_found_out(flaw: str, gate: Path, tmp_p
     assert "Promise " in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

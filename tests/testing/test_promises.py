@@ -71,6 +71,7 @@ def run_pytest(directory: Path, *arguments: str) -> subprocess.CompletedProcess[
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -107,6 +108,7 @@ def test_pytest_runs_of_other_projects_load_nothing_of_ours(tmp_path: Path) -> N
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 def test_the_suite_without_its_plugin_shows_the_command_that_loads_it(tmp_path: Path) -> None:
     done = run_pytest(tmp_path, "--pyargs", "whisperctl.testing.test_lifecycle")
     assert done.returncode != 0

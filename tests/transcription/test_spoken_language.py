@@ -116,6 +116,7 @@ def test_digital_silence_is_left_out_without_a_detector(
     assert len(window) / SAMPLE_RATE == pytest.approx(11, abs=0.1)
 
 
+@pytest.mark.slow
 def test_several_windows_vote_when_the_first_is_unsure(
     detector: Detector, speech: Samples, recording: MakeRecording
 ) -> None:

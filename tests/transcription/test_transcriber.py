@@ -31,6 +31,8 @@ from whisperctl.transcript import Segment, Transcript
 from whisperctl.transcription.run import Checkpoint
 from whisperctl.transcription.transcriber import Transcriber, find_vad_model
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = TranscriptionOptions(GREEDY)
 SENTENCE = "ask not what your country can do for you"
 

@@ -57,6 +57,7 @@ def test_node_transcribes_real_speech() -> None:
     assert isinstance(events[-1], protocol.Result)
 
 
+@pytest.mark.slow
 def test_the_portable_module_imports_nothing_but_wasi() -> None:
     import wasmtime
 

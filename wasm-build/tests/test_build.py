@@ -48,6 +48,7 @@ def test_another_build_gives_the_same_bytes(tmp_path: Path) -> None:
     assert digest == modules.find(modules.THREADS).sha256
 
 
+@pytest.mark.slow
 def test_a_build_with_nothing_changed_compiles_nothing() -> None:
     def built() -> dict[Path, int]:
         command = [sys.executable, str(WASM_BUILD / "build.py")]

@@ -142,6 +142,7 @@ def test_blocks_are_turned_into_the_numbers_they_stand_for(type_name: str) -> No
     assert error.mean() < step.mean() * 0.6
 
 
+@pytest.mark.slow
 def test_a_type_that_is_not_known_here_is_refused(
     tiny_en: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -67,6 +67,7 @@ def words(text: str) -> str:
     return " ".join("".join(c for c in text.lower() if c.isalpha() or c == " ").split())
 
 
+@pytest.mark.slow
 def test_transcribes_speech(session: FasterWhisperSession, jfk: Audio, tiny_en: Path) -> None:
     streamed: list[Segment] = []
     progress: list[float] = []
@@ -92,6 +93,7 @@ def test_transcribes_speech(session: FasterWhisperSession, jfk: Audio, tiny_en: 
         assert segment.no_speech_probability is not None
 
 
+@pytest.mark.slow
 def test_a_character_that_is_cut_between_segments_is_joined(
     session: FasterWhisperSession, jfk: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +113,7 @@ def test_a_character_that_is_cut_between_segments_is_joined(
     assert transcript.segments == tuple(heard)
 
 
+@pytest.mark.slow
 def test_its_tokens_are_whisper_cpps(
     session: FasterWhisperSession, jfk: Audio, tiny_en: Path
 ) -> None:
@@ -124,6 +127,7 @@ def test_its_tokens_are_whisper_cpps(
         assert all(session._text[t.id] == t.data for t in segment.tokens)
 
 
+@pytest.mark.slow
 def test_the_time_of_each_phase_is_of_this_run(session: FasterWhisperSession, jfk: Audio) -> None:
     for options, decoding in ((GREEDY, "decode"), (replace(GREEDY, beam_size=2), "batchd")):
         timings = HostSession(session).transcribe(jfk, options).timings
@@ -138,6 +142,7 @@ def test_the_time_of_each_phase_is_of_this_run(session: FasterWhisperSession, jf
         assert timings.peak_memory_bytes is not None
 
 
+@pytest.mark.slow
 def test_word_timestamps_give_tokens_times(session: FasterWhisperSession, jfk: Audio) -> None:
     transcript = session.transcribe(jfk, replace(GREEDY, word_timestamps=True))
 
@@ -156,6 +161,7 @@ def test_word_timestamps_give_tokens_times(session: FasterWhisperSession, jfk: A
     assert len({token.probability for s in transcript.segments for token in s.tokens}) > 10
 
 
+@pytest.mark.slow
 def test_a_prompt_that_spells_special_tokens_is_text(
     session: FasterWhisperSession, jfk: Audio
 ) -> None:
@@ -164,6 +170,7 @@ def test_a_prompt_that_spells_special_tokens_is_text(
     assert "fellow Americans" in session.transcribe(jfk, marked).text
 
 
+@pytest.mark.slow
 def test_a_prompt_sets_the_style_unless_there_is_no_room(
     session: FasterWhisperSession, jfk: Audio
 ) -> None:
@@ -241,6 +248,7 @@ def test_each_window_gets_the_text_that_was_asked_for(
         assert prompts[1] == second
 
 
+@pytest.mark.slow
 def test_what_is_suppressed_is_not_decoded(session: FasterWhisperSession, jfk: Audio) -> None:
     transcript = session.transcribe(
         jfk, replace(GREEDY, suppress_nst=True, suppress_regex=" ?[Cc]ountry")
@@ -328,6 +336,7 @@ def test_a_window_that_fails_is_decoded_again_hotter_and_nothing_lingers(
     assert session.transcribe(clip, GREEDY).segments == before.segments
 
 
+@pytest.mark.slow
 def test_closing_from_a_callback_ends_the_run(tiny_en: Path, cache: Path, jfk: Audio) -> None:
     session = FasterWhisperBackend().open(Model.inspect(tiny_en), OpenOptions(1))
 

@@ -94,6 +94,7 @@ def test_a_model_cut_short_is_refused(tmp_path: Path, tiny_en: Path) -> None:
         NativeBackend().open(damaged(path, tiny_en), OpenOptions(1))
 
 
+@pytest.mark.slow
 def test_a_model_that_vanishes_is_an_error_and_comes_back(
     tmp_path: Path, tiny_en: Path, jfk: Audio
 ) -> None:
@@ -144,6 +145,7 @@ def test_a_prompt_that_is_not_text_is_an_error(session: NativeSession, jfk: Audi
         session.transcribe(jfk, DecodeOptions(language="en", initial_prompt="\udcff"))
 
 
+@pytest.mark.slow
 def test_a_failing_engine_is_an_error(
     session: NativeSession, jfk: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +212,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_the_engine_writes_nothing_itself_and_ends_with_the_process(tiny_en: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", LEFT_OPEN, tiny_en],

@@ -79,6 +79,7 @@ def test_translates_into_english_when_asked_to(shared_base: NativeSession, jfk: 
     assert "and so" in words(translated)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_samples", [39, 399])
 def test_less_than_a_tenth_of_a_second_has_no_segments(
     session: NativeSession, jfk: Audio, n_samples: int
@@ -103,6 +104,7 @@ def test_an_empty_recording_still_has_a_language(shared_base: NativeSession) -> 
     assert transcript.language_probability < 0.6
 
 
+@pytest.mark.slow
 def test_takes_samples_that_are_not_next_to_each_other(session: NativeSession, jfk: Audio) -> None:
     apart = Audio(np.repeat(jfk.samples, 2)[::2], "apart")
     assert not apart.samples.flags["C_CONTIGUOUS"]
@@ -110,6 +112,7 @@ def test_takes_samples_that_are_not_next_to_each_other(session: NativeSession, j
     assert session.transcribe(apart, GREEDY).segments == session.transcribe(jfk, GREEDY).segments
 
 
+@pytest.mark.slow
 def test_phases_account_for_the_run(session: NativeSession, tiny_en: Path, jfk: Audio) -> None:
     host = HostSession(session)
     for timings in [host.transcribe(jfk, GREEDY).timings for _ in range(2)]:
@@ -151,6 +154,7 @@ def test_two_sessions_run_side_by_side(tiny_en: Path, jfk: Audio, noisy: Audio) 
     assert runs == [t.phases["sample"].runs for t in alone]
 
 
+@pytest.mark.slow
 def test_a_character_that_is_cut_between_segments_is_joined(
     session: NativeSession, jfk: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:

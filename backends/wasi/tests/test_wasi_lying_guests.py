@@ -98,6 +98,7 @@ def test_a_model_that_the_guest_refuses_is_named(
         transcribe("wasmtime", tiny_en, jfk)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "lie",
     [

@@ -92,6 +92,7 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_compiled_code_is_used_again_and_made_again_when_damaged(
     runtime: str, compiled: Callable[[str], Program], tmp_path: Path
 ) -> None:

@@ -154,6 +154,7 @@ def ending(guest: Guest) -> tuple[str, list[bytes]]:
     return str(caught.value), lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", HOSTILE)
 def test_a_guest_ends_with_one_line_and_within_its_limits(
     what: str,
@@ -219,6 +220,7 @@ MORE_FUNCTIONS = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", CALLS)
 def test_no_call_reads_or_writes_beyond_the_guests_memory(
     call: str, runtime: str, compiled: Compile, code_cache: Path
@@ -313,6 +315,7 @@ def test_the_default_limits_end_memory_and_output_without_end(
         assert peak is None or peak < 2700 * MIB
 
 
+@pytest.mark.slow
 def test_a_guest_that_takes_no_input_is_ended(
     runtime: str, compiled: Compile, code_cache: Path
 ) -> None:
@@ -325,6 +328,7 @@ def test_a_guest_that_takes_no_input_is_ended(
         guest.kill()
 
 
+@pytest.mark.slow
 def test_a_guest_that_says_much_and_answers_nothing_is_ended(
     runtime: str, compiled: Compile, code_cache: Path
 ) -> None:
