@@ -89,9 +89,7 @@ class Door(Generic[P]):
             UsageError: it is not.
             PluginError: see ``installed``.
         """
-        installed = self.installed()
-        if name not in installed:
-            raise UsageError(unknown(self.kind, name, installed))
+        self._entry(name)
 
     def load(self, name: str) -> P:
         """Import a plugin, and check its contract.
@@ -101,10 +99,13 @@ class Door(Generic[P]):
             PluginError: it cannot be imported, or was written for another version of the contract;
                 or another class, see ``error``.
         """
+        return self._load(self._entry(name))
+
+    def _entry(self, name: str) -> EntryPoint:
         installed = self.installed()
         if name not in installed:
             raise UsageError(unknown(self.kind, name, installed))
-        return self._load(installed[name])
+        return installed[name]
 
     def _load(self, entry: EntryPoint) -> P:
         shown = f'{self.kind} "{entry.name}" ({_owner(entry)})'
@@ -136,10 +137,10 @@ class Door(Generic[P]):
             describe: asks the plugin.
         """
         try:
-            self.check(name)
-            return self._describe(self.installed()[name], describe)
+            entry = self._entry(name)
         except WhisperctlError as error:
             return Described(name, problem=str(error))
+        return self._describe(entry, describe)
 
     def describe_all(self, describe: Callable[[P], I]) -> list[Described[I]]:
         """Descriptions of all installed plugins; one that fails stops no other.

@@ -7,7 +7,8 @@ by name: each states its own rank, see ``whisperctl.engine.protocol.Backend``.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -230,12 +231,8 @@ def open_session(
     """
     backend = load(engine.backend)
     checked = model if isinstance(model, Model) else check_model(model)
-    try:
+    with _runtime_checked(engine, backend):
         return backend.open(checked, OpenOptions(threads, engine.runtime, word_timestamps))
-    except BackendError:
-        # Not before: a description may take a while.
-        _check_runtime(engine, backend.describe().runtimes)
-        raise
 
 
 def open_quantizer(engine: Engine | None = None) -> Quantizer:
@@ -261,11 +258,8 @@ def _quantizer(engine: Engine) -> Quantizer:
     backend = load(engine.backend)
     if not isinstance(backend, QuantizingBackend):
         raise BackendError(f'backend "{engine.backend}" cannot quantize: use another one')
-    try:
+    with _runtime_checked(engine, backend):
         return backend.open_quantizer(OpenOptions(runtime=engine.runtime))
-    except BackendError:
-        _check_runtime(engine, backend.describe().runtimes)
-        raise
 
 
 def open_detector(engine: Engine | None, model: Path, *, threads: int = 1) -> Detector:
@@ -282,11 +276,8 @@ def open_detector(engine: Engine | None, model: Path, *, threads: int = 1) -> De
     if engine is not None:
         backend = load(engine.backend)
         if isinstance(backend, DetectingBackend):
-            try:
+            with _runtime_checked(engine, backend):
                 return backend.open_detector(model, OpenOptions(threads, engine.runtime))
-            except BackendError:
-                _check_runtime(engine, backend.describe().runtimes)
-                raise
     problems = []
     for name in ranked():
         try:
@@ -303,6 +294,19 @@ def _check_detector(model: Path) -> None:
     from whisperctl.models.ggml import weights
 
     weights.check(model, "silero")
+
+
+@contextmanager
+def _runtime_checked(engine: Engine, backend: Backend) -> Iterator[None]:
+    """Blame an unknown runtime if the engine does not open.
+
+    Not before that, as a description may take a while.
+    """
+    try:
+        yield
+    except BackendError:
+        _check_runtime(engine, backend.describe().runtimes)
+        raise
 
 
 def _check_runtime(engine: Engine, runtimes: Iterable[RuntimeInfo]) -> None:
