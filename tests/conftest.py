@@ -138,6 +138,19 @@ def written(stream: io.TextIOWrapper) -> str:
     return stream.buffer.getvalue().decode()
 
 
+@contextlib.contextmanager
+def unprivileged() -> Iterator[None]:
+    """Root may read and write everything, so be somebody else for a while."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
 def _model(name: str) -> Path:
     try:
         return store.resolve(name).absolute()

@@ -12,8 +12,7 @@ import subprocess
 import sys
 import threading
 import timeit
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import FrameType
@@ -27,6 +26,7 @@ import soxr
 from av.stream import Disposition
 from numpy.typing import NDArray
 
+from tests.conftest import unprivileged
 from whisperctl import audio
 from whisperctl.audio import SAMPLE_RATE
 from whisperctl.errors import AudioError
@@ -559,19 +559,6 @@ def test_a_device_is_refused_and_not_read_for_ever() -> None:
 def test_a_line_break_in_a_name_does_not_break_the_message() -> None:
     with pytest.raises(AudioError, match=r'^"no\\nsuch\\x1b file" does not exist'):
         audio.load("no\nsuch\x1b file")
-
-
-@contextmanager
-def unprivileged() -> Iterator[None]:
-    """Root may read everything, so be somebody else for a while."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def test_a_file_without_permission_says_so(tmp_path: Path) -> None:

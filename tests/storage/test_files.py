@@ -13,6 +13,7 @@ from typing import TextIO
 
 import pytest
 
+from tests.conftest import unprivileged
 from whisperctl.errors import OutputError
 from whisperctl.storage import files
 from whisperctl.storage.files import (
@@ -205,19 +206,6 @@ def test_a_failure_is_one_line_that_names_the_file(
 
     assert str(caught.value) == f'"{path}" cannot be written: {says.format(path=path)}'
     assert sorted(tmp_path.rglob("*")) == before
-
-
-@contextmanager
-def unprivileged() -> Iterator[None]:
-    """Root may write everywhere, so be somebody else for a while."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def test_a_directory_without_permission_says_so(tmp_path: Path) -> None:

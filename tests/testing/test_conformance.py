@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.testing.page import install
+from tests.testing.page import break_promises, install
 
 TESTED = ("native", "wasi/wasmer", "faster-whisper")
 OTHER_RUNTIME = "wasi/wasmtime"
@@ -80,12 +80,7 @@ STILL_KEPT = "test_text.py::test_it_hears_what_is_said"
 def test_a_backend_that_breaks_promises_is_found_out(tmp_path: Path) -> None:
     """It calls back from its own thread too, ignores an option, and does not close."""
     site = install(tmp_path)
-    session = site / "whisperctl_plain" / "session.py"
-    source = session.read_text("utf-8")
-    for right, wrong in BROKEN.items():
-        assert source.count(right) == 1
-        source = source.replace(right, wrong)
-    session.write_text(source, "utf-8")
+    break_promises(site / "whisperctl_plain" / "session.py", BROKEN)
     tests = [name.replace(".py", "") for name in (*CAUGHT_BY, STILL_KEPT)]
 
     done = conformance(

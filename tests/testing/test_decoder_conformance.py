@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import re
 from pathlib import Path
 
 import pytest
@@ -16,16 +14,8 @@ PAGE = page.PAGE.with_name("decoders.md")
 
 
 def test_each_promise_of_the_page_is_a_class_of_the_suite() -> None:
-    tree = ast.parse(Path(test_decoders.__file__).read_text("utf-8"))
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    texts = [ast.get_docstring(node) or "" for node in classes]
-    found = [re.fullmatch(r"Promise (\d+)\. (.*)", text, re.DOTALL) for text in texts]
-    suite = [match for match in found if match]
-
-    assert [int(match[1]) for match in suite] == list(range(1, len(suite) + 1))
-    assert [" ".join(match[2].split()) for match in suite] == page.promises(
-        PAGE, "What a decoder promises"
-    )
+    found = page.promises_of_classes(test_decoders)
+    assert found == page.promises(PAGE, "What a decoder promises")
 
 
 def test_a_whole_decoder_takes_less_than_a_hundred_lines() -> None:
@@ -71,12 +61,7 @@ STILL_KEPT = "TestOpening::test_what_is_no_recording_is_one_line[text]"
 def test_a_decoder_that_breaks_promises_is_found_out(tmp_path: Path) -> None:
     """It mixes channels at another scale, closes the source, warns of nothing, and is misnamed."""
     site = page.install(tmp_path, PAGE)
-    module = site / "whisperctl_wave" / "__init__.py"
-    source = module.read_text("utf-8")
-    for right, wrong in BROKEN.items():
-        assert source.count(right) == 1
-        source = source.replace(right, wrong)
-    module.write_text(source, "utf-8")
+    page.break_promises(site / "whisperctl_wave" / "__init__.py", BROKEN)
     tests = [f"whisperctl.testing.test_decoders::{name}" for name in (*CAUGHT_BY, STILL_KEPT)]
 
     done = conformance(tmp_path, *tests, "--decoder", "wave", site=site)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import os
-import re
 import sys
 from pathlib import Path
 
@@ -26,16 +24,8 @@ def far(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_promise_of_the_page_is_a_class_of_the_suite() -> None:
-    tree = ast.parse(Path(test_executors.__file__).read_text("utf-8"))
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    texts = [ast.get_docstring(node) or "" for node in classes]
-    found = [re.fullmatch(r"Promise (\d+)\. (.*)", text, re.DOTALL) for text in texts]
-    suite = [match for match in found if match]
-
-    assert [int(match[1]) for match in suite] == list(range(1, len(suite) + 1))
-    assert [" ".join(match[2].split()) for match in suite] == page.promises(
-        PAGE, "What an executor promises"
-    )
+    found = page.promises_of_classes(test_executors)
+    assert found == page.promises(PAGE, "What an executor promises")
 
 
 def test_a_whole_executor_takes_less_than_a_hundred_lines() -> None:
@@ -81,12 +71,7 @@ STILL_KEPT = "TestEvents::test_polling_without_work_returns_in_time"
 def test_an_executor_that_breaks_promises_is_found_out(tmp_path: Path) -> None:
     """It reports ends twice, is misnamed, forgets the reason of a cancel, and leaves workers."""
     site = page.install(tmp_path, PAGE)
-    module = site / "whisperctl_far" / "__init__.py"
-    source = module.read_text("utf-8")
-    for right, wrong in BROKEN.items():
-        assert source.count(right) == 1, right
-        source = source.replace(right, wrong)
-    module.write_text(source, "utf-8")
+    page.break_promises(site / "whisperctl_far" / "__init__.py", BROKEN)
     tests = [f"whisperctl.testing.test_executors::{name}" for name in (*CAUGHT_BY, STILL_KEPT)]
 
     done = conformance(tmp_path, *tests, "--executor", "far", site=site)

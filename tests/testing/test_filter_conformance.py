@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import shutil
 from pathlib import Path
@@ -18,15 +17,8 @@ PAGE = page.PAGE.with_name("filters.md")
 
 
 def test_each_promise_of_the_page_is_a_class_of_the_suite() -> None:
-    tree = ast.parse(Path(test_filters.__file__).read_text("utf-8"))
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    texts = [ast.get_docstring(node) or "" for node in classes]
-    suite = [match for t in texts if (match := re.fullmatch(r"Promise (\d+)\. (.*)", t, re.DOTALL))]
-
-    assert [int(match[1]) for match in suite] == list(range(1, len(suite) + 1))
-    assert [" ".join(match[2].split()) for match in suite] == page.promises(
-        PAGE, "What a filter promises"
-    )
+    found = page.promises_of_classes(test_filters)
+    assert found == page.promises(PAGE, "What a filter promises")
 
 
 def test_a_whole_filter_takes_at_most_thirty_lines() -> None:
@@ -133,12 +125,10 @@ BROKEN: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
 def test_a_filter_that_breaks_promises_is_found_out(flaw: str, gate: Path, tmp_path: Path) -> None:
     site = shutil.copytree(gate, tmp_path / "site")
     module = site / "whisperctl_gate.py"
-    source = module.read_text("utf-8")
     replaced, caught_by = BROKEN[flaw]
-    for right, wrong in replaced.items():
-        assert source.count(right) == 1
-        source = source.replace(right, wrong)
-    module.write_text(source + DECAY, "utf-8")
+    page.break_promises(module, replaced)
+    with module.open("a", encoding="utf-8") as file:
+        file.write(DECAY)
 
     done = conformance(
         *(tmp_path, "whisperctl.testing", "--filter", "gate", "-k", " or ".join(caught_by)),
