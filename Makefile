@@ -14,6 +14,8 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 # What pywhispercpp is compiled with for this machine. Its setup.py hands every environment variable to
 # CMake. One library with all in it needs no search path of its own, which only a repaired wheel has.
 TUNED  := GGML_NATIVE=ON GGML_LLAMAFILE=ON BUILD_SHARED_LIBS=OFF CMAKE_POSITION_INDEPENDENT_CODE=ON
+# Without AMX, which virtual machines announce and some then refuse to run.
+NO_AMX := $(shell $(CC) -mno-amx-tile -E -x c /dev/null >/dev/null 2>&1 && echo -mno-amx-tile -mno-amx-int8 -mno-amx-bf16)
 
 # Says what is done and how long it took; what the command itself says is shown only if it fails.
 define quietly
@@ -121,6 +123,7 @@ $(NATIVE)/.installed: requirements-native.lock wasm-build/source.py | $(VENV)/.i
 	    --disable-pip-version-check --require-hashes -r requirements-native.lock)
 	archive=$$($(BIN)/python wasm-build/source.py) && \
 	    PATH="$(abspath $(NATIVE))/bin:$$PATH" $(TUNED) \
+	    CMAKE_C_FLAGS="$(NO_AMX)" CMAKE_CXX_FLAGS="$(NO_AMX)" \
 	    $(NATIVE)/bin/python -m pip install --quiet --disable-pip-version-check \
 	    --no-deps --no-build-isolation --no-cache-dir "$$archive"
 	$(NATIVE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
