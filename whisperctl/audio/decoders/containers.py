@@ -1,4 +1,4 @@
-"""Container formats: those that FFmpeg may read, durations, timestamps, and joined recordings.
+"""Container formats: those that FFmpeg may read, stated durations, and joined recordings.
 
 FFmpeg always gives a duration. Where none is stated it takes the bit rate of the first frames, or
 the last timestamp, or the duration of another track, without saying so. Only what a header says of
@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from av import AudioStream
-    from av.container import InputContainer
-
     from whisperctl.audio.source import Source
 
 READ = (
@@ -47,20 +46,6 @@ _STATE_THE_WHOLE = frozenset({"asf", "flv", "rm", "xwma"})
 _LOST_S = 0.5
 """Less missing than this is padding that encoders add or trim, not a recording cut short."""
 
-_GAP_S = 0.1
-"""Shorter gaps between timestamps are rounding: containers count in milliseconds or coarser."""
-
-_JUMP_S = 10.0
-"""A longer gap is a reset clock, in formats whose clock may be reset. FFmpeg's tools draw the same
-line, as -dts_delta_threshold."""
-
-_UNSTATED_S = 600.0
-"""A gap longer than this is a damaged timestamp, where no duration of the recording is stated, or
-another clock."""
-
-_MOST_SILENCE_S = 24 * 3600.0
-"""Silence that is put into a recording at most, whatever its timestamps say."""
-
 _INFO_BYTES = 65_536
 _INFO_DURATION = re.compile(rb"\x44\x89(?:\x84(?P<single>.{4})|\x88(?P<double>.{8}))", re.DOTALL)
 """Element Duration of a Matroska segment's Info (RFC 9559, section 5.1.2.10)."""
@@ -87,6 +72,45 @@ _STARTS = {
 _LONGEST_START = 16
 
 
+@dataclass(frozen=True, slots=True)
+class TrackFacts:
+    """An audio stream as FFmpeg shows it.
+
+    ``codec`` is empty, and rate and channels 0, if there is no decoder for it. ``tags`` are its
+    metadata, of which only those that begin with DURATION are needed. ``time_base`` is the unit of
+    its times in seconds, numerator and denominator. ``start`` and ``duration`` are in that unit;
+    ``None`` if they are unknown.
+    """
+
+    codec: str
+    sample_rate: int
+    channels: int
+    language: str
+    title: str
+    default: bool
+    tags: Mapping[str, str]
+    time_base: tuple[int, int] | None
+    start: int | None
+    duration: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFacts:
+    """A file as FFmpeg shows it.
+
+    ``format`` is FFmpeg's name of it, or several names separated by commas. ``start_us`` and
+    ``duration_us`` are those of all its streams together, in microseconds; ``None`` if they are
+    unknown. ``n_video`` counts its video streams, pictures of covers included. ``tracks`` are its
+    audio streams.
+    """
+
+    format: str
+    start_us: int | None
+    duration_us: int | None
+    n_video: int
+    tracks: tuple[TrackFacts, ...]
+
+
 def lost_s(stated_s: float | None, decoded_s: float) -> float:
     """Seconds that a header states and that could not be decoded; 0 if that is mere padding."""
     missing_s = (stated_s or 0.0) - decoded_s
@@ -108,18 +132,18 @@ def cut_short(stated_s: float | None, decoded_s: float) -> str | None:
     )
 
 
-def is_named(container: InputContainer, names: frozenset[str]) -> bool:
+def is_named(container: ContainerFacts, names: frozenset[str]) -> bool:
     """True if a file is of one of these formats."""
-    return not names.isdisjoint(container.format.name.split(","))
+    return not names.isdisjoint(container.format.split(","))
 
 
-def container_s(container: InputContainer) -> float | None:
+def container_s(container: ContainerFacts) -> float | None:
     """Duration of a file with all its tracks, stated or guessed, in seconds."""
-    duration = container.duration
-    return None if duration is None or duration <= 0 else duration / 1_000_000
+    duration_us = container.duration_us
+    return None if duration_us is None or duration_us <= 0 else duration_us / 1_000_000
 
 
-def container_end_s(container: InputContainer, source: Source) -> float | None:
+def container_end_s(container: ContainerFacts, source: Source) -> float | None:
     """Latest end of the last track, unless that is a guess from bit rates.
 
     In seconds from the start of the file's first track.
@@ -130,8 +154,8 @@ def container_end_s(container: InputContainer, source: Source) -> float | None:
 
 
 def stated_end_s(
-    container: InputContainer,
-    stream: AudioStream,
+    container: ContainerFacts,
+    track: TrackFacts,
     source: Source,
     origin_s: float,
     whole_s: float | None,
@@ -139,8 +163,8 @@ def stated_end_s(
     """End of a track by the file's header, if it states one.
 
     Args:
-        container: the open file.
-        stream: the track.
+        container: the file.
+        track: one of its tracks.
         source: the same file.
         origin_s: the timestamp of the start of the file's first track.
         whole_s: ``container_end_s`` of the file.
@@ -149,23 +173,24 @@ def stated_end_s(
         Seconds from there.
     """
     if is_named(container, frozenset({"matroska"})):
-        end_s = _matroska_end_s(container, stream, whole_s)
+        end_s = _matroska_end_s(container, track, whole_s)
         return None if end_s is None else max(0.0, end_s - origin_s)
-    if container.format.name == "mp3":
+    if container.format == "mp3":
         return whole_s if _states_mp3(source) else None
-    if container.format.name == "wav" and (end_s := _wav_s(source)) is not None:
+    if container.format == "wav" and (end_s := _wav_s(source)) is not None:
         return end_s  # FFmpeg takes the file's size for the truth
     each = is_named(container, _STATE_EACH_TRACK)
-    if each and stream.time_base is not None and (stream.duration or 0) > 0:
-        start_s = float((stream.start_time or 0) * stream.time_base)
-        return start_s + float((stream.duration or 0) * stream.time_base) - origin_s
-    if (each or is_named(container, _STATE_THE_WHOLE)) and not container.streams.video:
+    if each and track.time_base is not None and (track.duration or 0) > 0:
+        time_base = Fraction(*track.time_base)
+        start_s = float((track.start or 0) * time_base)
+        return start_s + float((track.duration or 0) * time_base) - origin_s
+    if (each or is_named(container, _STATE_THE_WHOLE)) and not container.n_video:
         return None if whole_s is None else max(0.0, whole_s - origin_s)
     return None
 
 
 def _matroska_end_s(
-    container: InputContainer, stream: AudioStream, whole_s: float | None
+    container: ContainerFacts, track: TrackFacts, whole_s: float | None
 ) -> float | None:
     """End by the tag that muxers write for each track, some with a language after its name.
 
@@ -174,11 +199,11 @@ def _matroska_end_s(
     """
     if whole_s is None:
         return None
-    tags = {key.upper(): value for key, value in stream.metadata.items()}
+    tags = {key.upper(): value for key, value in track.tags.items()}
     names = sorted(name for name in tags if name == "DURATION" or name.startswith("DURATION-"))
     match = _TAG.match(tags[names[0]]) if names else None
     if match is None:
-        return None if container.streams.video or len(container.streams.audio) > 1 else whole_s
+        return None if container.n_video or len(container.tracks) > 1 else whole_s
     return min(whole_s, int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]))
 
 
@@ -276,59 +301,3 @@ def _page_bytes(source: Source, at: int) -> int:
     head = source.peek(27 + 255, at)
     n_segments = head[26] if len(head) > 26 else 0
     return 27 + n_segments + sum(head[27 : 27 + n_segments])
-
-
-class Clock:
-    """Follows the timestamps of one track.
-
-    ``position_s`` is where the next sample lies, in seconds from the recording's start.
-    ``missing_s`` is how much silence stands in for what is missing after the track's first sample.
-    """
-
-    def __init__(self, origin_s: float, end_s: float | None, *, jumps: bool) -> None:
-        """Start a clock.
-
-        Args:
-            origin_s: the timestamp at which the recording starts.
-            end_s: where the recording ends at the latest, in seconds from its start, if known.
-            jumps: the clock of such files may be reset in the middle, as where transport streams
-                are joined.
-        """
-        self._origin_s = origin_s
-        self._end_s = end_s
-        self._jumps = jumps
-        self._began = False
-        self._silence_s = 0.0
-        self.position_s = 0.0
-        self.missing_s = 0.0
-
-    def silence_before(self, time_s: float | None) -> float:
-        """Seconds of silence to put before a sample with this timestamp, ``None`` if it has none.
-
-        A gap that is not believed sets the clock: what follows counts from where it is.
-        """
-        gap_s = 0.0 if time_s is None else time_s - self._origin_s - self.position_s
-        began, self._began = self._began, True
-        if abs(gap_s) <= _GAP_S:
-            return 0.0
-        if gap_s < 0 or not self._believed(gap_s, began):
-            self._origin_s += gap_s
-            return 0.0
-        if began:
-            self.missing_s += gap_s
-        self._silence_s += gap_s
-        self.position_s += gap_s
-        return gap_s
-
-    def advance(self, duration_s: float) -> None:
-        """Count decoded audio."""
-        self.position_s += duration_s
-
-    def _believed(self, gap_s: float, began: bool) -> bool:
-        if self._silence_s + gap_s > _MOST_SILENCE_S:
-            return False
-        if self._jumps and began:
-            return gap_s <= _JUMP_S
-        if self._jumps or self._end_s is None:  # programs of one stream have clocks of their own
-            return gap_s <= _UNSTATED_S
-        return self.position_s + gap_s < self._end_s + 1
