@@ -82,10 +82,11 @@ def test_a_greeting_of_another_version_is_named(
         transcribe(runtime, tiny_en, jfk)
 
 
+@pytest.mark.parametrize("said", [b"Segmentation fault", b"#4\nabc"], ids=["text", "payload"])
 def test_what_is_no_greeting_is_an_error(
-    runtime: str, tiny_en: Path, jfk: Audio, says: Callable[..., None]
+    said: bytes, runtime: str, tiny_en: Path, jfk: Audio, says: Callable[..., None]
 ) -> None:
-    says(b"Segmentation fault")
+    says(said)
     with pytest.raises(GuestError, match="broke the protocol"):
         transcribe(runtime, tiny_en, jfk)
 

@@ -12,6 +12,7 @@ import pytest
 from whisperctl.engine.toolkit.token_times import TokenTimes
 from whisperctl.errors import GuestError
 from whisperctl_wasi import protocol
+from whisperctl_wasi.host.conversation import Event
 
 
 def test_a_request_is_one_line_of_json() -> None:
@@ -53,7 +54,7 @@ def line_of(event: dict[str, object], **changes: object) -> bytes:
 
 @pytest.mark.parametrize("event", GOOD, ids=lambda event: str(event["event"]))
 def test_every_kind_of_event_is_read(event: dict[str, object]) -> None:
-    assert isinstance(protocol.parse_event(line_of(event)), protocol.Event)
+    assert isinstance(protocol.parse_event(line_of(event)), Event)
 
 
 @pytest.mark.parametrize("event", GOOD, ids=lambda event: str(event["event"]))

@@ -1,15 +1,16 @@
-"""Parts of every conversation with a guest: its greeting, requests and events."""
+"""Parts of every conversation with Whisper's guest: its greeting and its answers."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from whisperctl.errors import GuestError, UsageError
 from whisperctl_wasi import protocol
+from whisperctl_wasi.host import conversation
+from whisperctl_wasi.host.conversation import Event
 from whisperctl_wasi.host.guest import Guest
-from whisperctl_wasi.protocol import Event, Failed, Hello
+from whisperctl_wasi.protocol import Failed, Hello
 
 _POLL_S = 0.1
 _HELLO_TIMEOUT_S = 60.0
@@ -48,34 +49,9 @@ def check_threads(guest: Guest, most: int, threads: int) -> None:
         )
 
 
-def ask(guest: Guest, request: bytes) -> None:
-    """Send a request line, from which on the guest may write as much as one request's answer.
-
-    Raises:
-        GuestError: the guest has ended.
-    """
-    guest.begin()
-    guest.send(request)
-
-
 def next_event(guest: Guest, within_s: float, *, patient: bool = False) -> Event | None:
-    """The guest's next event of a kind that is known, ``None`` if there is none in time.
-
-    Args:
-        guest: whose event.
-        within_s: how long to wait.
-        patient: see ``Guest.receive``.
-
-    Raises:
-        GuestError: the guest has ended, or what it says is not an event.
-    """
-    deadline = time.monotonic() + within_s
-    while (left_s := deadline - time.monotonic()) > 0:
-        # In short waits, so that Ctrl-C gets through between them.
-        line = guest.receive(min(_POLL_S, left_s), patient=patient)
-        if line is not None and (event := protocol.parse_event(line)) is not None:
-            return event
-    return None
+    """The guest's next event; see ``whisperctl_wasi.host.conversation.next_event``."""
+    return conversation.next_event(guest, protocol.parse_event, within_s, patient=patient)
 
 
 def answer(guest: Guest, kind: type[E], check: Callable[[], None]) -> E | Failed:

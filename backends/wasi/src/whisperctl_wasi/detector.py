@@ -14,6 +14,7 @@ from whisperctl.errors import BackendError, ModelError
 from whisperctl.options import VadOptions
 from whisperctl.text import quoted
 from whisperctl_wasi import conversation, protocol, runtimes
+from whisperctl_wasi.host.conversation import ask, broken
 from whisperctl_wasi.host.guest import Guest
 from whisperctl_wasi.host.limits import Limits
 from whisperctl_wasi.modules import Module
@@ -60,7 +61,7 @@ class WasiDetector(Handle):
         guest = self._guest = self._guest or self._start()
         try:
             request = protocol.request("detect", samples=len(samples), **vad_params(options))
-            conversation.ask(guest, request)
+            ask(guest, request)
             guest.send(np.ascontiguousarray(samples, dtype="<f4").view(np.uint8).data)
             event = conversation.answer(guest, Detected, self._check_open)
             if isinstance(event, Failed):
@@ -83,7 +84,7 @@ class WasiDetector(Handle):
             except OSError as error:
                 raise ModelError(f"cannot read {quoted(self._model)}: {error.strerror}") from error
             request = protocol.request("load_vad", bytes=len(data), threads=self._threads)
-            conversation.ask(guest, request)
+            ask(guest, request)
             guest.send(data)
             event = conversation.answer(guest, Ready, self._check_open)
             if isinstance(event, Failed):
@@ -102,14 +103,12 @@ def _checked(event: Detected, n_samples: int, options: VadOptions) -> Detection:
     """
     n_frames = -(-n_samples // _FRAME)
     if len(event.probabilities) != 4 * n_frames:
-        raise protocol.broken(
-            f"{len(event.probabilities)} bytes of probabilities for {n_frames} frames"
-        )
+        raise broken(f"{len(event.probabilities)} bytes of probabilities for {n_frames} frames")
     probabilities = np.frombuffer(event.probabilities, dtype="<f4").astype(np.float32)
     if not ((probabilities >= 0) & (probabilities <= 1)).all():
-        raise protocol.broken("a probability that is not from 0 to 1")
+        raise broken("a probability that is not from 0 to 1")
     # In order, and none before the one before it ends.
     times = [time for span in event.spans for time in span]
     if times != sorted(times):
-        raise protocol.broken("speech is out of order")
+        raise broken("speech is out of order")
     return detection(event.spans, probabilities, n_samples, options)

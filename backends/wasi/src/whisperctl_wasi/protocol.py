@@ -1,8 +1,7 @@
 """The stdio protocol between host and guest; wasm-build/PROTOCOL.md is its description.
 
-Guests are not trusted. ``parse_event`` is the one place where what they say is checked, against the
-classes below: names, types, ranges and sizes. Numbers are finite (JSON has no others), text is
-UTF-8. Unknown kinds and fields are passed over.
+``parse_event`` checks what the guest says against the classes below, see
+``whisperctl_wasi.host.conversation``.
 """
 
 from __future__ import annotations
@@ -10,14 +9,13 @@ from __future__ import annotations
 import json
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta, Struct
 
 from whisperctl.engine.toolkit.token_times import RawTimes, TokenTimes
 from whisperctl.engine.toolkit.words import text_of
-from whisperctl.errors import GuestError
 from whisperctl.models.alignment import Alignment
 from whisperctl.transcript import Segment, Token
+from whisperctl_wasi.host.conversation import Event, Parser, broken
 
 VERSION = 2
 
@@ -37,10 +35,6 @@ TokenCentiseconds = Annotated[int, Meta(ge=-_MOST_CS, le=_MOST_CS)]
 """A token's time; negative where whisper.cpp has none."""
 Probability = Annotated[float, Meta(ge=0, le=1.001)]
 """whisper.cpp's sums of float32 go a little beyond 1."""
-
-
-class Event(Struct, frozen=True, tag_field="event"):
-    """One event of the guest."""
 
 
 class Hello(Event, frozen=True, tag="hello"):
@@ -133,19 +127,8 @@ _KINDS = (
 )  # fmt: skip
 
 
-class _Kind(Struct, frozen=True):
-    event: Annotated[str, Meta(max_length=100)]
-
-
-_KIND = msgspec.json.Decoder(_Kind)
-_DECODERS: dict[str, msgspec.json.Decoder[Event]] = {
-    str(kind.__struct_config__.tag): msgspec.json.Decoder(kind) for kind in _KINDS
-}
-
-
-def broken(what: str) -> GuestError:
-    """The error for a guest that says what cannot be, with ``what`` it was."""
-    return GuestError(f"the program in the sandbox broke the protocol: {what}")
+parse_event: Parser[Event] = Parser(_KINDS)
+"""Reads a line as one of the events above."""
 
 
 def request(op: str, **fields: object) -> bytes:
@@ -162,19 +145,6 @@ def load_request(n_bytes: int, alignment: Alignment | None = None) -> bytes:
         dtw_aheads_preset=alignment.preset if alignment else "",
         dtw_mem_size=alignment.memory_bytes if alignment else 0,
     )
-
-
-def parse_event(line: bytes) -> Event | None:
-    """One event line; ``None`` if it is of a kind that this host does not know.
-
-    Raises:
-        GuestError: the line is not an event, or one whose fields are not as they must be.
-    """
-    try:
-        decoder = _DECODERS.get(_KIND.decode(line).event)
-        return None if decoder is None else decoder.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise broken(f"{error} in {line!r:.80}") from error
 
 
 def segment(event: SegmentEvent, times: TokenTimes | None = None) -> Segment:

@@ -10,6 +10,7 @@ from whisperctl.engine.toolkit.handle import Handle
 from whisperctl.errors import GuestError
 from whisperctl.models.ggml.layout import FTYPE_OF_QUANTIZATION, TYPE_OF_FTYPE
 from whisperctl_wasi import conversation, protocol, runtimes
+from whisperctl_wasi.host.conversation import ask, broken
 from whisperctl_wasi.host.guest import Guest
 from whisperctl_wasi.host.limits import Limits
 from whisperctl_wasi.modules import Module
@@ -44,7 +45,7 @@ class WasiQuantizer(Handle):
     def _quantize(self, guest: Guest, values: npt.NDArray[np.float32], type_name: str) -> bytes:
         n_rows, n_columns = values.shape
         request = protocol.request("quantize", type=type_name, columns=n_columns, rows=n_rows)
-        conversation.ask(guest, request)
+        ask(guest, request)
         guest.send(np.ascontiguousarray(values, dtype="<f4").reshape(-1).view(np.uint8).data)
         event = conversation.answer(guest, Quantized, self._check_open)
         if isinstance(event, Failed):
@@ -52,9 +53,7 @@ class WasiQuantizer(Handle):
         kind = TYPE_OF_FTYPE[FTYPE_OF_QUANTIZATION[type_name]]
         n_bytes = n_rows * n_columns // kind.block * kind.block_bytes
         if len(event.data) != n_bytes:
-            raise protocol.broken(
-                f"{len(event.data)} bytes of quantized blocks instead of {n_bytes}"
-            )
+            raise broken(f"{len(event.data)} bytes of quantized blocks instead of {n_bytes}")
         return event.data
 
     def _request_stop(self) -> None:

@@ -27,12 +27,12 @@ from whisperctl.models import alignment
 from whisperctl.text import quoted
 from whisperctl.transcript import Segment, SpokenLanguage
 from whisperctl_wasi import conversation, protocol, runtimes
+from whisperctl_wasi.host.conversation import Event, ask, broken
 from whisperctl_wasi.host.guest import Guest
 from whisperctl_wasi.host.limits import Limits
 from whisperctl_wasi.modules import Module
 from whisperctl_wasi.protocol import (
     Cancelled,
-    Event,
     Failed,
     Log,
     ProgressEvent,
@@ -132,7 +132,7 @@ class WasiSession(Handle):
             request = protocol.request(
                 "transcribe", samples=len(audio.samples), threads=self._threads, **params
             )
-            conversation.ask(guest, request)
+            ask(guest, request)
             guest.send(samples)
             asked = True
             while True:
@@ -196,7 +196,7 @@ class WasiSession(Handle):
         return guest
 
     def _load(self, guest: Guest, size: int) -> None:
-        conversation.ask(guest, protocol.load_request(size, self._alignment))
+        ask(guest, protocol.load_request(size, self._alignment))
         left = size
         try:
             with self._model.open("rb") as file:
@@ -263,4 +263,4 @@ class WasiSession(Handle):
 
     def _broken(self, what: str) -> GuestError:
         self._drop_guest()
-        return protocol.broken(what)
+        return broken(what)

@@ -17,8 +17,10 @@ from whisperctl.engine.resources import cpu_time_s, own_usage, peak_memory_bytes
 from whisperctl.errors import BackendError, GuestError
 from whisperctl_wasi import modules, protocol, runtimes
 from whisperctl_wasi.conversation import hello
+from whisperctl_wasi.host.conversation import Event
 from whisperctl_wasi.host.guest import Guest, Program
 from whisperctl_wasi.host.limits import Limits
+from whisperctl_wasi.host.output import Payload
 
 PROBE = Path(__file__).with_name("probe.c")
 ROOT = Path(__file__).resolve().parents[4]
@@ -76,6 +78,40 @@ def test_an_exit_code_is_named(
 ) -> None:
     program = compiled(wat("(call $proc_exit (i32.const 7))"))
     assert "exit code 7" in last_words(Guest(runtime, program, Limits(), code_cache))
+
+
+def test_a_payload_arrives_as_it_was_sent_between_lines(
+    runtime: str, compiled: Callable[[str], Program], code_cache: Path
+) -> None:
+    """300 000 bytes, each the low byte of its number: among them are line ends and ``#``."""
+    program = compiled(
+        """(module
+        (import "wasi_snapshot_preview1" "fd_write"
+            (func $fd_write (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 6)
+        (data (i32.const 64) "before\\n#300000\\nafter\\n")
+        (func $say (param i32 i32)
+            (loop $rest
+                (i32.store (i32.const 0) (local.get 0))
+                (i32.store (i32.const 4) (local.get 1))
+                (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+                (local.set 0 (i32.add (local.get 0) (i32.load (i32.const 8))))
+                (local.set 1 (i32.sub (local.get 1) (i32.load (i32.const 8))))
+                (br_if $rest (local.get 1))))
+        (func (export "_start") (local $i i32)
+            (loop $fill
+                (i32.store8 (i32.add (i32.const 1024) (local.get $i)) (local.get $i))
+                (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                (br_if $fill (i32.lt_u (local.get $i) (i32.const 300000))))
+            (call $say (i32.const 64) (i32.const 15))
+            (call $say (i32.const 1024) (i32.const 300000))
+            (call $say (i32.const 79) (i32.const 6))))"""
+    )
+    guest = Guest(runtime, program, Limits(), code_cache)
+    parts = [guest.receive(10) for _ in range(3)]
+    guest.kill()
+    expected = Payload(bytearray(i & 255 for i in range(300_000)))
+    assert parts == [b"before", expected, b"after"]
 
 
 def test_killing_a_guest_that_computes_takes_less_than_a_second(
@@ -186,13 +222,13 @@ def test_memory_that_cannot_be_had_becomes_an_error(runtime: str) -> None:
         except GuestError as error:
             message = str(error)
             break
-        assert line is not None
+        assert isinstance(line, bytes)
         message = _message(protocol.parse_event(line))
     guest.kill()
     assert "memory" in message or "alloc" in message
 
 
-def _message(event: protocol.Event | None) -> str:
+def _message(event: Event | None) -> str:
     return event.message if isinstance(event, protocol.Failed) else ""
 
 
@@ -231,7 +267,7 @@ def test_the_sandbox_has_no_files_and_no_environment(
     said: list[str] = []
     while "done" not in said:
         line = guest.receive(5)
-        assert line is not None
+        assert isinstance(line, bytes)
         said.append(line.decode())
     guest.kill()
     assert not [line for line in said if "secret" in line.lower()]

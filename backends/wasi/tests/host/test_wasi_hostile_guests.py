@@ -14,6 +14,7 @@ import pytest
 from whisperctl.errors import GuestError
 from whisperctl_wasi.host.guest import Guest, Program
 from whisperctl_wasi.host.limits import Limits
+from whisperctl_wasi.host.output import Payload
 
 Compile = Callable[[str], Program]
 
@@ -118,6 +119,18 @@ HOSTILE = {
         + "(memory.fill (i32.const 1024) (i32.const 65) (i32.const 100000))"
         + forever(f"(drop {write(1)})")
     ),
+    "sends payloads without end": program(
+        iovec(0, 1024, 100_008)
+        + forever(f"(drop {write(1)})"), '(data (i32.const 1024) "#100000\\n")'
+    ),
+    "announces a larger payload than it may send": program(
+        iovec(0, 1024, 9) + f"(drop {write(1)})" + forever(),
+        '(data (i32.const 1024) "#9999999\\n")',
+    ),
+    "announces a payload that does not come": program(
+        iovec(0, 1024, 8) + f"(drop {write(1)})" + forever(),
+        '(data (i32.const 1024) "#100000\\n")',
+    ),
     "writes to streams it does not have": program(
         "".join(f"(if (i32.eqz {write(fd)}) (then unreachable))" for fd in (3, 4, 255, -1))
         + "(call $proc_exit (i32.const 9))"
@@ -148,9 +161,9 @@ def ending(guest: Guest) -> tuple[str, list[bytes]]:
     lines: list[bytes] = []
     with pytest.raises(GuestError) as caught:
         while True:
-            line = guest.receive(0.1)
-            if line is not None:
-                lines.append(line)
+            part = guest.receive(0.1)
+            if part is not None:
+                lines.append(bytes(part.data) if isinstance(part, Payload) else part)
     return str(caught.value), lines
 
 

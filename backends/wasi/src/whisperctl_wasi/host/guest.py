@@ -1,4 +1,4 @@
-"""A running guest: a process with a runtime and a module in it; bytes in, lines out, and an end."""
+"""A running guest: a process with a runtime and a module; bytes in, lines and payloads out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import json
 import math
 import os
-import queue
 import selectors
 import shutil
 import socket
@@ -24,6 +23,7 @@ from whisperctl.processes import exit_reason
 from whisperctl.storage import temporary
 from whisperctl_wasi.host.child import Order
 from whisperctl_wasi.host.limits import Limits
+from whisperctl_wasi.host.output import FloodError, Output, Payload, size
 
 Chunk = bytes | memoryview
 
@@ -36,9 +36,7 @@ _FINISH_S = 10.0
 _LAST_ERRORS_BYTES = 4096
 _CONTROL_BYTES = 1 << 24
 _READ_BYTES = 1 << 18
-_LINE_BYTES = 64
 _PIPE_BYTES = 1 << 20
-_END = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +77,8 @@ class Guest:
         self.limits = limits
         self.compile_ms = 0.0
         self.instantiate_ms = 0.0
-        self._lines: queue.SimpleQueue[bytes | object] = queue.SimpleQueue()
-        self._partial = bytearray()
+        self._output = Output(limits)
         self._errors = bytearray()
-        self._output_left = limits.output_bytes
         self._started = threading.Event()
         self._started_at = math.nan
         self._ended = threading.Event()
@@ -106,9 +102,16 @@ class Guest:
             raise
 
     def begin(self) -> None:
-        """Let the guest write as much as it may once more: a new request begins."""
-        self._output_left = self.limits.output_bytes
+        """Let the guest write and take as much as it may once more: a new request begins."""
+        self._output.begin()
         self._control_left = _CONTROL_BYTES
+        self.progressed()
+
+    def progressed(self) -> None:
+        """Count the time without an answer from now on: the guest has done some of its work.
+
+        Nothing that a guest writes is progress by itself; what is, only the caller knows.
+        """
         self._waited_s = 0.0
 
     def send(self, chunk: Chunk) -> None:
@@ -118,7 +121,7 @@ class Guest:
             GuestError: the guest has ended, or takes nothing for too long.
         """
         left = memoryview(chunk).cast("B")
-        self._waited_s = 0.0
+        waited_s = 0.0
         with selectors.DefaultSelector() as selector:
             selector.register(self._input, selectors.EVENT_WRITE)
             while len(left):
@@ -126,7 +129,8 @@ class Guest:
                     raise self._end_error()
                 started = time.monotonic()
                 if not selector.select(_POLL_S):  # in short waits, so that Ctrl-C gets through
-                    self._waited(started, _POLL_S, "took no input")
+                    waited_s += min(time.monotonic() - started, _POLL_S)
+                    self._check_idle(waited_s, "took no input")
                     continue
                 try:
                     left = left[os.write(self._input, left) :]
@@ -136,10 +140,12 @@ class Guest:
                     # It ended while it was being written to; its reason is on its way.
                     self._ended.wait(_FINISH_S)
                     raise self._end_error() from None
-                self._waited_s = 0.0
+                waited_s = 0.0
 
-    def receive(self, timeout_s: float, *, patient: bool = False) -> bytes | None:
-        """The next line the guest wrote, or ``None`` when none came within ``timeout_s`` seconds.
+    def receive(self, timeout_s: float, *, patient: bool = False) -> bytes | Payload | None:
+        """The guest's next line or payload, ``None`` if none came within ``timeout_s`` seconds.
+
+        A line ``#N`` is not handed out; the payload that it announces is, as one with N bytes.
 
         Args:
             timeout_s: how long to wait for it.
@@ -151,17 +157,15 @@ class Guest:
         """
         timeout_s = max(0.0, timeout_s)
         started = time.monotonic()
-        line: bytes | object | None
         try:
-            line = self._lines.get(timeout=timeout_s)
-        except queue.Empty:
-            line = None
-        if line is None or isinstance(line, bytes):
-            if not patient:
-                self._waited(started, timeout_s, "did not answer")
-            return line
-        self._lines.put(_END)
-        raise self._end_error()
+            part = self._output.take(timeout_s)
+        except EOFError:
+            raise self._end_error() from None
+        if not patient:
+            # A host that was stopped meanwhile, or at other work, has not waited for the guest.
+            self._waited_s += min(time.monotonic() - started, timeout_s)
+            self._check_idle(self._waited_s, "did not answer")
+        return part
 
     @property
     def pid(self) -> int:
@@ -265,10 +269,8 @@ class Guest:
         if not self._started.is_set():
             raise self._end_error()
 
-    def _waited(self, since: float, at_most_s: float, what: str) -> None:
-        # A host that was stopped meanwhile, or at other work, has not waited for the guest.
-        self._waited_s += min(time.monotonic() - since, at_most_s)
-        if not self.ended and self._waited_s > self.limits.idle_s:
+    def _check_idle(self, waited_s: float, what: str) -> None:
+        if not self.ended and waited_s > self.limits.idle_s:
             self._set_end(f"it {what} for {self.limits.idle_s:g} s")
             self._process.kill()
             raise self._end_error()
@@ -291,71 +293,66 @@ class Guest:
             stderr.fileno(): self._on_errors,
             self._control.fileno(): self._on_control,
         }
+        _enlarge(stdout.fileno())
         with selectors.DefaultSelector() as selector:
             for handle in takers:
                 selector.register(handle, selectors.EVENT_READ)
             while selector.get_map():
                 for key, _ in selector.select():
                     try:
-                        data = os.read(key.fd, _READ_BYTES)
+                        more = takers[key.fd](key.fd)
                     except OSError:
-                        data = b""
-                    if data:
-                        takers[key.fd](data)
-                    else:
+                        more = False
+                    if not more:
                         selector.unregister(key.fd)
         stdout.close()
         stderr.close()
         self._set_end(self._death(self._process.wait()))
 
-    def _on_output(self, data: bytes) -> None:
+    # Each reads once from its pipe, and is False at the pipe's end.
+
+    def _on_output(self, pipe: int) -> bool:
         if not self.instantiate_ms and not math.isnan(self._started_at):
             self.instantiate_ms = (time.perf_counter() - self._started_at) * 1000
         if self.ended:
-            return
-        # Many short lines take far more memory than they have bytes.
-        self._output_left -= len(data) + _LINE_BYTES * data.count(b"\n")
-        if self._output_left < 0:
-            self._flooded(f"it wrote more than {_size(self.limits.output_bytes)} of output")
-            return
-        self._partial += data
-        if b"\n" in data:  # a long line is not searched from its start every time
-            *whole, rest = self._partial.split(b"\n")
-            self._partial = rest
-            for line in whole:
-                self._lines.put(bytes(line))
-        if len(self._partial) > self.limits.line_bytes:
-            self._flooded(f"it wrote a line of more than {_size(self.limits.line_bytes)}")
+            return len(os.read(pipe, _READ_BYTES)) > 0
+        try:
+            return self._output.read(pipe)
+        except FloodError as error:
+            self._flooded(str(error))
+            return True
 
-    def _on_errors(self, data: bytes) -> None:
-        if self.ended:
-            return
-        self._errors += data
-        if len(self._errors) > self.limits.error_bytes:
-            self._errors.clear()
-            self._flooded(
-                f"it wrote more than {_size(self.limits.error_bytes)} to its standard error"
-            )
+    def _on_errors(self, pipe: int) -> bool:
+        data = os.read(pipe, _READ_BYTES)
+        if not self.ended:
+            self._errors += data
+            if len(self._errors) > self.limits.error_bytes:
+                self._errors.clear()
+                self._flooded(
+                    f"it wrote more than {size(self.limits.error_bytes)} to its standard error"
+                )
+        return len(data) > 0
 
     def _flooded(self, reason: str) -> None:
-        self._partial.clear()
         self._set_end(reason)
         self._process.kill()
 
-    def _on_control(self, data: bytes) -> None:
+    def _on_control(self, pipe: int) -> bool:
         # The process is believed as little as the guest in it.
+        data = os.read(pipe, _READ_BYTES)
         self._control_left -= len(data)
         self._control_line += data
         *whole, self._control_line = self._control_line.split(b"\n")
         if self._control_left < 0:
             self._flooded("its process broke the protocol")
-            return
+            return len(data) > 0
         for line in whole:
             try:
                 ((what, value),) = json.loads(line, parse_constant=_refuse).items()
                 self._on_word(what, value)
             except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
                 self._flooded("its process broke the protocol")
+        return len(data) > 0
 
     def _on_word(self, what: str, value: object) -> None:
         match what, value:
@@ -389,7 +386,7 @@ class Guest:
         if not self._ended.is_set():
             self._end_reason = reason
             self._ended.set()
-            self._lines.put(_END)
+            self._output.close()
 
     def _end_error(self) -> GuestError:
         last = self.errors[-_LAST_ERRORS_BYTES:].strip().splitlines()
@@ -412,7 +409,7 @@ def _above_streams(end: socket.socket) -> socket.socket:
 
 
 def _enlarge(pipe: int) -> None:
-    """Let a pipe hold more than its 64 KiB, where the system can: models are sent through it."""
+    """Let a pipe hold more than its 64 KiB, where the system can: much is sent through it."""
     try:
         import fcntl
 
@@ -423,7 +420,3 @@ def _enlarge(pipe: int) -> None:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not a number")
-
-
-def _size(n_bytes: int) -> str:
-    return f"{n_bytes / (1 << 20):g} MiB"
