@@ -27,7 +27,7 @@ def test_a_size_is_read(text: str, expected: int) -> None:
     assert size_bytes(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "much", "2X", "-1G", "1,5G", "G"])
+@pytest.mark.parametrize("text", ["", "much", "2X", "-1G", "1,5G", "G", "9" * 400 + "G"])
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is not a size: write one such as 2G or 500M"):
         size_bytes(text)

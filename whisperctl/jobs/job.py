@@ -104,7 +104,7 @@ def size_bytes(text: str) -> int:
     Raises:
         UsageError: the text is not a size.
     """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", text.lower())
+    match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", text.lower())
     if not match:
         raise UsageError(f'"{text}" is not a size: write one such as 2G or 500M')
     return int(float(match[1]) * 2 ** _POWERS[match[2]])

@@ -16,7 +16,7 @@ from whisperctl.text import quoted
 from whisperctl_wasi import conversation, protocol, runtimes
 from whisperctl_wasi.host.conversation import ask, broken
 from whisperctl_wasi.host.guest import Guest
-from whisperctl_wasi.host.limits import Limits
+from whisperctl_wasi.host.limits import limits_for
 from whisperctl_wasi.modules import Module
 from whisperctl_wasi.protocol import Detected, Failed, Ready
 
@@ -74,7 +74,9 @@ class WasiDetector(Handle):
             raise
 
     def _start(self) -> Guest:
-        guest = runtimes.start(self._runtime, self._module, Limits(memory_bytes=2 << 30))
+        guest = runtimes.start(
+            self._runtime, self._module, limits_for("detector", memory_bytes=2 << 30)
+        )
         try:
             self._runtime = guest.runtime
             most = conversation.hello(guest).max_threads

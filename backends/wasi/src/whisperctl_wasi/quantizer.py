@@ -12,7 +12,7 @@ from whisperctl.models.ggml.layout import FTYPE_OF_QUANTIZATION, TYPE_OF_FTYPE
 from whisperctl_wasi import conversation, protocol, runtimes
 from whisperctl_wasi.host.conversation import ask, broken
 from whisperctl_wasi.host.guest import Guest
-from whisperctl_wasi.host.limits import Limits
+from whisperctl_wasi.host.limits import limits_for
 from whisperctl_wasi.modules import Module
 from whisperctl_wasi.protocol import Failed, Quantized
 
@@ -25,7 +25,9 @@ class WasiQuantizer(Handle):
 
     def __init__(self, module: Module, options: OpenOptions) -> None:
         super().__init__("quantizer")
-        self._guest = runtimes.start(options.runtime, module, Limits(memory_bytes=1 << 30))
+        self._guest = runtimes.start(
+            options.runtime, module, limits_for("quantizer", memory_bytes=1 << 30)
+        )
         try:
             conversation.hello(self._guest)
         except BaseException:

@@ -29,7 +29,7 @@ from whisperctl.transcript import Segment, SpokenLanguage
 from whisperctl_wasi import conversation, protocol, runtimes
 from whisperctl_wasi.host.conversation import Event, ask, broken
 from whisperctl_wasi.host.guest import Guest
-from whisperctl_wasi.host.limits import Limits
+from whisperctl_wasi.host.limits import limits_for
 from whisperctl_wasi.modules import Module
 from whisperctl_wasi.protocol import (
     Cancelled,
@@ -181,7 +181,7 @@ class WasiSession(Handle):
             size = self._model.stat().st_size
         except OSError as error:
             raise self._unreadable(error) from error
-        limits = Limits(memory_bytes=min(_MOST_MEMORY, _WORK_MEMORY + 2 * size))
+        limits = limits_for("engine", memory_bytes=min(_MOST_MEMORY, _WORK_MEMORY + 2 * size))
         guest = runtimes.start(self._runtime, self._module, limits)
         try:
             self._runtime = guest.runtime

@@ -147,7 +147,7 @@ class Output:
 
 def size(n_bytes: int) -> str:
     """A number of bytes for people."""
-    return f"{n_bytes / (1 << 20):g} MiB"
+    return f"{n_bytes / (1 << 20):g} MiB" if n_bytes >= 1 << 20 else f"{n_bytes / 1024:g} KiB"
 
 
 def _cost(part: bytes | Payload) -> int:
