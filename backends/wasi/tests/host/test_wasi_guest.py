@@ -254,7 +254,7 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> tuple[Program, Path]:
     return Program(path, hashlib.sha256(path.read_bytes()).hexdigest()), folder
 
 
-def test_the_sandbox_has_no_files_and_no_environment(
+def test_the_sandbox_has_no_files_no_sockets_and_no_environment(
     runtime: str,
     probe: tuple[Program, Path],
     code_cache: Path,
@@ -272,7 +272,39 @@ def test_the_sandbox_has_no_files_and_no_environment(
     guest.kill()
     assert not [line for line in said if "secret" in line.lower()]
     assert not [line for line in said if line.startswith("environment: WHISPERCTL")]
+    assert {line.partition(":")[0] for line in said} <= {"listed", "environment", "done"}
     assert sorted(path.name for path in folder.iterdir()) == ["secret"]
+
+
+def test_wasmers_own_sockets_reach_no_network(
+    compiled: Callable[[str], Program], code_cache: Path
+) -> None:
+    """WASIX has sockets. No guest may import it; here one does all the same."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.5)
+        port = server.getsockname()[1]
+        address = "".join(f"\\{byte:02x}" for byte in struct.pack("<BxH4B", 1, port, 127, 0, 0, 1))
+        program = compiled(
+            f"""(module
+            (import "wasix_32v1" "sock_open"
+                (func $open (param i32 i32 i32 i32) (result i32)))
+            (import "wasix_32v1" "sock_connect" (func $connect (param i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+            (memory (export "memory") 1)
+            (data (i32.const 64) "{address}")
+            (func (export "_start")
+                (if (call $open (i32.const 1) (i32.const 1) (i32.const 6) (i32.const 0))
+                    (then (call $proc_exit (i32.const 8))))
+                (if (call $connect (i32.load (i32.const 0)) (i32.const 64))
+                    (then (call $proc_exit (i32.const 9))))))"""
+        )
+        guest = Guest("wasmer", program, Limits(imports=None), code_cache)
+        message = last_words(guest)
+        with pytest.raises(TimeoutError):
+            server.accept()
+    assert "exit code 8" in message or "exit code 9" in message
 
 
 def test_an_unknown_runtime_is_named_with_those_there_are() -> None:

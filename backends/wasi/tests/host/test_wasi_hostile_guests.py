@@ -139,6 +139,16 @@ HOSTILE = {
     "traps in a thread": threaded("(drop (call $spawn (i32.const 0)))" + WAIT, "unreachable"),
     "takes memory without end": program(GROW),
     "takes shared memory without end": threaded(GROW),
+    "takes tables without end": program(
+        """(loop $again
+            (br_if $again (i32.ne (table.grow (ref.null func) (i32.const 1000000)) (i32.const -1))))
+        unreachable""",
+        "(table 1 funcref)",
+    ),
+    "says what steers a terminal": program(
+        iovec(0, 1024, 30) + f"(drop {write(2)})" + "unreachable",
+        '(data (i32.const 1024) "\\1b[2J\\1b]0;owned\\07\\0d\\c2\\9b1A\\e2\\80\\aeowned!")',
+    ),
     "polls more than there is": program(
         "(call $proc_exit (i32.add (i32.const 1) (call $poll_oneoff"
         " (i32.const 0) (i32.const 0) (i32.const -1) (i32.const 900))))"
@@ -190,7 +200,7 @@ def test_a_guest_ends_with_one_line_and_within_its_limits(
             assert usage.peak_bytes is None or usage.peak_bytes < 700 * MIB
         finally:
             guest.kill()
-    assert "\n" not in message
+    assert message.isprintable()
     assert runtime in message
     assert len(message) < 1000
     assert sum(map(len, lines)) <= TIGHT.output_bytes
