@@ -503,7 +503,7 @@ class TranscriptionOptions:
         'Read recordings with this decoder only; list decoders with "whisperctl backends".',
         Topic.AUDIO,
         metavar="NAME",
-        default="the first that can read them",
+        default="the sandboxed one, else the first that can read them",
         completes="decoders",
     )
     filters: tuple[str, ...] = option(

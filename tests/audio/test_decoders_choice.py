@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from tests.audio.conftest import Encode, Samples
-from whisperctl import audio
+from whisperctl import audio, plugins
 from whisperctl.audio import SAMPLE_RATE
 from whisperctl.audio.decoders import registry
 from whisperctl.audio.decoders.media import MediaReader
@@ -51,7 +51,26 @@ class Media:
         pass
 """
 
+SANDBOXED = PLUGIN.replace("preference = 0", "preference = 99\n    sandboxed = True")
+NATIVELY = "use --decoder ffmpeg or --decoder soundfile to decode it natively"
+
 Install = Callable[[str], None]
+
+
+@pytest.fixture(autouse=True)
+def core_and_acme(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The decoders of the core and what a test installs, whatever else is here."""
+    every = plugins.entry_points
+    monkeypatch.setattr(
+        plugins,
+        "entry_points",
+        lambda group: tuple(
+            one for one in every(group) if one.value.startswith(("whisperctl.", "acme_media:"))
+        ),
+    )
+    registry._loaded.cache_clear()
+    yield
+    registry._loaded.cache_clear()
 
 
 @pytest.fixture
@@ -205,6 +224,7 @@ def test_one_that_gives_up_is_followed_by_the_next_from_where_it_ended(
 
     loaded = audio.load(path)
 
+    assert loaded.decoders == ("acme", "soundfile")
     assert np.all(loaded.samples[:8000] == 0.5)
     np.testing.assert_allclose(loaded.samples[8000:], speech[8000:], atol=1e-4)
     assert loaded.warnings == ()
@@ -249,8 +269,55 @@ def test_a_decoder_that_does_not_load_stops_no_other(
     soundfile.write(path, speech, SAMPLE_RATE)
 
     assert decoder_of(path) == "soundfile"
-    assert audio.load(path).duration_s == 11.0
+    loaded = audio.load(path)
+    assert loaded.duration_s == 11.0
+    assert loaded.warnings == (
+        f'"{path}" is read without decoder "acme", which does not load: run "whisperctl doctor"',
+    )
+    assert audio.load(path, decoder="soundfile").warnings == ()
     assert [one.name for one in registry.describe()] == ["soundfile", "ffmpeg", "acme"]
+
+
+@pytest.mark.parametrize("decoder", ["auto", "acme"])
+@pytest.mark.parametrize(
+    ("right", "wrong", "problem"),
+    [
+        ("!=", "==", f'"{{}}" is not acme: {NATIVELY}'),
+        ('Track(1, "acme"', 'Track(1, ""', f'"{{}}" has audio in an unknown codec: {NATIVELY}'),
+        ("return Media()", 'raise PluginError("get libacme")', f"get libacme, or {NATIVELY}"),
+        ("return Media()", 'raise AudioError("is damaged")', "is damaged"),
+    ],
+)
+def test_what_the_sandbox_does_not_read_is_not_read_natively_unasked(
+    install: Install, encode: Encode, decoder: str, right: str, wrong: str, problem: str
+) -> None:
+    source = SANDBOXED.replace('b"ACME"', 'b"fLaC"').replace(right, wrong)
+    install(source.replace("import AudioError", "import AudioError, PluginError"))
+    path = encode("a.flac", "flac", end_s=2.0)
+
+    with pytest.raises((AudioError, PluginError)) as caught:
+        audio.load(path, decoder=decoder)
+
+    assert str(caught.value) == problem.format(path)
+    assert audio.load(path, decoder="soundfile").decoders == ("soundfile",)
+
+
+def test_where_the_sandbox_gives_up_nothing_goes_on_natively(
+    install: Install, speech: Samples, tmp_path: Path
+) -> None:
+    install(
+        SANDBOXED.replace('b"ACME"', 'b"RIFF"').replace(
+            "self.warnings.append(", "raise AudioError("
+        )
+    )
+    path = tmp_path / "a.wav"
+    soundfile.write(path, speech, SAMPLE_RATE)
+
+    loaded = audio.load(path)
+
+    assert loaded.duration_s == 0.5
+    assert loaded.decoders == ("acme",)
+    assert loaded.warnings == (f'"{path}" is cut short or damaged: its end could not be read',)
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT", "PCM_24"])

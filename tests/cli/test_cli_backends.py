@@ -122,6 +122,24 @@ def test_a_broken_decoder_says_why_and_stops_no_other(
     assert cli.here("probe", jfk, env=env).code == 0
 
 
+@pytest.mark.slow
+def test_a_sandbox_that_does_not_work_is_no_reason_to_read_natively(
+    cli: Cli, plugin: MakePlugin, jfk: Path
+) -> None:
+    source = DECODER.replace("preference = 0", "preference = 99\n    sandboxed = True")
+    env = plugin("acme", source, "decoder")
+
+    listed = cli.here("backends", env=env).out
+    assert "    acme 9.9, libacme 1: available\n" in listed
+    assert ": available, only with --decoder ffmpeg\n" in listed
+    examined = cli.here("doctor", env=env).out
+    assert "fail  default decoder: acme does not work; mend it, or use --decoder ffmpeg" in examined
+    done = cli.here("probe", jfk, env=env)
+    assert (done.code, done.out) == (1, "")
+    assert "pip install acme, or use --decoder ffmpeg or --decoder soundfile to decode" in done.err
+    assert "read by ffmpeg" in cli.here("probe", jfk, "--decoder", "ffmpeg", env=env).out
+
+
 def test_the_doctor_finds_nothing_wrong_here(cli: Cli, tiny_en: Path) -> None:
     done = cli.here("doctor", env={"WHISPERCTL_MODELS": str(tiny_en.parent)})
     assert done.err == ""
@@ -130,7 +148,8 @@ def test_the_doctor_finds_nothing_wrong_here(cli: Cli, tiny_en: Path) -> None:
     for subject in (
         *("Python", "backend native", "backend wasi", "runtime native/native"),
         *("runtime wasi/wasmer", "runtime wasi/wasmtime", "model tiny.en"),
-        *("decoder soundfile", "decoder ffmpeg", "pip", "models' directory", "temporary files"),
+        *("decoder soundfile", "decoder ffmpeg", "default decoder"),
+        *("pip", "models' directory", "temporary files"),
     ):
         assert states[subject] == "ok"
 

@@ -49,13 +49,15 @@ class Audio:
 
     ``samples``: float32, shape (n_samples,), C-contiguous, [-1, 1], mono at ``SAMPLE_RATE``.
     ``source`` is the name to use in messages. ``warnings`` are one-line remarks about the file,
-    such as audio shorter than its container states.
+    such as audio shorter than its container states. ``decoders`` names those that read it, in
+    order.
     """
 
     samples: NDArray[np.float32]
     source: str
     decode_ms: float = 0.0
     warnings: tuple[str, ...] = ()
+    decoders: tuple[str, ...] = ()
 
     @property
     def duration_s(self) -> float:
@@ -67,8 +69,8 @@ class BlockStream:
     """A recording being decoded: iterate over it once, and close it or use it in a ``with``.
 
     ``source`` is the name to use in messages. ``stated_s`` is the duration in seconds that the
-    header states, known once the first block was read, if at all. ``warnings`` are as in ``Audio``,
-    complete when the last block was read.
+    header states, known once the first block was read, if at all. ``warnings`` and ``decoders`` are
+    as in ``Audio``, complete when the last block was read.
     """
 
     def __init__(
@@ -112,6 +114,11 @@ class BlockStream:
     def warnings(self) -> tuple[str, ...]:
         """One-line remarks so far."""
         return tuple(self._media.warnings)
+
+    @property
+    def decoders(self) -> tuple[str, ...]:
+        """Names of the decoders that read it, so far."""
+        return tuple(self._media.decoders)
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         return self._pieces
@@ -275,7 +282,8 @@ def load(
             raise AudioError(
                 f"{quoted(blocks.source)} is too long for this machine's memory: split it"
             ) from error
-        return Audio(samples, blocks.source, (perf_counter() - started) * 1000, blocks.warnings)
+        decode_ms = (perf_counter() - started) * 1000
+        return Audio(samples, blocks.source, decode_ms, blocks.warnings, blocks.decoders)
 
 
 def _equal_blocks(

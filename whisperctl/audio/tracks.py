@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from whisperctl import languages
-from whisperctl.errors import AudioError, UsageError
+from whisperctl.errors import AudioError, UnsupportedMediaError, UsageError
 from whisperctl.text import quoted
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def choose(tracks: Sequence[Track], wanted: str | None, label: str) -> Track:
         label: the recording's name, as messages show it.
 
     Raises:
-        AudioError: there is no track, none like the one asked for, or it cannot be decoded.
+        UnsupportedMediaError: the decoder knows no codec for it.
+        AudioError: there is no track, or none like the one asked for.
     """
     if not tracks:
         raise AudioError(f"{label} has no audio track: check that it is the right file")
@@ -50,7 +51,7 @@ def choose(tracks: Sequence[Track], wanted: str | None, label: str) -> Track:
         )
     known = [track for track in fitting if track.codec]
     if not known:
-        raise AudioError(f"{label} has audio in an unknown codec: convert it to wav")
+        raise UnsupportedMediaError(f"{label} has audio in an unknown codec")
     return next((track for track in known if track.default), known[0])
 
 

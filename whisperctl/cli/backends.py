@@ -18,7 +18,8 @@ def backends(
     """List backends, runtimes, versions and CPU features, and decoders.
 
     For a backend, runtime or decoder that does not work, print why, and what to install. Decoders
-    are listed in the order in which they are tried. The JSON document is about backends alone.
+    are listed in the order in which they are tried, those last that are only used with --decoder.
+    The JSON document is about backends alone.
     """
     from whisperctl.engine import registry
 
@@ -57,13 +58,17 @@ def _print_decoders() -> None:
     from whisperctl.audio.decoders import registry
 
     console.result("decoders:")
-    for one in registry.describe():
+    found = registry.describe()
+    loaded = any(one.info is not None for one in found)
+    tried = {decoder.name for decoder in registry.choose(registry.AUTO)} if loaded else set()
+    for one in found:
         info = one.info
         if info is None:
             console.result(f"    {one.name}: not available: {one.problem}")
             continue
         state = f"not available: {info.problem}" if info.problem else "available"
-        console.result(f"    {info.name} {info.version}, {info.library}: {state}")
+        only = "" if one.name in tried else f", only with --decoder {one.name}"
+        console.result(f"    {info.name} {info.version}, {info.library}: {state}{only}")
 
 
 def _fields(found: InstalledBackend) -> dict[str, object]:

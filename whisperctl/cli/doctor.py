@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +132,7 @@ def _detector() -> Check:
 def _decoders() -> Iterator[Check]:
     from whisperctl.audio.decoders.registry import DECODERS, describe
 
-    works = False
+    working = []
     try:
         installed = DECODERS.installed()
         found = describe()
@@ -141,19 +141,36 @@ def _decoders() -> Iterator[Check]:
         return
     for one in found:
         problem = one.problem or _decoder_problem(one.name)
-        works = works or not problem
         if one.info is not None and not problem:
+            working.append(one.name)
             yield Check(f"decoder {one.name}", "ok", f"{one.info.version}, {one.info.library}")
             continue
         owner = installed[one.name].dist
         ours = owner is not None and owner.name == _CORE
         yield Check(f"decoder {one.name}", "fail" if ours else "warn", problem)
-    if not works:
+    if working:
+        yield _default_decoder(working)
+    else:
         yield Check("decoders", "fail", f"none works; try: pip install --force-reinstall {_CORE}")
 
 
+def _default_decoder(working: Sequence[str]) -> Check:
+    """Check that one of the decoders that are tried without ``--decoder`` works."""
+    from whisperctl.audio.decoders.registry import AUTO, choose
+
+    tried = [decoder.name for decoder in choose(AUTO)]
+    others = sorted(set(working) - set(tried))
+    if not any(name in working for name in tried):
+        usable = " or ".join(f"--decoder {name}" for name in others)
+        return Check(
+            "default decoder", "fail", f"{tried[-1]} does not work; mend it, or use {usable}"
+        )
+    only = f"; {' and '.join(others)} only with --decoder" if others else ""
+    return Check("default decoder", "ok", ", else ".join(tried) + only)
+
+
 def _decoder_problem(name: str) -> str:
-    """Return why a decoder cannot open a recording; empty if it can."""
+    """Return why a decoder cannot read a recording; empty if it can."""
     from whisperctl.audio.decoders.registry import DECODERS
     from whisperctl.audio.source import open_source
     from whisperctl.errors import UnsupportedMediaError
@@ -166,7 +183,9 @@ def _decoder_problem(name: str) -> str:
             file.flush()
             source = open_source(file.name)
             with source.file, closing(DECODERS.load(name).open(source)) as media:
-                media.probe()
+                for track in media.probe().tracks:
+                    for _ in media.blocks(track.number):
+                        pass
     except UnsupportedMediaError:
         return ""  # of another kind of media
     # A library that does not fit the system fails in ways of its own.

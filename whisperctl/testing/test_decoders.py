@@ -189,9 +189,10 @@ class TestDescription:
     """Promise 1. Description.
 
     The class that the entry point names is called without arguments. `name` is the entry point's,
-    `contract` the number that whisperctl has, `preference` a whole number. `describe` never raises
-    and is quick: it imports no library, and says in `problem` what is missing. The module that the
-    entry point names imports no compiled code; `open` does.
+    `contract` the number that whisperctl has, `preference` a whole number; `sandboxed`, if it has
+    that, is true or false. `describe` never raises and is quick: it imports no library, and says in
+    `problem` what is missing. The module that the entry point names imports no compiled code;
+    `open` does.
     """
 
     def test_it_says_what_it_is(self, decoder: Decoder, name: str) -> None:
@@ -201,6 +202,7 @@ class TestDescription:
         assert info.name == name, "describe().name is the entry point's name"
         assert decoder.contract == CONTRACT
         assert type(decoder.preference) is int
+        assert type(getattr(decoder, "sandboxed", False)) is bool
         assert info.version and info.library, "version of the decoder, and of what it decodes with"
         assert "\n" not in info.version + info.library, "each is part of one line"
         assert info.problem is None, "nothing can be tested where it does not work"

@@ -9,7 +9,8 @@ A decoder is a class named by an entry point in the group ``whisperctl.decoders`
 
 It is called without arguments to give a ``Decoder``. Its module imports no large package: a run
 without ``--decoder`` imports the modules of all decoders, and opens a recording with the first that
-can read it.
+can read it. A decoder that reads recordings in a sandbox says so by an attribute ``sandboxed``
+that is true; none is tried after it, as that would undo what the sandbox is for.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ class Decoder(Protocol):
 
     preference: int
     """Without ``--decoder`` the one with the highest number is tried first. Ours are above zero:
-    a decoder with zero or less reads what they cannot."""
+    a decoder with zero or less reads what they cannot, where none of them is sandboxed."""
 
     def describe(self) -> DecoderInfo:
         """Version and state; quick, imports no library, and never raises for a missing one."""
@@ -150,3 +151,8 @@ class Decoder(Protocol):
             PluginError: a library that the decoder needs is missing.
         """
         ...
+
+
+def is_sandboxed(decoder: Decoder) -> bool:
+    """True if it has an attribute ``sandboxed`` that is true."""
+    return getattr(decoder, "sandboxed", False) is True

@@ -1,7 +1,7 @@
 """A recording, opened with the decoders that can read it.
 
 Each decoder in turn is given the recording until one reads it to its end. One that gives up in the
-midst is followed by the next, from where the samples end.
+midst is followed by the next, from where the samples end. None follows one that is sandboxed.
 
 Decoders get an open file descriptor rather than a name. A name can then not be taken for a protocol
 (``concat:``, ``http:``), and a playlist in disguise opens nothing.
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from whisperctl.audio import tracks
-from whisperctl.audio.decoders import Decoder, Media, MediaInfo, registry
+from whisperctl.audio.decoders import Decoder, Media, MediaInfo, is_sandboxed, registry
 from whisperctl.audio.source import Source, open_source
 from whisperctl.errors import AudioError, PluginError, WhisperctlError
 from whisperctl.storage.files import reason
@@ -36,7 +36,8 @@ _LOG = logging.getLogger(__name__)
 class MediaReader:
     """One open recording; a context manager that holds a file descriptor.
 
-    ``warnings`` are one-line notes, complete when ``blocks`` is exhausted.
+    ``warnings`` are one-line notes, and ``decoders`` names those that gave samples, in order; both
+    are complete when ``blocks`` is exhausted.
     """
 
     def __init__(
@@ -66,10 +67,18 @@ class MediaReader:
         self._decoders: Sequence[Decoder] = registry.choose(decoder)
         self.source = source if isinstance(source, Source) else open_source(source)
         self.warnings: list[str] = []
+        self.decoders: list[str] = []
         self._track = track
         self._stated_s: float | None = None
         self._expected_s: float | None = None
         self._decoded_s = 0.0
+        if decoder == registry.AUTO:
+            # The one that is left out may be the sandbox.
+            for name in registry.not_loaded():
+                self.warn(
+                    f'is read without decoder "{name}", which does not load: '
+                    'run "whisperctl doctor"'
+                )
 
     def __enter__(self) -> Self:
         return self
@@ -108,13 +117,13 @@ class MediaReader:
             AudioError: no decoder can open it.
             PluginError: the decoder lacks a library.
         """
-        failures: list[WhisperctlError] = []
+        failures: list[tuple[Decoder, WhisperctlError]] = []
         for decoder in self._decoders:
             try:
                 with self._opened(decoder) as media:
                     return decoder.name, media.probe()
             except (AudioError, PluginError) as error:
-                failures.append(error)
+                failures.append((decoder, error))
         raise self._failure(failures)
 
     def reaches_s(self, end_s: float) -> float:
@@ -151,7 +160,7 @@ class MediaReader:
 
     def _all_blocks(self) -> Generator[Block]:
         n_decoded = 0
-        failures: list[WhisperctlError] = []
+        failures: list[tuple[Decoder, WhisperctlError]] = []
         for decoder in self._decoders:
             n_skipped = n_decoded
             try:
@@ -160,19 +169,20 @@ class MediaReader:
                     n_skipped -= len(block) - len(new)
                     n_decoded += len(new)
                     if len(new):
+                        if decoder.name not in self.decoders:
+                            self.decoders.append(decoder.name)
                         yield rate, new
             except (AudioError, PluginError) as error:
                 _LOG.debug("decoder %s: %s", decoder.name, error)
-                failures.append(error)
+                failures.append((decoder, error))
                 continue
             if n_decoded:
                 return
-            failures.append(
-                AudioError(
-                    f"{self.source.label} contains no audio (its audio track is empty or damaged): "
-                    "copy or record it again"
-                )
+            empty = AudioError(
+                f"{self.source.label} contains no audio (its audio track is empty or damaged): "
+                "copy or record it again"
             )
+            failures.append((decoder, empty))
         if not n_decoded:
             raise self._failure(failures)
         self.warn("is cut short or damaged: its end could not be read")
@@ -204,17 +214,33 @@ class MediaReader:
             self.warn(warning)
         return len(warnings)
 
-    def _failure(self, failures: Sequence[WhisperctlError]) -> WhisperctlError:
+    def _failure(self, failures: Sequence[tuple[Decoder, WhisperctlError]]) -> WhisperctlError:
         """The error to raise of those of all decoders: that of one that reads such files."""
         for kind in (AudioError, PluginError):
-            if telling := [error for error in failures if type(error) is kind]:
-                return telling[-1]
-        last = failures[-1]
+            if telling := [found for found in failures if type(found[1]) is kind]:
+                decoder, error = telling[-1]
+                natively = _natively(decoder)
+                if kind is PluginError and natively:
+                    return PluginError(f"{error}, or {natively}")
+                return error
+        decoder, error = failures[-1]
+        if natively := _natively(decoder):
+            return AudioError(f"{error}: {natively}")
         if self._decoder == registry.AUTO:
-            return AudioError(f"{last}: convert it to wav")
-        usable = " or ".join(f"--decoder {name}" for name in registry.others(self._decoder))
+            return AudioError(f"{error}: convert it to wav")
+        usable = _options(registry.others(self._decoder))
         hint = f"use {usable}, or leave --decoder out" if usable else "convert it"
-        return AudioError(f'{last}, so decoder "{self._decoder}" cannot read it: {hint}')
+        return AudioError(f'{error}, so decoder "{self._decoder}" cannot read it: {hint}')
+
+
+def _natively(decoder: Decoder) -> str:
+    """What to do about a recording that a sandboxed decoder does not read; empty for others."""
+    usable = _options(registry.native()) if is_sandboxed(decoder) else ""
+    return f"use {usable} to decode it natively" if usable else ""
+
+
+def _options(names: Sequence[str]) -> str:
+    return " or ".join(f"--decoder {name}" for name in names)
 
 
 @contextmanager

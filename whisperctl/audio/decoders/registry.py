@@ -7,12 +7,13 @@ import sys
 from collections.abc import Sequence
 from functools import lru_cache
 
-from whisperctl.audio.decoders import CONTRACT, Decoder, DecoderInfo
+from whisperctl.audio.decoders import CONTRACT, Decoder, DecoderInfo, is_sandboxed
 from whisperctl.errors import PluginError
 from whisperctl.plugins import Described, Door
 
 AUTO = "auto"
-"""Choice of whichever decoder reads a recording, the preferred one first."""
+"""Choice of whichever decoder reads a recording, the preferred one first, none after a sandboxed
+one."""
 
 DECODERS: Door[Decoder] = Door("decoder", "whisperctl.decoders", CONTRACT)
 
@@ -41,7 +42,7 @@ def describe() -> list[Described[DecoderInfo]]:
     Raises:
         PluginError: two packages provide one decoder.
     """
-    order = [decoder.name for decoder in _preferred(tuple(sys.path))]
+    order = [decoder.name for decoder in _loaded(tuple(sys.path))[0]]
     found = DECODERS.describe_all(lambda decoder: decoder.describe())
     return sorted(found, key=lambda one: order.index(one.name) if one.name in order else len(order))
 
@@ -49,16 +50,30 @@ def describe() -> list[Described[DecoderInfo]]:
 def choose(name: str) -> Sequence[Decoder]:
     """Decoders to read recordings with, in order: the one named, or all for ``AUTO``.
 
+    The first sandboxed one is the last of these: what it does not read is not read natively unless
+    a person asks for that.
+
     Raises:
         UsageError: no such decoder is installed.
         PluginError: it cannot be loaded, or none is installed.
     """
     if name != AUTO:
         return (DECODERS.load(name),)
-    found = _preferred(tuple(sys.path))
+    found, _ = _loaded(tuple(sys.path))
     if not found:
         raise PluginError("no decoder is installed: install whisperctl-asr again")
-    return found
+    n_native = next((n for n, one in enumerate(found) if is_sandboxed(one)), len(found))
+    return found[: n_native + 1]
+
+
+def not_loaded() -> Sequence[str]:
+    """Names of installed decoders that do not load."""
+    return _loaded(tuple(sys.path))[1]
+
+
+def native() -> list[str]:
+    """Names of the decoders that load and have no sandbox."""
+    return sorted(one.name for one in _loaded(tuple(sys.path))[0] if not is_sandboxed(one))
 
 
 def others(name: str) -> list[str]:
@@ -67,12 +82,17 @@ def others(name: str) -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def _preferred(path: tuple[str, ...]) -> tuple[Decoder, ...]:
-    """All that load, the preferred one first, looked for once; ``path`` is Python's own."""
-    found = []
+def _loaded(path: tuple[str, ...]) -> tuple[tuple[Decoder, ...], tuple[str, ...]]:
+    """All that load, the preferred one first, and the names of the others; ``path`` is Python's.
+
+    They are looked for once.
+    """
+    found, failed = [], []
     for one in DECODERS.describe_all(lambda decoder: (-decoder.preference, decoder.name, decoder)):
         if one.info is None:
             _LOG.debug("%s", one.problem)  # "whisperctl doctor" shows it
+            failed.append(one.name)
         else:
             found.append(one.info)
-    return tuple(decoder for _, _, decoder in sorted(found, key=lambda one: one[:2]))
+    found.sort(key=lambda one: one[:2])
+    return tuple(decoder for _, _, decoder in found), tuple(failed)
