@@ -210,6 +210,7 @@ class Transcript:
 
     ``language`` is that of the speech, even if ``task`` is ``"translate"``. ``model`` is the file
     of the model, if known, and ``model_description`` describes it if it is a ggml file.
+    ``decoders`` names those that read the recording, in order.
     """
 
     segments: tuple[Segment, ...]
@@ -221,6 +222,7 @@ class Transcript:
     task: Task = "transcribe"
     model: Path | None = None
     model_description: ModelDescription | None = None
+    decoders: tuple[str, ...] = ()
 
     def visible(self) -> Transcript:
         """The same transcript with visible control characters in all texts."""

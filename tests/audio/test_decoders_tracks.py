@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from tests.audio.test_audio_stream import SAMPLE, mux
 from whisperctl import audio
 from whisperctl.compare import document
 from whisperctl.compare.plan import prepare
+from whisperctl.compare.reports.figures import describe_recording
 from whisperctl.compare.result import RecordingInfo
 from whisperctl.errors import AudioError, UsageError
 from whisperctl.options import TranscriptionOptions
@@ -139,9 +141,12 @@ def test_a_comparison_is_repeated_with_the_same_decoder_and_older_documents_load
     info = prepare("film", film, loaded, None, "2", "ffmpeg").info
 
     assert document.recording(info, film.parent).info.decoder == info.decoder == "ffmpeg"
+    assert info.decoders == ("ffmpeg",)
+    assert "decoder ffmpeg, " in f"{describe_recording(replace(info, decoder='auto'))}, "
     older = records.plain(info)
-    del older["decoder"]
-    assert records.restore(RecordingInfo, older).decoder == "auto"
+    del older["decoder"], older["decoders"]
+    restored = records.restore(RecordingInfo, older)
+    assert (restored.decoder, restored.decoders) == ("auto", ())
 
 
 def test_what_is_kept_of_a_run_is_kept_by_decoder() -> None:

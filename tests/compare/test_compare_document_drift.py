@@ -57,7 +57,9 @@ def test_cells_are_found_again_whatever_their_order(make: Make) -> None:
 def test_everything_that_a_run_stands_on_is_named_when_it_changed(
     four_engines: Comparison,
 ) -> None:
-    then = four_engines
+    then = replace(
+        four_engines, recordings=(replace(four_engines.recordings[0], decoders=("acme", "ffmpeg")),)
+    )
     machine = replace(
         then.machine, cpu="Another processor", cpu_flags=("avx2", "avx512f"), python="3.14.0"
     )
@@ -67,7 +69,7 @@ def test_everything_that_a_run_stands_on_is_named_when_it_changed(
         packages={"whisperctl-asr": "0.2.0", "scipy": "1.0"},
         parameters={**then.parameters, "beam_size": 1},
         models=(replace(then.models[0], sha256="00" * 32),),
-        recordings=(replace(then.recordings[0], samples_sha256="11" * 32),),
+        recordings=(replace(then.recordings[0], samples_sha256="11" * 32, decoders=("ffmpeg",)),),
         engines=(
             replace(then.engines[0], versions={"backend": "9"}, system_info="AVX = 0"),
             replace(then.engines[1], files={"whisper.wasm": "00" * 32}),
@@ -89,4 +91,5 @@ def test_everything_that_a_run_stands_on_is_named_when_it_changed(
         "wasi/wasmtime: another whisper.wasm",
         "model tiny.en f16: another file (/m/ggml-tiny.en.bin)",
         "recording jfk.wav: other samples",
+        "recording jfk.wav: decoder acme and ffmpeg then, ffmpeg now",
     )

@@ -27,6 +27,7 @@ from whisperctl.transcription.run import Checkpoint
 from whisperctl.transcription.transcriber import Transcriber
 
 if TYPE_CHECKING:
+    from tests.conftest import MakePlugin
     from tests.jobs.conftest import Cut
 
 FIRST = Checkpoint(4.0, (Segment(0.0, 2.0, " one"),), "en", 0.9, " one")
@@ -186,6 +187,40 @@ def test_checkpoints_come_back_as_one(job: Job, recording: Recording) -> None:
         kept.add(SECOND)
     with Journal(job, recording) as kept:
         assert kept.checkpoint == replace(SECOND, segments=FIRST.segments + SECOND.segments)
+
+
+DECODER = """
+from whisperctl.audio.decoders import DecoderInfo
+
+class Acme:
+    name, contract, preference = "acme", 1, 99
+
+    def describe(self):
+        return DecoderInfo("acme", "9.9", "libacme 1")
+"""
+
+
+def test_what_another_decoder_read_is_not_gone_on_from(
+    job: Job, recording: Recording, plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Journal(job, recording) as journal:
+        journal.add(FIRST)
+    for options in (job.options, replace(job.options, decoder="ffmpeg")):
+        with monkeypatch.context() as patch:
+            if options == job.options:  # the decoder is chosen otherwise, by what is installed
+                patch.syspath_prepend(plugin("acme", DECODER, "decoder")["PYTHONPATH"])
+            with Journal(replace(job, options=options), recording) as other:
+                assert other.checkpoint is None
+    with Journal(job, recording) as journal:
+        assert journal.checkpoint == FIRST
+
+
+def test_a_transcript_says_which_decoder_read_the_recording(
+    job: Job, recording: Recording, transcriber: Transcriber
+) -> None:
+    options = replace(job.options, decoder="ffmpeg")
+
+    assert transcriber.transcribe(recording.name, options).decoders == ("ffmpeg",)
 
 
 def test_a_torn_line_is_as_if_it_were_not_there(

@@ -376,6 +376,9 @@ def _changes(then: Comparison, now: Comparison) -> Iterator[str]:
             yield f"recording {recording.label}: other samples"
         elif earlier.file_sha256 != recording.file_sha256:
             yield f"recording {recording.label}: another file with the same samples"
+        if earlier.decoders and earlier.decoders != recording.decoders:
+            before, after = (" and ".join(one.decoders) for one in (earlier, recording))
+            yield f"recording {recording.label}: decoder {before} then, {after} now"
 
 
 def _engine_changes(then: EngineInfo, now: EngineInfo) -> Iterator[str]:

@@ -109,6 +109,7 @@ def prepare(
         audio_track=audio_track,
         decoder=decoder,
         filters=filters,
+        decoders=audio.decoders,
     )
     return PreparedRecording(info, audio)
 

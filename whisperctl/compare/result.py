@@ -80,7 +80,8 @@ class RecordingInfo:
     ``path`` is absolute or begins with ``~``; it and ``file_sha256`` are ``None`` for standard
     input. ``samples_sha256`` is that of the samples as little-endian float32, which are what
     engines receive. ``audio_track`` is the requested track, a number or a language, ``decoder`` the
-    requested decoder. ``filters`` were applied to the samples in order.
+    requested decoder; ``decoders`` are those that read it, in order, unknown in older documents.
+    ``filters`` were applied to the samples in order.
     """
 
     label: str
@@ -94,6 +95,7 @@ class RecordingInfo:
     audio_track: str | None = None
     decoder: str = AUTO
     filters: tuple[str, ...] = ()
+    decoders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Journals of recordings, from which a killed run goes on.
 
 A recording has one file in the user's state directory, never beside results. Its name is a hash of
-everything that the transcription depends on: the recording, the model, the engine, the options.
+everything that the transcription depends on: the recording, the model, the engine, the options,
+and the decoders that read it, as no two give quite the same samples.
 During the transcription the file grows by a line for each checkpoint, flushed to disk; then by the
 whole transcript, so that results can be written without transcribing again. Once they are written,
 one line replaces all others: which files they are.
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Self
 
 from whisperctl import __version__, languages
+from whisperctl.audio.decoders import registry as decoders
 from whisperctl.audio.filters import registry
 from whisperctl.audio.source import STDIN
 from whisperctl.jobs.job import Job
@@ -172,7 +174,8 @@ def _parts(job: Job, recording: Recording) -> list[object] | None:
     engine = [job.engine.backend, job.engine.runtime]
     filters = [spec.key for spec in registry.parse_all(job.options.filters)]
     options = records.plain(job.options)
-    return [__version__, identity, model, engine, options, filters, str(job.vad_model)]
+    read_by = [decoder.name for decoder in decoders.choose(job.options.decoder)]
+    return [__version__, identity, model, engine, options, filters, read_by, str(job.vad_model)]
 
 
 def _asked(job: Job, recording: Recording) -> str:

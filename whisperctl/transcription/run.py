@@ -197,6 +197,7 @@ class RecordingRun:
             language_probability=self._language_probability,
             system_info=self._decoder.system_info,
             task=self._options.decoding.task,
+            decoders=self._blocks.decoders,
         ).visible()
 
     def _transcribe_channels(self, chunk: Chunk, source: str) -> None:

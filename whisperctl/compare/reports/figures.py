@@ -307,8 +307,8 @@ def describe_recording(recording: RecordingInfo) -> str:
     ]
     if recording.audio_track is not None:
         parts.append(f"audio track {recording.audio_track}")
-    if recording.decoder != AUTO:
-        parts.append(f"decoder {recording.decoder}")
+    if recording.decoders or recording.decoder != AUTO:
+        parts.append(f"decoder {' and '.join(recording.decoders) or recording.decoder}")
     if recording.filters:
         parts.append(f"filters {' '.join(recording.filters)}")
     if recording.reference is not None:
