@@ -6,7 +6,6 @@ import math
 import os
 import shutil
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -600,42 +599,6 @@ def test_useless_standard_input_says_so(state: str) -> None:
     assert said.stdout.startswith(f"standard input {expected[state]}: ")
     assert said.stdout.count("\n") == 1
     assert said.stderr == ""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["list.m3u8", "list.wav"])
-def test_a_playlist_reaches_no_network(tmp_path: Path, name: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.5)
-        port = server.getsockname()[1]
-        (tmp_path / name).write_text(
-            "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:11\n#EXTINF:11,\n"
-            f"http://127.0.0.1:{port}/a.ts\n#EXT-X-ENDLIST\n"
-        )
-
-        with pytest.raises(AudioError, match="is not a readable audio or video file"):
-            audio.load(tmp_path / name)
-
-        with pytest.raises(TimeoutError):
-            server.accept()
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "ffconcat version 1.0\nfile other.ts\n",
-        "#EXTM3U\n#EXT-X-TARGETDURATION:11\n#EXTINF:11,\nother.ts\n#EXT-X-ENDLIST\n",
-    ],
-)
-def test_a_playlist_reaches_no_other_file(
-    media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    shutil.copy(media("a.ts"), "other.ts")
-    Path("list.txt").write_text(text)
-
-    with pytest.raises(AudioError, match="is not a readable audio or video file"):
-        audio.load("list.txt")
 
 
 def test_nothing_but_the_result_comes_out(media: Media, tmp_path: Path) -> None:
