@@ -16,6 +16,7 @@ from whisperctl.models import store
 from whisperctl.options import DecodeOptions
 from whisperctl_wasi import modules, protocol
 from whisperctl_wasi.host import imports
+from whisperctl_wasi.host.conversation import Event
 
 HOST = Path(__file__).with_name("node_host.mjs")
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
 
 
-def run_in_node(requests: bytes) -> list[protocol.Event]:
+def run_in_node(requests: bytes) -> list[Event]:
     command = ["node", "--no-warnings", str(HOST), str(modules.find(modules.PORTABLE).path)]
     done = subprocess.run(command, input=requests, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()

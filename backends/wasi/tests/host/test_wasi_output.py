@@ -42,7 +42,7 @@ def taken(output: Output) -> list[bytes | Payload]:
 def test_output_is_cut_alike_however_it_arrives(seed: int, pipe: tuple[int, int]) -> None:
     chance = random.Random(seed)
     payload = bytearray(chance.choice(b"#1\n") for _ in range(500))
-    said = b"one\n\n#500\n%b#0\n#3\n###two\n" % payload
+    said = b"one\n\n#500\n" + payload + b"#0\n#3\n###two\n"
     pieces = []
     while said:
         n_bytes = chance.choice([1, 2, 7, 100, 400])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,9 +64,8 @@ def limits_for(use: str, **defaults: Any) -> Limits:
     Raises:
         UsageError: ``VARIABLE`` cannot be read.
     """
-    limits = Limits(**defaults)
     text = os.environ.get(VARIABLE, "")
-    return dataclasses.replace(limits, **_settings(text, use)) if text else limits
+    return Limits(**defaults | (_settings(text, use) if text else {}))
 
 
 @dataclass(frozen=True, slots=True)
