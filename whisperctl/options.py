@@ -15,7 +15,6 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Literal, TypedDict, TypeVar, get_args, get_origin, get_type_hints
 
-from whisperctl.audio import tracks
 from whisperctl.audio.decoders.registry import AUTO
 from whisperctl.errors import UsageError
 
@@ -519,6 +518,8 @@ class TranscriptionOptions:
     def __post_init__(self) -> None:
         check(self)
         if self.audio_track is not None:
+            from whisperctl.audio import tracks  # which help of a command does without
+
             tracks.check(self.audio_track)
         if self.filters:
             from whisperctl.audio.filters import chain
@@ -527,3 +528,99 @@ class TranscriptionOptions:
         for before, after in zip(self.clips, self.clips[1:], strict=False):
             if before.end_s is None or after.start_s < before.end_s:
                 raise UsageError("clips must be in order and may not overlap")
+
+
+@dataclass(frozen=True, slots=True)
+class SubtitleOptions:
+    """Limits that cues keep to; ``None`` is no limit, and without any, a segment is a cue.
+
+    ``max_line_width`` counts characters, full-width ones twice, ``max_cps`` characters a second of
+    showing; ``min_cue_gap_s`` is kept free between cues. ``highlight_words`` marks each word while
+    it is spoken. ``split_sentences`` begins a cue with each sentence where times of words allow it.
+
+    Raises:
+        UsageError: a value is outside its range.
+    """
+
+    max_line_width: int | None = option(
+        None,
+        "Break lines longer than this many characters; full-width ones count twice.",
+        Topic.SUBTITLES,
+        metavar="N",
+        default="no limit",
+        minimum=1,
+        openai="--max_line_width",
+        whisper_cli="-ml --max-len",
+        remark="`-ml N` is one line of N characters",
+    )
+    max_line_count: int | None = option(
+        None,
+        "Show at most this many lines per cue.",
+        Topic.SUBTITLES,
+        metavar="N",
+        default="no limit",
+        minimum=1,
+        openai="--max_line_count",
+    )
+    max_words_per_line: int | None = option(
+        None,
+        "Put at most this many words on a line.",
+        Topic.SUBTITLES,
+        metavar="N",
+        default="no limit",
+        minimum=1,
+        openai="--max_words_per_line",
+    )
+    max_cps: float | None = option(
+        None,
+        "Show at most this many characters per second, so that people can read along.",
+        Topic.SUBTITLES,
+        metavar="X",
+        default="no limit",
+        minimum=1,
+    )
+    min_cue_gap_s: float = option(
+        0.0,
+        "Leave at least this many seconds between cues.",
+        Topic.SUBTITLES,
+        name="min-cue-gap",
+        metavar="S",
+        minimum=0,
+        maximum=10,
+        unit="s",
+    )
+    highlight_words: bool = option(
+        False,
+        "Highlight each word while it is spoken.",
+        Topic.SUBTITLES,
+        negatable=True,
+        openai="--highlight_words",
+    )
+    split_sentences: bool = option(
+        False, "Start a new cue with each sentence.", Topic.SUBTITLES, negatable=True
+    )
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Names of the fields that differ from their defaults."""
+        return tuple(
+            one.name for one in dataclasses.fields(self) if getattr(self, one.name) != one.default
+        )
+
+    @property
+    def needs_words(self) -> bool:
+        """True if times of words are needed to keep to them."""
+        return (
+            self.highlight_words
+            or self.split_sentences
+            or self.max_line_count is not None
+            or self.max_words_per_line is not None
+            or self.max_line_width is not None
+        )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+NO_LIMITS = SubtitleOptions()
+"""No options: a segment is a cue."""

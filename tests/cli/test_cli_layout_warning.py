@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from whisperctl.cli.options.transcription import ignored
-from whisperctl.subtitles.layout import SubtitleOptions
+from whisperctl.options import SubtitleOptions
 
 if TYPE_CHECKING:
     from tests.conftest import Cli

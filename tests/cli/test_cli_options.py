@@ -26,12 +26,12 @@ from whisperctl.errors import UsageError
 from whisperctl.options import (
     Clip,
     DecodeOptions,
+    SubtitleOptions,
     TranscriptionOptions,
     VadOptions,
     declared,
     option,
 )
-from whisperctl.subtitles.layout import SubtitleOptions
 
 
 def flags(group: type[Flags], **values: Any) -> Flags:

@@ -11,7 +11,7 @@ import pytest
 from whisperctl.errors import SubtitleError, UsageError
 from whisperctl.formats import FORMATS
 from whisperctl.formats.reading import parse, read
-from whisperctl.subtitles.layout import SubtitleOptions
+from whisperctl.options import SubtitleOptions
 from whisperctl.transcript import Segment, Transcript, Word
 
 SRT = "1\n00:00:01,000 --> 00:00:02,500\nHello\n\n2\n00:00:03,000 --> 00:00:04,000\nWörld\n"

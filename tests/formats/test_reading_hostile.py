@@ -11,9 +11,9 @@ import pytest
 from whisperctl.errors import SubtitleError, WhisperctlError
 from whisperctl.formats import FORMATS, reading
 from whisperctl.formats.reading import parse
+from whisperctl.options import NO_LIMITS, SubtitleOptions
 from whisperctl.subtitles import document
 from whisperctl.subtitles.document import Subtitles
-from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
 from whisperctl.subtitles.lint import ReadingLimits, lint
 
 N = 50_000

@@ -10,8 +10,8 @@ import pytest
 from whisperctl.errors import SubtitleError
 from whisperctl.formats import FORMATS
 from whisperctl.formats.reading import parse
+from whisperctl.options import NO_LIMITS, SubtitleOptions
 from whisperctl.subtitles.document import Subtitles
-from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
 from whisperctl.subtitles.lint import lint
 
 HEAD = "[Script Info]\nScriptType: v4.00+\n\n"

@@ -11,9 +11,14 @@ from whisperctl.compare.result import CellDrift
 from whisperctl.engine.registry import Engine
 from whisperctl.jobs.job import Job, Results
 from whisperctl.jobs.sources import Recording
-from whisperctl.options import Clip, DecodeOptions, TranscriptionOptions, VadOptions
+from whisperctl.options import (
+    Clip,
+    DecodeOptions,
+    SubtitleOptions,
+    TranscriptionOptions,
+    VadOptions,
+)
 from whisperctl.storage import records
-from whisperctl.subtitles.layout import SubtitleOptions
 from whisperctl.transcript import Phase, Segment, Timings, Token, Transcript, Word
 from whisperctl.transcription.run import Checkpoint
 

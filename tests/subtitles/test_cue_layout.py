@@ -15,8 +15,9 @@ import webvtt
 
 from whisperctl.errors import UsageError
 from whisperctl.formats import FORMATS
+from whisperctl.options import SubtitleOptions
 from whisperctl.subtitles.cues import Cue
-from whisperctl.subtitles.layout import SubtitleOptions, layout, n_characters
+from whisperctl.subtitles.layout import layout, n_characters
 from whisperctl.transcript import Segment, Transcript, Word
 
 Timed = tuple[float, float, str]

@@ -9,7 +9,7 @@ import pytest
 from whisperctl.errors import UsageError
 from whisperctl.formats import FORMATS
 from whisperctl.formats.reading import parse
-from whisperctl.subtitles.layout import SubtitleOptions
+from whisperctl.options import SubtitleOptions
 from whisperctl.subtitles.lint import PROFILES, ReadingLimits, lint
 from whisperctl.transcript import Segment, Transcript
 

@@ -15,8 +15,7 @@ from whisperctl.cli.support import console
 from whisperctl.cli.support.command import Command, Group
 from whisperctl.errors import SubtitleError, UsageError
 from whisperctl.formats import FORMATS, READABLE, listed
-from whisperctl.options import Topic
-from whisperctl.subtitles.layout import SubtitleOptions
+from whisperctl.options import SubtitleOptions, Topic
 from whisperctl.text import unknown, visible
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from whisperctl.errors import UsageError
-from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
+from whisperctl.options import NO_LIMITS, SubtitleOptions
 from whisperctl.text import quoted, unknown
 
 if TYPE_CHECKING:

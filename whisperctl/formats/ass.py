@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TextIO
 
 from whisperctl.formats import Likelihood
+from whisperctl.options import NO_LIMITS, SubtitleOptions
 from whisperctl.subtitles import markup
 from whisperctl.subtitles.cues import Cue, label, one_line
 from whisperctl.subtitles.document import Found
-from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions, layout, word_times
+from whisperctl.subtitles.layout import layout, word_times
 from whisperctl.subtitles.markup import BOLD, BOLD_END, ITALIC, ITALIC_END, UNDERLINE, UNDERLINE_END
 from whisperctl.text import parse_time
 from whisperctl.transcript import Segment, Transcript

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TextIO
 
 from whisperctl.formats import Likelihood
+from whisperctl.options import NO_LIMITS, SubtitleOptions
 from whisperctl.subtitles import markup
 from whisperctl.subtitles.cues import Cue, label, one_line, spoken
 from whisperctl.subtitles.document import MAX_CUES, Found, TooLargeError
-from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions, layout, word_times
+from whisperctl.subtitles.layout import layout, word_times
 from whisperctl.text import check_time, milliseconds, parse_time
 from whisperctl.transcript import Segment, Transcript, Word
 

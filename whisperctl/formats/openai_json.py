@@ -18,9 +18,9 @@ from whisperctl.formats.whisper_cpp_json import (
     speaker_of,
     text_of,
 )
+from whisperctl.options import NO_LIMITS, SubtitleOptions
 from whisperctl.subtitles import markup
 from whisperctl.subtitles.document import Found, TooLargeError
-from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
 from whisperctl.text import compression_ratio
 from whisperctl.transcript import Segment, Token, Transcript, Word
 

@@ -6,10 +6,11 @@ from typing import TextIO
 
 from whisperctl.formats import Likelihood
 from whisperctl.formats.cue_files import ARROW, cue_blocks, report_texts, timing
+from whisperctl.options import NO_LIMITS, SubtitleOptions
 from whisperctl.subtitles import markup
 from whisperctl.subtitles.cues import label
 from whisperctl.subtitles.document import Found
-from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions, highlighted, layout
+from whisperctl.subtitles.layout import highlighted, layout
 from whisperctl.text import clock
 from whisperctl.transcript import Segment, Transcript
 

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from whisperctl.formats import Likelihood
+from whisperctl.options import NO_LIMITS, SubtitleOptions
 from whisperctl.subtitles import markup
 from whisperctl.subtitles.cues import spoken
 from whisperctl.subtitles.document import Found
-from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
 from whisperctl.text import check_time, milliseconds
 from whisperctl.transcript import Segment, Transcript
 

@@ -16,10 +16,11 @@ from typing import TextIO
 
 from whisperctl.formats import Likelihood
 from whisperctl.formats.cue_files import CueBlock, Lines, cue_blocks, report_texts
+from whisperctl.options import NO_LIMITS, SubtitleOptions
 from whisperctl.subtitles import markup
 from whisperctl.subtitles.cues import one_line
 from whisperctl.subtitles.document import Found
-from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions, highlighted, layout
+from whisperctl.subtitles.layout import highlighted, layout
 from whisperctl.text import clock, parse_time
 from whisperctl.transcript import Segment, Transcript, Word
 

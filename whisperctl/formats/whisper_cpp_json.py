@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from whisperctl.engine.toolkit.words import words_of
+from whisperctl.options import NO_LIMITS, SubtitleOptions
 from whisperctl.subtitles import markup
 from whisperctl.subtitles.document import Found, TooLargeError
-from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
 from whisperctl.text import check_time, clock, milliseconds, visible
 from whisperctl.transcript import ModelDescription, Network, Segment, Token, Transcript
 

@@ -12,8 +12,7 @@ from whisperctl.engine.registry import Engine
 from whisperctl.errors import UsageError
 from whisperctl.jobs.deliver import TEMPLATE
 from whisperctl.jobs.sources import Recording
-from whisperctl.options import TranscriptionOptions
-from whisperctl.subtitles.layout import SubtitleOptions
+from whisperctl.options import SubtitleOptions, TranscriptionOptions
 from whisperctl.transcription.run import Checkpoint
 
 

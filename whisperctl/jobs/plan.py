@@ -12,9 +12,8 @@ from whisperctl.jobs import journal
 from whisperctl.jobs.deliver import PlannedOutput, is_there, plan_outputs
 from whisperctl.jobs.job import Job, Results
 from whisperctl.jobs.sources import Recording
-from whisperctl.options import DecodeOptions, TranscriptionOptions
+from whisperctl.options import DecodeOptions, SubtitleOptions, TranscriptionOptions
 from whisperctl.storage import files, state
-from whisperctl.subtitles.layout import SubtitleOptions
 from whisperctl.text import quoted, visible
 
 Skip = Literal["", "exists", "finished"]

@@ -24,7 +24,7 @@ from whisperctl.subtitles.cues import (
 from whisperctl.transcript import Segment
 
 if TYPE_CHECKING:
-    from whisperctl.subtitles.layout import SubtitleOptions
+    from whisperctl.options import SubtitleOptions
 
 _LONG_PAUSE_MS = 3000
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from whisperctl.audio.source import STDIN
 from whisperctl.errors import OutputError, SubtitleError, UsageError
 from whisperctl.formats import writer
+from whisperctl.options import NO_LIMITS, SubtitleOptions
 from whisperctl.storage.files import write_atomic
-from whisperctl.subtitles.layout import NO_LIMITS, SubtitleOptions
 from whisperctl.text import quoted
 from whisperctl.transcript import Segment, Transcript
 

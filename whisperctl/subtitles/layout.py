@@ -1,11 +1,11 @@
-"""Layout of segments as cues: the options, and the lines and times that keep to them."""
+"""Layout of segments as cues: the lines and times that keep to the options."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
-from whisperctl.options import Topic, check, option
+from whisperctl.options import NO_LIMITS, SubtitleOptions
 from whisperctl.subtitles import markup
 from whisperctl.subtitles.breaking import broken
 from whisperctl.subtitles.cues import Cue, label
@@ -19,102 +19,6 @@ LEAST_MS = 10
 
 _READING_MS_PER_CHARACTER = 50
 _READING_LEAST_MS = 500
-
-
-@dataclass(frozen=True, slots=True)
-class SubtitleOptions:
-    """Limits that cues keep to; ``None`` is no limit, and without any, a segment is a cue.
-
-    ``max_line_width`` counts characters, full-width ones twice, ``max_cps`` characters a second of
-    showing; ``min_cue_gap_s`` is kept free between cues. ``highlight_words`` marks each word while
-    it is spoken. ``split_sentences`` begins a cue with each sentence where times of words allow it.
-
-    Raises:
-        UsageError: a value is outside its range.
-    """
-
-    max_line_width: int | None = option(
-        None,
-        "Break lines longer than this many characters; full-width ones count twice.",
-        Topic.SUBTITLES,
-        metavar="N",
-        default="no limit",
-        minimum=1,
-        openai="--max_line_width",
-        whisper_cli="-ml --max-len",
-        remark="`-ml N` is one line of N characters",
-    )
-    max_line_count: int | None = option(
-        None,
-        "Show at most this many lines per cue.",
-        Topic.SUBTITLES,
-        metavar="N",
-        default="no limit",
-        minimum=1,
-        openai="--max_line_count",
-    )
-    max_words_per_line: int | None = option(
-        None,
-        "Put at most this many words on a line.",
-        Topic.SUBTITLES,
-        metavar="N",
-        default="no limit",
-        minimum=1,
-        openai="--max_words_per_line",
-    )
-    max_cps: float | None = option(
-        None,
-        "Show at most this many characters per second, so that people can read along.",
-        Topic.SUBTITLES,
-        metavar="X",
-        default="no limit",
-        minimum=1,
-    )
-    min_cue_gap_s: float = option(
-        0.0,
-        "Leave at least this many seconds between cues.",
-        Topic.SUBTITLES,
-        name="min-cue-gap",
-        metavar="S",
-        minimum=0,
-        maximum=10,
-        unit="s",
-    )
-    highlight_words: bool = option(
-        False,
-        "Highlight each word while it is spoken.",
-        Topic.SUBTITLES,
-        negatable=True,
-        openai="--highlight_words",
-    )
-    split_sentences: bool = option(
-        False, "Start a new cue with each sentence.", Topic.SUBTITLES, negatable=True
-    )
-
-    @property
-    def given(self) -> tuple[str, ...]:
-        """Names of the fields that differ from their defaults."""
-        return tuple(
-            field.name for field in fields(self) if getattr(self, field.name) != field.default
-        )
-
-    @property
-    def needs_words(self) -> bool:
-        """True if times of words are needed to keep to them."""
-        return (
-            self.highlight_words
-            or self.split_sentences
-            or self.max_line_count is not None
-            or self.max_words_per_line is not None
-            or self.max_line_width is not None
-        )
-
-    def __post_init__(self) -> None:
-        check(self)
-
-
-NO_LIMITS = SubtitleOptions()
-"""No options: a segment is a cue."""
 
 
 def layout(

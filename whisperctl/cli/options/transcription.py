@@ -25,6 +25,7 @@ from whisperctl.errors import UsageError
 from whisperctl.formats import FORMATS
 from whisperctl.options import (
     DecodeOptions,
+    SubtitleOptions,
     Topic,
     TranscriptionOptions,
     VadOptions,
@@ -32,7 +33,6 @@ from whisperctl.options import (
     same_as,
 )
 from whisperctl.storage.files import reason
-from whisperctl.subtitles.layout import SubtitleOptions
 from whisperctl.text import quoted
 
 _PROMPT_BYTES = 1 << 20
