@@ -144,7 +144,7 @@ def test_each_shell_gets_a_script(cli: Cli, shell: str) -> None:
 def test_another_shell_is_a_misuse(cli: Cli) -> None:
     done = cli.here("completion", "tcsh")
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
-    assert "'tcsh'" in done.err
+    assert 'shell must be "bash" or "zsh" or "fish", not "tcsh"' in done.err
 
 
 @pytest.mark.slow

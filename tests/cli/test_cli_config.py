@@ -167,15 +167,28 @@ def test_a_run_is_done_as_configured(fake: Cli, jfk: Path, model: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("BEAM_SIZE", "many"), ("VAD", "perhaps"), ("TASK", "sing")]
+    ("name", "value", "wanted"),
+    [
+        ("BEAM_SIZE", "many", "beam size must be a whole number"),
+        ("VAD", "perhaps", "vad must be true or false"),
+        ("TASK", "sing", 'task must be "transcribe" or "translate"'),
+    ],
 )
-def test_a_wrong_variable_is_named(fake: Cli, name: str, value: str) -> None:
+def test_a_wrong_variable_is_named(fake: Cli, name: str, value: str, wanted: str) -> None:
     done = fake.here("transcribe", "a.wav", env={f"WHISPERCTL_{name}": value})
-    assert done.code == 2
-    assert done.err.startswith(
-        f'whisperctl: error: environment variable WHISPERCTL_{name} is "{value}": '
+    assert (done.code, done.err) == (
+        2,
+        f'whisperctl: error: {wanted}, not "{value}" (set by the environment variable '
+        f"WHISPERCTL_{name})\n",
     )
-    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [("1", True), ("YES", True), ("on", True), ("0", False), ("false", False)]
+)
+def test_a_variable_says_yes_or_no(fake: Cli, value: str, said: bool) -> None:
+    done = fake.here("config", "show", env={"WHISPERCTL_RECURSIVE": value})
+    assert f"recursive = {str(said).lower()}  # environment" in done.out
 
 
 def test_show_says_where_each_value_is_from(fake: Cli) -> None:
@@ -236,3 +249,11 @@ def test_what_is_typed_comes_before_a_configured_opposite(
     assert "not both" in both.err
     variable = fake.here(*arguments, env={**env, "WHISPERCTL_OFFSET": "3", "WHISPERCTL_QUIET": "1"})
     assert (variable.code, variable.err) == (0, "")
+    numbers = fake.here(*arguments, "--no-vad", env={"WHISPERCTL_VAD_SPEECH_PAD_MS": "0"})
+    assert (numbers.code, numbers.err) == (0, "")
+
+
+def test_what_is_configured_may_have_no_effect(fake: Cli, jfk: Path, model: Path) -> None:
+    env = {"WHISPERCTL_SKIP_EXISTING": "1", "WHISPERCTL_NULL": "1"}
+    done = fake.here("transcribe", jfk, "-m", model, "--dry-run", env=env)
+    assert (done.code, done.err) == (0, "")

@@ -137,7 +137,9 @@ def test_voice_activity_is_cut_when_asked_for_or_described(model: Path) -> None:
     assert vad(vad=True) == VadOptions()
     assert vad(vad_threshold=0.7) == VadOptions(threshold=0.7)
     assert vad(vad_threshold=0.5) == VadOptions()
-    assert vad(vad_threshold=0.7, vad=False) is None
+    assert vad(vad=False) is None
+    with pytest.raises(UsageError, match="give --no-vad or numbers"):
+        vad(vad_threshold=0.7, vad=False)
     every = vad(
         vad_min_speech_duration_ms=1,
         vad_min_silence_duration_ms=2,

@@ -315,7 +315,6 @@ def test_conditions_decide_the_exit_code(cli: Cli, clip: Path, tiny_en: Path) ->
     assert line.endswith(f"with native on {clip.name}")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -336,8 +335,11 @@ def test_conditions_decide_the_exit_code(cli: Cli, clip: Path, tiny_en: Path) ->
         (("no such file.wav",), 1, '"no such file.wav" does not exist'),
         (("-", "-"), 2, "standard input can be read only once"),
         (("--from", "gone.json"), 2, '"gone.json" cannot be read'),
-        (("{jfk}", "--from", "gone.json"), 2, "--plan, --from and --show define what to compare"),
-        (("--show", "a.json", "--from", "b.json"), 2, "give only one of them"),
+        (("{jfk}", "--from", "gone.json"), 2, "--from defines what to compare: give no files"),
+        (("--show", "a.json", "--from", "b.json"), 2, "give one of them"),
+        (("--from", "a.json", "--threads", "1", "--beam-size", "2"), 2, "--threads, --beam-size"),
+        (("--show", "a.json", "--repeat", "2"), 2, "--repeat has no effect with --show"),
+        (("{jfk}", "--fail-if", "drift>1"), 2, '"drift>1" can never hold'),
         (("--show", "gone.json"), 2, '"gone.json" cannot be read'),
     ],
 )
@@ -348,10 +350,21 @@ def test_what_cannot_be_compared_is_refused_in_one_line(
     documents = "--from" in arguments or "--show" in arguments
     model = () if documents else ("-m", tiny_en)
     engine = () if "-b" in arguments or documents else ("-b", "native")
-    done = cli("compare", *typed, *model, *engine)
+    done = cli.here("compare", *typed, *model, *engine)
     assert (done.code, done.out) == (code, "")
     assert done.err.count("\n") == 1
     assert message in done.err
+
+
+def test_a_document_defines_what_to_compare_whatever_is_configured(cli: Cli) -> None:
+    (cli.directory / "c.toml").write_text(
+        'model = "base"\nthreads = 2\ntask = "translate"\n[compare]\nbackend = "native"\n'
+    )
+    env = {"WHISPERCTL_CONFIG": "c.toml", "WHISPERCTL_MODEL": "tiny", "WHISPERCTL_BEAM_SIZE": "1"}
+    for option in ("--plan", "--from", "--show"):
+        done = cli.here("compare", option, "gone", env=env)
+        assert (done.code, done.err.count("\n")) == (2, 1)
+        assert '"gone" cannot be read' in done.err
 
 
 @pytest.mark.slow

@@ -196,7 +196,13 @@ def test_a_plan_that_cannot_be_carried_out_is_one_line(
 
 def test_a_plan_is_not_combined_with_other_choices(fake: Cli, folder: Path) -> None:
     (folder / "plan.toml").write_text(COMMON)
-    for extra in (["jfk.wav"], ["--threads", "1"], ["--from", "run.json"]):
+    for extra, said in (
+        (["jfk.wav"], "--plan defines what to compare: give no files"),
+        (["--from", "run.json"], "--plan, --from and --show define what to compare: give one"),
+        (["--threads", "1"], "--threads has no effect with --plan"),
+        (["--filter", "gain"], "--filter has no effect with --plan"),
+        (["--no-warm-up"], "--no-warm-up has no effect with --plan"),
+    ):
         done = fake.here("compare", "--plan", folder / "plan.toml", *extra)
-        assert done.code == 2
-        assert "--plan, --from and --show define what to compare" in done.err
+        assert (done.code, done.out) == (2, "")
+        assert said in done.err

@@ -130,7 +130,7 @@ def _misused(error: Exception) -> int:
         return USAGE
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "whisperctl"
-    text = " ".join(message.split()).rstrip(".").replace("Value error, ", "")
+    text = " ".join(message.split()).rstrip(".")
     _say(f"error: {text[:1].lower()}{text[1:]}; see: {path} --help")
     return USAGE
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from whisperctl.cli.options import with_flags
+from whisperctl.cli.options import options_of, parameter_of, with_flags
 from whisperctl.cli.options.comparison import MatrixFlags, MeasuringFlags
 from whisperctl.cli.options.transcription import (
     DecoderFlags,
@@ -20,7 +20,8 @@ from whisperctl.cli.options.transcription import (
     check_fit,
 )
 from whisperctl.cli.support import console, progress
-from whisperctl.cli.support.command import ConfiguredCommand
+from whisperctl.cli.support.command import ConfiguredCommand, is_typed
+from whisperctl.cli.support.help_text import long_name
 from whisperctl.compare.reports import BY_EXTENSION, REPORTS
 from whisperctl.errors import UsageError
 from whisperctl.options import Topic
@@ -30,6 +31,7 @@ from whisperctl.text import quoted, unknown
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from whisperctl.cli.support.command import Context
     from whisperctl.compare.measure import Step
     from whisperctl.compare.plan import Cell, Plan, PreparedRecording
     from whisperctl.compare.reports import Recordings
@@ -305,6 +307,17 @@ class Display:
         return f"{label} on {cell.recording.label}" if self._several else label
 
 
+_DEFINING = {
+    "plan": {"warm_up"},
+    "earlier": {"warm_up", "reference"},
+    "show": {"warm_up", "reference", "repeat", "resume"},
+}
+"""Options that define what to compare, each with some that then have no effect.
+
+Those of the engines, of decoding and of the audio have none with any of them.
+"""
+
+
 class CompareCommand(ConfiguredCommand):
     """``compare``, which does not use the settings of ``transcribe`` for what it compares."""
 
@@ -313,6 +326,39 @@ class CompareCommand(ConfiguredCommand):
     )
     # Names of models may contain spaces, which otherwise separate values in a variable.
     whole = frozenset({"model", "threads"})
+
+    def settle(self, ctx: Context) -> None:
+        """Let a plan file or document define what to compare, whatever is configured.
+
+        Raises:
+            UsageError: what was typed defines that too.
+        """
+        super().settle(ctx)
+        defining = [option for option in self.options() if option.name in _DEFINING]
+        given = [option for option in defining if ctx.params[option.name] is not None]
+        if len(given) > 1:
+            raise UsageError("--plan, --from and --show define what to compare: give one of them")
+        if not given:
+            return
+        name = f"--{long_name(given[0])}"
+        if ctx.params["files"]:
+            raise UsageError(f"{name} defines what to compare: give no files")
+        groups = (MatrixFlags, DecodingFlags, TrackFlags, DecoderFlags)
+        idle = {parameter_of(one) for group in groups for one in options_of(group)}
+        idle = (idle - {*_DEFINING}) | {"word_timestamps"} | _DEFINING[given[0].name]
+        typed = []
+        for option in self.options():
+            if option.name in idle and is_typed(ctx, option):
+                off = option.secondary_opts and ctx.params[option.name] is False
+                typed.append(option.secondary_opts[0] if off else f"--{long_name(option)}")
+            elif option.name in idle:
+                ctx.params[option.name] = option.default
+        if typed:
+            verb, what = ("have", "them") if len(typed) > 1 else ("has", "it")
+            raise UsageError(
+                f"{', '.join(typed)} {verb} no effect with {name}, which defines what to "
+                f"compare: remove {what}"
+            )
 
 
 @with_flags
@@ -404,20 +450,15 @@ def compare(
 
     started = time.perf_counter()
     sources = (measuring.earlier, measuring.show, matrix.plan)
-    documents = [path for path in sources if path is not None]
     outputs = Outputs.parse(
         "json" if as_json else output_format,
         output or [],
-        [*(files or []), *(reference or []), *documents],
+        [*(files or []), *(reference or []), *(path for path in sources if path is not None)],
     )
     conditions = [statistics.parse_condition(text) for text in fail_if or []]
+    if measuring.earlier is None and measuring.show is None:
+        statistics.check_drift(conditions)  # before anything is measured
     repeats = measuring.repeat
-    replaces = len(documents) > 1 or files or matrix.typed
-    if documents and (replaces or (reference and matrix.plan is None)):
-        raise UsageError(
-            "--plan, --from and --show define what to compare: give only one of them, without "
-            "files, --reference, --backend, --runtime, --model, --quant, --threads or --baseline"
-        )
     recordings: Recordings
     if measuring.show is not None:
         from whisperctl.compare import document

@@ -263,13 +263,28 @@ def violations(comparison: Comparison, condition: Condition) -> list[Violation]:
     """
     numbers = dict(_numbers(comparison, condition.metric))
     if not numbers and not all(cell.error for cell in comparison.cells):
-        raise UsageError(f'"{condition.text}" can never hold: {_missing(condition.metric)}')
+        raise _never(condition)
     holds = _OPERATORS[condition.compare]
     return [
         Violation(condition, index, number)
         for index, number in numbers.items()
         if holds(number, condition.limit)
     ]
+
+
+def check_drift(conditions: Sequence[Condition]) -> None:
+    """Check the conditions of a comparison that repeats no earlier one.
+
+    Raises:
+        UsageError: one of them is about drift, so that it can never hold.
+    """
+    for condition in conditions:
+        if condition.metric.startswith("drift"):
+            raise _never(condition)
+
+
+def _never(condition: Condition) -> UsageError:
+    return UsageError(f'"{condition.text}" can never hold: {_missing(condition.metric)}')
 
 
 def _missing(metric: str) -> str:

@@ -77,12 +77,6 @@ class MatrixFlags(Flags):
         default="the first engine",
     )
 
-    @property
-    def typed(self) -> bool:
-        """True if any of them was given."""
-        given = (self.backend, self.runtime, self.model, self.quant, self.threads)
-        return any(given) or self.baseline is not None
-
     def variants(
         self, decoding: DecodeOptions, quantize: Callable[[str, str], Path]
     ) -> tuple[tuple[Variant, ...], list[Unavailable]]:

@@ -227,9 +227,13 @@ class SpeechFlags(Flags):
 
         Args:
             given: the numbers, ``None`` if none of them was typed.
+
+        Raises:
+            UsageError: there are numbers, and detection is turned off.
         """
-        wanted = given is not None if self.vad is None else self.vad
-        return (given or VadOptions()) if wanted else None
+        if given is not None and self.vad is False:
+            raise UsageError("give --no-vad or numbers such as --vad-threshold, not both")
+        return given or (VadOptions() if self.vad else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

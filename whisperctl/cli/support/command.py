@@ -5,25 +5,26 @@ and the configuration file as well, through click's own machinery for both.
 
 Every private part of Typer that we use is used here: it brings its own Click (``typer._click``) and
 exports little of it, neither the types that a command's methods are given nor the error that stands
-for a group's help, and its functions for completion are not documented. Each may change with any
-version, so ``pyproject.toml`` bounds Typer.
+for a group's help, it has no other place to say how values are read, and its functions for
+completion are not documented. Each may change with any version, so ``pyproject.toml`` bounds Typer.
 """
 
 from __future__ import annotations
 
 import inspect
-import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from enum import Enum
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
-import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from whisperctl.cli.support import help_text
 from whisperctl.cli.support.configuration import Key, Keys, Setting
 from whisperctl.errors import UsageError, WhisperctlError
+from whisperctl.text import quoted
 
 if TYPE_CHECKING:
     from typer._click import Command as ClickCommand
@@ -34,18 +35,88 @@ if TYPE_CHECKING:
     # For annotations alone: import them under TYPE_CHECKING.
     __all__ = ["ClickCommand", "Context", "HelpFormatter"]
 
-_ENVIRONMENT, _FILE = "ENVIRONMENT", "DEFAULT_MAP"
+_TYPED, _ENVIRONMENT, _FILE = "COMMANDLINE", "ENVIRONMENT", "DEFAULT_MAP"
 """click's names for the source of a value."""
 
-_ORDER = ("COMMANDLINE", _ENVIRONMENT, _FILE, "DEFAULT")
+_ORDER = (_TYPED, _ENVIRONMENT, _FILE, "DEFAULT")
 
 _EXCLUSIVE = (
     ("quiet", "verbose"),
     ("initial_prompt", "initial_prompt_file"),
     ("clip", "offset"),
     ("clip", "duration"),
+    ("vad", "vad_threshold"),
+    ("vad", "vad_min_speech_duration_ms"),
+    ("vad", "vad_min_silence_duration_ms"),
+    ("vad", "vad_max_speech_duration_s"),
+    ("vad", "vad_speech_pad_ms"),
 )
-"""Options that cannot both be given, by the names of their parameters."""
+"""Options that cannot both be given, by the names of their parameters; of ``vad`` it is the no."""
+
+_NEEDS = {
+    "null": (("files_from",), "name the list to read"),
+    "skip_existing": (("output_format", "output"), "name the formats to write"),
+}
+"""Options without effect unless one of others is given, and what to do about it."""
+
+_YES = ("1", "true", "t", "yes", "y", "on")
+_NO = ("", "0", "false", "f", "no", "n", "off")
+
+
+class _Reader:
+    """Reads values of one parameter as its type.
+
+    Typer has pydantic do it, which takes long to import and has its own words for what is wrong.
+    """
+
+    def __init__(self, kind: object) -> None:
+        self._kind = kind
+
+    def coerce(self, value: Any, param: Any, ctx: Context) -> Any:
+        """Return what was given as the type; typer calls it with these names.
+
+        Raises:
+            UsageError: it is not of the type.
+        """
+        if value is None:
+            return () if param.multiple or param.nargs == -1 else None
+        name = help_text.long_name(param) if isinstance(param, TyperOption) else param.name
+        label = name.replace("-", " ")
+        if get_origin(self._kind) is list:
+            (kind,) = get_args(self._kind)
+            return [_read(kind, one, label) for one in value]
+        return _read(self._kind, value, label)
+
+
+def _read(kind: Any, value: Any, label: str) -> Any:
+    """Return ``value`` as ``kind``, a type or a ``Literal``.
+
+    Raises:
+        UsageError: it cannot be read as that; ``label`` is the option in the message.
+    """
+    if get_origin(kind) is Literal:
+        choices = {str(choice): choice for choice in get_args(kind)}
+    elif issubclass(kind, Enum):
+        choices = {str(choice.value): choice for choice in kind}
+    elif kind is bool:
+        choices = {**dict.fromkeys(_YES, True), **dict.fromkeys(_NO, False)}
+    elif isinstance(value, kind):
+        return value
+    else:
+        with suppress(ValueError):
+            return kind(value)
+        raise _must_be(label, "a whole number" if kind is int else "a number", value)
+    text = str(getattr(value, "value", value))
+    if kind is bool:
+        text = text.strip().lower()
+    if text in choices:
+        return choices[text]
+    names = ["true", "false"] if kind is bool else [f'"{name}"' for name in choices]
+    raise _must_be(label, " or ".join(names), value)
+
+
+def _must_be(label: str, wanted: str, value: object) -> UsageError:
+    return UsageError(f"{label} must be {wanted}, not {quoted(str(value))}")
 
 
 class _Helpful:
@@ -64,7 +135,12 @@ class _Helpful:
 
 
 class Command(_Helpful, TyperCommand):
-    """A command with our own help."""
+    """A command with our own help, which reads values in our own way."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for param in self.params:
+            param._runtime_param = _Reader(param.type_descriptor.annotation)  # type: ignore[attr-defined]  # typer's parameters have both
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write examples, arguments, and options by topic."""
@@ -118,42 +194,50 @@ class ConfiguredCommand(Command):
         if not ctx.resilient_parsing and not set(ctx.help_option_names) & set(args):
             settings = _load(ctx).get(str(self.name), {})
         ctx.default_map = {name: setting.value for name, setting in settings.items()}
-        try:
+        with self._where_it_is_set(ctx):
             rest = super().parse_args(ctx, args)
-            self._yield_to_typed(ctx)
-            return rest
-        except typer.BadParameter as error:
-            option = error.param
-            if isinstance(option, TyperOption) and _source(ctx, option) == _ENVIRONMENT:
-                value = os.environ.get(str(option.envvar), "")
-                raise UsageError(
-                    f'environment variable {option.envvar} is "{value}": '
-                    f"{' '.join(error.message.split())}"
-                ) from error
-            raise
+        if not ctx.resilient_parsing:
+            self.settle(ctx)
+        return rest
 
     def invoke(self, ctx: Context) -> Any:
-        """Run it; an error about an option that was not typed names where the option is set."""
-        try:
+        """Run it."""
+        with self._where_it_is_set(ctx):
             return super().invoke(ctx)
+
+    def settle(self, ctx: Context) -> None:
+        """Drop configured options that have no effect here, or are the opposite of typed ones.
+
+        Configuration must not keep a person from typing anything.
+
+        Raises:
+            UsageError: an option that was typed has no effect.
+        """
+        options = {option.name: option for option in self.options()}
+        for pair in _EXCLUSIVE:
+            if all(name in options and _given(ctx, name) for name in pair):
+                near, far = sorted(pair, key=lambda name: _ORDER.index(_source(ctx, options[name])))
+                if _source(ctx, options[near]) != _source(ctx, options[far]):
+                    ctx.params[far] = options[far].default
+        for name, (needed, advice) in _NEEDS.items():
+            if name in options and _given(ctx, name) and not any(map(ctx.params.get, needed)):
+                if is_typed(ctx, options[name]):
+                    raise UsageError(
+                        f"--{help_text.long_name(options[name])} needs "
+                        f"--{help_text.long_name(options[needed[0]])}: {advice}"
+                    )
+                ctx.params[name] = options[name].default
+
+    @contextmanager
+    def _where_it_is_set(self, ctx: Context) -> Iterator[None]:
+        """Add to an error about an option that was not typed where the option is set."""
+        try:
+            yield
         except WhisperctlError as error:
             where = self._where(ctx, str(error))
             if where:
                 error.args = (f"{error} ({where})",)
             raise
-
-    def _yield_to_typed(self, ctx: Context) -> None:
-        """Of two options that exclude each other, drop the one with lower precedence.
-
-        Configuration must not keep a person from typing the opposite.
-        """
-        options = {option.name: option for option in self.options()}
-        for pair in _EXCLUSIVE:
-            if not all(name in options and ctx.params[name] for name in pair):
-                continue
-            near, far = sorted(pair, key=lambda name: _ORDER.index(_source(ctx, options[name])))
-            if _source(ctx, options[near]) != _source(ctx, options[far]):
-                ctx.params[far] = options[far].default
 
     def _where(self, ctx: Context, message: str) -> str:
         for name in sorted(self.keys, key=len, reverse=True):
@@ -263,6 +347,18 @@ def _load(ctx: Context) -> dict[str, dict[str, Setting]]:
 
     root = ctx.find_root().command
     return configuration.load(keys(root)) if isinstance(root, TyperGroup) else {}
+
+
+def _given(ctx: Context, name: str) -> bool:
+    value = ctx.params[name]
+    if name == "vad":
+        return value is False
+    return bool(value) or type(value) in (int, float)
+
+
+def is_typed(ctx: Context, option: TyperOption) -> bool:
+    """Return true if an option is on the command line."""
+    return _source(ctx, option) == _TYPED
 
 
 def _source(ctx: Context, option: TyperOption) -> str:
