@@ -138,19 +138,19 @@ def test_a_backend_for_another_contract_is_refused(
         registry.load(made_for.name)
 
 
-def test_a_backend_that_is_not_installed_is_generic_advice(
+def test_only_a_backend_of_our_own_is_named_as_a_package(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     install(monkeypatch, Plain, Liked)
     with pytest.raises(UsageError) as caught:
-        registry.parse("acme/fast")
+        registry.parse("faster-whisper/int8")
     assert str(caught.value) == (
-        'backend "acme" is not installed: run "pip install whisperctl-acme", '
+        'backend "faster-whisper" is not installed: run "pip install whisperctl-faster-whisper", '
         "or choose an installed one (liked, plain)"
     )
     with pytest.raises(UsageError, match='did you mean "plain"'):
         registry.parse("plaim")
-    for no_name in ("", "a b", "-x", "Acme; rm"):
+    for no_name in ("acme/fast", "", "a b", "-x", "Acme; rm", "asr"):
         with pytest.raises(UsageError, match=r"^unknown backend .*: choose from liked, plain"):
             registry.parse(no_name)
 

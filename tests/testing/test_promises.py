@@ -78,7 +78,7 @@ def run_pytest(directory: Path, *arguments: str) -> subprocess.CompletedProcess[
         ((), r"no backend is named: add --backend NAME \(installed: .*native.*wasi\)"),
         (
             ("--backend", "acme"),
-            'backend "acme" is not installed: run "pip install whisperctl-acme", or choose ',
+            'unknown backend "acme": choose from faster-whisper, native, wasi',
         ),
         (("--backend", "wasi", "--runtime", "v8"), 'unknown runtime "v8" of backend "wasi"'),
         (

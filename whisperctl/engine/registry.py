@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, PackageNotFoundError, requires
 from pathlib import Path
 
 from whisperctl.engine.protocol import (
@@ -30,13 +30,14 @@ from whisperctl.engine.protocol import (
 )
 from whisperctl.errors import BackendError, UsageError, WhisperctlError
 from whisperctl.plugins import Described, Door
-from whisperctl.text import nearest, unknown
+from whisperctl.text import unknown
 
 DOOR: Door[Backend] = Door("backend", GROUP, CONTRACT, BackendError)
 
 InstalledBackend = Described[BackendInfo]
 
-_DISTRIBUTION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_CORE = "whisperctl-asr"
+_OWN = re.compile(r"whisperctl-[a-z0-9-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,12 +320,22 @@ def _check_installed(name: str) -> None:
     known = list(installed())
     if name in known:
         return
-    if nearest(name, known) or not _DISTRIBUTION.fullmatch(name):
-        raise _unknown("backend", name, known)
-    raise UsageError(
-        f'backend "{name}" is not installed: run "pip install whisperctl-{name}", '
-        f"or choose an installed one ({', '.join(known) or 'none'})"
-    )
+    package = f"whisperctl-{name}"
+    if package in _own_backends():
+        raise UsageError(
+            f'backend "{name}" is not installed: run "pip install {package}", '
+            f"or choose an installed one ({', '.join(known) or 'none'})"
+        )
+    raise _unknown("backend", name, known)
+
+
+def _own_backends() -> set[str]:
+    """Names of the distributions that whisperctl's own metadata names as its backends."""
+    try:
+        needed = requires(_CORE) or []
+    except PackageNotFoundError:  # a checkout that is not installed
+        return set()
+    return {found[0] for one in needed if (found := _OWN.match(one))}
 
 
 def _unknown(what: str, name: str, known: Collection[str], whose: str = "") -> UsageError:
