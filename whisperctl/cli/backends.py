@@ -39,7 +39,7 @@ def _print(found: InstalledBackend) -> None:
     if info is None:
         console.result(f"{found.name}: not available: {found.problem}")
         return
-    console.result(f"{info.name} {info.version}: {info.engine}")
+    console.result(f"{info.name} {info.version}: {info.library}")
     for runtime in info.runtimes:
         state = f"not available: {runtime.problem}" if runtime.problem else "available"
         console.result(f"    {f'{runtime.name} {runtime.version}'.rstrip()}: {state}")

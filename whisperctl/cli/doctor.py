@@ -77,7 +77,7 @@ def _backends() -> Iterator[Check]:
         yield Check(
             subject,
             "ok" if one.info.available else "warn",
-            f"{one.info.version}, {one.info.engine}",
+            f"{one.info.version}, {one.info.library}",
         )
         for runtime in one.info.runtimes:
             works = works or runtime.available

@@ -271,7 +271,7 @@ def describe_engine(engine: Engine, system_info: str) -> EngineInfo:
         return EngineInfo(engine.label, engine.backend, engine.runtime, {}, {}, system_info)
     runtimes = {runtime.name: runtime for runtime in info.runtimes}
     runtime = runtimes.get(engine.runtime or "")
-    versions = {"backend": info.version, "engine": info.engine}
+    versions = {"backend": info.version, "engine": info.library}
     files: dict[str, str] = {}
     if runtime is not None:
         versions["runtime"] = runtime.version

@@ -422,7 +422,7 @@ def _foreign(entry: EngineEntry, folder: Path) -> ForeignEngine:
         chosen = runtime or next(iter(usable))
         versions = (
             ("backend", str(info["version"])),
-            ("engine", str(info["engine"])),
+            ("engine", str(info["library"])),
             ("runtime", str(usable[chosen])),
         )
     except (OSError, ValueError, LookupError, TypeError, StopIteration) as error:

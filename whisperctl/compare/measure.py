@@ -393,7 +393,7 @@ def _engine_key(engine: Engine) -> object:
     runtimes = [one for one in info.runtimes if engine.runtime in (None, one.name)]
     return [
         records.plain(engine),
-        [info.version, info.engine],
+        [info.version, info.library],
         [[one.name, one.version, [_hash(path) for path in one.files]] for one in runtimes],
     ]
 

@@ -65,12 +65,13 @@ class RuntimeInfo:
 class BackendInfo:
     """Description of a backend on this machine.
 
-    ``runtimes`` is in order of preference; a backend with a single way to run has one of them.
+    ``library`` is the name and version of what it runs models with. ``runtimes`` is in order of
+    preference; a backend with a single way to run has one of them.
     """
 
     name: str
     version: str
-    engine: str
+    library: str
     runtimes: tuple[RuntimeInfo, ...]
 
     @property

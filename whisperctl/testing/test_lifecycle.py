@@ -60,8 +60,8 @@ def test_it_says_what_it_is(subject: Subject) -> None:
     assert info.name == subject.name, "describe().name is the entry point's name"
     assert subject.backend.name == subject.name, "the backend's name is the entry point's name"
     assert info.version, "describe().version is the version of the backend's package"
-    assert info.engine, "describe().engine says which engine this is, and its version"
-    assert "\n" not in info.engine + info.version, "each is part of one line"
+    assert info.library, "describe().library says what runs the models, and its version"
+    assert "\n" not in info.library + info.version, "each is part of one line"
     assert subject.backend.contract == CONTRACT, "contract is the number of these protocols"
     assert isinstance(subject.backend.preference, int), "preference is 0 unless there is a reason"
 

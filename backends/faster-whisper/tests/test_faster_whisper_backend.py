@@ -29,8 +29,8 @@ def test_says_what_it_computes_with() -> None:
 
     assert info.available
     assert [runtime.name for runtime in info.runtimes][:2] == ["float32", "int8"]
-    assert "faster-whisper 1." in info.engine
-    assert "CTranslate2 4." in info.engine
+    assert "faster-whisper 1." in info.library
+    assert "CTranslate2 4." in info.library
 
 
 def test_a_runtime_that_is_not_there_is_an_error(tiny_en: Path) -> None:

@@ -27,7 +27,7 @@ from whisperctl.models import store
 from whisperctl.models.quantize import quantize
 from whisperctl.options import DecodeOptions
 from whisperctl.transcript import PHASES, Segment, Token
-from whisperctl_faster_whisper import FasterWhisperBackend, engine, listening, suppression
+from whisperctl_faster_whisper import FasterWhisperBackend, listening, loaded_model, suppression
 from whisperctl_faster_whisper.session import FasterWhisperSession
 
 GREEDY = DecodeOptions(language="en", beam_size=1, temperature_increment=0.0)
@@ -120,8 +120,8 @@ def test_its_tokens_are_whisper_cpps(
     with registry.open_session(registry.Engine("native"), tiny_en, threads=1) as native:
         segments = native.transcribe(jfk, GREEDY).segments
 
-    assert session._engine is not None
-    encode = session._engine.hf_tokenizer.encode
+    assert session._loaded is not None
+    encode = session._loaded.hf_tokenizer.encode
     for segment in segments:
         assert encode(segment.text, add_special_tokens=False).ids == [t.id for t in segment.tokens]
         assert all(session._text[t.id] == t.data for t in segment.tokens)
@@ -214,7 +214,7 @@ def test_each_window_gets_the_text_that_was_asked_for(
     encode = WhisperModel.encode
     encoded: list[object] = []
 
-    def encoded_once(self: engine.Engine, features: object) -> object:
+    def encoded_once(self: loaded_model.LoadedModel, features: object) -> object:
         encoded[:] = encoded or [encode(self, features)]  # what the text is does not matter
         return encoded[0]
 
@@ -223,7 +223,9 @@ def test_each_window_gets_the_text_that_was_asked_for(
     class Enough(Exception):
         pass
 
-    def watched(self: engine.Engine, output: object, prompt: list[int], *rest: object) -> object:
+    def watched(
+        self: loaded_model.LoadedModel, output: object, prompt: list[int], *rest: object
+    ) -> object:
         marked = [self.hf_tokenizer.id_to_token(i).removeprefix("Ġ") for i in prompt]
         assert marked[-1] == "<|startoftranscript|>"
         assert len(marked) == 1 or marked[0] == "<|startofprev|>"
@@ -305,10 +307,10 @@ def test_temperatures_rise_as_in_whisper_cpp() -> None:
 
 
 def test_a_loop_is_told_by_its_entropy() -> None:
-    assert engine._loops([1, 2, 3] * 20, 2.4)
-    assert not engine._loops([1, 2, 3] * 10, 2.4)  # too short to tell
-    assert not engine._loops(list(range(60)), 2.4)
-    assert not engine._loops([1, 2, 3] * 20, 1.0)
+    assert loaded_model._loops([1, 2, 3] * 20, 2.4)
+    assert not loaded_model._loops([1, 2, 3] * 10, 2.4)  # too short to tell
+    assert not loaded_model._loops(list(range(60)), 2.4)
+    assert not loaded_model._loops([1, 2, 3] * 20, 1.0)
 
 
 @pytest.mark.slow
@@ -354,15 +356,15 @@ from whisperctl.audio import Audio
 from whisperctl.options import DecodeOptions
 from whisperctl.engine.protocol import Model, OpenOptions
 from whisperctl_faster_whisper import FasterWhisperBackend
-from whisperctl_faster_whisper.engine import Engine
+from whisperctl_faster_whisper.loaded_model import LoadedModel
 
-encode = Engine.__mro__[1].encode
+encode = LoadedModel.__mro__[1].encode
 def slowly(self, features):  # as a large model does
     print("go", flush=True)
     for _ in range(5):
         encoded = encode(self, features)
     return encoded
-Engine.__mro__[1].encode = slowly
+LoadedModel.__mro__[1].encode = slowly
 
 audio = Audio(np.zeros(16_000 * 60, np.float32), "silence")
 session = FasterWhisperBackend().open(Model.inspect(Path(sys.argv[1])), OpenOptions(1))

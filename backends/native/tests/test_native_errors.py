@@ -33,7 +33,7 @@ def test_describes_itself() -> None:
 
     assert info.available
     assert info.version == "0.1.0"
-    assert info.engine == "whisper.cpp 1.8.5 via pywhispercpp 1.5.1"
+    assert info.library == "whisper.cpp 1.8.5 via pywhispercpp 1.5.1"
     assert [(r.name, r.version) for r in info.runtimes] == [("native", "1.5.1")]
     assert "CPU : " in NativeBackend().system_info()
 

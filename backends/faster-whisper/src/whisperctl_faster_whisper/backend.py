@@ -33,7 +33,7 @@ class FasterWhisperBackend:
         return BackendInfo(
             name=self.name,
             version=_version("whisperctl-faster-whisper"),
-            engine=f"faster-whisper {_version('faster-whisper')} on CTranslate2 "
+            library=f"faster-whisper {_version('faster-whisper')} on CTranslate2 "
             f"{_version('ctranslate2')}",
             runtimes=_runtimes(),
         )

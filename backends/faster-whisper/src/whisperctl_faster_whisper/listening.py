@@ -16,7 +16,7 @@ from whisperctl.engine.toolkit.words import Utf8Joiner, text_of
 from whisperctl.errors import BackendError
 from whisperctl.languages import AUTO
 from whisperctl.transcript import Segment, SpokenLanguage, Token
-from whisperctl_faster_whisper.engine import Engine, Run, WordSpan
+from whisperctl_faster_whisper.loaded_model import LoadedModel, Run, WordSpan
 
 Event = Segment | SpokenLanguage | float
 Emit = Callable[[Event], None]
@@ -29,10 +29,10 @@ _MIN_SAMPLES = 1600
 
 
 class Listening:
-    """One run of an engine over one recording.
+    """One run of a model over one recording.
 
     Args:
-        engine: a loaded model.
+        loaded: the model.
         text: the bytes of its text tokens, in the order of their ids.
         params: our options in whisper.cpp's terms.
         word_timestamps: whether words get times.
@@ -44,7 +44,7 @@ class Listening:
 
     def __init__(
         self,
-        engine: Engine,
+        loaded: LoadedModel,
         text: Sequence[bytes],
         params: WhisperParams,
         *,
@@ -52,7 +52,7 @@ class Listening:
         suppressed: Sequence[int],
         stop: threading.Event,
     ) -> None:
-        self._engine = engine
+        self._loaded = loaded
         self._text = text
         self._params = params
         self._word_timestamps = word_timestamps
@@ -67,14 +67,14 @@ class Listening:
         self.run = Run(
             entropy_threshold=params["entropy_thold"],
             # One of whisper.cpp's tokens of context is the mark before the text.
-            max_context=max(0, min(params["n_max_text_ctx"], engine.max_length // 2) - 1),
-            carried=engine.hf_tokenizer.encode(f" {carried}", add_special_tokens=False).ids
+            max_context=max(0, min(params["n_max_text_ctx"], loaded.max_length // 2) - 1),
+            carried=loaded.hf_tokenizer.encode(f" {carried}", add_special_tokens=False).ids
             if carried
             else (),
             on_window=self._on_window,
             stop=stop,
         )
-        engine.run = self.run
+        loaded.run = self.run
 
     def listen(self, samples: npt.NDArray[np.float32], emit: Emit) -> SpokenLanguage:
         """Transcribe; gives the language.
@@ -98,19 +98,19 @@ class Listening:
             raise BackendError(f"faster-whisper failed: {error}") from error
 
     def _listen(self, samples: npt.NDArray[np.float32]) -> SpokenLanguage:
-        engine = self._engine
+        loaded = self._loaded
         spoken = SpokenLanguage(self._params["language"])
         if spoken.code == AUTO:
             # Here, because transcribe would do it before there is anything to iterate over, and
             # because it takes a language of a recording that has no samples for granted.
             head = samples[: round(_WINDOW_S * _RATE)]
             head = np.pad(head, (0, max(0, _MIN_SAMPLES - len(head))))
-            language, probability, _ = engine.detect_language(head)
+            language, probability, _ = loaded.detect_language(head)
             spoken = SpokenLanguage(language, float(probability))
         self._emit(spoken)
         if len(samples) >= _MIN_SAMPLES:
             self._duration_s = len(samples) / _RATE
-            found, _ = engine.transcribe(samples, language=spoken.code, **self._arguments())
+            found, _ = loaded.transcribe(samples, language=spoken.code, **self._arguments())
             for segment in found:
                 self._heard = True
                 self._at_s = float(segment.end)

@@ -20,8 +20,8 @@ from whisperctl.errors import BackendError, ModelError
 from whisperctl.text import quoted
 from whisperctl.transcript import PHASES, Phase, Segment, SpokenLanguage
 from whisperctl_faster_whisper import cache, convert, suppression, vocabulary
-from whisperctl_faster_whisper.engine import Engine, StoppedError
 from whisperctl_faster_whisper.listening import Event, Listening
+from whisperctl_faster_whisper.loaded_model import LoadedModel, StoppedError
 from whisperctl_faster_whisper.weights import GgmlWeights
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class FasterWhisperSession(Handle):
         self._directory = cache.converted(model.path, convert.VERSION, convert.convert)
         self._stop = threading.Event()
         started = time.perf_counter()
-        self._engine: Engine | None = self._load()
+        self._loaded: LoadedModel | None = self._load()
         self._load_ms = (time.perf_counter() - started) * 1000
 
     def transcribe(
@@ -76,7 +76,7 @@ class FasterWhisperSession(Handle):
         self._stop.set()
 
     def _free(self) -> None:
-        self._engine = None
+        self._loaded = None
 
     def _transcribe(
         self,
@@ -96,10 +96,10 @@ class FasterWhisperSession(Handle):
         pattern = options.suppress_regex
         suppressed = suppression.matching(pattern, self._text) if pattern else []
         samples = np.ascontiguousarray(audio.samples, dtype=np.float32)
-        engine = self._engine = self._engine or self._load()
+        loaded = self._loaded = self._loaded or self._load()
         self._stop.clear()
         listening = Listening(
-            engine,
+            loaded,
             self._text,
             params,
             word_timestamps=options.word_timestamps,
@@ -134,12 +134,12 @@ class FasterWhisperSession(Handle):
             raise BackendError("the session was closed while it was transcribing") from error
         except Stalled:
             # What CTranslate2 has begun may never end, and all else that it is asked would wait.
-            self._engine = None
+            self._loaded = None
             raise
         finally:
             if listening.run.drew:
                 # CTranslate2's random numbers would go on where they are; a new model starts anew.
-                self._engine = None
+                self._loaded = None
         total_ms = (time.perf_counter() - started) * 1000
         if on_progress is not None and progress < 1.0:
             on_progress(1.0)
@@ -156,9 +156,9 @@ class FasterWhisperSession(Handle):
             system_info=f"CTranslate2 {version('ctranslate2')}, {self._compute_type}",
         )
 
-    def _load(self) -> Engine:
+    def _load(self) -> LoadedModel:
         try:
-            return Engine(
+            return LoadedModel(
                 self._directory, self._compute_type, self._threads, self._parameters.n_text_ctx
             )
         except MemoryError as error:

@@ -31,15 +31,15 @@ class NativeBackend:
     def describe(self) -> BackendInfo:
         """Versions; see ``Backend.describe``. The bindings are loaded to see whether they work."""
         runtime = _runtime_info()
-        engine = "whisper.cpp"
+        name = "whisper.cpp"
         if runtime.available:
             from whisperctl_native import library
 
-            engine = f"whisper.cpp {library.whisper_version()}".rstrip()
+            name = f"whisper.cpp {library.whisper_version()}".rstrip()
         return BackendInfo(
             name=self.name,
             version=_version("whisperctl-native"),
-            engine=f"{engine} via {_BINDINGS} {runtime.version}".rstrip(),
+            library=f"{name} via {_BINDINGS} {runtime.version}".rstrip(),
             runtimes=(runtime,),
         )
 

@@ -123,7 +123,7 @@ class Run:
         return {name: Phase(*spent) for name, spent in self._spent.items()}
 
 
-class Engine(WhisperModel):  # type: ignore[misc]  # the library has no types
+class LoadedModel(WhisperModel):  # type: ignore[misc]  # the library has no types
     """A loaded model; one ``run`` at a time.
 
     Args:
@@ -250,12 +250,12 @@ class Engine(WhisperModel):  # type: ignore[misc]  # the library has no types
 class _Measured:
     """The feature extractor, measured."""
 
-    def __init__(self, engine: Engine, extract: Any) -> None:
-        self._engine = engine
+    def __init__(self, loaded: LoadedModel, extract: Any) -> None:
+        self._loaded = loaded
         self._extract = extract
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        return self._engine.run.measured("mel", lambda: self._extract(*arguments, **named))
+        return self._loaded.run.measured("mel", lambda: self._extract(*arguments, **named))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._extract, name)
