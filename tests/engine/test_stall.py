@@ -14,7 +14,8 @@ from whisperctl import audio
 from whisperctl.audio import Audio
 from whisperctl.engine import registry
 from whisperctl.engine.protocol import Closing, OnLanguage, OnProgress, OnSegment, SessionResult
-from whisperctl.engine.stall import TIMEOUT_S, WatchedSession, timeout
+from whisperctl.engine.session import HostSession
+from whisperctl.engine.stall import TIMEOUT_S, timeout
 from whisperctl.engine.toolkit import worker_thread
 from whisperctl.errors import BackendError, UsageError
 from whisperctl.options import DecodeOptions
@@ -63,7 +64,8 @@ class Scripted(Closing):
 
 def run(work: Work, timeout_s: float | None, on_progress: OnProgress | None = None) -> Scripted:
     session = Scripted(work)
-    WatchedSession(session, timeout_s).transcribe(SILENCE, DecodeOptions(), on_progress=on_progress)
+    host = HostSession(session, stall_timeout_s=timeout_s)
+    host.transcribe(SILENCE, DecodeOptions(), on_progress=on_progress)
     return session
 
 
@@ -82,7 +84,7 @@ def busy_in_one_place(emit: Callable[[Event], None], cancelled: threading.Event)
 @pytest.mark.parametrize("work", [silent, busy_in_one_place])
 def test_an_engine_that_gets_no_further_is_stopped(work: Work) -> None:
     session = Scripted(work)
-    watched = WatchedSession(session, 0.3)
+    watched = HostSession(session, stall_timeout_s=0.3)
     before = threading.active_count()
     started = time.monotonic()
     for _ in range(2):  # it can be used again
@@ -164,6 +166,6 @@ def test_every_backend_is_stopped_and_works_again(name: str, tiny_en: Path, jfk:
     options = DecodeOptions(language="en", beam_size=1)
     with registry.open_session(registry.parse(name), tiny_en, threads=1) as session:
         with pytest.raises(BackendError, match=r'"long\.wav": the engine made no progress'):
-            WatchedSession(session, 0.1).transcribe(long, options)
-        text = WatchedSession(session).transcribe(speech, options).text
+            HostSession(session, stall_timeout_s=0.1).transcribe(long, options)
+        text = HostSession(session).transcribe(speech, options).text
     assert "fellow Americans" in text

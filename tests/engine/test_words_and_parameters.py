@@ -19,7 +19,7 @@ from whisperctl import audio
 from whisperctl.audio import Audio
 from whisperctl.engine import registry
 from whisperctl.engine.protocol import Session, SessionResult
-from whisperctl.models import alignment
+from whisperctl.models import alignment, ggml
 from whisperctl.options import DecodeOptions
 from whisperctl.transcript import Segment
 
@@ -196,7 +196,7 @@ def test_ctrl_c_while_words_are_aligned(aligning: dict[str, Session], long_speec
 
 def test_the_published_heads_fit_the_model(tiny_en: Path, base: Path) -> None:
     for path, preset in ((tiny_en, "tiny.en"), (base, "base")):
-        found = alignment.find(path)
+        found = alignment.find(ggml.inspect(path))
         assert found is not None
         assert found.preset == preset
         assert 40 << 20 < found.memory_bytes < 400 << 20

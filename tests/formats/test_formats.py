@@ -199,7 +199,7 @@ def test_json_full_is_as_whisper_cli_writes_it(tiny_en: Path) -> None:
         62.0,
         system_info="CPU : AVX = 1",
         model=tiny_en,
-        model_description=ggml.describe(tiny_en),
+        model_description=ggml.inspect(tiny_en).description,
     )
 
     assert written("json-full", result) == (
@@ -310,7 +310,7 @@ def test_json_full_leaves_out_a_model_of_which_nothing_is_known(tmp_path: Path) 
 def test_json_full_needs_no_model_file_once_the_model_is_described(
     tiny_en: Path, tmp_path: Path
 ) -> None:
-    description = ggml.describe(tiny_en)
+    description = ggml.inspect(tiny_en).description
     gone = Transcript((), "en", 1.0, model=tmp_path / "gone.bin", model_description=description)
 
     again = records.parse(Transcript, records.line(gone))  # as a journal gives it to --resume

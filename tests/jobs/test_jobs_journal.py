@@ -47,8 +47,9 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="module")
 def transcriber(model: Path) -> Iterator[Transcriber]:
     """Cuts recordings into pieces so short that the sample has several."""
-    with FakeBackend().open(Model.inspect(model), OpenOptions(1)) as session:
-        yield Transcriber(session, model=model, chunk_s=2.5)
+    checked = Model.inspect(model)
+    with FakeBackend().open(checked, OpenOptions(1)) as session:
+        yield Transcriber(session, model=checked, chunk_s=2.5)
 
 
 @pytest.fixture

@@ -39,14 +39,15 @@ from whisperctl.audio import Audio
 from whisperctl.options import DecodeOptions
 from whisperctl.errors import WhisperctlError
 from whisperctl.engine import registry
-from whisperctl.engine.stall import WatchedSession
+from whisperctl.engine.session import HostSession
 
 noise = np.random.default_rng(1).normal(0, 0.1, 8_000).astype(np.float32)
 for path in sys.argv[1:]:
     try:
         with registry.open_session(registry.parse("native"), Path(path), threads=1) as session:
             options = DecodeOptions(language="en", beam_size=1, temperature_increment=0)
-            WatchedSession(session, 20).transcribe(Audio(noise, "noise"), options)
+            host = HostSession(session, stall_timeout_s=20)
+            host.transcribe(Audio(noise, "noise"), options)
     except WhisperctlError as error:
         print("refused", error)
     else:

@@ -6,8 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whisperctl.engine import stall
-from whisperctl.engine.protocol import Closing, OnLanguage, OnProgress, OnSegment, Session
+from whisperctl.engine.protocol import (
+    Closing,
+    OnLanguage,
+    OnProgress,
+    OnSegment,
+    Session,
+    SessionResult,
+)
 from whisperctl.engine.resources import Measurement
+from whisperctl.errors import BackendError
+from whisperctl.text import quoted
 from whisperctl.transcript import Timings, Transcript
 
 if TYPE_CHECKING:
@@ -35,7 +44,8 @@ class HostSession(Closing):
         stall_timeout_s: float | None = stall.TIMEOUT_S,
     ) -> None:
         self.timings = Timings()
-        self._session = stall.WatchedSession(session, stall_timeout_s)
+        self._session = session
+        self._stall_timeout_s = stall_timeout_s
         self._model = model
 
     def transcribe(
@@ -56,13 +66,7 @@ class HostSession(Closing):
         measurement = Measurement()
         try:
             with measurement:
-                result = self._session.transcribe(
-                    audio,
-                    options,
-                    on_segment=on_segment,
-                    on_progress=on_progress,
-                    on_language=on_language,
-                )
+                result = self._watched(audio, options, on_segment, on_progress, on_language)
         except BaseException:
             self.timings = Timings(
                 wall_ms=measurement.wall_ms,
@@ -91,6 +95,39 @@ class HostSession(Closing):
             task=options.task,
             model=self._model,
         )
+
+    def _watched(
+        self,
+        audio: Audio,
+        options: DecodeOptions,
+        on_segment: OnSegment | None,
+        on_progress: OnProgress | None,
+        on_language: OnLanguage | None,
+    ) -> SessionResult:
+        if self._stall_timeout_s is None:
+            return self._session.transcribe(
+                audio,
+                options,
+                on_segment=on_segment,
+                on_progress=on_progress,
+                on_language=on_language,
+            )
+        watch = stall.Watch(self._stall_timeout_s)
+        try:
+            with watch:
+                return self._session.transcribe(
+                    audio,
+                    options,
+                    on_segment=watch.segments(on_segment),
+                    on_progress=watch.shares(on_progress),
+                    on_language=on_language,
+                )
+        except stall.Stalled:
+            raise BackendError(
+                f"{quoted(audio.source)}: the engine made no progress for "
+                f"{self._stall_timeout_s:g} s: try another model or backend, or allow it more time "
+                "(--stall-timeout)"
+            ) from None
 
     def close(self) -> None:
         """Close the session."""

@@ -12,23 +12,10 @@ import ctypes
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
-from whisperctl.engine.protocol import (
-    Closing,
-    OnLanguage,
-    OnProgress,
-    OnSegment,
-    Session,
-    SessionResult,
-)
-from whisperctl.errors import BackendError, UsageError
-from whisperctl.text import quoted
+from whisperctl.engine.protocol import OnProgress, OnSegment
+from whisperctl.errors import UsageError
 from whisperctl.transcript import Segment
-
-if TYPE_CHECKING:
-    from whisperctl.audio import Audio
-    from whisperctl.options import DecodeOptions
 
 TIMEOUT_S = 1800.0
 """Default: several times as long as the largest model takes for a window, with all its retries, on
@@ -39,7 +26,7 @@ _TICK_S = 1.0
 
 
 class Stalled(BaseException):
-    """Raised where a session waits for its engine; leaves ``WatchedSession`` as a BackendError."""
+    """Raised where a session waits for its engine; leaves ``HostSession`` as a BackendError."""
 
 
 def timeout(seconds: float) -> float | None:
@@ -55,76 +42,11 @@ def timeout(seconds: float) -> float | None:
     return seconds or None
 
 
-class WatchedSession(Closing):
-    """A session whose runs end with an error if they make no progress.
+class Watch:
+    """Raises ``Stalled`` in the thread that made it when nothing advances inside the ``with``.
 
-    Args:
-        session: the session to watch; closed with this.
-        timeout_s: seconds without progress; ``None`` is no limit. Time spent in callbacks, or with
-            the process stopped, does not count.
+    Time spent in the callbacks that it makes, or with the process stopped, does not count.
     """
-
-    def __init__(self, session: Session, timeout_s: float | None = TIMEOUT_S) -> None:
-        self._session = session
-        self._timeout_s = timeout_s
-
-    def transcribe(
-        self,
-        audio: Audio,
-        options: DecodeOptions,
-        *,
-        on_segment: OnSegment | None = None,
-        on_progress: OnProgress | None = None,
-        on_language: OnLanguage | None = None,
-    ) -> SessionResult:
-        """See ``whisperctl.engine.protocol.Session.transcribe``.
-
-        Raises:
-            BackendError: the engine failed, or made no progress.
-            UsageError: an option does not fit.
-        """
-        if self._timeout_s is None:
-            return self._session.transcribe(
-                audio,
-                options,
-                on_segment=on_segment,
-                on_progress=on_progress,
-                on_language=on_language,
-            )
-        watch = _Watch(self._timeout_s)
-
-        def segment_decided(segment: Segment) -> None:
-            with watch.paused(segment.end_s, 0):
-                if on_segment is not None:
-                    on_segment(segment)
-
-        def progressed(share: float) -> None:
-            with watch.paused(share, 1):
-                if on_progress is not None:
-                    on_progress(share)
-
-        try:
-            with watch:
-                return self._session.transcribe(
-                    audio,
-                    options,
-                    on_segment=segment_decided,
-                    on_progress=progressed,
-                    on_language=on_language,
-                )
-        except Stalled:
-            raise BackendError(
-                f"{quoted(audio.source)}: the engine made no progress for {self._timeout_s:g} s: "
-                "try another model or backend, or allow it more time (--stall-timeout)"
-            ) from None
-
-    def close(self) -> None:
-        """Close the session."""
-        self._session.close()
-
-
-class _Watch:
-    """Raises ``Stalled`` in the thread that made it when nothing advances inside the ``with``."""
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
@@ -147,8 +69,28 @@ class _Watch:
         self._ended.set()
         self._thread.join()
 
+    def segments(self, on_segment: OnSegment | None) -> OnSegment:
+        """A callback that notes how far the segments are, and then calls ``on_segment``."""
+
+        def decided(segment: Segment) -> None:
+            with self._paused(segment.end_s, 0):
+                if on_segment is not None:
+                    on_segment(segment)
+
+        return decided
+
+    def shares(self, on_progress: OnProgress | None) -> OnProgress:
+        """A callback that notes the progress, and then calls ``on_progress``."""
+
+        def progressed(share: float) -> None:
+            with self._paused(share, 1):
+                if on_progress is not None:
+                    on_progress(share)
+
+        return progressed
+
     @contextmanager
-    def paused(self, position: float, scale: int) -> Iterator[None]:
+    def _paused(self, position: float, scale: int) -> Iterator[None]:
         """Count no time inside the ``with``.
 
         Args:

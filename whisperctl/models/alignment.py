@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from whisperctl.models import catalog, ggml
+from whisperctl.models import catalog
+from whisperctl.models.ggml import ModelInfo
 from whisperctl.models.ggml.files import hex_digest
 
 # By name, and by the layer that the heads are in: ``g_aheads`` in whisper.cpp.
@@ -92,16 +93,18 @@ class Alignment:
     heads: tuple[tuple[int, int], ...]
 
 
-def find(model: Path) -> Alignment | None:
+def find(info: ModelInfo) -> Alignment | None:
     """Alignment settings of a Whisper model; ``None`` if its heads are not known.
 
+    Args:
+        info: facts of the model, of which two large ones can be told apart by the file alone.
+
     Raises:
-        ModelError: the file is not a whole model.
+        ModelError: the file cannot be read.
     """
-    info = ggml.inspect(model)
     preset: str | None = info.kind
     if preset == "large":
-        preset = _large(model, info.size_bytes)
+        preset = _large(info.path, info.size_bytes)
     if preset is None or preset not in _HEADS:
         return None
     if (info.n_state, info.n_text_heads) != _SHAPES[preset.split(".")[0].split("-")[0]]:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from whisperctl import audio
 from whisperctl.engine import registry, stall
-from whisperctl.engine.protocol import Detector, OnSegment, Session
+from whisperctl.engine.protocol import Detector, Model, OnSegment, Session
 from whisperctl.engine.registry import Engine
 from whisperctl.engine.session import HostSession
 from whisperctl.errors import BackendError, ModelError
-from whisperctl.models import ggml, store
+from whisperctl.models import store
 from whisperctl.options import TranscriptionOptions
 from whisperctl.transcript import Transcript
 from whisperctl.transcription.chunking import CHUNK_S
@@ -44,7 +44,7 @@ class Transcriber:
 
     Args:
         session: the open model.
-        model: its file, which the transcript names, and describes if it is a ggml file.
+        model: what it was opened with, which the transcript names and describes.
         detector: a voice activity detector; without one, noise is harder to tell from speech.
         chunk_s: longest chunk of a long recording; one up to twice as long is a single chunk.
         stall_timeout_s: seconds without progress after which a run fails; ``None`` for no limit.
@@ -54,14 +54,13 @@ class Transcriber:
         self,
         session: Session,
         *,
-        model: Path | None = None,
+        model: Model | None = None,
         detector: Detector | None = None,
         chunk_s: float = CHUNK_S,
         stall_timeout_s: float | None = stall.TIMEOUT_S,
     ) -> None:
         self._session = HostSession(session, stall_timeout_s=stall_timeout_s)
         self._model = model
-        self._description = None if model is None else ggml.describe(model)
         self._detector = detector
         self._chunk_s = chunk_s
 
@@ -119,7 +118,10 @@ class Transcriber:
                 resume_from,
                 chunk_s=self._chunk_s,
             ).transcribe()
-        return replace(transcript, model=self._model, model_description=self._description)
+        if self._model is None:
+            return transcript
+        description = self._model.info.description
+        return replace(transcript, model=self._model.path, model_description=description)
 
 
 def find_vad_model(options: TranscriptionOptions, requested: str | None = None) -> Path | None:
@@ -155,13 +157,14 @@ def open_transcriber(
     Raises:
         UsageError: the backend has no such runtime, or cannot use so many threads.
         BackendError: the engine is not available, or failed to start.
-        ModelError: the engine refused a model.
+        ModelError: a model is damaged, or the engine refused it.
     """
     with ExitStack() as stack:
+        checked = registry.check_model(model)
         session = stack.enter_context(
             registry.open_session(
                 engine,
-                model,
+                checked,
                 threads=threads,
                 word_timestamps=options.decoding.word_timestamps,
             )
@@ -169,7 +172,9 @@ def open_transcriber(
         detector = _open_detector(engine, options, vad_model)
         if detector is not None:
             stack.enter_context(detector)
-        yield Transcriber(session, model=model, detector=detector, stall_timeout_s=stall_timeout_s)
+        yield Transcriber(
+            session, model=checked, detector=detector, stall_timeout_s=stall_timeout_s
+        )
 
 
 def _open_detector(

@@ -6,7 +6,6 @@ numbers, and ``files`` opens it, or says what else a file is.
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -16,8 +15,6 @@ from whisperctl.models.ggml.files import OncePerFile, reading
 from whisperctl.models.ggml.layout import (
     F16,
     FTYPE_PER_VERSION,
-    HEADER_BYTES,
-    MAGIC,
     Hyperparameters,
     Place,
 )
@@ -123,21 +120,6 @@ def begins_like_silero(path: Path) -> bool:
 def _begins_like_silero(path: Path) -> bool:
     with reading(path) as file:
         return file.read(len(SILERO_SIGNATURE)) == SILERO_SIGNATURE
-
-
-def describe(path: Path) -> ModelDescription | None:
-    """Description of a Whisper model by its header alone, unchecked.
-
-    ``None`` stands for a file that cannot be read or has no such header: see ``inspect`` for why.
-    """
-    try:
-        with path.open("rb") as file:
-            header = file.read(HEADER_BYTES)
-    except (OSError, ValueError):
-        return None
-    if len(header) < HEADER_BYTES or header[:4] != struct.pack("<I", MAGIC):
-        return None
-    return _description(Hyperparameters.unpack(header[4:]))
 
 
 def _silero_info(version: str, walk: SileroWalk, path: Path) -> ModelInfo:

@@ -17,7 +17,7 @@ from ctranslate2.specs.model_spec import index_spec
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_suppressed_tokens
 
-from whisperctl.models import alignment
+from whisperctl.models import alignment, ggml
 from whisperctl.models.convert import variable_of
 from whisperctl.models.ggml.layout import Hyperparameters, tensors
 from whisperctl_faster_whisper import vocabulary
@@ -89,7 +89,7 @@ def _set(spec: Any, variable: str, values: FloatArray) -> None:
 
 def _alignment_heads(model: Path, parameters: Hyperparameters) -> list[tuple[int, int]]:
     """The heads that follow the sound; of models not published the last half of the layers'."""
-    known = alignment.find(model)
+    known = alignment.find(ggml.inspect(model))
     if known is not None:
         return list(known.heads)
     layers = range(parameters.n_text_layer // 2, parameters.n_text_layer)

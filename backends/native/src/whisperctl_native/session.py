@@ -231,4 +231,4 @@ def _alignment(model: Model) -> alignment.Alignment | None:
     """Alignment settings, if whisper.cpp can be kept from aborting over short windows."""
     if not library.can_stop() or objects.filter_slot() is None:
         return None
-    return alignment.find(model.path)
+    return alignment.find(model.info)

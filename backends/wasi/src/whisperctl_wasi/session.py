@@ -62,7 +62,7 @@ class WasiSession(Handle):
 
     def __init__(self, module: Module, model: Model, options: OpenOptions) -> None:
         super().__init__("session")
-        self._alignment = alignment.find(model.path) if options.word_timestamps else None
+        self._alignment = alignment.find(model.info) if options.word_timestamps else None
         self._runtime = options.runtime
         self._module = module
         self._model = model.path
