@@ -9,6 +9,7 @@ import json
 import struct
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 from tests.audio.conftest import Encode, assemble
 from tests.audio.test_audio_stream import SAMPLE
 from whisperctl import audio
+from whisperctl.audio.decoders import registry
 
 PCM = SAMPLE.read_bytes()[SAMPLE.read_bytes().index(b"data") + 8 :]
 HUGE = (float("inf"), float("nan"), 1e300, -5.0, 1e15)
@@ -197,6 +199,18 @@ def test_a_lie_costs_the_sound_or_nothing(results: dict[str, Read]) -> None:
 def test_values_that_are_no_sound_become_silence(results: dict[str, Read]) -> None:
     for name in ("nan.wav", "inf.wav", "double.wav"):
         assert "that are not numbers" in results[name].warnings[0]
+
+
+@pytest.mark.parametrize("decoder", registry.names()[1:])
+def test_a_sample_that_is_too_large_is_no_warning_of_numpy(tmp_path: Path, decoder: str) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(_floats([1e300, 0.1], 64))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loaded = audio.load(path, decoder=decoder)
+
+    assert "that are not numbers" in loaded.warnings[0]
 
 
 def test_a_track_that_starts_later_is_no_error_of_python(tmp_path: Path) -> None:

@@ -173,7 +173,8 @@ def _channels(frame: AudioFrame) -> NDArray[np.float32]:
     samples: NDArray[Any] = frame.to_ndarray()
     if not frame.format.is_planar:
         samples = samples.reshape(-1, frame.layout.nb_channels).T
-    scaled: NDArray[np.float32] = samples.astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # reported as not numbers, later
+        scaled: NDArray[np.float32] = samples.astype(np.float32)
     if samples.dtype.kind == "u":
         scaled -= 128
         scaled /= 128
