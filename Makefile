@@ -29,7 +29,7 @@ endef
 PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 LONGEST  := tests/testing wasm-build
 
-.PHONY: help demo test test-fast browser check docs format bench experiment native profile wasm missing-module build lock setup clean distclean
+.PHONY: help demo test test-fast fuzz browser check docs format bench experiment native profile wasm missing-module build lock setup clean distclean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -46,6 +46,11 @@ test: setup wasm browser ## run all tests
 test-fast: setup wasm ## run the tests that need only seconds
 	$(BIN)/whisperctl models pull tiny.en base
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
+
+fuzz: MUTANTS ?= 2500
+fuzz: SECONDS ?= 900
+fuzz: setup wasm ## decode damaged recordings in the sandbox: MUTANTS, of all kinds, within SECONDS
+	$(BIN)/python -m tests.fuzz --mutants $(MUTANTS) --seconds $(SECONDS)
 
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable chrome microsoft-edge
 
