@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -116,12 +117,37 @@ def test_a_name_that_is_not_installed_is_a_usage_error_with_those_that_are(
             ask("x")
 
 
+def provide(folder: Path, distribution: str, value: str = "others:Lamp") -> None:
+    """Installs another distribution with a lamp of the name ``good``."""
+    record = folder / f"{distribution}-1.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1\n")
+    (record / "entry_points.txt").write_text(f"[{LAMPS.group}]\ngood = {value}\n")
+
+
 def test_two_packages_with_one_name_are_refused(install: Install, tmp_path: Path) -> None:
     install("good", GOOD)
-    other = tmp_path / "others-1.dist-info"
-    other.mkdir()
-    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1\n")
-    (other / "entry_points.txt").write_text(f"[{LAMPS.group}]\ngood = others:Lamp\n")
+    provide(tmp_path, "others")
 
     with pytest.raises(PluginError, match='two packages provide a lamp named "good"'):
+        LAMPS.load("good")
+
+
+@pytest.mark.parametrize("core_comes", ["first", "last"])
+def test_what_comes_with_whisperctl_may_give_way_to_another_package(
+    install: Install, tmp_path: Path, core_comes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replaceable: Door[Lamp] = replace(LAMPS, replaceable=True)
+    folder = tmp_path / core_comes
+    folder.mkdir()
+    provide(folder, "whisperctl-asr", "no_such_module:Lamp")
+    install("good", GOOD)
+    sys.modules.pop("lamps_good", None)
+    if core_comes == "first":
+        monkeypatch.syspath_prepend(folder)
+    else:
+        monkeypatch.setattr(sys, "path", [*sys.path, str(folder)])
+
+    assert replaceable.load("good").describe() == "shines"
+    with pytest.raises(PluginError, match="two packages provide"):
         LAMPS.load("good")

@@ -39,6 +39,8 @@ class Plugin(Protocol):
         ...
 
 
+_CORE = "whisperctl-asr"
+
 P = TypeVar("P", bound=Plugin)
 I = TypeVar("I")  # noqa: E741 - the field's letter for what describe() gives
 
@@ -58,13 +60,15 @@ class Door(Generic[P]):
 
     ``kind`` is its name in messages, such as "decoder"; ``group`` the group of entry points;
     ``contract`` the number that plugins must state; ``error`` what is raised for a plugin that
-    cannot be used.
+    cannot be used. With ``replaceable``, a plugin of whisperctl's own gives way to another
+    package's of the same name.
     """
 
     kind: str
     group: str
     contract: int
     error: type[WhisperctlError] = PluginError
+    replaceable: bool = False
 
     def installed(self) -> dict[str, EntryPoint]:
         """Entry points by name, sorted; imports no plugin.
@@ -75,7 +79,11 @@ class Door(Generic[P]):
         found: dict[str, EntryPoint] = {}
         for entry in entry_points(self.group):
             other = found.setdefault(entry.name, entry)
-            if other.value != entry.value:
+            if self.replaceable and _is_ours(entry):
+                continue
+            if self.replaceable and _is_ours(other):
+                found[entry.name] = entry
+            elif other.value != entry.value:
                 raise self.error(
                     f'two packages provide a {self.kind} named "{entry.name}" ({_owner(other)} and '
                     f"{_owner(entry)}): uninstall one of them"
@@ -176,6 +184,10 @@ def _read(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     from importlib import metadata  # imported late, as it takes as long as reading does
 
     return tuple(metadata.entry_points(group=group))
+
+
+def _is_ours(entry: EntryPoint) -> bool:
+    return _owner(entry) == _CORE
 
 
 def _owner(entry: EntryPoint) -> str:

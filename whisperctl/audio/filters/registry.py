@@ -30,7 +30,7 @@ _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True} | {
     "0": False,
 }
 
-FILTERS: Door[Filter] = Door("filter", GROUP, CONTRACT)
+FILTERS: Door[Filter] = Door("filter", GROUP, CONTRACT, replaceable=True)
 
 
 @dataclass(frozen=True, slots=True)
