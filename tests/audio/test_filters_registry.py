@@ -11,6 +11,7 @@ from whisperctl.audio.filters import FilterInfo, Parameter, chain, registry
 from whisperctl.audio.filters.builtin import Gain
 from whisperctl.errors import PluginError, UsageError
 from whisperctl.options import TranscriptionOptions
+from whisperctl.plugins import Door
 
 FIRST_PARTY = ["gain", "highpass", "lowpass", "normalize", "trim"]
 
@@ -68,6 +69,23 @@ def test_what_is_wrong_is_one_line(text: str, said: str) -> None:
     assert str(raised.value).startswith(said)
     assert "\n" not in str(raised.value)
     assert len(str(raised.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["./a.acme", "a.acme:x=1", "/b/a.acme:", "C:\\a.acme", "c:/a.acme:x=1", "../a", ".", "a b/c"],
+)
+def test_files_that_no_package_runs_are_one_line(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = text.replace(":x=1", "").rstrip(":")
+    monkeypatch.setattr(registry, "FILES", Door("kind of file", "whisperctl.tests.none", 1))
+    with pytest.raises(UsageError) as raised:
+        registry.parse(text)
+    assert str(raised.value) == (
+        f'filter "{path}" is not a file that an installed package runs: '
+        "try: pip install whisperctl-asr[all]"
+    )
 
 
 @pytest.mark.parametrize(

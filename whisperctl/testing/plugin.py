@@ -69,8 +69,8 @@ def pytest_configure(config: pytest.Config) -> None:
     kind = kind_under_test(config)
     try:
         if kind != "backend":
-            name, _, _ = str(config.getoption(f"--{kind}")).partition(":")  # values may follow
-            config.stash[PLUGIN] = _door(kind).load(name)
+            text = str(config.getoption(f"--{kind}"))
+            config.stash[PLUGIN] = _filter(text) if kind == "filter" else _door(kind).load(text)
             return
     except WhisperctlError as error:
         raise pytest.UsageError(str(error)) from error
@@ -83,6 +83,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[SUBJECT] = Subject.find(name, runtime or after or None, str(model))
     except WhisperctlError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+def _filter(text: str) -> Plugin:
+    """A filter, which may be in a file, and have values."""
+    from whisperctl.audio.filters import registry
+
+    return registry.parse(text).plugin
 
 
 def _door(kind: str) -> Door[Plugin]:

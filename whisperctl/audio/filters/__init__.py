@@ -6,6 +6,8 @@ A filter is a class named by an entry point in the group ``whisperctl.filters``:
     gain = "whisperctl_acme:Gain"
 
 It is called without arguments to give a ``Filter``, which opens a ``Processor`` for each recording.
+A kind of file that holds a filter, such as a WebAssembly module, is an entry point in the group
+``whisperctl.filter_files``, named as such files end, for a class of ``FilterFiles``.
 ``docs/filters.md`` takes an author to a working plugin, and ``whisperctl.testing`` tests one.
 
 ``conversion`` makes mono at 16 kHz of decoded audio; what a person asks for comes after it, and
@@ -31,6 +33,7 @@ CONTRACT = 1
 """Number of the contract on this page, which a plugin states as ``contract``."""
 
 GROUP = "whisperctl.filters"
+FILES_GROUP = "whisperctl.filter_files"
 
 Value: TypeAlias = bool | int | float | str
 Type: TypeAlias = Literal["float", "int", "bool", "str"]
@@ -107,6 +110,31 @@ class Filter(Protocol):
 
         Raises:
             UsageError: values that are valid by themselves contradict each other.
+        """
+        ...
+
+
+class FilterFiles(Protocol):
+    """A plugin that makes filters of files of one kind."""
+
+    @property
+    def name(self) -> str:
+        """Name of the entry point: what the files end in, in lower case, such as ``wasm``."""
+        ...
+
+    @property
+    def contract(self) -> int:
+        """Number of the contract that the plugin was written for: ``CONTRACT`` at that time."""
+        ...
+
+    def load(self, path: str) -> Filter:
+        """Read a filter from a file, without running any of it.
+
+        The filter's ``name`` is ``path``, and its ``version`` changes with the file's contents.
+
+        Raises:
+            UsageError: the file cannot be read.
+            PluginError: it does not hold a filter.
         """
         ...
 

@@ -1,6 +1,7 @@
 """Installed filters, and filters with their values as people write them.
 
-A filter is written ``NAME`` or ``NAME:key=value,key=value``, such as ``highpass:frequency=80``.
+A filter is written ``NAME`` or ``NAME:key=value,key=value``, such as ``highpass:frequency=80``. One
+that is in a file has its path as name, such as ``./mine.wasm:drive=0.3``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import get_args
 
-from whisperctl.audio.filters import CONTRACT, GROUP, Filter, FilterInfo, Parameter, Type, Value
+from whisperctl.audio.filters import (
+    CONTRACT,
+    FILES_GROUP,
+    GROUP,
+    Filter,
+    FilterFiles,
+    FilterInfo,
+    Parameter,
+    Type,
+    Value,
+)
 from whisperctl.errors import PluginError, UsageError
 from whisperctl.plugins import Described, Door
 from whisperctl.text import quoted, unknown
@@ -31,6 +42,11 @@ _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True} | {
 }
 
 FILTERS: Door[Filter] = Door("filter", GROUP, CONTRACT, replaceable=True)
+FILES: Door[FilterFiles] = Door("kind of filter file", FILES_GROUP, CONTRACT)
+
+# A path up to its ending, which a colon or nothing follows.
+_PATH = re.compile(r".*?\.(?P<kind>[A-Za-z0-9]+)(?=:|$)", re.DOTALL)
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +84,13 @@ def probe() -> list[Described[FilterInfo]]:
 
 
 def load(name: str) -> tuple[Filter, FilterInfo]:
-    """Import a filter and have it describe itself.
+    """Import a filter, or read it from a file, and have it describe itself.
 
     Raises:
-        UsageError: no such filter is installed.
+        UsageError: no such filter is installed, or the file cannot be read.
         PluginError: it cannot be loaded or described.
     """
-    plugin = FILTERS.load(_cut(name))
+    plugin = _load_file(name) if _is_file(name) else FILTERS.load(_cut(name))
     try:
         return plugin, _info(plugin)
     except (Exception, SystemExit) as error:
@@ -105,13 +121,39 @@ def parse_all(texts: Iterable[str]) -> tuple[FilterSpec, ...]:
     loaded: dict[str, tuple[Filter, FilterInfo]] = {}
     found = []
     for text in texts:
-        name, colon, values = (part.strip() for part in text.partition(":"))
+        name, colon, values = (part.strip() for part in _split(text))
         if not name:
             raise UsageError(f"filter {_short(text)} has no name: write NAME or NAME:key=value")
         if name not in loaded:
             loaded[name] = load(name)
         found.append(_spec(name, *loaded[name], values.split(",") if colon else ()))
     return tuple(found)
+
+
+def _is_file(name: str) -> bool:
+    return any(mark in name for mark in "./\\")
+
+
+def _split(text: str) -> tuple[str, str, str]:
+    """Name or path, a colon if there is one, and values."""
+    if _is_file(text.partition(":")[0]) or _DRIVE.match(text):
+        found = _PATH.match(text)
+        if found is not None:
+            return found[0], text[found.end() :][:1], text[found.end() + 1 :]
+    return text.partition(":")
+
+
+def _load_file(path: str) -> Filter:
+    found = _PATH.fullmatch(path)
+    kind = "" if found is None else found["kind"].lower()
+    known = FILES.installed()
+    if kind not in known:
+        ends = " or ".join(f".{one}" for one in known)
+        fix = f"name one that ends in {ends}" if known else "try: pip install whisperctl-asr[all]"
+        raise UsageError(
+            f"filter {_short(path)} is not a file that an installed package runs: {fix}"
+        )
+    return FILES.load(kind).load(path)
 
 
 def _spec(name: str, plugin: Filter, info: FilterInfo, items: Iterable[str]) -> FilterSpec:

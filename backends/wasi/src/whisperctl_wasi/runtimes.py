@@ -41,13 +41,13 @@ def start(runtime: str | None, program: Program, limits: Limits) -> Guest:
         problem = _problem(runtime)
         if problem is not None:
             raise BackendError(f"runtime {runtime} cannot be used here: {problem}")
-        return Guest(runtime, program, limits, _code_cache(runtime))
+        return Guest(runtime, program, limits, code_folder(runtime))
     problems = []
     for name in DISTRIBUTIONS:
         problem = _problem(name)
         if problem is None:
             try:
-                return Guest(name, program, limits, _code_cache(name))
+                return Guest(name, program, limits, code_folder(name))
             except RuntimeUnavailableError as error:
                 problem = str(error)
         problems.append(f"{name}: {problem}")
@@ -85,7 +85,7 @@ def _problem(runtime: str) -> str | None:
     return None
 
 
-def _code_cache(runtime: str) -> Path | None:
+def code_folder(runtime: str) -> Path | None:
     """The folder for machine code; ``None`` if there is none that only this user can change."""
     try:
         folder = cache_dir(runtime)

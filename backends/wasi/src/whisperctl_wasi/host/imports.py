@@ -1,6 +1,8 @@
-"""Imports of a module, read before any runtime sees the module."""
+"""Imports and custom sections of a module, read before any runtime sees the module."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 WASI = "wasi_snapshot_preview1"
 
@@ -31,7 +33,7 @@ STREAMS_AND_CLOCK = frozenset(
 ``sock_*``. Arguments and environment are empty."""
 
 _MAGIC = b"\0asm\x01\0\0\0"
-_IMPORT_SECTION = 2
+_CUSTOM_SECTION, _IMPORT_SECTION, _CODE_SECTION = 0, 2, 10
 _FUNCTION, _TABLE, _MEMORY, _GLOBAL, _TAG = range(5)
 
 
@@ -83,6 +85,40 @@ def imports(module: bytes) -> list[str]:
     Raises:
         ModuleError: the bytes are not a WebAssembly module, or its imports cannot be read.
     """
+    for section, reader in _sections(module):
+        if section == _IMPORT_SECTION:
+            return [_import(reader) for _ in range(reader.number())]
+    return []
+
+
+def custom_sections(module: bytes, name: str) -> list[bytes]:
+    """The contents of a module's custom sections of this name.
+
+    Raises:
+        ModuleError: the bytes are not a WebAssembly module.
+    """
+    return [
+        reader.data[reader.position :]
+        for section, reader in _sections(module)
+        if section == _CUSTOM_SECTION and reader.name() == name
+    ]
+
+
+def code_bytes(module: bytes) -> int:
+    """The size of a module's code.
+
+    Raises:
+        ModuleError: the bytes are not a WebAssembly module.
+    """
+    return sum(
+        len(reader.data) - reader.position
+        for section, reader in _sections(module)
+        if section == _CODE_SECTION
+    )
+
+
+def _sections(module: bytes) -> Iterator[tuple[int, _Reader]]:
+    """The number of each section, and a reader that ends where it ends."""
     if not module.startswith(_MAGIC):
         raise ModuleError("is not a WebAssembly module")
     reader = _Reader(module, len(_MAGIC))
@@ -91,11 +127,8 @@ def imports(module: bytes) -> list[str]:
         end = reader.position + size
         if end > len(module):
             raise ModuleError("is cut short")
-        if section == _IMPORT_SECTION:
-            section_reader = _Reader(module[:end], reader.position)
-            return [_import(section_reader) for _ in range(section_reader.number())]
+        yield section, _Reader(module[:end], reader.position)
         reader.position = end
-    return []
 
 
 def _import(reader: _Reader) -> str:
