@@ -239,3 +239,75 @@ def test_filters_of_a_document_from_anywhere_are_checked(
 
     assert done.code == 2
     assert 'filter "gain": db must be from -120 to 60 dB, not "1e999"' in done.err
+
+
+@pytest.mark.parametrize(("name", "subtype"), [("a.wav", "FLOAT"), ("a.FLAC", "PCM_24")])
+def test_filters_are_applied_to_a_file(fake: Cli, jfk: Path, name: str, subtype: str) -> None:
+    import soundfile
+
+    done = fake.here("filters", "apply", jfk, name, *FILTERS)
+
+    assert (done.code, done.out) == (0, "")
+    assert done.err == f'whisperctl: wrote "{name}": 11.0 s, 16000 Hz, mono\n'
+    assert soundfile.info(fake.directory / name).subtype == subtype
+    samples, rate = soundfile.read(fake.directory / name, dtype="float32")
+    assert rate == audio.SAMPLE_RATE
+    expected = audio.load(jfk, filters=FILTERS[1::2]).samples
+    np.testing.assert_allclose(samples, expected, atol=0 if subtype == "FLOAT" else 2**-23)
+
+
+def test_an_output_that_exists_is_replaced_only_by_force(fake: Cli, jfk: Path) -> None:
+    path = fake.directory / "a.wav"
+    path.write_bytes(b"mine")
+    arguments = ("filters", "apply", jfk, path, "--filter", "gain:db=-3")
+
+    refused = fake.here(*arguments)
+    kept = path.read_bytes()
+    forced = fake.here(*arguments, "--force")
+
+    assert (refused.code, kept) == (1, b"mine")
+    assert refused.err.endswith('a.wav" exists already: add --force to replace it\n')
+    assert (forced.code, path.read_bytes()[:4]) == (0, b"RIFF")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("a.wav",), 2, "no filter is given: add --filter NAME"),
+        (("a.mp3", *FILTERS), 2, '"a.mp3" is not a .wav or .flac file: change its extension'),
+        (("none/a.wav", *FILTERS), 1, "none"),
+        (("a.wav", "--filter", "gain:db=99"), 2, "db must be from -120 to 60 dB"),
+        (("jfk.wav", *FILTERS, "--force"), 2, "the input"),
+    ],
+)
+def test_what_cannot_be_applied_leaves_no_file(
+    fake: Cli, jfk: Path, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    (fake.directory / "jfk.wav").write_bytes(jfk.read_bytes())
+
+    done = fake.here("filters", "apply", "jfk.wav", *arguments)
+
+    assert (done.code, done.out) == (code, "")
+    assert said in done.err and done.err.count("\n") == 1
+    assert [path.name for path in fake.directory.glob("*.*")] == ["jfk.wav"]
+
+
+def test_a_recording_that_fails_leaves_no_file(fake: Cli) -> None:
+    (fake.directory / "a.mp3").write_bytes(b"no audio at all")
+
+    done = fake.here("filters", "apply", "a.mp3", "b.wav", *FILTERS)
+
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert [path.name for path in fake.directory.glob("*.*")] == ["a.mp3"]
+
+
+def test_a_filter_is_shown_alone(cli: Cli) -> None:
+    done = cli.here("filters", "show", "normalize")
+    listed = {one["name"]: one for one in json.loads(cli.here("filters", "list", "--json").out)}
+    shown = json.loads(cli.here("filters", "show", "normalize", "--json").out)
+    unknown = cli.here("filters", "show", "normalise")
+
+    assert done.out.startswith("normalize: Normalize loudness by EBU R128")
+    assert done.out.endswith("    version 1\n")
+    assert shown == listed["normalize"]
+    assert (unknown.code, 'did you mean "normalize"?' in unknown.err) == (2, True)
