@@ -4,7 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 NATIVE := .venv-native
 WASI   := backends/wasi/src/whisperctl_wasi
-WASM   := $(WASI)/whisper.wasm $(WASI)/whisper-threads.wasm
+MODULES := whisper whisper-threads media $(patsubst wasm-build/%.c,%,$(wildcard wasm-build/processors/*.c))
+WASM   := $(MODULES:%=$(WASI)/%.wasm)
 BACKENDS := $(patsubst %/pyproject.toml,%,$(wildcard backends/*/pyproject.toml))
 GUEST_SOURCES := $(shell find wasm-build -type f -not -path '*/__pycache__/*' -not -path '*/tests/*' -not -name '*.md')
 
@@ -107,7 +108,7 @@ format: setup ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-wasm: setup $(WASI)/build.json ## build the WASI modules
+wasm: setup $(WASI)/build.json ## build the WebAssembly modules
 
 # build.json is written last and stands for the modules, unless one of them is gone.
 $(WASI)/build.json: $(GUEST_SOURCES) $(VENV)/.installed $(if $(filter-out $(wildcard $(WASM)),$(WASM)),missing-module)
@@ -120,7 +121,7 @@ build: setup wasm ## build the wheels of all distributions into dist/
 native: $(NATIVE)/.installed ## compile pywhispercpp for this machine, in an environment of its own
 
 # PATH for the environment's own cmake; the version, as setup.py asks git for one.
-$(NATIVE)/.installed: requirements-native.lock wasm-build/source.py | $(VENV)/.installed
+$(NATIVE)/.installed: requirements-native.lock backends/native/pyproject.toml | $(VENV)/.installed
 	@echo "Compiling pywhispercpp for this machine in $(NATIVE) (a few minutes)"
 	@rm -rf $(NATIVE)
 	@$(PYTHON) -m venv $(NATIVE)
@@ -160,7 +161,7 @@ lock: setup ## resolve requirements.lock anew
 	    pyproject.toml backends/native/pyproject.toml
 
 clean: ## remove what was built, keep the environment
-	rm -rf build dist $(WASI)/*.wasm $(WASI)/build.json .mypy_cache .ruff_cache .pytest_cache
+	rm -rf build dist $(WASI)/*.wasm $(WASI)/processors/*.wasm $(WASI)/build.json .mypy_cache .ruff_cache .pytest_cache
 
 distclean: clean ## remove the environment too
 	rm -rf $(VENV) $(NATIVE)

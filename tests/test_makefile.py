@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MODULES = ("whisper.wasm", "whisper-threads.wasm")
+MODULES = ("whisper.wasm", "whisper-threads.wasm", "media.wasm", "processors/gain.wasm")
 
 
 @pytest.fixture
@@ -18,6 +18,7 @@ def built(tmp_path: Path) -> Path:
     """A checkout with an environment and modules newer than all sources, as make sees it."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     names = ["requirements.lock", "pyproject.toml", "wasm-build/build.py"]
+    names += ["wasm-build/processors/gain.c"]
     names += [f"backends/{name}/pyproject.toml" for name in ("faster-whisper", "native", "wasi")]
     for name in names:
         touch(tmp_path / name, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -88,10 +89,23 @@ def test_the_wheels_hold_code_and_no_tests(folder: str, name: str, tmp_path: Pat
 def test_the_wasi_wheel_runs_anywhere_and_holds_its_modules(tmp_path: Path) -> None:
     wheel = build_wheel(ROOT / "backends/wasi", tmp_path)
     assert wheel.name.endswith("-py3-none-any.whl")
+    package = ROOT / "backends/wasi/src/whisperctl_wasi"
+    modules = json.loads((package / "build.json").read_text("utf-8"))["modules"]
+    assert {"whisper", "whisper-threads", "media"} <= set(modules)
     with zipfile.ZipFile(wheel) as archive:
-        for name in ("whisper.wasm", "whisper-threads.wasm", "build.json"):
+        for name in ("build.json", *(f"{module}.wasm" for module in modules)):
             held = archive.read(f"whisperctl_wasi/{name}")
-            assert held == (ROOT / "backends/wasi/src/whisperctl_wasi" / name).read_bytes()
+            assert held == (package / name).read_bytes()
+        # Whoever gets FFmpeg's code gets its licence, and where its source is.
+        (licences,) = (
+            name.removesuffix("MODULES.md")
+            for name in archive.namelist()
+            if name.endswith("/MODULES.md")
+        )
+        assert b"LESSER GENERAL PUBLIC LICENSE" in archive.read(f"{licences}FFmpeg.txt")
+        text = archive.read(f"{licences}MODULES.md").decode()
+    record = json.loads((package / "build.json").read_text("utf-8"))
+    assert f"ffmpeg-{record['ffmpeg']}.tar.xz" in text
 
 
 LOCKS = ("requirements.lock", "requirements-native.lock")

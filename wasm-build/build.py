@@ -1,4 +1,4 @@
-"""Builds whisper.wasm and whisper-threads.wasm from whisper.cpp's source and our own.
+"""Builds every WebAssembly module from its sources: whisper.cpp, FFmpeg, and our own.
 
 Run by ``make wasm`` and by the wasi backend's build hook. Only what changed is compiled again, and
 the same sources give the same bytes: no path, date or order of this machine gets into a module.
@@ -12,17 +12,19 @@ import hashlib
 import json
 import os
 import re
-import shlex
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-import source  # noqa: E402  (found beside this file, however it is run)
+import compiler  # noqa: E402  (found beside this file, however it is run)
+import ffmpeg  # noqa: E402
+import source  # noqa: E402
+from compiler import BuildError, Program, Unit  # noqa: E402
 
 DEFAULT_OUTPUT = HERE.parent / "backends/wasi/src/whisperctl_wasi"
 DEFAULT_BUILD_DIR = source.DEFAULT_BUILD_DIR
@@ -52,6 +54,17 @@ WHISPER_SOURCES = (
 )
 INCLUDES = ("include", "ggml/include", "ggml/src", "ggml/src/ggml-cpu", "examples")
 
+WASI = "wasm32-wasi"
+SIMD = "simd128+bulk_memory"
+OUR_WARNINGS = ("-Wall", "-Wextra", "-Werror")
+
+# What a processor compiles beside its own file, of speexdsp; see processors/speexdsp/config.h.
+PROCESSOR_SOURCES = {
+    "denoise": tuple(
+        f"libspeexdsp/{name}.c" for name in ("fftwrap", "filterbank", "preprocess", "smallft")
+    )
+}
+
 # The most a 32-bit memory may have is 65536 pages; one less keeps the size itself in 32 bits.
 MAX_MEMORY_BYTES = 65535 * 65536
 STACK_BYTES = 4 << 20
@@ -59,7 +72,7 @@ STACK_BYTES = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One module: its name, the WebAssembly features it may use, and what is defined for it."""
+    """One module of whisper.cpp: its name, the WebAssembly features it may use, its defines."""
 
     name: str
     features: str
@@ -85,25 +98,13 @@ class Variant:
 
 
 VARIANTS = (
-    Variant("whisper", "simd128+bulk_memory", threads=False),
+    Variant("whisper", SIMD, threads=False),
     Variant("whisper-threads", "simd128+relaxed_simd+bulk_memory+atomics", threads=True),
 )
 
 
-class BuildError(Exception):
-    """A compiler or the linker failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """One source file to compile: where it is, and its name in messages and object files."""
-
-    path: Path
-    name: str
-
-
-def _units(tree: Path, variant: Variant) -> list[Unit]:
-    units = [Unit(tree / name, name) for name in WHISPER_SOURCES]
+def whisper(tree: Path, variant: Variant) -> Program:
+    """The module of whisper.cpp in one variant, from its source in ``tree``."""
     own = [*HERE.glob("guest/*.cpp"), *HERE.glob("kernels/*.cpp"), *HERE.glob("runtime/*.c*")]
     if variant.threads:
         own.append(HERE / "runtime/thread_start.s")
@@ -111,7 +112,17 @@ def _units(tree: Path, variant: Variant) -> list[Unit]:
     # What stands in for parts of libc comes first: the linker takes libc's own function as soon as
     # something asks for it.
     own.sort(key=lambda path: (path.parent.name != "runtime", path.suffix, path.name))
-    return [Unit(path, path.relative_to(HERE).as_posix()) for path in own] + units
+    numbers = versions(tree)
+    units = [_whisper_unit(path, variant, tree, numbers) for path in own]
+    units += [_whisper_unit(tree / name, variant, tree, numbers) for name in WHISPER_SOURCES]
+    link = (
+        *compiler.zig("c++", WASI, variant.features),
+        *("-O3", "-s", f"-Wl,-z,stack-size={STACK_BYTES}"),
+        *("-lwasi-emulated-mman", "-lwasi-emulated-process-clocks", "-lwasi-emulated-signal"),
+        *variant.link_flags,
+    )
+    name = f"profile/{variant.name}" if variant.profile else variant.name
+    return Program(name, variant.features, units, link)
 
 
 def versions(tree: Path) -> dict[str, str]:
@@ -132,168 +143,189 @@ def versions(tree: Path) -> dict[str, str]:
     return {"whisper": whisper[1], "ggml": ".".join(parts)}
 
 
-def _zig(kind: str) -> list[str]:
-    return [sys.executable, "-m", "ziglang", kind]
-
-
-def _target_flags(variant: Variant) -> list[str]:
-    return ["-target", "wasm32-wasi", f"-mcpu=generic+{variant.features}"]
-
-
-def _compile_command(
-    unit: Unit, variant: Variant, tree: Path, versions: dict[str, str]
-) -> list[str]:
-    if unit.path.suffix == ".s":
-        return [*_zig("cc"), *_target_flags(variant), "-c", str(unit.path)]
-    cpp = unit.path.suffix == ".cpp"
-    ours = unit.path.is_relative_to(HERE)
+def _whisper_unit(path: Path, variant: Variant, tree: Path, numbers: dict[str, str]) -> Unit:
+    ours = path.is_relative_to(HERE)
+    name = path.relative_to(HERE if ours else tree).as_posix()
+    if path.suffix == ".s":
+        return Unit(path, name, compiler.zig("cc", WASI, variant.features))
+    cpp = path.suffix == ".cpp"
     defines = (
         # ggml's own name for the hook that kernels/sgemm.cpp stands behind.
         *("NDEBUG", "GGML_USE_CPU", "GGML_USE_LLAMAFILE"),
-        f'GGML_VERSION="{versions["ggml"]}"',
+        f'GGML_VERSION="{numbers["ggml"]}"',
         f'GGML_COMMIT="pywhispercpp-{source.VERSION}"',
-        f'WHISPER_VERSION="{versions["whisper"]}"',
+        f'WHISPER_VERSION="{numbers["whisper"]}"',
         *("_WASI_EMULATED_MMAN", "_WASI_EMULATED_PROCESS_CLOCKS", "_WASI_EMULATED_SIGNAL"),
         *(variant.defines if ours else ()),
         *(("WHISPERCTL_PROFILE",) if variant.profile else ()),
     )
-    return [
-        *_zig("c++" if cpp else "cc"),
-        *_target_flags(variant),
+    command = (
+        *compiler.zig("c++" if cpp else "cc", WASI, variant.features),
         *("-O3", "-g0", "-fno-sanitize=undefined", "-std=gnu++17" if cpp else "-std=gnu11"),
         *(("-include", str(HERE / "runtime/compat.h")) if cpp else ()),
-        *(("-Wall", "-Wextra", "-Werror") if ours else ("-w",)),
+        *(OUR_WARNINGS if ours else ("-w",)),
         *(f"-D{define}" for define in defines),
         # The library's headers as system headers: their warnings are not ours to mend.
         *(part for name in INCLUDES for part in ("-isystem" if ours else "-I", str(tree / name))),
         *(f"-ffile-prefix-map={tree}=whisper.cpp", f"-ffile-prefix-map={HERE}=wasm-build"),
-        *("-c", str(unit.path)),
-    ]
-
-
-def _run(command: list[str], what: str, environment: dict[str, str]) -> None:
-    done = subprocess.run(  # noqa: S603
-        command, capture_output=True, text=True, env=environment
     )
-    if done.returncode != 0:
-        raise BuildError(f"{what} failed:\n{done.stderr.strip()}\n$ {shlex.join(command)}")
+    return Unit(path, name, command)
 
 
-def _dependencies(depfile: Path) -> list[Path]:
-    text = depfile.read_text("utf-8").replace("\\\n", " ")
-    return [
-        Path(part.replace("\\ ", " "))
-        for part in re.split(r"(?<!\\)\s+", text.partition(": ")[2])
-        if part
-    ]
-
-
-def _is_fresh(output: Path, stamp: Path, command: list[str], inputs: list[Path]) -> bool:
-    try:
-        made = output.stat().st_mtime_ns
-        return stamp.read_text("utf-8") == shlex.join(command) and all(
-            path.stat().st_mtime_ns <= made for path in inputs
+def media(tree: Path, build_dir: Path) -> Program:
+    """The module that decodes media, from FFmpeg's source in ``tree``."""
+    configured = build_dir / "ffmpeg-configuration"
+    theirs = ffmpeg.configure(tree, HERE / "media/config.h", configured)
+    common = (
+        *compiler.zig("cc", WASI, SIMD),
+        *("-O2", "-g0", "-fno-sanitize=undefined", "-std=gnu11", "-fno-math-errno"),
+        *("-fno-signed-zeros", "-fdata-sections"),
+        *(f"-ffile-prefix-map={tree}=ffmpeg", f"-ffile-prefix-map={configured}=ffmpeg"),
+        f"-ffile-prefix-map={HERE}=wasm-build",
+    )
+    units = [
+        Unit(
+            path,
+            path.relative_to(HERE).as_posix(),
+            (*common, *OUR_WARNINGS, "-isystem", str(configured), "-isystem", str(tree)),
         )
-    except OSError:
-        return False
+        for path in sorted(HERE.glob("media/*.c"))
+    ]
+    units += [
+        Unit(
+            tree / name,
+            name,
+            (
+                *(*common, "-w", "-DHAVE_AV_CONFIG_H"),
+                f"-DBUILDING_{name.partition('/')[0].removeprefix('lib')}",
+                *("-I", str(configured), "-I", str(tree)),
+            ),
+        )
+        for name in theirs
+    ]
+    link = (*compiler.zig("cc", WASI, SIMD), "-O2", "-s", f"-Wl,-z,stack-size={STACK_BYTES}")
+    return Program("media", SIMD, units, link)
 
 
-def _compile(unit: Unit, command: list[str], folder: Path, environment: dict[str, str]) -> Path:
-    output = folder / (unit.name.replace("/", "--") + ".o")
-    stamp = output.with_suffix(".command")
-    depfile = output.with_suffix(".d")
-    # The assembler writes no dependency file; such a source includes nothing.
-    tracked = unit.path.suffix != ".s"
-    if tracked and not depfile.is_file():
-        inputs = [Path("missing")]
-    else:
-        inputs = _dependencies(depfile) if tracked else [unit.path]
-    if not _is_fresh(output, stamp, command, inputs):
-        stamp.unlink(missing_ok=True)
-        extra = ["-MD", "-MF", str(depfile)] if tracked else []
-        _run([*command, *extra, "-o", str(output)], unit.name, environment)
-        stamp.write_text(shlex.join(command), "utf-8")
-    return output
+def processor(path: Path, speexdsp: Path) -> Program:
+    """The module of one DSP processor: freestanding, so that it can ask its host for nothing.
+
+    Its source names what it exports, and carries its description as a custom section.
+    """
+    common = (
+        *compiler.zig("cc", "wasm32-freestanding", SIMD),
+        *("-O3", "-g0", "-fno-sanitize=undefined", "-std=gnu11"),
+        *(f"-ffile-prefix-map={speexdsp}=speexdsp", f"-ffile-prefix-map={HERE}=wasm-build"),
+    )
+    further = PROCESSOR_SOURCES.get(path.stem, ())
+    headers = (str(HERE / "processors/speexdsp"), str(speexdsp / "include"))
+    units = [
+        Unit(
+            path,
+            path.relative_to(HERE).as_posix(),
+            (*common, *OUR_WARNINGS, *(f"-isystem{header}" for header in headers if further)),
+        )
+    ]
+    units += [
+        Unit(
+            speexdsp / name,
+            name,
+            (*common, "-w", "-DHAVE_CONFIG_H", *(f"-I{header}" for header in headers)),
+        )
+        for name in further
+    ]
+    link = (*common, "-Wl,--no-entry", "-Wl,--strip-debug")
+    return Program(f"processors/{path.stem}", SIMD, units, link)
 
 
-def build_variant(
-    variant: Variant, tree: Path, build_dir: Path, versions: dict[str, str], jobs: int
-) -> Path:
-    """Compiles and links one module in ``build_dir``; its path.
+def fetch(build_dir: Path) -> dict[source.Archive, Path]:
+    """Trees of all sources below ``build_dir``, fetched, unpacked and patched where that is due.
 
     Raises:
-        BuildError: with the tool's own message.
+        source.SourceError: a source could not be had or patched.
     """
-    folder = build_dir / variant.name
-    folder.mkdir(parents=True, exist_ok=True)
-    # zig's caches stay in the build folder, so that `make clean` removes everything.
-    environment = {
-        **os.environ,
-        "ZIG_GLOBAL_CACHE_DIR": str(build_dir / "zig-global"),
-        "ZIG_LOCAL_CACHE_DIR": str(build_dir / "zig-local"),
+    source.fetch(build_dir)
+    return {
+        archive: source.unpack(archive, HERE / "patches" / archive.patches, build_dir)
+        for archive in source.ARCHIVES
     }
-    units = _units(tree, variant)
-    done = 0
 
-    def compile_one(unit: Unit) -> Path:
-        nonlocal done
-        command = _compile_command(unit, variant, tree, versions)
-        output = _compile(unit, command, folder, environment)
-        done += 1
-        print(f"  {variant.name}.wasm [{done}/{len(units)}] {unit.name}", flush=True)
-        return output
 
-    with ThreadPoolExecutor(jobs) as pool:
-        objects = list(pool.map(compile_one, units))
+def programs(
+    trees: dict[source.Archive, Path], build_dir: Path, *, profile: bool = False
+) -> list[Program]:
+    """Every program.
 
-    module = folder / f"{variant.name}.wasm"
-    command = [
-        *_zig("c++"),
-        *_target_flags(variant),
-        *("-O3", "-s", f"-Wl,-z,stack-size={STACK_BYTES}"),
-        *("-lwasi-emulated-mman", "-lwasi-emulated-process-clocks", "-lwasi-emulated-signal"),
-        *variant.link_flags,
-        *map(str, objects),
+    Args:
+        trees: what ``fetch`` returned.
+        build_dir: where FFmpeg's configuration goes.
+        profile: whisper's modules print where the time went.
+
+    Raises:
+        BuildError: a source is not as it used to be.
+    """
+    variants = [dataclasses.replace(variant, profile=profile) for variant in VARIANTS]
+    return [
+        *(whisper(trees[source.PYWHISPERCPP], variant) for variant in variants),
+        media(trees[source.FFMPEG], build_dir),
+        *(processor(path, trees[source.SPEEXDSP]) for path in sorted(HERE.glob("processors/*.c"))),
     ]
-    stamp = module.with_suffix(".command")
-    if not _is_fresh(module, stamp, command, objects):
-        stamp.unlink(missing_ok=True)
-        _run([*command, "-o", str(module)], f"linking {module.name}", environment)
-        stamp.write_text(shlex.join(command), "utf-8")
-    return module
 
 
-def _write_atomic(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+def build(
+    output: Path, build_dir: Path, jobs: int, *, only: Sequence[str] = (), profile: bool = False
+) -> None:
+    """Build modules into ``output``, with a ``build.json`` that says what they are.
 
-
-def build(output: Path, build_dir: Path, jobs: int, *, profile: bool = False) -> None:
-    """Builds every variant into ``output``, beside a ``build.json`` that says what they are.
+    Args:
+        output: where the modules go.
+        build_dir: for sources and objects.
+        jobs: compilers at once.
+        only: names of modules; all if empty.
+        profile: modules that print where the time went.
 
     Raises:
         BuildError: a compiler or the linker failed.
-        source.SourceError: whisper.cpp's source could not be had or patched.
+        source.SourceError: a source could not be had or patched.
     """
-    print(
-        f"Getting whisper.cpp from pywhispercpp {source.VERSION}'s source distribution", flush=True
-    )
-    tree = source.patched(source.fetch(build_dir), HERE / "patches", build_dir)
-    numbers = versions(tree)
-    print(f"Building whisper.cpp {numbers['whisper']} for WASI (about a minute)", flush=True)
+    started = time.monotonic()
+    trees = fetch(build_dir)
+    chosen = [
+        program
+        for program in programs(trees, build_dir, profile=profile)
+        if not only or program.name in only
+    ]
+    paths = compiler.build(chosen, build_dir, jobs)
     modules = {}
-    for variant in (dataclasses.replace(variant, profile=profile) for variant in VARIANTS):
-        data = build_variant(variant, tree, build_dir, numbers, jobs).read_bytes()
-        _write_atomic(output / f"{variant.name}.wasm", data)
-        modules[variant.name] = {
+    for program in chosen:
+        data = paths[program.name].read_bytes()
+        _write_atomic(output / f"{program.name}.wasm", data)
+        modules[program.name] = {
             "sha256": hashlib.sha256(data).hexdigest(),
             "size_bytes": len(data),
-            "features": variant.features.split("+"),
+            "features": program.features.split("+"),
         }
-    record = {"pywhispercpp": source.VERSION, **numbers, "modules": modules}
+    for path in output.rglob("*.wasm"):
+        if not only and path.relative_to(output).with_suffix("").as_posix() not in modules:
+            path.unlink()  # Of a program that is no more.
+    record = {
+        "pywhispercpp": source.VERSION,
+        **versions(trees[source.PYWHISPERCPP]),
+        "ffmpeg": source.FFMPEG_VERSION,
+        "speexdsp": source.SPEEXDSP_VERSION,
+        "modules": modules,
+    }
     _write_atomic(output / "build.json", (json.dumps(record, indent=2) + "\n").encode())
-    print(f"Built {', '.join(f'{name}.wasm' for name in modules)} in {output}", flush=True)
+    print(
+        f"Built {len(modules)} modules in {time.monotonic() - started:.0f} s: {output}", flush=True
+    )
+
+
+def _write_atomic(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(data)
+    temporary.replace(path)
 
 
 def main() -> int:
@@ -301,15 +333,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT, help="where the modules go")
     parser.add_argument("--build-dir", type=Path, default=DEFAULT_BUILD_DIR, help="for objects")
-    parser.add_argument(
-        "--profile",
-        action="store_true",
-        help="modules that print where the time went",
-    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="compilers at once")
     arguments = parser.parse_args()
     try:
-        build(arguments.output, arguments.build_dir, arguments.jobs, profile=arguments.profile)
+        build(arguments.output, arguments.build_dir, arguments.jobs)
     except (BuildError, source.SourceError, OSError) as error:
         print(f"wasm-build: error: {error}", file=sys.stderr)
         return 1

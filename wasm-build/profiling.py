@@ -9,13 +9,13 @@ profile, which is a module of Python's own that others import.)
 from __future__ import annotations
 
 import hashlib
-import shutil
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import build
+import compiler
 import source
 from whisperctl import audio
 from whisperctl.engine.protocol import Model, OpenOptions
@@ -26,13 +26,10 @@ from whisperctl_wasi import modules, session
 
 
 def profiling_module(build_dir: Path) -> modules.Module:
-    """The module with threads, built to time itself, in a folder of its own below ``build_dir``."""
-    folder = build_dir / "profile"
-    folder.mkdir(parents=True, exist_ok=True)
-    if (build_dir / source.ARCHIVE).is_file():
-        shutil.copy(build_dir / source.ARCHIVE, folder)
-    build.build(folder, folder, jobs=2, profile=True)
-    path = folder / f"{modules.THREADS}.wasm"
+    """The module with threads, built to time itself, below ``build_dir``."""
+    name = f"profile/{modules.THREADS}"
+    build.build(build_dir, build_dir, jobs=2, only=[name], profile=True)
+    path = build_dir / f"{name}.wasm"
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return modules.Module(path, digest, "")
 
@@ -54,5 +51,5 @@ if __name__ == "__main__":
         sys.exit(__doc__)
     try:
         main(*sys.argv[1:5])
-    except (WhisperctlError, build.BuildError, source.SourceError) as error:
+    except (WhisperctlError, compiler.BuildError, source.SourceError) as error:
         sys.exit(f"profile: error: {error}")

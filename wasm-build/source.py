@@ -1,135 +1,269 @@
-"""Gets the whisper.cpp source: the tree inside pywhispercpp's pinned source distribution.
+"""Gets the sources that the modules are made from, each pinned by its SHA-256.
 
-The native backend installs the same version of pywhispercpp, so both run the same whisper.cpp.
+whisper.cpp is the tree inside pywhispercpp's source distribution: the native backend installs the
+same version, so both run the same whisper.cpp. FFmpeg and speexdsp come from the source packages
+of this machine's Linux distribution where it has the same files, and else from where they are
+released.
 """
 
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
+import urllib.request
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-VERSION = "1.5.1"
-SHA256 = "5df897e5dd9d9f16804fc937bd85b9f5880a0b29a55f8843585e0e03d76195e5"
+import distribution
 
 DEFAULT_BUILD_DIR = Path(__file__).resolve().parents[1] / "build/wasm"
-ARCHIVE = f"pywhispercpp-{VERSION}.tar.gz"
+VERSION = "1.5.1"
+FFMPEG_VERSION = "5.1.9"
+SPEEXDSP_VERSION = "1.2.1"
+
+_TIMEOUT_S = 60.0
+_MOST_BYTES = 64 << 20
+"""No archive is larger; a server that sends more is not believed."""
 
 
 class SourceError(Exception):
-    """The source could not be had, or is not what was pinned."""
+    """A source could not be had, or is not what was pinned."""
 
 
-def fetch(build_dir: Path) -> Path:
-    """The folder of whisper.cpp's source tree below ``build_dir``, fetched if it is not there yet.
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A pinned archive of sources.
 
-    The package installer downloads it, with the user's own index, certificate and proxy settings,
-    and runs the package's metadata hook, which does not compile.
-
-    Raises:
-        SourceError: the download failed, or the archive's SHA-256 is not the pinned one.
+    Attributes:
+        name: its file name.
+        sha256: its SHA-256.
+        root: the folder inside that is used.
+        patches: the folder of ``patches/`` with what is changed in it.
+        parts: files and folders of it that are used; all if empty.
+        package: the source package of a Linux distribution that has it; "" if Python's package
+            installer gets it.
+        url: where it is released.
     """
-    tree = build_dir / f"pywhispercpp-{VERSION}"
-    if not tree.is_dir():
-        _unpack(fetch_archive(build_dir), tree)
-    return tree / "whisper.cpp"
+
+    name: str
+    sha256: str
+    root: str
+    patches: str
+    parts: tuple[str, ...] = ()
+    package: str = ""
+    url: str = ""
+
+    @property
+    def variable(self) -> str:
+        """Environment variable with a path or URL to take it from instead."""
+        return f"WHISPERCTL_{self.package.upper()}_SOURCE"
 
 
-def fetch_archive(build_dir: Path) -> Path:
-    """The source distribution in ``build_dir``, downloaded if it is not there yet.
+PYWHISPERCPP = Archive(
+    f"pywhispercpp-{VERSION}.tar.gz",
+    "5df897e5dd9d9f16804fc937bd85b9f5880a0b29a55f8843585e0e03d76195e5",
+    f"pywhispercpp-{VERSION}/whisper.cpp",
+    "whisper",
+    ("CMakeLists.txt", "examples", "ggml", "include", "src"),
+)
+FFMPEG = Archive(
+    f"ffmpeg-{FFMPEG_VERSION}.tar.xz",
+    "d9b593bb2ba93d4b50f74177e0cdcd41747e708596367deed0c30348a71dd176",
+    f"ffmpeg-{FFMPEG_VERSION}",
+    "ffmpeg",
+    (
+        "COPYING.LGPLv2.1",
+        "RELEASE",
+        "compat",
+        "configure",
+        "libavcodec",
+        "libavformat",
+        "libavutil",
+        "libswresample",
+    ),
+    "ffmpeg",
+    f"https://ffmpeg.org/releases/ffmpeg-{FFMPEG_VERSION}.tar.xz",
+)
+SPEEXDSP = Archive(
+    f"speexdsp-{SPEEXDSP_VERSION}.tar.gz",
+    "8c777343e4a6399569c72abc38a95b24db56882c83dbdb6c6424a5f4aeb54d3d",
+    f"speexdsp-{SPEEXDSP_VERSION}",
+    "speexdsp",
+    ("include", "libspeexdsp"),
+    "speexdsp",
+    f"https://downloads.xiph.org/releases/speex/speexdsp-{SPEEXDSP_VERSION}.tar.gz",
+)
+ARCHIVES = (PYWHISPERCPP, FFMPEG, SPEEXDSP)
+
+
+def fetch(build_dir: Path, archives: Sequence[Archive] = ARCHIVES) -> None:
+    """Have archives in ``build_dir``, downloading those that are not there yet.
 
     Raises:
-        SourceError: the download failed, or the archive's SHA-256 is not the pinned one.
+        SourceError: a download failed, or an archive's SHA-256 is not the pinned one.
     """
     build_dir.mkdir(parents=True, exist_ok=True)
-    path = build_dir / ARCHIVE
-    if not path.is_file() or _sha256(path) != SHA256:
-        _download(path)
-    return path
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _download(archive: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
-        requirements = Path(folder, "requirements.txt")
-        requirements.write_text(
-            f"pywhispercpp=={VERSION} --hash=sha256:{SHA256}\n", encoding="utf-8"
+    missing = [archive for archive in archives if not _is_good(build_dir / archive.name, archive)]
+    if not missing:
+        return
+    print(f"Getting {', '.join(archive.name for archive in missing)}", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(dir=build_dir) as name:
+        folder = Path(name)
+        # apt drops its rights to download, and must still get here.
+        folder.chmod(0o755)
+        released = [archive for archive in missing if archive.package]
+        for archive in missing:
+            if not archive.package:
+                _download_with_pip(archive, folder)
+            elif os.environ.get(archive.variable):
+                _take(archive, os.environ[archive.variable], folder)
+        wanted = [archive for archive in released if not os.environ.get(archive.variable)]
+        reasons = distribution.download(
+            [(archive.package, archive.name, archive.sha256) for archive in wanted], folder
         )
-        command = [
-            *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
-            *("--no-deps", "--no-binary", "pywhispercpp", "--require-hashes"),
-            *("--dest", folder, "--requirement", str(requirements)),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
-        downloaded = Path(folder, ARCHIVE)
-        if done.returncode != 0 or not downloaded.is_file():
-            reason = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
-            raise SourceError(f"cannot download {ARCHIVE} with pip: {' '.join(reason)}")
-        if _sha256(downloaded) != SHA256:
-            raise SourceError(f"{ARCHIVE} does not have the pinned SHA-256 {SHA256}")
-        downloaded.replace(archive)
+        for archive in wanted:
+            if not _is_good(folder / archive.name, archive):
+                _download(archive, folder, reasons)
+        for archive in missing:
+            (folder / archive.name).replace(build_dir / archive.name)
 
 
-def _unpack(archive: Path, tree: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=tree.parent) as folder:
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
-        try:
-            Path(folder, tree.name).replace(tree)
-        except OSError:
-            # Another build was faster; its tree is the same.
-            if not tree.is_dir():
-                raise
+def _is_good(path: Path, archive: Archive) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == archive.sha256
 
 
-def patched(tree: Path, patches: Path, build_dir: Path) -> Path:
-    """A copy of ``tree`` with every patch of ``patches`` applied, or ``tree`` when there is none.
+def _download_with_pip(archive: Archive, folder: Path) -> None:
+    """Have Python's package installer download a source distribution.
 
-    The copy is named for the patches' contents, so a changed patch gives a fresh copy.
+    It uses the user's own index, certificates and proxy, and runs the package's metadata hook,
+    which does not compile.
+    """
+    package = archive.name.partition("-")[0]
+    requirements = folder / "requirements.txt"
+    requirements.write_text(f"{package}=={VERSION} --hash=sha256:{archive.sha256}\n", "utf-8")
+    command = [
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
+        *("--no-deps", "--no-binary", package, "--require-hashes"),
+        *("--dest", str(folder), "--requirement", str(requirements)),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
+    if done.returncode != 0 or not (folder / archive.name).is_file():
+        reason = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+        raise SourceError(f"cannot download {archive.name} with pip: {' '.join(reason)}")
+    if not _is_good(folder / archive.name, archive):
+        raise SourceError(f"{archive.name} does not have the pinned SHA-256 {archive.sha256}")
+
+
+def _take(archive: Archive, place: str, folder: Path) -> None:
+    """Copy or download an archive from where the user's variable says."""
+    target = folder / archive.name
+    try:
+        if "://" in place:
+            _save(place, target)
+        else:
+            shutil.copyfile(place, target)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise SourceError(f"{archive.variable}: cannot get {place}: {error}") from error
+    if not _is_good(target, archive):
+        raise SourceError(
+            f"{archive.variable}: {place} is not {archive.name}: "
+            f"its SHA-256 is not {archive.sha256}"
+        )
+
+
+def _download(archive: Archive, folder: Path, reasons: Iterable[str]) -> None:
+    """Download an archive from where it is released."""
+    target = folder / archive.name
+    try:
+        _save(archive.url, target)
+        reason = f"what {archive.url} sends has another SHA-256"
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = f"{archive.url}: {error}"
+    if not _is_good(target, archive):
+        raise SourceError(
+            f"cannot get {archive.name}: {'; '.join([*reasons, reason])}; "
+            f"download it elsewhere and set {archive.variable} to its path or URL "
+            f"(SHA-256 {archive.sha256})"
+        )
+
+
+def _save(url: str, target: Path) -> None:
+    if not url.startswith(("https://", "http://")):
+        raise ValueError("not an http or https URL")
+    with (
+        urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response,  # noqa: S310
+        target.open("wb") as file,
+    ):
+        while block := response.read(1 << 20):
+            file.write(block)
+            if file.tell() > _MOST_BYTES:
+                raise ValueError(f"more than {_MOST_BYTES} bytes")
+
+
+def unpack(archive: Archive, patches: Path, build_dir: Path) -> Path:
+    """The tree of a fetched archive below ``build_dir``, with every patch of a folder applied.
+
+    It is named for the patches' contents, so a changed patch gives another tree.
 
     Raises:
         SourceError: a patch does not fit the source.
     """
     files = sorted(patches.glob("*.patch"))
-    if not files:
-        return tree
     digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
-    copy = build_dir / f"{tree.parent.name}-patched-{digest}"
-    if not copy.is_dir():
-        with tempfile.TemporaryDirectory(dir=build_dir) as folder:
-            work = Path(folder, "tree")
-            shutil.copytree(tree, work, ignore=shutil.ignore_patterns("*.bin", "*.mp3", "*.wav"))
-            # Without a repository around it, git takes the paths in a patch as they stand.
-            environment = {**os.environ, "GIT_CEILING_DIRECTORIES": folder}
-            for file in files:
-                command = ["git", "-C", str(work), "apply", "--verbose", str(file.resolve())]
-                done = subprocess.run(  # noqa: S603
-                    command, capture_output=True, text=True, env=environment
-                )
-                if done.returncode != 0:
-                    raise SourceError(
-                        f"{file.name} does not fit whisper.cpp: {done.stderr.strip()}"
-                    )
-            work.replace(copy)
-    return copy
+    tree = build_dir / f"{archive.root.replace('/', '-')}-{digest}"
+    if tree.is_dir():
+        return tree
+    with tempfile.TemporaryDirectory(dir=build_dir) as folder:
+        parts = tuple(f"{archive.root}/{part}" for part in archive.parts) or (archive.root,)
+        with tarfile.open(build_dir / archive.name) as tar:
+            tar.extractall(
+                folder,
+                [
+                    member
+                    for member in tar
+                    if member.name in parts or member.name.startswith(tuple(f"{p}/" for p in parts))
+                ],
+                filter="data",
+            )
+        work = Path(folder, archive.root)
+        for file in files:
+            _apply(file, work, archive)
+        try:
+            work.replace(tree)
+        except OSError:
+            # Another build was faster; its tree is the same.
+            if not tree.is_dir():
+                raise
+    return tree
+
+
+def _apply(patch: Path, work: Path, archive: Archive) -> None:
+    # Without a repository around it, git takes the paths in a patch as they stand.
+    environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(work.parent)}
+    command = ["git", "-C", str(work), "apply", "--verbose", str(patch.resolve())]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)  # noqa: S603
+    if done.returncode != 0:
+        raise SourceError(f"{patch.name} does not fit {archive.root}: {done.stderr.strip()}")
 
 
 def main() -> int:
-    """Prints where the source distribution is, having fetched it: 0, or 1 with one message."""
+    """Print where pywhispercpp's source is, having fetched it: 0, or 1 with one message."""
     try:
-        print(fetch_archive(DEFAULT_BUILD_DIR))
+        fetch(DEFAULT_BUILD_DIR, [PYWHISPERCPP])
     except (SourceError, OSError) as error:
         print(f"wasm-build: error: {error}", file=sys.stderr)
         return 1
+    print(DEFAULT_BUILD_DIR / PYWHISPERCPP.name)
     return 0
 
 

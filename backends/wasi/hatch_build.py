@@ -5,6 +5,7 @@ In a checkout they come from ../../wasm-build. A source distribution carries the
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -40,7 +41,12 @@ class WasmBuildHook(BuildHookInterface[Any]):
             if not self._record.is_file():
                 raise RuntimeError("the modules are missing, and so is wasm-build to make them")
             return False
-        built = self._record.stat().st_mtime if self._record.is_file() else 0.0
+        if not self._record.is_file():
+            return True
+        modules = json.loads(self._record.read_text("utf-8"))["modules"]
+        if not all(self._record.with_name(f"{name}.wasm").is_file() for name in modules):
+            return True
+        built = self._record.stat().st_mtime
         return any(path.stat().st_mtime > built for path in sources)
 
     def dependencies(self) -> list[str]:

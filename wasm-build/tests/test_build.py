@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.metadata
+import json
+import platform
 import subprocess
 import sys
+import tarfile
 import tomllib
 from pathlib import Path
 
 import pytest
-
-from whisperctl_wasi import modules
 
 WASM_BUILD = Path(__file__).resolve().parents[1]
 ROOT = WASM_BUILD.parent
@@ -19,6 +21,8 @@ ROOT = WASM_BUILD.parent
 sys.path.insert(0, str(WASM_BUILD))
 
 import build  # noqa: E402
+import compiler  # noqa: E402
+import distribution  # noqa: E402
 import source  # noqa: E402
 
 
@@ -36,16 +40,37 @@ def test_the_toolchain_is_the_locked_one() -> None:
 
 @pytest.mark.slow
 def test_another_build_gives_the_same_bytes(tmp_path: Path) -> None:
-    # The fetched archive, and zig's own libraries; all else is made anew, in another folder.
-    (tmp_path / "zig-global").symlink_to(ROOT / "build/wasm/zig-global")
-    archive = ROOT / "build/wasm" / source.ARCHIVE
-    (tmp_path / source.ARCHIVE).write_bytes(archive.read_bytes())
-    tree = source.patched(source.fetch(tmp_path), WASM_BUILD / "patches", tmp_path)
-    # The module that computes on most machines; the other is made by the same code.
-    (variant,) = (variant for variant in build.VARIANTS if variant.name == modules.THREADS)
-    again = build.build_variant(variant, tree, tmp_path, build.versions(tree), jobs=2)
-    digest = hashlib.sha256(again.read_bytes()).hexdigest()
-    assert digest == modules.find(modules.THREADS).sha256
+    """Some objects of each program, and one program linked, made again in another folder."""
+    # The fetched archives, and zig's own libraries; all else is made again.
+    made = ROOT / "build/wasm"
+    for name in ("zig-global", *(archive.name for archive in source.ARCHIVES)):
+        (tmp_path / name).symlink_to(made / name)
+    programs = build.programs(build.fetch(tmp_path), tmp_path)
+    linked = min(programs, key=lambda program: len(program.units))
+    some = [
+        dataclasses.replace(
+            program,
+            # Some of ours and some of theirs; the middle of the list is neither large nor rare.
+            units=[*program.units[:2], *program.units[len(program.units) // 2 :][:2]],
+            link=[
+                *compiler.zig("cc", "wasm32-freestanding", program.features),
+                *("-nostdlib", "-r"),
+            ],
+        )
+        for program in programs
+        if not program.name.startswith("processors/")
+    ]
+
+    modules = compiler.build([linked, *some], tmp_path, jobs=2)
+
+    for program in some:
+        objects = list((tmp_path / program.name).glob("*.o"))
+        assert len(objects) == 4
+        for path in objects:
+            assert path.read_bytes() == (made / program.name / path.name).read_bytes(), path
+    record = json.loads((build.DEFAULT_OUTPUT / "build.json").read_text("utf-8"))
+    digest = hashlib.sha256(modules[linked.name].read_bytes()).hexdigest()
+    assert digest == record["modules"][linked.name]["sha256"]
 
 
 @pytest.mark.slow
@@ -53,35 +78,128 @@ def test_a_build_with_nothing_changed_compiles_nothing() -> None:
     def built() -> dict[Path, int]:
         command = [sys.executable, str(WASM_BUILD / "build.py")]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        objects = (ROOT / "build/wasm").glob("whisper*/*.o")
+        objects = (ROOT / "build/wasm").rglob("*.o")
         return {path: path.stat().st_mtime_ns for path in objects}
 
     first = built()
-    assert len(first) > 40
+    assert len(first) > 300
     assert built() == first
 
 
-def test_a_patch_that_does_not_fit_stops_the_build(tmp_path: Path) -> None:
-    tree = tmp_path / "package" / "whisper.cpp"
-    tree.mkdir(parents=True)
-    (tree / "file.c").write_text("int one;\n", "utf-8")
-    patches = tmp_path / "patches"
-    patches.mkdir()
-    (patches / "0001-change.patch").write_text(
+ARCHIVE = source.Archive(
+    "thing-1.tar.gz",
+    "",
+    root="thing-1",
+    patches="thing",
+    parts=("file.c",),
+    package="thing",
+    url="http://127.0.0.1:1/thing-1.tar.gz",
+)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> tuple[Path, source.Archive]:
+    """An archive of one source that is built and one that is not, as its author released it."""
+    path = tmp_path / "released.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        for name in ("file.c", "manual.txt"):
+            (tmp_path / name).write_text("int one;\n", "utf-8")
+            tar.add(tmp_path / name, f"thing-1/{name}")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return path, dataclasses.replace(ARCHIVE, sha256=digest)
+
+
+def test_a_patch_that_does_not_fit_stops_the_build(
+    tmp_path: Path, archive: tuple[Path, source.Archive]
+) -> None:
+    path, thing = archive
+    path.rename(tmp_path / thing.name)
+    assert {file.name for file in source.unpack(thing, tmp_path / "none", tmp_path).iterdir()} == {
+        "file.c"
+    }
+    (tmp_path / "0001-change.patch").write_text(
         "Why.\n\n--- a/file.c\n+++ b/file.c\n@@ -1 +1 @@\n-int two;\n+int three;\n", "utf-8"
     )
+
     with pytest.raises(source.SourceError, match=r"0001-change\.patch does not fit"):
-        source.patched(tree, patches, tmp_path)
-    assert [path.name for path in tmp_path.glob("*patched*")] == []
+        source.unpack(thing, tmp_path, tmp_path)
+
+    assert len(list(tmp_path.glob("thing-1-*"))) == 1
 
 
 def test_an_archive_that_was_tampered_with_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With no index to fetch a good one from, the build stops rather than use it."""
-    (tmp_path / source.ARCHIVE).write_bytes(b"something else")
+    (tmp_path / source.PYWHISPERCPP.name).write_bytes(b"something else")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     with pytest.raises(source.SourceError, match="cannot download"):
-        source.fetch(tmp_path)
+        source.fetch(tmp_path, [source.PYWHISPERCPP])
+
+
+def test_the_users_own_copy_is_taken_if_it_is_the_pinned_one(
+    tmp_path: Path, archive: tuple[Path, source.Archive], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, thing = archive
+    monkeypatch.setenv("WHISPERCTL_THING_SOURCE", str(path))
+    source.fetch(tmp_path / "build", [thing])
+    assert (tmp_path / "build" / thing.name).read_bytes() == path.read_bytes()
+
+    path.write_bytes(b"something else")
+    with pytest.raises(source.SourceError, match=r"WHISPERCTL_THING_SOURCE: .*released.* is not"):
+        source.fetch(tmp_path / "other", [thing])
+    monkeypatch.setenv("WHISPERCTL_THING_SOURCE", "ftp://somewhere/thing")
+    with pytest.raises(source.SourceError, match=r"WHISPERCTL_THING_SOURCE: .*https"):
+        source.fetch(tmp_path / "other", [thing])
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_a_source_that_cannot_be_had_is_one_error_that_says_what_to_do(
+    tmp_path: Path, archive: tuple[Path, source.Archive], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, thing = archive
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with pytest.raises(source.SourceError) as error:
+        source.fetch(tmp_path / "build", [thing])
+    message = str(error.value)
+    assert message.startswith("cannot get thing-1.tar.gz: there is no apt-get; http://127.0.0.1:1/")
+    assert "set WHISPERCTL_THING_SOURCE to its path or URL" in message
+    assert thing.sha256 in message
+    assert "\n" not in message
+
+
+def test_only_official_sources_of_the_distribution_are_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = {"ID": "debian", "VERSION_CODENAME": "bookworm"}
+    monkeypatch.setattr(platform, "freedesktop_os_release", lambda: release)
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / "sources.list").write_text(
+        "deb http://mirror/a bookworm main contrib  # comment\n"
+        "# deb http://mirror/off bookworm main\n"
+        "deb [arch=amd64 signed-by=/keys/debian-archive-keyring.gpg] http://mirror/b "
+        "bookworm-security main\n"
+        "deb-src http://mirror/a bookworm main\n"
+        "deb [signed-by=/keys/other.gpg] http://other/c bookworm main\n"
+        "deb http://other/d stable main\n"
+        "deb http://other/e bookworm tools\n",
+        "utf-8",
+    )
+    (tmp_path / "sources.list.d/debian.sources").write_text(
+        "Types: deb\n# a comment\nURIs: http://mirror/f\nSuites: bookworm bookworm-updates\n"
+        "Components: main\nSigned-By: /keys/debian-archive-keyring.gpg\n\n"
+        "Types: deb\nEnabled: no\nURIs: http://mirror/g\nSuites: bookworm\nComponents: main\n\n"
+        "Types: deb\nURIs: http://other/h\nSuites: bookworm\nComponents: main\n"
+        "Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n xyz\n",
+        "utf-8",
+    )
+    signed = "[signed-by=/keys/debian-archive-keyring.gpg] "
+    assert distribution.source_entries(tmp_path) == [
+        "deb-src http://mirror/a bookworm main",
+        f"deb-src {signed}http://mirror/b bookworm-security main",
+        f"deb-src {signed}http://mirror/f bookworm main",
+        f"deb-src {signed}http://mirror/f bookworm-updates main",
+    ]

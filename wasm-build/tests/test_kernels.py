@@ -39,7 +39,8 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """The test program, compiled with the flags that the modules are compiled with."""
     variant = build.Variant(request.param, VARIANTS[request.param], threads=False)
     build_dir = ROOT / "build/wasm"
-    tree = source.patched(source.fetch(build_dir), WASM_BUILD / "patches", build_dir)
+    source.fetch(build_dir, [source.PYWHISPERCPP])
+    tree = source.unpack(source.PYWHISPERCPP, WASM_BUILD / "patches/whisper", build_dir)
     sources = [
         *sorted(WASM_BUILD.glob("tests/*.cpp")),
         *sorted(WASM_BUILD.glob("kernels/*.cpp")),
