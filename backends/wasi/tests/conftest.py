@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,6 +45,34 @@ def compiled(tmp_path: Path) -> Callable[[str], Program]:
         path = tmp_path / "guest.wasm"
         path.write_bytes(wasmtime.wat2wasm(text))
         return Program(path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+    return make
+
+
+@pytest.fixture
+def talker(compiled: Callable[[str], Program]) -> Callable[..., Program]:
+    """Makes a program that says something once, and then something before each of its reads."""
+
+    def make(once: bytes, forever: bytes = b"") -> Program:
+        # Three vectors of WASI's: both texts behind them, and a page for what is read.
+        head = struct.pack("<6I", 64, len(once), 64 + len(once), len(forever), 1 << 20, 1 << 16)
+        data = "".join(f"\\{byte:02x}" for byte in head.ljust(64, b"\0") + once + forever)
+        return compiled(
+            f"""(module
+            (import "wasi_snapshot_preview1" "fd_read"
+                (func $fd_read (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_write"
+                (func $fd_write (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 20)
+            (data (i32.const 0) "{data}")
+            (func (export "_start")
+                (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))
+                (loop $again
+                    (drop (call $fd_write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 32)))
+                    (drop (call $fd_read
+                        (i32.const 0) (i32.const 16) (i32.const 1) (i32.const 32)))
+                    (br_if $again (i32.load (i32.const 32))))))"""
+        )
 
     return make
 

@@ -37,32 +37,14 @@ JFK = Path(__file__).parents[3] / "samples" / "jfk.wav"
 
 @pytest.fixture
 def says(
-    compiled: Callable[[str], Program], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    talker: Callable[..., Program], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Callable[..., None]:
     """Has the backend run a program that says these things at once, and then reads for ever."""
     monkeypatch.setenv("WHISPERCTL_CACHE", str(tmp_path))
 
     def install(*events: Event | bytes) -> None:
         lines = (e if isinstance(e, bytes) else json.dumps(e).encode() for e in events)
-        said = b"".join(line + b"\n" for line in lines)
-        data = "".join(f"\\{byte:02x}" for byte in struct.pack("<4I", 64, len(said), 8192, 4096))
-        text = "".join(f"\\{byte:02x}" for byte in said)
-        program = compiled(
-            f"""(module
-            (import "wasi_snapshot_preview1" "fd_read"
-                (func $fd_read (param i32 i32 i32 i32) (result i32)))
-            (import "wasi_snapshot_preview1" "fd_write"
-                (func $fd_write (param i32 i32 i32 i32) (result i32)))
-            (memory (export "memory") 4)
-            (data (i32.const 0) "{data}")
-            (data (i32.const 64) "{text}")
-            (func (export "_start")
-                (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))
-                (loop $again
-                    (drop (call $fd_read
-                        (i32.const 0) (i32.const 8) (i32.const 1) (i32.const 32)))
-                    (br_if $again (i32.load (i32.const 32))))))"""
-        )
+        program = talker(b"".join(line + b"\n" for line in lines))
         module = Module(program.path, program.sha256, "1.8.5")
         monkeypatch.setattr(modules, "find", lambda variant=None: module)
 

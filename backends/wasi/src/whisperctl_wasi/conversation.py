@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from whisperctl.errors import GuestError, UsageError
+from whisperctl.errors import UsageError
 from whisperctl_wasi import protocol
 from whisperctl_wasi.host import conversation
 from whisperctl_wasi.host.conversation import Event
@@ -13,27 +13,13 @@ from whisperctl_wasi.host.guest import Guest
 from whisperctl_wasi.protocol import Failed, Hello
 
 _POLL_S = 0.1
-_HELLO_TIMEOUT_S = 60.0
 
 E = TypeVar("E", bound=Event)
 
 
 def hello(guest: Guest) -> Hello:
-    """The guest's first event.
-
-    Raises:
-        GuestError: it speaks another version of the protocol, or says nothing.
-    """
-    name = guest.program.path.name
-    event = next_event(guest, _HELLO_TIMEOUT_S)
-    if event is None:
-        raise GuestError(f"{name} did not start within {_HELLO_TIMEOUT_S:.0f} s")
-    if not isinstance(event, Hello) or event.protocol != protocol.VERSION:
-        raise GuestError(
-            f"{name} does not speak version {protocol.VERSION} of the protocol; install matching "
-            "versions of the package and its modules"
-        )
-    return event
+    """The guest's first event; see ``whisperctl_wasi.host.conversation.greeting``."""
+    return conversation.greeting(guest, protocol.parse_event, Hello, protocol.VERSION)
 
 
 def check_threads(guest: Guest, most: int, threads: int) -> None:

@@ -16,6 +16,9 @@ THREADS = "whisper-threads"
 PORTABLE = "whisper"
 """SIMD128 and nothing else: what every WASI runtime can do, on one thread."""
 
+MEDIA = "media"
+"""FFmpeg's demuxers and decoders, on one thread, for every WASI runtime."""
+
 VARIANT_VARIABLE = "WHISPERCTL_WASI_VARIANT"
 
 
@@ -24,6 +27,13 @@ class Module(Program):
     """A shipped module: its file, the SHA-256 its build recorded, and whisper.cpp's version."""
 
     whisper_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaModule(Program):
+    """``media.wasm``: its file, the SHA-256 its build recorded, and FFmpeg's version."""
+
+    ffmpeg_version: str
 
 
 def find(variant: str | None = None) -> Module:
@@ -37,13 +47,27 @@ def find(variant: str | None = None) -> Module:
         raise BackendError(
             f'{VARIANT_VARIABLE}: there is no variant "{variant}"; use {THREADS} or {PORTABLE}'
         )
+    return Module(*_find(variant, "whisper"))
+
+
+def media() -> MediaModule:
+    """The module that reads media files.
+
+    Raises:
+        BackendError: the package was installed without its modules.
+    """
+    return MediaModule(*_find(MEDIA, "ffmpeg"))
+
+
+def _find(name: str, library: str) -> tuple[Path, str, str]:
+    """Path and SHA-256 of a module, and the version of the library that it was made of."""
     folder = Path(__file__).parent
-    path = folder / f"{variant}.wasm"
+    path = folder / f"{name}.wasm"
     try:
         record = json.loads((folder / "build.json").read_text("utf-8"))
         if not path.is_file():
             raise FileNotFoundError(path)
-        return Module(path, record["modules"][variant]["sha256"], record["whisper"])
+        return path, record["modules"][name]["sha256"], record[library]
     except (OSError, ValueError, KeyError) as error:
         raise BackendError(
             f"{path.name} is missing from the installed package; install the whisperctl-wasi wheel "

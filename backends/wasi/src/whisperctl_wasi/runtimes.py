@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whisperctl.engine.protocol import RuntimeInfo
-from whisperctl.errors import BackendError
+from whisperctl.errors import BackendError, UsageError
 from whisperctl.storage.paths import cache_dir, distrust
+from whisperctl.text import unknown
 from whisperctl_wasi.host import guest
 from whisperctl_wasi.host.guest import Guest, RuntimeUnavailableError
 from whisperctl_wasi.host.limits import Limits
@@ -22,12 +25,24 @@ if TYPE_CHECKING:
 DISTRIBUTIONS = {"wasmer": "wasmer-sdk", "wasmtime": "wasmtime"}
 """The runtimes in order of preference, and the distribution that each comes in."""
 
+DECODER_VARIABLE = "WHISPERCTL_SANDBOX_RUNTIME"
+"""Environment variable with the runtime that the sandbox decoder is to use."""
+
+_DECODER_ORDER = ("wasmtime", "wasmer")
+"""Wasmtime starts in half the time, and reading a recording takes little more than that."""
+
 _LOGGER = logging.getLogger("whisperctl.engine")
 _CHECK_S = 60.0
 
 
-def start(runtime: str | None, program: Program, limits: Limits) -> Guest:
-    """Start a program under ``runtime``; ``None`` for the first that can be used.
+def start(
+    runtime: str | None,
+    program: Program,
+    limits: Limits,
+    *,
+    order: Sequence[str] = tuple(DISTRIBUTIONS),
+) -> Guest:
+    """Start a program under ``runtime``; ``None`` for the first of ``order`` that can be used.
 
     Raises:
         BackendError: the runtime is unknown, or none can be used here.
@@ -43,7 +58,7 @@ def start(runtime: str | None, program: Program, limits: Limits) -> Guest:
             raise BackendError(f"runtime {runtime} cannot be used here: {problem}")
         return Guest(runtime, program, limits, code_folder(runtime))
     problems = []
-    for name in DISTRIBUTIONS:
+    for name in order:
         problem = _problem(name)
         if problem is None:
             try:
@@ -51,7 +66,38 @@ def start(runtime: str | None, program: Program, limits: Limits) -> Guest:
             except RuntimeUnavailableError as error:
                 problem = str(error)
         problems.append(f"{name}: {problem}")
-    raise BackendError("no WebAssembly runtime can be used here: " + "; ".join(problems))
+    raise _unusable(problems)
+
+
+def decoder_order() -> Sequence[str]:
+    """Runtimes of the sandbox decoder, the preferred one first.
+
+    Raises:
+        UsageError: ``DECODER_VARIABLE`` names another.
+    """
+    wanted = os.environ.get(DECODER_VARIABLE)
+    if not wanted:
+        return _DECODER_ORDER
+    if wanted not in DISTRIBUTIONS:
+        raise UsageError(
+            f"environment variable {DECODER_VARIABLE}: {unknown('runtime', wanted, DISTRIBUTIONS)}"
+        )
+    return (wanted,)
+
+
+def first_installed(order: Sequence[str]) -> str:
+    """Name and version of the first runtime that is installed; whether it loads is not tried.
+
+    Raises:
+        BackendError: none is.
+    """
+    problems = []
+    for name in order:
+        problem = _problem(name)
+        if problem is None:
+            return f"{name} {version(DISTRIBUTIONS[name])}"
+        problems.append(f"{name}: {problem}")
+    raise _unusable(problems)
 
 
 def describe(runtime: str) -> RuntimeInfo:
@@ -74,6 +120,10 @@ def describe(runtime: str) -> RuntimeInfo:
         return RuntimeInfo(runtime, installed)
     lines = (done.stdout or done.stderr).strip().splitlines()
     return RuntimeInfo(runtime, installed, lines[-1] if lines else "it does not load")
+
+
+def _unusable(problems: Sequence[str]) -> BackendError:
+    return BackendError("no WebAssembly runtime can be used here: " + "; ".join(problems))
 
 
 def _problem(runtime: str) -> str | None:

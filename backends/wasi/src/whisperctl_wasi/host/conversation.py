@@ -19,6 +19,7 @@ from whisperctl_wasi.host.guest import Guest
 from whisperctl_wasi.host.output import Payload
 
 _POLL_S = 0.1
+_GREETING_S = 60.0
 
 
 class Event(Struct, frozen=True, tag_field="event"):
@@ -63,6 +64,32 @@ class Parser(Generic[E]):
 def broken(what: str) -> GuestError:
     """The error for a guest that says what cannot be, with ``what`` it was."""
     return GuestError(f"the program in the sandbox broke the protocol: {what}")
+
+
+def greeting(
+    guest: Guest, parse: Callable[[bytes], Event | None], kind: type[E], version: int
+) -> E:
+    """The guest's first event.
+
+    Args:
+        guest: whose event.
+        parse: reads a line, such as a ``Parser``.
+        kind: the class of the greeting, which has a field ``protocol``.
+        version: of the protocol that the host speaks.
+
+    Raises:
+        GuestError: the guest speaks another version, or says nothing.
+    """
+    name = guest.program.path.name
+    event = next_event(guest, parse, _GREETING_S)
+    if event is None:
+        raise GuestError(f"{name} did not start within {_GREETING_S:.0f} s")
+    if not isinstance(event, kind) or getattr(event, "protocol", None) != version:
+        raise GuestError(
+            f"{name} does not speak version {version} of the protocol; install matching "
+            "versions of the package and its modules"
+        )
+    return event
 
 
 def ask(guest: Guest, request: bytes) -> None:

@@ -1,0 +1,216 @@
+"""A recording in the sandbox: one guest, which asks for bytes of it and answers with samples."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+from whisperctl.audio.decoders.recording import Frames, Recording, unreadable
+from whisperctl.errors import (
+    AudioError,
+    BackendError,
+    GuestError,
+    PluginError,
+    UnsupportedMediaError,
+)
+from whisperctl_wasi import modules, runtimes
+from whisperctl_wasi.host import conversation
+from whisperctl_wasi.host.conversation import ask, broken
+from whisperctl_wasi.host.limits import limits_for
+from whisperctl_wasi.media import protocol
+from whisperctl_wasi.media.protocol import Block, End, Event, Failed, Hello, Media, Read
+
+if TYPE_CHECKING:
+    from whisperctl.audio.decoders.containers import ContainerFacts
+    from whisperctl.audio.source import Source
+    from whisperctl_wasi.host.guest import Guest
+
+_MEMORY_BYTES = 512 << 20
+_LINE_BYTES = 16 << 20
+_IDLE_S = 60.0
+_POLL_S = 1.0
+
+_PROGRESS_BYTES = 1 << 20
+"""Reading this much further into a file is progress, even if nothing is decoded meanwhile."""
+
+
+class SandboxMedia(Recording):
+    """See ``whisperctl.audio.decoders.Media``; closed, it leaves no process behind."""
+
+    def __init__(self, source: Source, sandbox: _Sandbox) -> None:
+        self._sandbox = sandbox
+        super().__init__(source, sandbox.open)
+
+    @classmethod
+    def open(cls, source: Source) -> Self:
+        """Open a recording in a new sandbox.
+
+        Raises:
+            AudioError: the recording is damaged, or of a kind that is not read.
+            PluginError: no sandbox can be started.
+            UsageError: the environment chooses a runtime, or sets a limit, that there is not.
+        """
+        sandbox = _Sandbox()
+        try:
+            return cls(source, sandbox)
+        except BaseException:
+            sandbox.close()
+            raise
+
+    def close(self) -> None:
+        """Kill the guest; the source stays open."""
+        super().close()
+        self._sandbox.close()
+
+
+class _Sandbox:
+    """The guest of one recording, for all parts that are joined in it."""
+
+    def __init__(self) -> None:
+        self._guest: Guest | None = None
+
+    def open(self, source: Source, place: tuple[int, int] | None) -> SandboxDemuxer:
+        """Open the recording, or a part of it; see ``OpenDemuxer``.
+
+        A part that was closed before its end takes its guest with it, and the next part starts
+        another.
+        """
+        guest = self._guest = self._guest or _start()
+        return SandboxDemuxer(self, guest, source, place or (0, source.size_bytes))
+
+    def close(self) -> None:
+        """Kill the guest, if there is one."""
+        guest, self._guest = self._guest, None
+        if guest is not None:
+            guest.kill()
+
+
+class SandboxDemuxer:
+    """See ``whisperctl.audio.decoders.recording.Demuxer``."""
+
+    facts: ContainerFacts
+
+    def __init__(
+        self, sandbox: _Sandbox, guest: Guest, source: Source, place: tuple[int, int]
+    ) -> None:
+        self._sandbox = sandbox
+        self._guest = guest
+        self._source = source
+        self._start, self._end = place
+        self._furthest = 0
+        self._asked = False
+        try:
+            self.facts = self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def frames(self, track: int) -> Iterator[Frames]:
+        """Decode one track; see ``whisperctl.audio.decoders.recording.Demuxer.frames``."""
+        self._ask(protocol.decode_request(track) + protocol.NEXT)
+        while (decoded := self._next()) is not None:
+            # The guest works on the next block while the host does on this one.
+            self._ask(protocol.NEXT)
+            yield decoded
+
+    def close(self) -> None:
+        """Leave the guest as it is if it waits for a request, and kill it otherwise."""
+        if self._asked:
+            self._asked = False
+            self._sandbox.close()
+
+    def _open(self) -> ContainerFacts:
+        self._ask(protocol.open_request(self._end - self._start))
+        label = self._source.label
+        with self._translated():
+            event = self._answer()
+            if not isinstance(event, Media | Failed):
+                raise broken(f"{type(event).__name__} where a file was to be opened")
+        self._asked = False
+        if isinstance(event, Media):
+            return event.facts()
+        if event.kind == "memory":
+            raise AudioError(
+                f"{label} takes more memory than the sandbox gives: copy or record it again"
+            )
+        unknown = UnsupportedMediaError(f"{label} is in no format that the sandbox decodes")
+        if event.kind == "unsupported":
+            raise unknown
+        raise unreadable(self._source, unknown)
+
+    def _next(self) -> Frames | None:
+        with self._translated():
+            event = self._answer()
+            if not isinstance(event, Block | End):
+                raise broken(f"{type(event).__name__} where a block was due")
+            decoded = event.decoded(self._payload()) if isinstance(event, Block) else None
+        self._asked = False
+        return decoded
+
+    def _ask(self, request: bytes) -> None:
+        self._asked = True
+        with self._translated():
+            ask(self._guest, request)
+
+    def _answer(self) -> Event:
+        """The next event that is no request for bytes; those are served."""
+        while True:
+            event = conversation.next_event(self._guest, protocol.parse_event, _POLL_S)
+            if isinstance(event, Read):
+                self._serve(event)
+            elif event is not None:
+                return event
+
+    def _payload(self) -> bytearray:
+        while True:
+            payload = conversation.next_payload(self._guest, _POLL_S)
+            if payload is not None:
+                return payload
+
+    def _serve(self, wanted: Read) -> None:
+        n_bytes = max(0, min(wanted.bytes, self._end - self._start - wanted.offset))
+        data = b""
+        if n_bytes:
+            data = os.pread(self._source.descriptor, n_bytes, self._start + wanted.offset)
+        if wanted.offset + len(data) >= self._furthest + _PROGRESS_BYTES:
+            self._furthest = wanted.offset + len(data)
+            self._guest.begin()
+        self._guest.send(len(data).to_bytes(4, "little") + data)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Blame the recording for what becomes of the guest that reads it.
+
+        Raises:
+            AudioError: the guest ended, or says what cannot be.
+        """
+        try:
+            yield
+        except GuestError as error:
+            raise AudioError(
+                f"{self._source.label} cannot be decoded ({error}): copy or record it again"
+            ) from error
+
+
+def _start() -> Guest:
+    """A guest that has greeted.
+
+    Raises:
+        PluginError: it cannot be started.
+        UsageError: the environment chooses a runtime, or sets a limit, that there is not.
+    """
+    limits = limits_for(
+        "decoder", memory_bytes=_MEMORY_BYTES, line_bytes=_LINE_BYTES, threads=0, idle_s=_IDLE_S
+    )
+    try:
+        guest = runtimes.start(None, modules.media(), limits, order=runtimes.decoder_order())
+        try:
+            conversation.greeting(guest, protocol.parse_event, Hello, protocol.VERSION)
+        except BaseException:
+            guest.kill()
+            raise
+    except BackendError as error:
+        raise PluginError(f"the sandbox that reads recordings cannot be used: {error}") from error
+    return guest

@@ -1,0 +1,206 @@
+"""The sandbox decodes what FFmpeg outside of it does, and nothing else is opened or loaded."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import wave
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from whisperctl import audio
+from whisperctl.audio.decoders.ffmpeg import FfmpegDecoder
+from whisperctl.errors import AudioError
+
+Encode = Callable[[str, str], Path]
+Decode = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def chosen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runtime that a test is about, Wasmtime otherwise."""
+    wanted = "wasmtime"
+    if "runtime" in request.fixturenames:
+        wanted = str(request.getfixturevalue("runtime"))
+    monkeypatch.setenv("WHISPERCTL_SANDBOX_RUNTIME", wanted)
+
+
+def test_a_wav_gives_the_same_samples_as_outside(
+    decode: Decode, jfk_wav: Path, runtime: str
+) -> None:
+    info, samples, warnings = decode(jfk_wav)
+    expected_info, expected, _ = decode(jfk_wav, FfmpegDecoder())
+
+    assert info == expected_info
+    assert np.array_equal(samples, expected)
+    assert not warnings
+
+
+def test_an_encoded_recording_gives_the_same_samples_as_outside(
+    decode: Decode, encode: Encode, runtime: str
+) -> None:
+    path = encode("a.m4a", "aac")
+
+    info, samples, warnings = decode(path)
+    expected_info, expected, _ = decode(path, FfmpegDecoder())
+
+    assert info == expected_info
+    assert samples.shape == expected.shape
+    assert np.abs(samples - expected).max() < 1e-3
+    assert not warnings
+
+
+def test_titles_are_text(decode: Decode, encode: Encode, tmp_path: Path) -> None:
+    title = "Rede in München".encode()
+    data = encode("a.mkv", "libopus").read_bytes()
+    path = tmp_path / "a.mkv"
+    path.write_bytes(data.replace(title, b'"\x1b\\ \xe2\x82( M\xff\xfcchen '))
+
+    info, _, _ = decode(path)
+
+    assert info == decode(path, FfmpegDecoder())[0]
+    assert info.tracks[0].title == '"\x1b\\ \ufffd( M\ufffd\ufffdchen '
+
+
+def test_a_pipe_is_read(decode: Decode, jfk_wav: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(jfk_wav.read_bytes()))
+    writer.start()
+
+    _, samples, _ = decode(pipe)
+
+    writer.join()
+    assert len(samples) == 176_000
+
+
+def test_recordings_joined_in_a_file_are_all_read(
+    decode: Decode, encode: Encode, tmp_path: Path
+) -> None:
+    data = encode("a.flac", "flac").read_bytes()
+    path = tmp_path / "joined.flac"
+    path.write_bytes(data + data[: len(data) // 2] + data)
+
+    _, samples, warnings = decode(path)
+    _, expected, expected_warnings = decode(path, FfmpegDecoder())
+
+    assert np.array_equal(samples, expected)
+    assert warnings == expected_warnings
+
+
+def test_a_recording_of_many_channels_and_one_large_frame_is_read(
+    decode: Decode, tmp_path: Path
+) -> None:
+    path = tmp_path / "wide.wav"
+    values = np.arange(64 * 40_000, dtype="<i2").reshape(-1, 64)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(64)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(values.tobytes())
+
+    _, samples, _ = decode(path)
+
+    assert np.array_equal(samples, values.astype(np.float32) / 32768)
+
+
+def _atom(name: bytes, *parts: bytes) -> bytes:
+    data = b"".join(parts)
+    return (8 + len(data)).to_bytes(4, "big") + name + data
+
+
+def _referring(data: bytes, target: Path) -> bytes:
+    """A film whose sound is said to be in another file."""
+    old = _atom(b"dref", bytes(7), b"\x01", _atom(b"url ", b"\0\0\0\x01"))
+    new = _atom(b"url ", bytes(4), f"file://{target}".encode() + b"\0")
+    at = data.index(old)
+    # Sizes of the boxes around it are left as they are: FFmpeg reads the reference all the same.
+    return data[:at] + _atom(b"dref", bytes(7), b"\x01", new) + data[at + len(old) :]
+
+
+@pytest.mark.parametrize("kind", ["hls", "concat", "sdp", "mov"])
+def test_what_a_file_refers_to_is_not_opened(
+    kind: str, decode: Decode, encode: Encode, jfk_wav: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "a"
+    sound = encode("a.m4a", "aac")
+    path.write_bytes(
+        {
+            "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:11\n#EXTINF:11,\nfile://{jfk_wav}\n#EXT-X-ENDLIST\n",
+            "concat": f"ffconcat version 1.0\nfile '{jfk_wav}'\n",
+            "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=-\nm=audio 5004 RTP/AVP 0\n",
+        }.get(kind, "").encode()
+        or _referring(sound.read_bytes(), jfk_wav)
+    )
+    with contextlib.suppress(AudioError):
+        assert not len(decode(path)[1])
+
+
+LOADED = """
+import sys
+from whisperctl import audio
+print(audio.load(sys.argv[1], decoder="sandbox").duration_s)
+modules = [name for name in ("av", "soundfile") if name in sys.modules]
+with open("/proc/self/maps") as maps:
+    libraries = {line.split("/")[-1] for line in maps if "libav" in line or "sndfile" in line}
+print(modules, sorted(libraries))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at what is mapped")
+def test_no_native_codec_library_is_loaded(encode: Encode) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, str(encode("a.m4a", "aac"))],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    duration, loaded = done.stdout.splitlines()
+    assert float(duration) == pytest.approx(11, abs=0.1)
+    assert loaded == "[] []"
+
+
+INTERRUPTED = """
+import os, sys
+from whisperctl.audio.decoders.media import MediaReader
+with MediaReader(sys.argv[1], decoder="sandbox") as reader:
+    for number, _ in enumerate(reader.blocks()):
+        children = open(f"/proc/self/task/{os.getpid()}/children").read().split()
+        print(*children, flush=True)
+        sys.stdin.read(1)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes")
+def test_ctrl_c_in_the_midst_leaves_no_process_behind(jfk_wav: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, str(jfk_wav)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        (child,) = process.stdout.readline().split()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == -signal.SIGINT
+    assert not Path(f"/proc/{child}").exists()
+
+
+def test_without_a_runtime_there_is_an_error_and_no_way_around(
+    jfk_wav: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from whisperctl_wasi import runtimes
+
+    monkeypatch.setattr(runtimes, "_problem", lambda name: "it is not installed")
+    with pytest.raises(Exception, match="no WebAssembly runtime can be used here"):
+        audio.load(jfk_wav, decoder="sandbox")
