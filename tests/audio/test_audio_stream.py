@@ -25,6 +25,7 @@ import soxr
 from av.stream import Disposition
 from numpy.typing import NDArray
 
+from tests.audio.every_decoder import load
 from tests.conftest import unprivileged
 from whisperctl import audio
 from whisperctl.audio import SAMPLE_RATE
@@ -200,7 +201,7 @@ def test_pcm16_at_16_khz_is_the_integers_divided_by_32768() -> None:
 def test_every_format_gives_the_same_speech_at_the_same_level_and_time(
     media: Media, speech: Samples, name: str
 ) -> None:
-    loaded = audio.load(media(name))
+    loaded = load(media(name))
 
     similarity, delay_ms = correlation(loaded.samples, speech)
     assert similarity > 0.99
@@ -291,7 +292,7 @@ def test_sound_that_starts_late_stays_late(speech: Samples, tmp_path: Path) -> N
         delay_s=2.0,
     )
 
-    loaded = audio.load(late)
+    loaded = load(late)
 
     assert not loaded.samples[: 2 * SAMPLE_RATE].any()
     assert correlation(loaded.samples, speech)[1] == pytest.approx(2000, abs=1)
@@ -327,7 +328,7 @@ def test_a_broken_cover_picture_is_ignored(
                     packet.stream = copy
                     out.mux(packet)
 
-    loaded = audio.load(path)
+    loaded = load(path)
 
     assert correlation(loaded.samples, speech)[0] > 0.99
     assert loaded.warnings == ()
@@ -389,7 +390,8 @@ def test_a_wav_made_in_a_pipe_states_no_true_size_and_is_read_whole(
     wav[4:8] = wav[data + 4 : data + 8] = struct.pack("<I", stated)
     (tmp_path / "piped.wav").write_bytes(wav)
 
-    loaded = audio.load(tmp_path / "piped.wav")
+    # libsndfile believes that there is no sound, and is helped out.
+    loaded = load(tmp_path / "piped.wav", apart=() if stated else ("soundfile",))
 
     assert loaded.duration_s == DURATION_S
     assert loaded.warnings == ()
@@ -405,7 +407,8 @@ def test_a_recording_cut_short_is_read_with_a_warning(
     cut = tmp_path / name
     cut.write_bytes(whole[: len(whole) // 2])
 
-    loaded = audio.load(cut)
+    # libsndfile fails at the end of FLAC, and is helped out.
+    loaded = load(cut, apart=("soundfile",) if name == "a.flac" else ())
 
     assert 3 < loaded.duration_s < 8
     assert correlation(loaded.samples, speech[: len(loaded.samples)])[0] > 0.95

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.audio import every_decoder
 from tests.audio.conftest import Encode, Samples, assemble
 from tests.audio.test_audio_stream import mux
 from whisperctl import audio
@@ -16,9 +17,11 @@ from whisperctl.audio import SAMPLE_RATE, Audio
 
 def load(path: Path) -> tuple[Audio, float | None]:
     """A recording, and the duration that its header is taken to state once all of it is read."""
-    with audio.open_stream(path) as blocks:
-        samples = np.concatenate(list(blocks))
-        return Audio(samples, str(path), warnings=blocks.warnings), blocks.stated_s
+    loaded = every_decoder.load(path)
+    with audio.open_stream(path, decoder=loaded.decoders[-1]) as blocks:
+        for _ in blocks:
+            pass
+        return loaded, blocks.stated_s
 
 
 @pytest.fixture(scope="module")

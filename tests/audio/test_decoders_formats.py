@@ -14,8 +14,8 @@ import soundfile
 from av.format import ContainerFormat
 
 from tests.audio.conftest import Encode, Samples, assemble, found_at_s
+from tests.audio.every_decoder import load
 from tests.audio.test_audio_stream import SAMPLE, at_rate, correlation, mux
-from whisperctl import audio
 from whisperctl.audio import SAMPLE_RATE
 from whisperctl.audio.decoders import containers
 from whisperctl.audio.decoders.media import MediaReader
@@ -143,7 +143,9 @@ def test_every_coding_of_sound_files_is_read_whole(
     else:
         soundfile.write(path, tracks, rate, format=kind, subtype=coding)
 
-    loaded = audio.load(path)
+    # libsndfile rounds these otherwise, and reads the last block of GSM to its end.
+    own_way = (kind, coding) in {("WAV", "MS_ADPCM"), ("AIFF", "IMA_ADPCM"), ("WAV", "GSM610")}
+    loaded = load(path, apart=("soundfile",) if own_way else ())
 
     assert loaded.duration_s == pytest.approx(11.0, abs=0.15)
     assert correlation(loaded.samples, speech)[0] > 0.9
@@ -165,7 +167,7 @@ def test_formats_of_studios_and_corpora_are_read(
     else:
         assemble(path, [(encode("a.mka", "mp2"), 0.0)], video_s=11)
 
-    loaded = audio.load(path)
+    loaded = load(path)
 
     assert found_at_s(loaded.samples, speech) < 0.1
     assert loaded.warnings == ()
@@ -186,7 +188,7 @@ def test_eight_channels_are_read(speech: Samples, tmp_path: Path) -> None:
 
 
 def test_samples_of_64_bits_are_read(encode: Encode, speech: Samples) -> None:
-    loaded = audio.load(encode("a.nut", "pcm_s64le"))
+    loaded = load(encode("a.nut", "pcm_s64le"))
 
     np.testing.assert_allclose(loaded.samples, speech, atol=1e-4)
 

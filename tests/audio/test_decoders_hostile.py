@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from tests.audio.conftest import Encode, assemble
+from tests.audio.every_decoder import load
 from tests.audio.test_audio_stream import SAMPLE
 from whisperctl import audio
 from whisperctl.audio.decoders import registry
@@ -98,7 +99,8 @@ def test_sound_behind_a_sloppy_header_is_read_whole(tmp_path: Path, data: bytes)
     path = tmp_path / "a.wav"
     path.write_bytes(data)
 
-    loaded = audio.load(path)
+    # libsndfile believes that there is no sound, and is helped out.
+    loaded = load(path, apart=("soundfile",) if b"data" + bytes(4) in data else ())
 
     assert loaded.duration_s == pytest.approx(11.0, abs=0.001)
     assert loaded.warnings == ()
@@ -221,4 +223,4 @@ def test_a_track_that_starts_later_is_no_error_of_python(tmp_path: Path) -> None
     late = b"\x12\x08\0\x01\xe5" + bytes(7) + b"\xaf" + bytes(486) + b"\x01\xf0"
     path.write_bytes(b"FLV" + bytes(5) + b"\x09" + bytes(4) + script + first + late)
 
-    assert audio.load(path).duration_s > 0
+    assert load(path).duration_s > 0

@@ -9,8 +9,8 @@ import pytest
 import soundfile
 
 from tests.audio.conftest import Samples, found_at_s
+from tests.audio.every_decoder import load
 from tests.audio.test_audio_stream import at_rate, mux
-from whisperctl import audio
 from whisperctl.audio import SAMPLE_RATE
 from whisperctl.errors import AudioError
 
@@ -56,7 +56,7 @@ def test_every_recording_joined_in_a_file_is_heard(
     path = tmp_path / "joined"
     path.write_bytes(b"".join(encoded(tmp_path, part, *link) for link in links))
 
-    loaded = audio.load(path)
+    loaded = load(path)
 
     assert loaded.duration_s == pytest.approx(LENGTH_S * len(links), abs=0.02 * len(links))
     for number in range(len(links)):
@@ -72,7 +72,7 @@ def test_flac_files_with_tags_in_front_are_told_apart(part: Samples, tmp_path: P
     path = tmp_path / "a.flac"
     path.write_bytes(b"".join(tag + encoded(tmp_path, part, *link) for link in links))
 
-    loaded = audio.load(path)
+    loaded = load(path)
 
     assert loaded.duration_s == pytest.approx(2 * LENGTH_S, abs=0.02)
     assert loaded.warnings == ()
@@ -84,7 +84,7 @@ def test_what_can_be_read_around_a_broken_part_is_heard(part: Samples, tmp_path:
     path = tmp_path / "a.ogg"
     path.write_bytes(link + broken + link)
 
-    loaded = audio.load(path)
+    loaded = load(path)
 
     assert loaded.duration_s == pytest.approx(2 * LENGTH_S, abs=0.1)
     assert len(loaded.warnings) == 1
@@ -98,7 +98,7 @@ def test_a_part_that_holds_less_than_its_header_states_is_noticed(
     path = tmp_path / "a.flac"
     path.write_bytes(link[: len(link) // 2] + link)
 
-    loaded = audio.load(path)
+    loaded = load(path)
 
     lost_s = 2 * LENGTH_S - loaded.duration_s
     assert 1 < lost_s < 3
@@ -115,7 +115,7 @@ def test_tracks_that_play_together_are_not_taken_for_joined_ones(
         tmp_path / "a.ogg", one, one[:, ::-1].copy(), codec=OGG_FLAC, rate=16_000, layout="mono"
     )
 
-    loaded = audio.load(path)
+    loaded = load(path)
 
     assert loaded.duration_s == pytest.approx(LENGTH_S, abs=0.02)
     assert found_at_s(loaded.samples, part) < 0.02
@@ -128,4 +128,4 @@ def test_a_file_of_nothing_but_starts_ends_soon(tmp_path: Path, page: str) -> No
     path.write_bytes((start if page == "lone" else start + bytes(10)) * 20_000)
 
     with pytest.raises(AudioError, match="is damaged"):
-        audio.load(path)
+        load(path)

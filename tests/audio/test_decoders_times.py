@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.audio.conftest import Encode, Samples, assemble, found_at_s
-from whisperctl import audio
+from tests.audio.every_decoder import load
 from whisperctl.audio import SAMPLE_RATE
 
 LEADING_S = 0.07
@@ -37,7 +37,7 @@ def test_sound_that_starts_5_s_after_the_picture_is_heard_5_s_in(
     sound = encode("sound.mka", codec, rate=rate)
     path = assemble(tmp_path / name, [(sound, 5.0)], video_s=16, piped=piped)
 
-    loaded = audio.load(path)
+    loaded = load(path)
 
     assert found_at_s(loaded.samples, speech) == pytest.approx(5.0, abs=LEADING_S)
     assert loaded.warnings == ()
@@ -54,7 +54,7 @@ def test_a_late_start_needs_no_tag_with_the_tracks_duration(
         data = data.replace(b"DURATION", tag)
     path.write_bytes(data)
 
-    loaded = audio.load(path)
+    loaded = load(path)
 
     assert found_at_s(loaded.samples, speech) == pytest.approx(5.0, abs=0.002)
     assert loaded.warnings == ()
@@ -77,7 +77,7 @@ def test_a_hole_of_6_s_becomes_6_s_of_silence(
     after = encode("a.mka", codec, start_s=5.0, rate=rate)
     path = assemble(tmp_path / name, [(before, 0.0), (after, 11.0)], video_s=17, piped=piped)
 
-    loaded = audio.load(path)
+    loaded = load(path)
 
     late = speech[6 * SAMPLE_RATE : 10 * SAMPLE_RATE]
     assert found_at_s(loaded.samples, late) == pytest.approx(12.0, abs=LEADING_S)
@@ -96,7 +96,7 @@ def test_transport_streams_that_were_joined_follow_each_other_whatever_their_clo
     joined = tmp_path / "joined.ts"
     joined.write_bytes(first.read_bytes() + second.read_bytes())
 
-    loaded = audio.load(joined)
+    loaded = load(joined)
 
     assert loaded.duration_s == pytest.approx(22.0, abs=0.2)
     assert found_at_s(loaded.samples[11 * SAMPLE_RATE :], speech) < 0.2
@@ -109,7 +109,7 @@ def test_a_hole_of_a_minute_in_a_film_is_kept(
     sound = encode("a.mka", "pcm_s16le")
     path = assemble(tmp_path / "a.mkv", [(sound, 0.0), (sound, 71.0)], video_s=85)
 
-    loaded = audio.load(path)
+    loaded = load(path)
 
     second = loaded.samples[12 * SAMPLE_RATE :]
     assert found_at_s(second, speech) == pytest.approx(59.0, abs=0.01)
@@ -121,6 +121,6 @@ def test_a_picture_with_another_clock_does_not_delay_the_sound_of_a_transport_st
 ) -> None:
     path = assemble(tmp_path / "a.ts", [(encode("a.mka", "mp2"), late_s)], video_s=2)
 
-    loaded = audio.load(path)
+    loaded = load(path)
 
     assert found_at_s(loaded.samples, speech) == pytest.approx(expected_s, abs=LEADING_S)

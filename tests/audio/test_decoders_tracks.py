@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.audio.conftest import Samples, found_at_s
+from tests.audio.every_decoder import load
 from tests.audio.test_audio_stream import SAMPLE, mux
 from whisperctl import audio
 from whisperctl.compare import document
@@ -40,14 +41,14 @@ def film(speech: Samples, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("wanted", ["2", " 2 ", "ger", "de", "deu", "German", "de-AT"])
 def test_a_track_is_chosen_by_number_or_language(film: Path, speech: Samples, wanted: str) -> None:
-    loaded = audio.load(film, track=wanted)
+    loaded = load(film, track=wanted)
 
     assert found_at_s(loaded.samples, speech) < 0.01
     assert loaded.warnings == ()
 
 
 def test_without_a_choice_the_tracks_are_listed_and_which_is_read(film: Path) -> None:
-    assert audio.load(film).warnings == (
+    assert load(film).warnings == (
         f'"{film}" has 3 audio tracks (1 English (default), 2 German, 3): track 1 is used; '
         "--audio-track chooses another",
     )
@@ -69,7 +70,7 @@ def test_of_several_tracks_in_a_language_one_is_used_and_said(
         default=0,
     )
 
-    loaded = audio.load(path, track="fr")
+    loaded = load(path, track="fr")
 
     assert found_at_s(loaded.samples, speech) < 0.01
     assert 'has 2 audio tracks for "fr" (2 French, 3 French): track 2 is used' in loaded.warnings[0]
@@ -78,7 +79,7 @@ def test_of_several_tracks_in_a_language_one_is_used_and_said(
 @pytest.mark.parametrize("wanted", ["4", "fr", "tlh", "French", "9" * 5000])
 def test_a_track_that_is_not_there_is_one_line_with_those_that_are(film: Path, wanted: str) -> None:
     with pytest.raises(AudioError) as caught:
-        audio.load(film, track=wanted)
+        load(film, track=wanted)
 
     assert str(caught.value) == (
         f'"{film}" has no audio track "{wanted}": it has 1 English (default), 2 German, 3'
@@ -86,9 +87,9 @@ def test_a_track_that_is_not_there_is_one_line_with_those_that_are(film: Path, w
 
 
 def test_a_recording_of_one_track_has_a_first_and_no_second() -> None:
-    assert audio.load(SAMPLE, track="1").duration_s == 11.0
+    assert load(SAMPLE, track="1").duration_s == 11.0
     with pytest.raises(AudioError, match=r'has no audio track "2": it has only 1$'):
-        audio.load(SAMPLE, track="2")
+        load(SAMPLE, track="2")
 
 
 @pytest.mark.parametrize("wanted", ["", " ", "0", "00"])
@@ -110,7 +111,7 @@ def test_names_in_a_file_cannot_put_control_characters_into_the_list(
         languages=["\x1b[31m"] * 20,
     )
 
-    (warning,) = audio.load(path).warnings
+    (warning,) = load(path).warnings
 
     assert warning.isprintable()
     assert "and 8 more" in warning

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from whisperctl.audio.decoders.containers import ContainerFacts, TrackFacts
     from whisperctl.audio.source import Source
 
+_LONGEST_S = 1e9
+"""No recording is longer: a header that states more does not know."""
+
 _DAMAGED_S = 0.1
 """Less than this that cannot be decoded is a seam, as between mp3 files that were joined."""
 
@@ -253,6 +256,9 @@ class _Part:
         return MediaInfo(self._facts.format, found, expected_s)
 
     def _track(self, number: int, track: TrackFacts, *, joined: bool = False) -> Track:
+        stated_s = containers.stated_end_s(
+            self._facts, track, self._source, self._origin_s, self._end_s
+        )
         return Track(
             number=number,
             codec=track.codec,
@@ -261,11 +267,7 @@ class _Part:
             language=track.language,
             title=track.title,
             default=track.default,
-            stated_s=None
-            if joined
-            else containers.stated_end_s(
-                self._facts, track, self._source, self._origin_s, self._end_s
-            ),
+            stated_s=None if joined or (stated_s or 0.0) > _LONGEST_S else stated_s,
         )
 
     def blocks(self, track: int) -> Iterator[Block]:
