@@ -10,8 +10,19 @@ import pytest
 
 from tests.audio.conftest import Samples
 from whisperctl.audio import SAMPLE_RATE
-from whisperctl.audio.filters import AudioFormat, registry
+from whisperctl.audio.filters import AudioFormat, builtin, registry
 from whisperctl.audio.filters.chain import FilterChain
+
+
+@pytest.fixture(autouse=True)
+def none_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Filters that another package replaces are tested here nevertheless."""
+
+    def load(name: str) -> object:
+        plugin = getattr(builtin, name.title())()
+        return plugin, plugin.describe()
+
+    monkeypatch.setattr(registry, "load", load)
 
 
 def filtered(samples: Any, *filters: str) -> Any:

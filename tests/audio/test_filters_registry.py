@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from whisperctl.audio.filters import FilterInfo, Parameter, chain, registry
-from whisperctl.audio.filters.builtin import Gain
+from whisperctl.audio.filters.builtin import Trim
 from whisperctl.errors import PluginError, UsageError
 from whisperctl.options import TranscriptionOptions
 from whisperctl.plugins import Door
@@ -31,8 +31,8 @@ def test_a_filter_is_read_with_its_values_and_defaults() -> None:
 
 
 def test_a_key_is_the_same_however_a_value_is_written() -> None:
-    written = ["gain:db=6", "gain:db=+6.0", "gain:db=0.6e1", " gain:db = 6"]
-    assert {registry.parse(text).key for text in written} == {"gain:db=6 version 1"}
+    written = ["trim:start=6", "trim:start=+6.0", "trim:start=0.6e1", " trim:start = 6"]
+    assert {registry.parse(text).key for text in written} == {"trim:start=6,end= version 1"}
     assert registry.parse("gain").key == registry.parse("gain:db=-0").key
 
 
@@ -128,7 +128,7 @@ PARAMETERS = (
 def acme(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replaces the installed filters by one with a parameter of each type."""
     info = FilterInfo("Do something.", "3", PARAMETERS)
-    monkeypatch.setattr(registry, "load", lambda name: (Gain(), info))
+    monkeypatch.setattr(registry, "load", lambda name: (Trim(), info))
 
 
 @pytest.mark.usefixtures("acme")
@@ -175,13 +175,13 @@ def test_each_type_of_parameter_has_its_error(text: str, said: str) -> None:
     ],
 )
 def test_a_filter_that_cannot_be_described_is_one_error(
-    describe: Callable[[Gain], object], said: str, monkeypatch: pytest.MonkeyPatch
+    describe: Callable[[Trim], object], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Gain, "describe", describe)
+    monkeypatch.setattr(Trim, "describe", describe)
     with pytest.raises(PluginError) as raised:
-        registry.parse("gain")
-    assert str(raised.value) == f'filter "gain" failed: {said}'
-    assert [one.problem for one in registry.probe() if one.name == "gain"] == [str(raised.value)]
+        registry.parse("trim")
+    assert str(raised.value) == f'filter "trim" failed: {said}'
+    assert [one.problem for one in registry.probe() if one.name == "trim"] == [str(raised.value)]
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_a_filter_that_cannot_be_described_is_one_error(
 def test_a_parameter_that_cannot_be_is_one_error(
     parameters: list[Parameter], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Gain, "describe", lambda _: FilterInfo("a", "1", tuple(parameters)))
+    monkeypatch.setattr(Trim, "describe", lambda _: FilterInfo("a", "1", tuple(parameters)))
     with pytest.raises(PluginError) as raised:
-        registry.parse("gain")
-    assert str(raised.value) == f'filter "gain" failed: ValueError: describe() gave {said}'
+        registry.parse("trim")
+    assert str(raised.value) == f'filter "trim" failed: ValueError: describe() gave {said}'

@@ -1,7 +1,8 @@
 """Filters that come with whisperctl: gain, highpass, lowpass, normalize, trim.
 
-All but gain and trim are FFmpeg's, through PyAV. FFmpeg filters one channel at a time here, so that
-speakers on channels of their own are treated separately.
+All but gain and trim are FFmpeg's, through PyAV, which is loaded when one of them is opened. FFmpeg
+filters one channel at a time here, so that speakers on separate channels are treated separately.
+Another package may replace any of them, see ``registry.FILTERS``.
 """
 
 from __future__ import annotations

@@ -1,0 +1,16 @@
+// What speexdsp takes of the C library's mathematics. The compiler's own library has all but the last
+// two, which the processor defines.
+
+#pragma once
+
+#define M_PI 3.14159265358979323846
+
+double cos(double);
+double exp(double);
+double fabs(double);
+double floor(double);
+double log(double);
+double sin(double);
+double sqrt(double);
+double atan(double);
+double pow(double, double);
