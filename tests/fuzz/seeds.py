@@ -1,7 +1,10 @@
 """Small recordings of every container and codec that is read in the sandbox, to be damaged.
 
-Most are written by FFmpeg's and libsndfile's encoders. Where there is no encoder, a header is
-written by hand before random bits, which those codecs take for sound or find fault with, but read.
+Most are written by FFmpeg's and libsndfile's encoders. DTS, TrueHD and MLP are in ``data``: part
+of the sample, encoded by an FFmpeg with encoders that PyAV's has not. Where there is no encoder at
+all, a header is written by hand before random bits, which Speex, AMR-WB, MPEG layer I and Monkey's
+Audio take for sound, and Windows Media Audio Professional, Lossless and Voice find fault with soon.
+TAK is missing.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ import soxr
 from numpy.typing import NDArray
 
 _SAMPLE = Path(__file__).parents[2] / "samples" / "jfk.wav"
+_KEPT = Path(__file__).with_name("data")
 _START, _END = 5_000, 13_000
 
 
@@ -161,18 +165,29 @@ def _old_ape() -> bytes:
     return b"MAC " + head + struct.pack("<I", 4 + len(head) + 4) + _bits("ape", 6_000)
 
 
-def _dts() -> bytes:
-    """Core frames of 512 samples in stereo, with the header's fields as an encoder sets them."""
-    n_bytes = 512
-    bits = [(0x7FFE8001, 32), (1, 1), (31, 5), (0, 1), (15, 7), (n_bytes - 1, 14), (2, 6), (8, 4),
-            (15, 5), (0, 5), (0, 3), (0, 1), (0, 1), (0, 2), (0, 1), (0, 1), (7, 4), (0, 2), (0, 3),
-            (0, 1), (0, 1), (0, 4)]  # fmt: skip
-    value = n_bits = 0
-    for number, width in bits:
-        value, n_bits = value << width | number, n_bits + width
-    padding = -n_bits % 8
-    head = (value << padding).to_bytes((n_bits + padding) // 8, "big")
-    return _frames("dts", head, n_bytes)()
+def _kept(name: str) -> Callable[[], bytes]:
+    """So often that FFmpeg takes it for what it is."""
+    return lambda: (_KEPT / name).read_bytes() * 8
+
+
+def _wrapped(name: str, form: str) -> Callable[[], bytes]:
+    """The same in a container."""
+
+    def make() -> bytes:
+        file = io.BytesIO()
+        with (
+            av.open(str(_KEPT / name), format=name.partition(".")[2]) as source,
+            av.open(file, "w", format=form) as out,
+        ):
+            track = out.add_stream_from_template(source.streams.audio[0])
+            for number, packet in enumerate(source.demux(source.streams.audio[0])):
+                if packet.size:
+                    packet.pts = packet.dts = number * (packet.duration or 1)
+                    packet.stream = track
+                    out.mux(packet)
+        return file.getvalue()
+
+    return make
 
 
 def _seeds() -> list[Seed]:
@@ -257,7 +272,9 @@ def _seeds() -> list[Seed]:
     muxed("a.wv", "wv", "wavpack")
     made("a.ape", "ape", _ape)
     made("old.ape", "ape", _old_ape)
-    made("a.dts", "dts", _dts)
+    for name in ("dts", "truehd", "mlp"):
+        made(f"{name}.mkv", name, _wrapped(f"a.{name}", "matroska"))
+    made("a.dts", "dts", _kept("a.dts"))
     made("dts.wav", "dts", _wav(0x2001, 512))
     made("wmav2.wav", "wmav2", _wav(0x161, 372, struct.pack("<IHI", 0, 7, 0)))
     made("wmapro.wav", "wmapro", _wav(0x162, 512, struct.pack("<HIII", 16, 3, 0, 0xE0) + bytes(4)))
