@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,6 +114,27 @@ def test_files_that_cannot_be_read(file: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("WHISPERCTL_CONFIG")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(file.parent / "none"))
     assert values("transcribe") == {}  # none in the usual place is no mistake
+
+
+def test_a_backends_table_sets_its_variables_unless_they_are_set(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (
+        "WHISPERCTL_WASI_LIMITS",
+        "WHISPERCTL_FASTER_WHISPER_X",
+        "WHISPERCTL_WASI_VARIANT",
+    ):
+        monkeypatch.setenv(name, "typed")
+    monkeypatch.delenv("WHISPERCTL_WASI_LIMITS")
+    monkeypatch.delenv("WHISPERCTL_FASTER_WHISPER_X")
+    file.write_text('[wasi]\nlimits = "idle=1"\nvariant = "a"\n[faster-whisper]\nx = "b"')
+    configuration.load(KEYS)
+    assert os.environ["WHISPERCTL_WASI_LIMITS"] == "idle=1"
+    assert os.environ["WHISPERCTL_FASTER_WHISPER_X"] == "b"
+    assert os.environ["WHISPERCTL_WASI_VARIANT"] == "typed"
+    file.write_text("[wasi]\n\nlimits = 5")
+    with pytest.raises(UsageError, match='line 3: "limits" must be a string in quotes'):
+        configuration.load(KEYS)
 
 
 def test_no_option_has_the_name_of_another_variable() -> None:

@@ -58,6 +58,8 @@ def show() -> None:
                 console.result(f"\n[{name}]")
             for line in lines:
                 console.result(line)
+    for line in _backend_lines():
+        console.result(line)
     for variable in sorted(os.environ):
         _warn_of(variable, configured(group)["transcribe"])
 
@@ -82,6 +84,19 @@ def _lines(
                 yield f"{unset}{key.name} = {text or '...'}  # {where}"
             elif kind == "DEFAULT_MAP" and not key.shared:
                 yield f"{key.name} = {_toml(value)}  # {where}"
+
+
+def _backend_lines() -> Iterator[str]:
+    """Tables of backends whose own variables are set; the file's are in the environment by now."""
+    from whisperctl.cli.support.configuration import backend_prefixes
+
+    for backend, prefix in backend_prefixes().items():
+        found = sorted(name for name in os.environ if name.startswith(prefix))
+        if found:
+            yield f"\n[{backend}]"
+        for variable in found:
+            key = variable.removeprefix(prefix).lower().replace("_", "-")
+            yield f"{key} = {_toml(os.environ[variable])}"
 
 
 def _toml(value: object) -> str | None:
@@ -112,7 +127,7 @@ def _warn_of(variable: str, command: ConfiguredCommand) -> None:
     known = {*OTHER_VARIABLES, *(key.variable for key in command.keys.values() if key.shared)}
     if not variable.startswith(PREFIX) or variable in known:
         return
-    if any(variable.startswith(prefix) for prefix in backend_prefixes()):
+    if any(variable.startswith(prefix) for prefix in backend_prefixes().values()):
         return
     close = nearest(variable, known)
     hint = f': did you mean "{close}"?' if close else ""

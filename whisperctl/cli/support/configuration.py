@@ -34,11 +34,15 @@ OTHER_VARIABLES = frozenset(
 """Variables that are not options."""
 
 
-def backend_prefixes() -> list[str]:
-    """Prefixes of the environment variables that installed backends read for themselves."""
+def backend_prefixes() -> dict[str, str]:
+    """Installed backends, and the prefixes of the environment variables that each reads itself."""
     from whisperctl.engine import registry
 
-    return [f"{PREFIX}{name.upper().replace('-', '_')}_" for name in registry.installed()]
+    return {name: f"{_variable(name)}_" for name in registry.installed()}
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.upper().replace("-", "_")
 
 
 Value = bool | int | float | str | list[str]
@@ -61,7 +65,7 @@ class Key:
     @property
     def variable(self) -> str:
         """The environment variable that sets it."""
-        return PREFIX + self.name.upper().replace("-", "_")
+        return _variable(self.name)
 
 
 Keys = Mapping[str, Mapping[str, Key]]
@@ -98,7 +102,7 @@ def _path() -> Path | OSError:
 
 
 def load(keys: Keys) -> dict[str, dict[str, Setting]]:
-    """Read the file, if there is one.
+    """Read the file, if there is one; what it sets for backends gets into the environment.
 
     Returns:
         For each command, its settings by the name of the parameter.
@@ -143,13 +147,21 @@ def load(keys: Keys) -> dict[str, dict[str, Setting]]:
         raise UsageError(f"{quoted(file)} is nested too deeply for a configuration") from error
     except ValueError as error:  # Python's own limit, not TOML's
         raise UsageError(f"{quoted(file)} has a number that is too long: shorten it") from error
-    return _Reader(file, text, keys).read(document)
+    reader = _Reader(file, text, keys)
+    found = reader.read(document)
+    for variable, value in reader.variables.items():
+        os.environ.setdefault(variable, value)
+    return found
 
 
 class _Reader:
-    """Checks a document; errors name the file and the line."""
+    """Checks a document; errors name the file and the line.
+
+    ``variables`` are those that it sets for backends, which read and check them themselves.
+    """
 
     def __init__(self, file: Path, text: str, keys: Keys) -> None:
+        self.variables: dict[str, str] = {}
         self._file = file
         self._lines = _lines(text)
         self._keys = keys
@@ -176,6 +188,9 @@ class _Reader:
         for command, table in document.items():
             if not isinstance(table, dict):
                 continue
+            if command not in self._keys:
+                self._set_variables(command, table)
+                continue
             for typed, value in table.items():
                 key_or_none = self._keys[command].get(_hyphens(typed))
                 if key_or_none is None:
@@ -185,8 +200,14 @@ class _Reader:
         return found
 
     def _check_table(self, name: str) -> None:
-        if name not in self._keys:
+        if name not in self._keys and name not in backend_prefixes():
             raise self._error(name, "", unknown("table", name, self._keys))
+
+    def _set_variables(self, backend: str, table: Mapping[str, object]) -> None:
+        for typed, value in table.items():
+            if not isinstance(value, str):
+                raise self._error(backend, typed, f'"{typed}" must be a string in quotes')
+            self.variables[_variable(f"{backend}-{_hyphens(typed)}")] = value
 
     def _setting(self, table: str, typed: str, key: Key, value: object) -> Setting:
         try:
