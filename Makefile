@@ -9,8 +9,9 @@ WASM   := $(MODULES:%=$(WASI)/%.wasm)
 BACKENDS := $(patsubst %/pyproject.toml,%,$(wildcard backends/*/pyproject.toml))
 GUEST_SOURCES := $(shell find wasm-build -type f -not -path '*/__pycache__/*' -not -path '*/tests/*' -not -name '*.md')
 
-# The environment is described by its own folder alone, so that an active one does not interfere.
-unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+# The environment is described by its own directory alone, so that an active one does not interfere.
+# Modules are compiled once, not by each of the thousand processes that the tests start.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 # What pywhispercpp is compiled with for this machine. Its setup.py hands every environment variable to
 # CMake. One library with all in it needs no search path of its own, which only a repaired wheel has.

@@ -13,7 +13,7 @@ from tests.testing.page import break_promises, install
 
 TESTED = ("native", "wasi/wasmer", "faster-whisper")
 OTHER_RUNTIME = "wasi/wasmtime"
-DEPENDS_ON_RUNTIME = ("lifecycle", "text", "running")
+DEPENDS_ON_RUNTIME = ("lifecycle", "running")
 """Modules with promises that two runtimes of one program may keep differently."""
 
 

@@ -21,7 +21,7 @@ from whisperctl.testing.fake import RUNTIMES, FakeBackend, write_model
 
 NEEDS_SPEECH = (
     "test_text.py::test_it_hears_what_is_said",
-    "test_text.py::test_other_scripts_are_whole_characters",
+    "test_text.py::test_another_script_is_whole_characters",
     "test_text.py::test_text_that_ends_within_a_character_is_whole_characters",
     "test_text.py::test_a_long_recording_is_heard_to_its_end",
     "test_options.py::test_the_defaults_are_taken_and_hear_what_is_said",

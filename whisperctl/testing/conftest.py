@@ -10,17 +10,18 @@ from pathlib import Path
 import pytest
 
 from whisperctl.audio import Audio
-from whisperctl.errors import UsageError
 from whisperctl.testing.plugin import DOORS, SUBJECT, kind_under_test
 from whisperctl.testing.subject import (
     BEGINNING_S,
     GREEDY,
+    TIMES,
     Outcome,
     Shared,
     Subject,
     beginning,
     load_recording,
     repeated,
+    replaced,
 )
 
 _TIMEOUT_S = 300
@@ -85,11 +86,7 @@ def subject(request: pytest.FixtureRequest) -> Subject:
 @pytest.fixture(scope="session")
 def shared(subject: Subject) -> Iterator[Shared]:
     """One session for all that leaves a session as it was, on two threads where it can."""
-    try:
-        session = subject.open(threads=2)
-    except UsageError:
-        session = subject.open(threads=1)
-    with session:
+    with subject.open_as_shared() as session:
         yield Shared(session)
 
 
@@ -119,6 +116,12 @@ def short(shared: Shared, heard: Outcome, clip: Audio) -> Outcome:
 
 
 @pytest.fixture(scope="session")
+def detected(shared: Shared, clip: Audio) -> Outcome:
+    """The clip, in a language that the engine has to find."""
+    return shared.hear(clip, replaced(language="auto"))
+
+
+@pytest.fixture(scope="session")
 def at_length(shared: Shared, recording: Audio) -> Outcome:
-    """The recording six times over: more than a minute, where the model hears half of one."""
-    return shared.hear(repeated(recording, 6), GREEDY)
+    """The recording several times over: longer than the half minute that a model hears at once."""
+    return shared.hear(repeated(recording, TIMES), GREEDY)

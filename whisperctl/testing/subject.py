@@ -16,7 +16,7 @@ from whisperctl.audio import SAMPLE_RATE, Audio
 from whisperctl.engine import registry
 from whisperctl.engine.protocol import Backend, Model, OpenOptions, Session, SessionResult
 from whisperctl.engine.registry import Engine
-from whisperctl.errors import ModelError
+from whisperctl.errors import ModelError, UsageError
 from whisperctl.jobs.job import resident_bytes
 from whisperctl.options import DecodeOptions
 from whisperctl.transcript import Segment, SpokenLanguage
@@ -83,6 +83,13 @@ class Subject:
         """See ``whisperctl.engine.protocol.Backend.open``."""
         options = self.open_options(threads=threads, word_timestamps=word_timestamps)
         return self.backend.open(Model.inspect(model or self.model), options)
+
+    def open_as_shared(self) -> Session:
+        """Open a session like the one that most tests use: with two threads where it can."""
+        try:
+            return self.open(threads=2)
+        except UsageError:
+            return self.open(threads=1)
 
 
 @dataclass(slots=True)
@@ -175,6 +182,9 @@ UNUSUAL: dict[str, Any] = {
 }
 """One value other than the default for each option that a backend may refuse."""
 
+
+TIMES = 4
+"""Repeats of the recording in a long one, of two windows."""
 
 BEGINNING = "And so, my fellow Americans"
 BEGINNING_S = 3.5

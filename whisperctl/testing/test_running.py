@@ -36,7 +36,7 @@ import pytest
 from whisperctl.audio import Audio
 from whisperctl.engine.protocol import Session
 from whisperctl.engine.session import HostSession
-from whisperctl.testing.subject import GREEDY, Outcome, Shared, Subject, outline, repeated, replaced
+from whisperctl.testing.subject import GREEDY, Outcome, Shared, Subject, outline, repeated
 from whisperctl.transcript import PHASES, Segment, SpokenLanguage
 
 
@@ -51,7 +51,7 @@ def test_progress_rises_from_0_to_1(heard: Outcome, at_length: Outcome) -> None:
     for one in (heard, at_length):
         assert all(0 <= fraction <= 1 for fraction in one.progress), one.progress
         assert one.progress == sorted(one.progress), f"progress falls: {one.progress}"
-    assert at_length.progress, "a recording of a minute gives some progress"
+    assert at_length.progress, "a recording of several windows gives some progress"
 
 
 def test_the_language_is_told_once_before_the_text(heard: Outcome, at_length: Outcome) -> None:
@@ -60,8 +60,7 @@ def test_the_language_is_told_once_before_the_text(heard: Outcome, at_length: Ou
         assert not one.language_came_late, "on_language is called before on_segment"
 
 
-def test_a_detected_language_is_told_as_it_is_returned(shared: Shared, clip: Audio) -> None:
-    detected = shared.hear(clip, replaced(language="auto"))
+def test_a_detected_language_is_told_as_it_is_returned(detected: Outcome) -> None:
     (language,) = detected.languages
     transcript = detected.transcript
     assert (language.code, language.probability) == (
@@ -81,7 +80,7 @@ def test_callbacks_run_in_the_callers_thread(heard: Outcome, at_length: Outcome)
 def test_segments_come_while_the_engine_works(at_length: Outcome) -> None:
     before_end_ms = at_length.wall_ms - at_length.first_segment_ms
     assert before_end_ms > at_length.wall_ms / 4, (
-        "the first segment of a minute of speech comes as it is decided, not at the end"
+        "the first segment of a long recording comes as it is decided, not at the end"
     )
 
 
@@ -110,13 +109,8 @@ class Enough(Exception):
 @pytest.fixture(scope="module")
 def session(subject: Subject) -> Iterator[Session]:
     """Apart from the other tests', which a stop that goes wrong would take with it."""
-    with subject.open() as opened:
+    with subject.open_as_shared() as opened:
         yield opened
-
-
-@pytest.fixture(scope="module")
-def before(session: Session, clip: Audio) -> Outcome:
-    return Shared(session).hear(clip)
 
 
 @pytest.fixture(scope="module")
@@ -174,20 +168,26 @@ def _interrupted(session: Session, audio: Audio) -> float:
 
 
 @pytest.mark.parametrize("stop", [_raised_on_segment, _raised_on_progress, _interrupted])
-def test_a_run_stops_within_a_second_and_the_session_goes_on(
-    session: Session, before: Outcome, minutes: Audio, clip: Audio, stop: object
+def test_a_run_stops_within_a_second(
+    session: Session, short: Outcome, minutes: Audio, stop: object
 ) -> None:
     assert callable(stop)
     # A busy machine is slower at stopping, too.
-    limit_s = max(_WITHIN_S, 2 * before.wall_ms / 1000)
+    limit_s = max(_WITHIN_S, 2 * short.wall_ms / 1000)
     took_s: list[float] = []
     while len(took_s) < _ATTEMPTS and min(took_s, default=limit_s) >= limit_s:
         took_s.append(stop(session, minutes))
     assert min(took_s) < limit_s, f"to stop it took {took_s} s, each more than {limit_s:.1f} s"
 
+
+def test_a_session_goes_on_after_runs_that_were_stopped(
+    session: Session, short: Outcome, minutes: Audio, clip: Audio
+) -> None:
+    _raised_on_progress(session, minutes)
+
     again = session.transcribe(clip, GREEDY)
 
-    assert outline(again) == outline(before.transcript), (
+    assert outline(again) == outline(short.transcript), (
         "a run that was stopped leaves nothing behind in the session"
     )
 
@@ -235,11 +235,10 @@ def test_what_opening_took_is_not_negative(heard: Outcome) -> None:
         assert ms is None or ms >= 0
 
 
-def test_the_host_measures_the_engine_too(subject: Subject, clip: Audio) -> None:
-    with subject.open() as opened:
-        HostSession(opened).transcribe(clip, GREEDY)  # which may load what it needs
-        session = HostSession(opened)
-        session.transcribe(clip, GREEDY)
+def test_the_host_measures_the_engine_too(shared: Shared, short: Outcome, clip: Audio) -> None:
+    assert short.transcript.segments  # whatever the engine has to load is loaded
+    session = HostSession(shared.session)
+    session.transcribe(clip, GREEDY)
     timings = session.timings
     assert timings.cpu_ms is not None and timings.cpu_ms > timings.wall_ms * _LEAST_CPU, (
         "CPU time includes the engine's: see whisperctl.engine.resources.add_child"
