@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
 import signal
 import time
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 GREEDY = ("--beam-size", "1", "--language", "en")
 NATIVE = ("-b", "native", "--no-warm-up", *GREEDY)
+FAKE = ("-b", "fake/fake", "--no-warm-up", *GREEDY)
 ENGINES = ("native", "wasi/wasmtime")
 ACME = """
 import time
@@ -46,7 +48,7 @@ class Acme:
 
 @dataclass(frozen=True)
 class Compared:
-    """One comparison in every format: two recordings, two engines, two thread counts, twice."""
+    """One comparison in every format: two recordings, two engines, each measured twice."""
 
     folder: Path
     done: Finished
@@ -78,7 +80,7 @@ def compared(
     (references / "jfk.txt").write_text(jfk.with_suffix(".txt").read_text("utf-8"), "utf-8")
     outputs = [item for end in ("json", "csv", "md", "html") for item in ("-o", f"run.{end}")]
     done = cli(
-        *("compare", clip, jfk, "-m", tiny_en, "-b", ",".join(ENGINES), "-t", "1,2"),
+        *("compare", clip, jfk, "-m", tiny_en, "-b", ",".join(ENGINES), "-t", "1"),
         *("--repeat", "2", "--no-warm-up", "--reference", references, "--phases"),
         *GREEDY,
         *outputs,
@@ -93,16 +95,13 @@ class TestAMatrix:
     def test_everything_is_combined_with_everything(self, compared: Compared, clip: Path) -> None:
         comparison = compared.comparison
         assert [one.label for one in comparison.recordings] == [clip.name, "jfk.wav"]
-        labels = [f"{engine} {threads}t" for threads in (1, 2) for engine in ENGINES]
-        assert [variant.label for variant in comparison.variants] == labels
-        assert len(comparison.cells) == 8
+        assert [variant.label for variant in comparison.variants] == list(ENGINES)
+        assert len(comparison.cells) == 4
         for cell in comparison.cells:
             assert not cell.error
             assert [run.repeat for run in cell.runs] == [0, 1]
-            threads = comparison.variants[cell.variant].threads
-            assert cell.baseline is not None
-            against = comparison.variants[cell.baseline]
-            assert against.label == f"native {threads}t"
+            assert comparison.variants[cell.variant].threads == 1
+            assert cell.baseline == 0
 
     def test_the_numbers_are_of_the_work_that_was_done(self, compared: Compared) -> None:
         for cell in compared.comparison.cells:
@@ -136,7 +135,7 @@ class TestAMatrix:
                 assert cell.agreement.tokens.rate == 1.0
 
     def test_errors_are_counted_where_there_is_a_reference(self, compared: Compared) -> None:
-        clip_cells, jfk_cells = compared.comparison.cells[:4], compared.comparison.cells[4:]
+        clip_cells, jfk_cells = compared.comparison.cells[:2], compared.comparison.cells[2:]
         assert all(cell.difference is None for cell in clip_cells)
         for cell in jfk_cells:
             assert cell.difference is not None
@@ -207,7 +206,7 @@ class TestAMatrix:
         )
         assert done.code == 1
         failures = done.err.splitlines()
-        assert len(failures) == 8
+        assert len(failures) == 4
         assert all("drift<1000: it is " in line for line in failures)
         again = json.loads(done.out)
         for name in ("recordings", "models", "engines", "variants", "parameters"):
@@ -237,55 +236,50 @@ def test_the_table_fits_eighty_columns_and_is_plain_in_a_pipe(
 
 
 @pytest.mark.slow
-def test_standard_input_can_be_compared_but_not_repeated(
-    cli: Cli, clip: Path, tiny_en: Path
-) -> None:
-    done = cli("compare", "-", "-m", tiny_en, *NATIVE, "-o", "run.json", stdin=clip.read_bytes())
+def test_standard_input_can_be_compared_but_not_repeated(fake: Cli, clip: Path) -> None:
+    done = fake("compare", "-", *FAKE, "-o", "run.json", stdin=clip.read_bytes())
     assert done.code == 0
-    again = cli("compare", "--from", "run.json")
+    again = fake.here("compare", "--from", "run.json")
     assert again.code == 2
     assert "came from standard input and is gone" in again.err
 
 
 @pytest.mark.slow
-def test_a_run_is_repeated_elsewhere_with_its_recording_beside_it(
-    cli: Cli, clip: Path, tiny_en: Path
-) -> None:
-    here, there = cli.directory / "here", cli.directory / "there"
+def test_a_run_is_repeated_elsewhere_with_its_recording_beside_it(fake: Cli, clip: Path) -> None:
+    here, there = fake.directory / "here", fake.directory / "there"
     here.mkdir()
     (here / "talk.wav").write_bytes(clip.read_bytes())
-    done = cli("compare", here / "talk.wav", "-m", tiny_en, *NATIVE, "-o", here / "run.json")
+    done = fake.here("compare", here / "talk.wav", *FAKE, "-o", here / "run.json")
     assert done.code == 0
     here.rename(there)
-    again = cli("compare", "--from", there / "run.json", "--fail-if", "drift.wer>0")
+    again = fake.here("compare", "--from", there / "run.json", "--fail-if", "drift.wer>0")
     assert (again.code, again.err) == (0, "")
 
 
 @pytest.mark.slow
 def test_a_cell_that_fails_does_not_stop_the_others(
-    cli: Cli, clip: Path, tiny_en: Path, plugin: MakePlugin
+    fake: Cli, clip: Path, plugin: MakePlugin
 ) -> None:
-    env = plugin("acme", ACME)
-    arguments = ("compare", clip, "-m", tiny_en, "-b", "acme", *NATIVE)
-    done = cli(*arguments, "--repeat", "2", "-o", "run.json", env=env)
+    sites = fake.settings["PYTHONPATH"], plugin("acme", ACME)["PYTHONPATH"]
+    env = {"PYTHONPATH": os.pathsep.join(sites)}
+    arguments = ("compare", clip, "-b", "acme", *FAKE)
+    done = fake.here(*arguments, "--repeat", "2", "-o", "run.json", env=env)
     assert done.code == 1
     assert done.err.splitlines() == [
         "whisperctl: error: acme failed: the engine is on strike",
         'whisperctl: wrote "run.json"',
     ]
     assert "acme" in done.out and "the engine is on strike" in done.out
-    failed, worked = json.loads((cli.directory / "run.json").read_text())["cells"]
+    failed, worked = json.loads((fake.directory / "run.json").read_text())["cells"]
     assert failed["error"] == "the engine is on strike"
     assert len(worked["runs"]) == 2
 
 
 @pytest.mark.slow
-def test_an_interrupted_comparison_goes_on_where_it_was(
-    cli: Cli, clip: Path, tiny_en: Path
-) -> None:
-    arguments = ("compare", clip, "-m", tiny_en, *NATIVE, "--repeat", "30", "--format", "json")
-    process = cli.start(*arguments)
-    state = cli.directory.parent / "state"
+def test_an_interrupted_comparison_goes_on_where_it_was(fake: Cli, clip: Path) -> None:
+    arguments = ("compare", clip, *FAKE, "--repeat", "30", "--format", "json")
+    process = fake.start(*arguments)
+    state = fake.directory.parent / "state"
     deadline = time.monotonic() + 60
     while sum(path.read_bytes().count(b"\n") for path in state.glob("*.jsonl")) < 3:
         assert process.poll() is None and time.monotonic() < deadline
@@ -295,24 +289,24 @@ def test_an_interrupted_comparison_goes_on_where_it_was(
     assert process.returncode == 130
     n_kept = int(re.findall(rb"(\d+) runs? (?:is|are) kept: .*--resume", errors)[0])
     assert n_kept >= 2
-    done = cli(*arguments[:-4], "--repeat", str(n_kept + 1), "--format", "json", "--resume")
+    done = fake.here(*arguments[:-4], "--repeat", str(n_kept + 1), "--format", "json", "--resume")
     (cell,) = json.loads(done.out)["cells"]
     assert [run["repeat"] for run in cell["runs"]] == list(range(n_kept + 1))
     assert not list(state.glob("*.jsonl"))
 
 
 @pytest.mark.slow
-def test_conditions_decide_the_exit_code(cli: Cli, clip: Path, tiny_en: Path) -> None:
+def test_conditions_decide_the_exit_code(fake: Cli, clip: Path) -> None:
     reference = clip.with_name("said.txt")
     reference.write_text("And so, my fellow Martians", "utf-8")
-    done = cli(
-        *("compare", clip, "-m", tiny_en, *NATIVE, "--reference", reference),
-        *("--fail-if", "normalized_wer>0.1", "--fail-if", "wer>2", "--format", "csv"),
+    done = fake.here(
+        *("compare", clip, *FAKE, "--reference", reference),
+        *("--fail-if", "normalized_wer>0.1", "--fail-if", "wer>9", "--format", "csv"),
     )
     assert done.code == 1
     (line,) = done.err.splitlines()
-    assert line.startswith("whisperctl: error: normalized_wer>0.1: it is 0.")
-    assert line.endswith(f"with native on {clip.name}")
+    assert line.startswith("whisperctl: error: normalized_wer>0.1: it is ")
+    assert line.endswith(f"with fake on {clip.name}")
 
 
 @pytest.mark.parametrize(
@@ -367,12 +361,11 @@ def test_a_document_defines_what_to_compare_whatever_is_configured(cli: Cli) -> 
         assert '"gone" cannot be read' in done.err
 
 
-@pytest.mark.slow
 def test_engines_that_cannot_be_used_are_left_out_aloud(
     cli: Cli, tiny_en: Path, plugin: MakePlugin
 ) -> None:
     env = plugin("acme", "raise OSError('libacme.so')\n")
-    done = cli("compare", "no such file.wav", "-m", tiny_en, env=env)
+    done = cli.here("compare", "no such file.wav", "-m", tiny_en, env=env)
     assert done.code == 1
     note, error = done.err.splitlines()
     assert note.startswith("whisperctl: acme is left out: ")
@@ -382,15 +375,15 @@ def test_engines_that_cannot_be_used_are_left_out_aloud(
 
 @pytest.mark.slow
 def test_a_model_from_the_environment_may_have_spaces_in_its_name(
-    cli: Cli, clip: Path, tiny_en: Path
+    fake: Cli, clip: Path, model: Path
 ) -> None:
-    model = cli.directory / "my model.bin"
-    model.symlink_to(tiny_en)
-    env = {"WHISPERCTL_MODEL": str(model), "WHISPERCTL_THREADS": "1"}
-    done = cli("compare", clip, *NATIVE, "--json", env=env)
+    spaced = fake.directory / "my model.bin"
+    spaced.symlink_to(model)
+    env = {"WHISPERCTL_MODEL": str(spaced), "WHISPERCTL_THREADS": "1"}
+    done = fake.here("compare", clip, *FAKE, "--json", env=env)
     assert done.code == 0, done.err
     result = json.loads(done.out)
-    assert result["models"][0]["path"] == str(model)
+    assert result["models"][0]["path"] == str(spaced)
     assert [variant["threads"] for variant in result["variants"]] == [1]
 
 
@@ -405,9 +398,11 @@ def test_no_process_is_left_behind(
         assert process.poll() is None
         time.sleep(0.05)
         cell = [p for p in psutil.Process(process.pid).children() if _is_cell(p)]
-    time.sleep(3)  # until it computes
-    assert cell[0].is_running()
-    family = [*cell, *cell[0].children(recursive=True)]
+    family = [*cell]
+    while sum(one.cpu_times().user for one in family) < 1.0:  # until it computes
+        assert process.poll() is None
+        time.sleep(0.05)
+        family = [*cell, *cell[0].children(recursive=True)]
     process.send_signal(number)
     _, errors = process.communicate(timeout=10)
     assert psutil.wait_procs(family, timeout=4)[1] == []

@@ -21,30 +21,28 @@ SRT = (
 BROKEN = "1\n00:01:02,000 --> 00:01:02,000\nx\n\n2\n00:01:01,000 --> 00:01:03,000\ny\n\n"
 
 
-@pytest.mark.slow
 def test_convert_by_the_names_of_files(cli: Cli) -> None:
     (cli.directory / "a talk.srt").write_text(SRT, encoding="utf-8")
-    done = cli("subtitles", "convert", "a talk.srt", "a talk.ass")
+    done = cli.here("subtitles", "convert", "a talk.srt", "a talk.ass")
     assert (done.code, done.out, done.err) == (0, "", "")
     events = pysubs2.load(str(cli.directory / "a talk.ass")).events
     assert [(e.start, e.end, e.plaintext) for e in events] == [
         (1000, 2000, "Hello, wörld"),
         (2000, 3000, "again"),
     ]
-    done = cli("subtitles", "convert", "a talk.ass", "b.full.json")
+    done = cli.here("subtitles", "convert", "a talk.ass", "b.full.json")
     assert done.code == 0
     document = json.loads((cli.directory / "b.full.json").read_text("utf-8"))
     assert document["transcription"][0]["offsets"] == {"from": 1000, "to": 2000}
 
 
-@pytest.mark.slow
 def test_options_that_do_nothing_in_the_format_are_named(cli: Cli) -> None:
     (cli.directory / "talk.srt").write_text(SRT, encoding="utf-8")
     limits = ("--max-line-width", "8", "--min-cue-gap", "0.1")
 
-    table = cli("subtitles", "convert", "talk.srt", "talk.tsv", *limits)
-    lyrics = cli("subtitles", "convert", "talk.srt", "talk.lrc", *limits)
-    shown = cli("subtitles", "convert", "talk.srt", "talk.vtt", *limits)
+    table = cli.here("subtitles", "convert", "talk.srt", "talk.tsv", *limits)
+    lyrics = cli.here("subtitles", "convert", "talk.srt", "talk.lrc", *limits)
+    shown = cli.here("subtitles", "convert", "talk.srt", "talk.vtt", *limits)
 
     assert table.err == (
         "whisperctl: warning: --max-line-width, --min-cue-gap have no effect on the lines of tsv\n"
@@ -67,7 +65,6 @@ def test_convert_through_pipes_with_other_lines(cli: Cli) -> None:
     )
 
 
-@pytest.mark.slow
 def test_convert_refuses_what_it_cannot_do(cli: Cli) -> None:
     source = cli.directory / "a.srt"
     source.write_text(SRT, encoding="utf-8")
@@ -85,7 +82,7 @@ def test_convert_refuses_what_it_cannot_do(cli: Cli) -> None:
         (("none.srt", "b.vtt"), 1, "does not exist"),
         (("a.srt", "b.vtt", "--max-line-width", "0"), 2, "at least 1"),
     ):
-        done = cli("subtitles", "convert", *arguments)
+        done = cli.here("subtitles", "convert", *arguments)
         assert (done.code, done.out) == (code, "")
         assert reason in done.err
         assert done.err.count("\n") == 1
@@ -96,12 +93,11 @@ def test_convert_refuses_what_it_cannot_do(cli: Cli) -> None:
 def test_a_failed_conversion_leaves_the_old_result(cli: Cli) -> None:
     (cli.directory / "bad.srt").write_text("nothing of it\n")
     (cli.directory / "old.vtt").write_text("WEBVTT\n\n")
-    done = cli("subtitles", "convert", "bad.srt", "old.vtt")
+    done = cli.here("subtitles", "convert", "bad.srt", "old.vtt")
     assert done.code == 1
     assert (cli.directory / "old.vtt").read_text() == "WEBVTT\n\n"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
@@ -117,97 +113,90 @@ def test_an_empty_result_never_replaces_a_file(cli: Cli, name: str, text: str, r
     (cli.directory / name).write_text(text)
     for target in ("b.srt", "b.vtt"):
         (cli.directory / target).write_text("kept")
-        done = cli("subtitles", "convert", name, target, "--lenient")
-        strict = cli("subtitles", "convert", name, target)
+        done = cli.here("subtitles", "convert", name, target, "--lenient")
+        strict = cli.here("subtitles", "convert", name, target)
         assert (done.code, strict.code) == (1, 1)
         assert reason in strict.err
         assert strict.err.splitlines()[-1].startswith("whisperctl: error: ")
         assert (cli.directory / target).read_text() == "kept"
 
 
-@pytest.mark.slow
 def test_convert_skips_what_cannot_be_read_if_asked_to(cli: Cli) -> None:
     text = "1\n00:00:01,000 --> 00:00:0x,000\nlost\n\n2\n0:0:2 --> 0:0:3,5\nkept\n\n3\n0:1: --> x\n"
     (cli.directory / "a.srt").write_text(text)
-    done = cli("subtitles", "convert", "a.srt", "b.vtt")
+    done = cli.here("subtitles", "convert", "a.srt", "b.vtt")
     assert (done.code, done.out) == (1, "")
     assert done.err == (
         'whisperctl: error: "a.srt" line 2 cannot be read: "00:00:0x,000" is not a time '
         "(and 1 more): fix it, or skip what cannot be read with --lenient\n"
     )
     assert not (cli.directory / "b.vtt").exists()
-    done = cli("subtitles", "convert", "a.srt", "b.vtt", "--lenient")
+    done = cli.here("subtitles", "convert", "a.srt", "b.vtt", "--lenient")
     assert (done.code, done.out) == (0, "")
     assert done.err == 'whisperctl: "a.srt": skipped 2 lines that cannot be read: line 2, line 10\n'
     assert (cli.directory / "b.vtt").read_text() == "WEBVTT\n\n00:02.000 --> 00:03.500\nkept\n\n"
 
 
-@pytest.mark.slow
 def test_lint_finds_lines_that_cannot_be_read(cli: Cli) -> None:
     (cli.directory / "a.vtt").write_text("WEBVTT\n\n00:01 -> 00:02\na\n\n00:01 --> 00:02,5\nb\n")
-    done = cli("subtitles", "lint", "a.vtt")
+    done = cli.here("subtitles", "lint", "a.vtt")
     assert (done.code, done.err) == (1, "")
     assert done.out == "a.vtt:line 3: it is text outside any cue\n"
-    [report] = json.loads(cli("subtitles", "lint", "a.vtt", "--format", "json").out)
+    [report] = json.loads(cli.here("subtitles", "lint", "a.vtt", "--format", "json").out)
     assert report["findings"] == [
         {"place": "line 3", "check": "unreadable", "message": "it is text outside any cue"}
     ]
 
 
-@pytest.mark.slow
 def test_lint_lists_all_lines_of_a_file_that_cannot_be_read(cli: Cli) -> None:
     (cli.directory / "a.srt").write_text("1\n0:0:x --> 0:0:2\na\n\n0:0:3 --> y\nb\n")
-    done = cli("subtitles", "lint", "a.srt")
+    done = cli.here("subtitles", "lint", "a.srt")
     assert (done.code, done.err) == (1, "")
     assert done.out == 'a.srt:line 2: "0:0:x" is not a time\na.srt:line 5: "y" is not a time\n'
-    done = cli("subtitles", "convert", "a.srt", "b.srt", "--lenient")
+    done = cli.here("subtitles", "convert", "a.srt", "b.srt", "--lenient")
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "has no readable cue" in done.err
     assert not (cli.directory / "b.srt").exists()
 
 
-@pytest.mark.slow
 def test_a_file_is_read_as_what_it_says_it_is_and_not_by_a_wrong_name(cli: Cli) -> None:
     (cli.directory / "a.srt").write_text("WEBVTT\n\n00:01.000 --> 00:02.000\nHi\n")
-    done = cli("subtitles", "convert", "a.srt", "b.srt")
+    done = cli.here("subtitles", "convert", "a.srt", "b.srt")
     assert (done.code, done.err) == (0, 'whisperctl: "a.srt" is vtt, whatever its name says\n')
     assert (cli.directory / "b.srt").read_text() == "1\n00:00:01,000 --> 00:00:02,000\nHi\n\n"
     (cli.directory / "a.ass").write_text("[Script Info]\n\n[V4 Styles]\n\n[Events]\n")
-    done = cli("subtitles", "lint", "a.ass")
+    done = cli.here("subtitles", "lint", "a.ass")
     assert (done.code, done.out, done.err) == (0, "", "")
-    assert cli("subtitles", "convert", "a.srt", "b.srt", "--from", "srt").code == 1
+    assert cli.here("subtitles", "convert", "a.srt", "b.srt", "--from", "srt").code == 1
 
 
-@pytest.mark.slow
 def test_an_encoding_can_be_named(cli: Cli) -> None:
     text = SRT.replace("wörld", "мир")
     (cli.directory / "a.srt").write_bytes(text.encode("cp1251"))
-    done = cli("subtitles", "convert", "a.srt", "b.srt")
+    done = cli.here("subtitles", "convert", "a.srt", "b.srt")
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "--encoding" in done.err
-    done = cli("subtitles", "convert", "a.srt", "b.srt", "--encoding", "windows-1251")
+    done = cli.here("subtitles", "convert", "a.srt", "b.srt", "--encoding", "windows-1251")
     assert (done.code, done.err) == (0, "")
     assert (cli.directory / "b.srt").read_text("utf-8") == text
-    assert cli("subtitles", "lint", "a.srt", "--encoding", "cp1251").code == 0
-    assert cli("subtitles", "lint", "a.srt", "--encoding", "klingon").code == 2
+    assert cli.here("subtitles", "lint", "a.srt", "--encoding", "cp1251").code == 0
+    assert cli.here("subtitles", "lint", "a.srt", "--encoding", "klingon").code == 2
 
 
-@pytest.mark.slow
 def test_latin_1_is_read_with_a_note(cli: Cli) -> None:
     (cli.directory / "a.srt").write_bytes(SRT.encode("latin-1"))
-    done = cli("subtitles", "convert", "a.srt", "b.srt")
+    done = cli.here("subtitles", "convert", "a.srt", "b.srt")
     assert done.code == 0
     assert 'whisperctl: "a.srt" is not UTF-8' in done.err
     assert (cli.directory / "b.srt").read_text("utf-8") == SRT
 
 
-@pytest.mark.slow
 def test_lint_has_a_line_for_each_finding(cli: Cli) -> None:
     (cli.directory / "good.srt").write_text(SRT, encoding="utf-8")
     (cli.directory / "bad one.srt").write_text(BROKEN, encoding="utf-8")
-    done = cli("subtitles", "lint", "good.srt")
+    done = cli.here("subtitles", "lint", "good.srt")
     assert (done.code, done.out, done.err) == (0, "", "")
-    done = cli("subtitles", "lint", "good.srt", "bad one.srt")
+    done = cli.here("subtitles", "lint", "good.srt", "bad one.srt")
     assert (done.code, done.err) == (1, "")
     assert done.out == (
         "bad one.srt:cue 1 (00:01:02,000): takes no time\n"
@@ -216,16 +205,17 @@ def test_lint_has_a_line_for_each_finding(cli: Cli) -> None:
     )
 
 
-@pytest.mark.slow
 def test_lint_checks_limits_that_are_given(cli: Cli) -> None:
     (cli.directory / "a.srt").write_text(SRT, encoding="utf-8")
-    done = cli("subtitles", "lint", "a.srt", "--max-line-width", "8", "--duration", "00:00:02.5")
+    done = cli.here(
+        "subtitles", "lint", "a.srt", "--max-line-width", "8", "--duration", "00:00:02.5"
+    )
     assert (done.code, done.out) == (
         1,
         "a.srt:cue 1 (00:00:01,000): line of 12 characters > 8\n"
         "a.srt:cue 2 (00:00:02,000): ends 0.5 s after the recording\n",
     )
-    netflix = cli("subtitles", "lint", "-", "--profile", "netflix", stdin=SRT.encode())
+    netflix = cli.here("subtitles", "lint", "-", "--profile", "netflix", stdin=SRT.encode())
     assert (netflix.code, netflix.out) == (
         1,
         "-:cue 2 (00:00:02,000): 0 s after cue 1 < 0.0833 s\n",
@@ -234,7 +224,7 @@ def test_lint_checks_limits_that_are_given(cli: Cli) -> None:
 
 def test_lint_writes_json(cli: Cli) -> None:
     (cli.directory / "bad.srt").write_text(BROKEN, encoding="utf-8")
-    done = cli("subtitles", "lint", "bad.srt", "--format", "json")
+    done = cli.here("subtitles", "lint", "bad.srt", "--format", "json")
     [report] = json.loads(done.out)
     assert done.code == 1
     assert (report["file"], report["format"], report["cues"]) == ("bad.srt", "srt", 2)
@@ -243,12 +233,11 @@ def test_lint_writes_json(cli: Cli) -> None:
 
 def test_lint_goes_on_after_a_file_it_cannot_read(cli: Cli) -> None:
     (cli.directory / "good.srt").write_text(SRT, encoding="utf-8")
-    done = cli("subtitles", "lint", "none.srt", "good.srt")
+    done = cli.here("subtitles", "lint", "none.srt", "good.srt")
     assert done.code == 1
     assert done.err == 'whisperctl: error: "none.srt" does not exist: check the name\n'
 
 
-@pytest.mark.slow
 def test_lint_refuses_wrong_options(cli: Cli) -> None:
     for arguments, reason in (
         (("--profile", "hbo"), "choose from netflix"),
@@ -256,13 +245,13 @@ def test_lint_refuses_wrong_options(cli: Cli) -> None:
         (("--duration", "soon"), "write seconds"),
         (("--max-cps", "0"), "must be above 0"),
     ):
-        done = cli("subtitles", "lint", "a.srt", *arguments)
+        done = cli.here("subtitles", "lint", "a.srt", *arguments)
         assert (done.code, done.out) == (2, "")
         assert reason in done.err
 
 
 def test_help_names_every_format(cli: Cli) -> None:
-    text = " ".join(cli("subtitles", "convert", "--help").out.split())
+    text = " ".join(cli.here("subtitles", "convert", "--help").out.split())
     assert all(name in text for name in (*FORMATS, *READABLE))
 
 
@@ -281,14 +270,14 @@ def test_what_is_transcribed_is_clean_in_every_format(
     cli: Cli, jfk: Path, tiny_en: Path, options: tuple[str, ...], limits: tuple[str, ...]
 ) -> None:
     greedy = ("-m", tiny_en, "--beam-size", "1", "-b", "native", "-f", "all", "-o", ".")
-    assert cli("transcribe", jfk, *greedy, *options).code == 0
+    assert cli.here("transcribe", jfk, *greedy, *options).code == 0
     for name in ("srt", "vtt", "ass", "lrc", "tsv", "csv", "json", "json-full"):
         path = cli.directory / f"jfk.{extension(name)}"
         laid_out = limits if name in ("srt", "vtt", "ass", "lrc") else ()
-        done = cli("subtitles", "lint", path, "--duration", "11", "--from", name, *laid_out)
+        done = cli.here("subtitles", "lint", path, "--duration", "11", "--from", name, *laid_out)
         assert (done.code, done.out) == (0, "")
     if "--highlight-words" in options:
-        assert cli("subtitles", "convert", "jfk.full.json", "again.json").code == 0
+        assert cli.here("subtitles", "convert", "jfk.full.json", "again.json").code == 0
         words = [
             [
                 (word["word"], word["start"], word["end"])
