@@ -116,21 +116,20 @@ def test_files_that_cannot_be_read(file: Path, monkeypatch: pytest.MonkeyPatch) 
     assert values("transcribe") == {}  # none in the usual place is no mistake
 
 
-def test_a_backends_table_sets_its_variables_unless_they_are_set(
+def test_a_plugins_table_sets_its_variables_unless_they_are_set(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in (
-        "WHISPERCTL_WASI_LIMITS",
-        "WHISPERCTL_FASTER_WHISPER_X",
-        "WHISPERCTL_WASI_VARIANT",
-    ):
-        monkeypatch.setenv(name, "typed")
-    monkeypatch.delenv("WHISPERCTL_WASI_LIMITS")
-    monkeypatch.delenv("WHISPERCTL_FASTER_WHISPER_X")
-    file.write_text('[wasi]\nlimits = "idle=1"\nvariant = "a"\n[faster-whisper]\nx = "b"')
+    for name in ("WASI_LIMITS", "FASTER_WHISPER_X", "FFMPEG_Y", "WASI_VARIANT"):
+        monkeypatch.setenv(f"WHISPERCTL_{name}", "typed")
+    for name in ("WASI_LIMITS", "FASTER_WHISPER_X", "FFMPEG_Y"):
+        monkeypatch.delenv(f"WHISPERCTL_{name}")
+    file.write_text(
+        '[wasi]\nlimits = "idle=1"\nvariant = "a"\n[faster-whisper]\nx = "b"\n[ffmpeg]\ny = "c"'
+    )
     configuration.load(KEYS)
     assert os.environ["WHISPERCTL_WASI_LIMITS"] == "idle=1"
     assert os.environ["WHISPERCTL_FASTER_WHISPER_X"] == "b"
+    assert os.environ["WHISPERCTL_FFMPEG_Y"] == "c"
     assert os.environ["WHISPERCTL_WASI_VARIANT"] == "typed"
     file.write_text("[wasi]\n\nlimits = 5")
     with pytest.raises(UsageError, match='line 3: "limits" must be a string in quotes'):

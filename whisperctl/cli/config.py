@@ -58,7 +58,7 @@ def show() -> None:
                 console.result(f"\n[{name}]")
             for line in lines:
                 console.result(line)
-    for line in _backend_lines():
+    for line in _plugin_lines():
         console.result(line)
     for variable in sorted(os.environ):
         _warn_of(variable, configured(group)["transcribe"])
@@ -86,14 +86,14 @@ def _lines(
                 yield f"{key.name} = {_toml(value)}  # {where}"
 
 
-def _backend_lines() -> Iterator[str]:
-    """Tables of backends whose own variables are set; the file's are in the environment by now."""
-    from whisperctl.cli.support.configuration import backend_prefixes
+def _plugin_lines() -> Iterator[str]:
+    """Tables of plugins whose own variables are set; the file's are in the environment by now."""
+    from whisperctl.cli.support.configuration import plugin_prefixes
 
-    for backend, prefix in backend_prefixes().items():
-        found = sorted(name for name in os.environ if name.startswith(prefix))
+    for name, prefix in plugin_prefixes().items():
+        found = sorted(variable for variable in os.environ if variable.startswith(prefix))
         if found:
-            yield f"\n[{backend}]"
+            yield f"\n[{name}]"
         for variable in found:
             key = variable.removeprefix(prefix).lower().replace("_", "-")
             yield f"{key} = {_toml(os.environ[variable])}"
@@ -121,13 +121,13 @@ def _code(number: int) -> str:
 
 
 def _warn_of(variable: str, command: ConfiguredCommand) -> None:
-    from whisperctl.cli.support.configuration import OTHER_VARIABLES, PREFIX, backend_prefixes
+    from whisperctl.cli.support.configuration import OTHER_VARIABLES, PREFIX, plugin_prefixes
     from whisperctl.text import nearest
 
     known = {*OTHER_VARIABLES, *(key.variable for key in command.keys.values() if key.shared)}
     if not variable.startswith(PREFIX) or variable in known:
         return
-    if any(variable.startswith(prefix) for prefix in backend_prefixes().values()):
+    if any(variable.startswith(prefix) for prefix in plugin_prefixes().values()):
         return
     close = nearest(variable, known)
     hint = f': did you mean "{close}"?' if close else ""

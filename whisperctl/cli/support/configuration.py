@@ -34,11 +34,13 @@ OTHER_VARIABLES = frozenset(
 """Variables that are not options."""
 
 
-def backend_prefixes() -> dict[str, str]:
-    """Installed backends, and the prefixes of the environment variables that each reads itself."""
+def plugin_prefixes() -> dict[str, str]:
+    """Installed backends and decoders, and the prefixes of the variables that each reads itself."""
+    from whisperctl.audio.decoders.registry import DECODERS
     from whisperctl.engine import registry
 
-    return {name: f"{_variable(name)}_" for name in registry.installed()}
+    names = dict.fromkeys((*registry.installed(), *DECODERS.installed()))
+    return {name: f"{_variable(name)}_" for name in names}
 
 
 def _variable(name: str) -> str:
@@ -102,7 +104,7 @@ def _path() -> Path | OSError:
 
 
 def load(keys: Keys) -> dict[str, dict[str, Setting]]:
-    """Read the file, if there is one; what it sets for backends gets into the environment.
+    """Read the file, if there is one; what it sets for plugins gets into the environment.
 
     Returns:
         For each command, its settings by the name of the parameter.
@@ -157,7 +159,7 @@ def load(keys: Keys) -> dict[str, dict[str, Setting]]:
 class _Reader:
     """Checks a document; errors name the file and the line.
 
-    ``variables`` are those that it sets for backends, which read and check them themselves.
+    ``variables`` are those that it sets for plugins, which read and check them themselves.
     """
 
     def __init__(self, file: Path, text: str, keys: Keys) -> None:
@@ -200,14 +202,14 @@ class _Reader:
         return found
 
     def _check_table(self, name: str) -> None:
-        if name not in self._keys and name not in backend_prefixes():
+        if name not in self._keys and name not in plugin_prefixes():
             raise self._error(name, "", unknown("table", name, self._keys))
 
-    def _set_variables(self, backend: str, table: Mapping[str, object]) -> None:
+    def _set_variables(self, plugin: str, table: Mapping[str, object]) -> None:
         for typed, value in table.items():
             if not isinstance(value, str):
-                raise self._error(backend, typed, f'"{typed}" must be a string in quotes')
-            self.variables[_variable(f"{backend}-{_hyphens(typed)}")] = value
+                raise self._error(plugin, typed, f'"{typed}" must be a string in quotes')
+            self.variables[_variable(f"{plugin}-{_hyphens(typed)}")] = value
 
     def _setting(self, table: str, typed: str, key: Key, value: object) -> Setting:
         try:
