@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -18,7 +17,6 @@ import pytest
 
 from whisperctl import audio
 from whisperctl.audio.decoders.ffmpeg import FfmpegDecoder
-from whisperctl.errors import AudioError
 
 Encode = Callable[[str, str], Path]
 Decode = Callable[..., Any]
@@ -110,38 +108,6 @@ def test_a_recording_of_many_channels_and_one_large_frame_is_read(
     _, samples, _ = decode(path)
 
     assert np.array_equal(samples, values.astype(np.float32) / 32768)
-
-
-def _atom(name: bytes, *parts: bytes) -> bytes:
-    data = b"".join(parts)
-    return (8 + len(data)).to_bytes(4, "big") + name + data
-
-
-def _referring(data: bytes, target: Path) -> bytes:
-    """A film whose sound is said to be in another file."""
-    old = _atom(b"dref", bytes(7), b"\x01", _atom(b"url ", b"\0\0\0\x01"))
-    new = _atom(b"url ", bytes(4), f"file://{target}".encode() + b"\0")
-    at = data.index(old)
-    # Sizes of the boxes around it are left as they are: FFmpeg reads the reference all the same.
-    return data[:at] + _atom(b"dref", bytes(7), b"\x01", new) + data[at + len(old) :]
-
-
-@pytest.mark.parametrize("kind", ["hls", "concat", "sdp", "mov"])
-def test_what_a_file_refers_to_is_not_opened(
-    kind: str, decode: Decode, encode: Encode, jfk_wav: Path, tmp_path: Path
-) -> None:
-    path = tmp_path / "a"
-    sound = encode("a.m4a", "aac")
-    path.write_bytes(
-        {
-            "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:11\n#EXTINF:11,\nfile://{jfk_wav}\n#EXT-X-ENDLIST\n",
-            "concat": f"ffconcat version 1.0\nfile '{jfk_wav}'\n",
-            "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=-\nm=audio 5004 RTP/AVP 0\n",
-        }.get(kind, "").encode()
-        or _referring(sound.read_bytes(), jfk_wav)
-    )
-    with contextlib.suppress(AudioError):
-        assert not len(decode(path)[1])
 
 
 LOADED = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
@@ -34,6 +35,13 @@ _POLL_S = 1.0
 
 _PROGRESS_BYTES = 1 << 20
 """Reading this much further into a file is progress, even if nothing is decoded meanwhile."""
+
+_PROGRESS_S = 1.0
+"""So is decoding this much audio; a block of nothing but damage is none."""
+
+_MOST_S = 600.0
+_MOST_S_PER_BYTE = 10.0
+"""No file holds more audio: silence takes Monkey's Audio some bytes for the longest frames."""
 
 
 class SandboxMedia(Recording):
@@ -101,6 +109,7 @@ class SandboxDemuxer:
         self._start, self._end = place
         self._furthest = 0
         self._asked = False
+        self._stalled_s = 0.0
         try:
             self.facts = self._open()
         except BaseException:
@@ -109,8 +118,19 @@ class SandboxDemuxer:
 
     def frames(self, track: int) -> Iterator[Frames]:
         """Decode one track; see ``whisperctl.audio.decoders.recording.Demuxer.frames``."""
+        most_s = _MOST_S + _MOST_S_PER_BYTE * (self._end - self._start)
+        total_s = progress_s = 0.0
         self._ask(protocol.decode_request(track) + protocol.NEXT)
         while (decoded := self._next()) is not None:
+            total_s += len(decoded.samples) / decoded.rate
+            if total_s >= progress_s + _PROGRESS_S:
+                progress_s = total_s
+                self._stalled_s = 0.0
+            if total_s > most_s:
+                raise AudioError(
+                    f"{self._source.label} is damaged: it goes on after {total_s:.0f} s, more than "
+                    "a file of its size can hold"
+                )
             # The guest works on the next block while the host does on this one.
             self._ask(protocol.NEXT)
             yield decoded
@@ -157,11 +177,25 @@ class SandboxDemuxer:
     def _answer(self) -> Event:
         """The next event that is no request for bytes; those are served."""
         while True:
+            started = time.monotonic()
             event = conversation.next_event(self._guest, protocol.parse_event, _POLL_S)
+            self._count(time.monotonic() - started)
             if isinstance(event, Read):
                 self._serve(event)
             elif event is not None:
                 return event
+
+    def _count(self, elapsed_s: float) -> None:
+        """Count time without progress.
+
+        Raises:
+            GuestError: it is too much, whatever the guest says meanwhile.
+        """
+        # A host that was stopped meanwhile has not waited.
+        self._stalled_s += min(elapsed_s, 2 * _POLL_S)
+        most_s = self._guest.limits.idle_s
+        if self._stalled_s > most_s:
+            raise GuestError(f"the program in the sandbox made no progress for {most_s:g} s")
 
     def _payload(self) -> bytearray:
         while True:
@@ -176,6 +210,7 @@ class SandboxDemuxer:
             data = os.pread(self._source.descriptor, n_bytes, self._start + wanted.offset)
         if wanted.offset + len(data) >= self._furthest + _PROGRESS_BYTES:
             self._furthest = wanted.offset + len(data)
+            self._stalled_s = 0.0
             self._guest.begin()
         self._guest.send(len(data).to_bytes(4, "little") + data)
 

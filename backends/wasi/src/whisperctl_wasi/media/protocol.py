@@ -55,7 +55,7 @@ class Track(msgspec.Struct, frozen=True):
 
     codec: Text
     sample_rate: NotNegative
-    channels: Annotated[int, Meta(ge=0, le=1 << 16)]
+    channels: NotNegative
     language: Text
     title: Text
     default: bool
