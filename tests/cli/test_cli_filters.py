@@ -311,3 +311,46 @@ def test_a_filter_is_shown_alone(cli: Cli) -> None:
     assert done.out.endswith("    version 1\n")
     assert shown == listed["normalize"]
     assert (unknown.code, 'did you mean "normalize"?' in unknown.err) == (2, True)
+
+
+@pytest.mark.slow
+def test_a_comparison_with_and_without_a_chain_shows_what_it_does_to_errors(
+    fake: Cli, jfk: Path
+) -> None:
+    done = fake.here(
+        *("compare", jfk, "--backend", "fake", "--threads", "1", "--model", "tiny.en"),
+        *("--reference", jfk.with_suffix(".txt"), "--no-warm-up", "-o", "run.json"),
+        *("--filter-chain", "none", "--filter-chain", "trim:end=5 'gain:db=-3'"),
+    )
+
+    assert done.code == 0, done.err
+    assert "jfk.wav [no filters]" in done.out
+    assert "jfk.wav [trim:end=5 gain:db=-3]" in done.out
+    result = document.read(fake.directory / "run.json")
+    assert [one.filters for one in result.recordings] == [(), ("trim:end=5", "gain:db=-3")]
+    rates = [cell.difference.wer.rate for cell in result.cells if cell.difference is not None]
+    assert len(rates) == 2 and rates[0] != rates[1]
+    repeated = fake.here("compare", "--from", "run.json", "--json")
+    again = json.loads(repeated.out)["recordings"]
+    assert [one["label"] for one in again] == [one.label for one in result.recordings]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("a.wav", "--filter-chain", "gain:db=99"), "db must be from -120 to 60 dB"),
+        (("a.wav", "--filter-chain", " "), 'filter chain " " is empty: write "none"'),
+        (
+            ("a.wav", "--filter", "trim:end=5", "--filter-chain", "trim:start=6"),
+            "trim:end=5, trim:start=6 leave nothing of a recording",
+        ),
+        (
+            ("-", "--filter-chain", "none", "--filter-chain", "gain", "--backend", "fake"),
+            "standard input can be read only once: give one --filter-chain",
+        ),
+    ],
+)
+def test_a_wrong_chain_is_one_line(fake: Cli, arguments: tuple[str, ...], said: str) -> None:
+    done = fake.here("compare", "--model", "tiny.en", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err and done.err.count("\n") == 1

@@ -169,6 +169,24 @@ def test_a_file_that_is_not_a_plan_is_refused(text: str, message: str, tmp_path:
 
 
 @pytest.mark.slow
+def test_chains_of_filters_are_a_dimension(fake: Cli, folder: Path) -> None:
+    chains = "filters = ['gain:db=-1']\nfilter_chains = ['none', 'trim:end=5 gain:db=2']\n"
+    engines = 'engines = ["fake"]\nthreads = [1]'
+    plan = COMMON.replace('engines = ["fake", "other"]', engines).replace("threads = [1, 2]", "")
+
+    result = compared(fake, folder, chains + plan)
+
+    assert [label for label, _ in labels(result)] == [
+        "jfk.wav [gain:db=-1]",
+        "jfk.wav [gain:db=-1 trim:end=5 gain:db=2]",
+    ]
+    assert [one["filters"] for one in result["recordings"]] == [
+        ["gain:db=-1"],
+        ["gain:db=-1", "trim:end=5", "gain:db=2"],
+    ]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -181,6 +199,7 @@ def test_a_file_that_is_not_a_plan_is_refused(text: str, message: str, tmp_path:
         ("warm_up", 'baseline = "gone"\nwarm_up', 'unknown baseline "gone"'),
         ("warm_up", 'decoder = "gone"\nwarm_up', 'unknown decoder "gone"'),
         ("warm_up", 'filters = ["gone"]\nwarm_up', 'unknown filter "gone"'),
+        ("warm_up", 'filter_chains = ["a \'b"]\nwarm_up', 'filter chain "a \'b" has an open quote'),
     ],
 )
 def test_a_plan_that_cannot_be_carried_out_is_one_line(

@@ -125,19 +125,18 @@ def _planned(
     decoder: str,
 ) -> Plan:
     """Plan from options."""
-    from whisperctl.audio.filters import chain
+    from whisperctl.compare.matrix import choose_chains
     from whisperctl.compare.plan import Plan, baseline_name, baselines, load_recordings
     from whisperctl.compare.result import LeftOut
 
-    filters = tuple(track.filters)
-    chain.check(filters)  # before a model is quantized
+    chains = choose_chains(track.filters, matrix.filter_chains or [])
     variants, unavailable = matrix.variants(options, quantize)
     left_out = tuple(LeftOut(one.engine.label, one.problem) for one in unavailable)
     _report_engines(left_out)
     baseline = baseline_name(matrix.baseline, variants)
     baselines(baseline, variants)  # refuses a wrong name before anything is measured
     recordings = load_recordings(
-        files, references, audio_track=track.audio_track, decoder=decoder, filters=filters
+        files, references, audio_track=track.audio_track, decoder=decoder, chains=chains
     )
     _report_recordings(recordings, references)
     repeats = measuring.repeat or 1
@@ -324,8 +323,8 @@ class CompareCommand(ConfiguredCommand):
     apart = frozenset(
         {"backend", "runtime", "format", "output", "resume", "from", "show", "json", "plan"}
     )
-    # Names of models may contain spaces, which otherwise separate values in a variable.
-    whole = frozenset({"model", "threads"})
+    # These may contain spaces, which otherwise separate values in a variable.
+    whole = frozenset({"model", "threads", "filter-chain"})
 
     def settle(self, ctx: Context) -> None:
         """Let a plan file or document define what to compare, whatever is configured.

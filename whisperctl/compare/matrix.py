@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -42,6 +43,8 @@ Quantize = Callable[[str, str], Path]
 _FLOATS = (F16.name, F32.name)
 _MAX_PLAN_BYTES = 1 << 20
 _PROBE_TIMEOUT_S = 120
+
+_NO_FILTERS = "none"
 
 MAX_REPEATS = 1000
 
@@ -189,6 +192,31 @@ def choose_threads(texts: Sequence[str]) -> list[int]:
     return list(dict.fromkeys(found))
 
 
+def choose_chains(filters: Sequence[str], texts: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Chains of filters to apply to each recording.
+
+    Args:
+        filters: filters that every chain begins with.
+        texts: filters of each chain, separated by spaces and quoted as in a shell, or "none". If
+            empty, there is one chain.
+
+    Raises:
+        UsageError: a filter or a value is invalid, or a chain leaves nothing of a recording.
+        PluginError: a filter cannot be loaded or opened.
+    """
+    chosen = []
+    for text in texts or [_NO_FILTERS]:
+        try:
+            parts = shlex.split(text)
+        except ValueError as error:
+            raise UsageError(f"filter chain {quoted(text)} has an open quote: close it") from error
+        if not parts:
+            raise UsageError(f'filter chain {quoted(text)} is empty: write "{_NO_FILTERS}"')
+        chosen.append((*filters, *(parts if parts != [_NO_FILTERS] else ())))
+        chain.check(chosen[-1])
+    return tuple(dict.fromkeys(chosen))
+
+
 def variants(
     engines: Sequence[Engine], models: Sequence[ModelFile], threads: Sequence[int]
 ) -> tuple[Variant, ...]:
@@ -238,6 +266,7 @@ class PlanFile:
     audio_track: str | None = None
     decoder: str = decoders.AUTO
     filters: tuple[str, ...] = ()
+    filter_chains: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     engine: tuple[EngineEntry, ...] = ()
     subset: tuple[Subset, ...] = ()
@@ -311,7 +340,7 @@ def plan_from_file(
     """
     options = decode_options(file.options, "the plan")
     decoders.check(file.decoder)  # before a model is quantized
-    chain.check(file.filters)
+    chains = choose_chains(file.filters, file.filter_chains)
     entries = {entry.label: entry for entry in file.engine}
     engines: dict[str, Engine] = {}
     left_out: dict[str, LeftOut] = {}
@@ -349,10 +378,15 @@ def plan_from_file(
         references,
         audio_track=file.audio_track,
         decoder=file.decoder,
-        filters=file.filters,
+        chains=chains,
     )
-    by_path = dict(zip(dict.fromkeys(paths.values()), recordings, strict=True))
-    cells = dict.fromkeys(Cell(by_path[paths[name]], one) for name, one in combinations)
+    by_path = {
+        path: recordings[n * len(chains) : (n + 1) * len(chains)]
+        for n, path in enumerate(dict.fromkeys(paths.values()))
+    }
+    cells = dict.fromkeys(
+        Cell(recording, one) for name, one in combinations for recording in by_path[paths[name]]
+    )
     # Cells that are compared with each other are adjacent, whatever subset they are from.
     ordered = sorted(cells, key=lambda cell: recordings.index(cell.recording))
     return Plan(

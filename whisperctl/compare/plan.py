@@ -120,7 +120,7 @@ def load_recordings(
     *,
     audio_track: str | None = None,
     decoder: str = AUTO,
-    filters: Sequence[str] = (),
+    chains: Sequence[tuple[str, ...]] = ((),),
 ) -> tuple[PreparedRecording, ...]:
     """Read recordings and their references.
 
@@ -129,10 +129,11 @@ def load_recordings(
         references: see ``references.find``.
         audio_track: the track to use, a number or a language.
         decoder: the decoder to use.
-        filters: filters to apply, in order.
+        chains: filters to apply, in order; each recording comes once with each chain.
 
     Raises:
-        UsageError: standard input is given twice, or a reference, decoder or filter cannot be used.
+        UsageError: standard input is to be read twice, or a reference, decoder or filter cannot be
+            used.
         AudioError: a recording cannot be read.
         SubtitleError: a reference is not in the format of its name.
     """
@@ -140,8 +141,9 @@ def load_recordings(
     from whisperctl.audio.source import STDIN
     from whisperctl.compare.references import find
 
-    if names.count(STDIN) > 1:
-        raise UsageError('standard input can be read only once: give "-" once')
+    if names.count(STDIN) * len(chains) > 1:
+        once = "one --filter-chain" if len(chains) > 1 else '"-" once'
+        raise UsageError(f"standard input can be read only once: give {once}")
     names = list(dict.fromkeys(names))
     short = [Path(name).name for name in names]
     labels = [
@@ -152,10 +154,12 @@ def load_recordings(
     found = find(references, list(zip(labels, paths, strict=True)))
     prepared = []
     for name, label, path, reference in zip(names, labels, paths, found, strict=True):
-        samples = audio.load(name, track=audio_track, decoder=decoder, filters=tuple(filters))
-        prepared.append(
-            prepare(visible(label), path, samples, reference, audio_track, decoder, tuple(filters))
-        )
+        for filters in chains:
+            samples = audio.load(name, track=audio_track, decoder=decoder, filters=filters)
+            shown = f"{label} [{' '.join(filters) or 'no filters'}]" if len(chains) > 1 else label
+            prepared.append(
+                prepare(visible(shown), path, samples, reference, audio_track, decoder, filters)
+            )
     return tuple(prepared)
 
 

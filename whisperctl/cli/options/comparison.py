@@ -68,6 +68,14 @@ class MatrixFlags(Flags):
         metavar="N",
         default="one per processor, at most 4",
     )
+    filter_chains: list[str] | None = option(
+        None,
+        'Compare each recording with this chain of filters, such as "highpass denoise", or "none"; '
+        "may be repeated. Those of --filter come first in every chain.",
+        Topic.MATRIX,
+        name="filter-chain",
+        metavar="CHAIN",
+    )
     baseline: str | None = option(
         None,
         "Compare with this engine, model, quantization or number of threads, or several of them "
