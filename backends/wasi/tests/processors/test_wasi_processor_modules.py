@@ -375,7 +375,10 @@ def test_samples_that_are_not_numbers_end_the_recording(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------ docs
 
 
-def test_the_example_in_c_is_a_processor(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example of the page in C, compiled as the page says."""
+    tmp_path = tmp_path_factory.mktemp("drive")
     page = PAGE.read_text("utf-8")
     (source,) = re.findall(r"```c\n(.*?)```", page, re.DOTALL)
     (command,) = re.findall(r"^\$ python (-m ziglang .*)$", page, re.MULTILINE)
@@ -388,14 +391,31 @@ def test_the_example_in_c_is_a_processor(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
+    return tmp_path / "drive.wasm"
+
+
+def test_the_example_in_c_is_a_processor(drive: Path) -> None:
     samples = np.linspace(-1, 1, 300, dtype=np.float32).reshape(2, 150)
 
-    module = Module.load(tmp_path / "drive.wasm")
+    module = Module.load(drive)
     with module.instance(16_000, 2, 200, {"drive": 0.75}) as instance:
         instance.input[:, :150] = samples
         instance.process(150)
         found = instance.output[:, :150].copy()
 
     np.testing.assert_allclose(found, 7 * samples / (1 + 6 * abs(samples)), rtol=1e-6)
-    (described,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    (described,) = re.findall(r"```json\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     assert module.description == description.read(wat.module({}, described.encode()))
+
+
+@pytest.mark.slow
+def test_the_example_in_c_keeps_every_promise_of_filters(drive: Path) -> None:
+    (line,) = re.findall(r"^\$ (pytest .*)$", PAGE.read_text("utf-8"), re.MULTILINE)
+    done = subprocess.run(
+        [sys.executable, "-m", *line.split(), "-q", "-p", "no:cacheprovider"],
+        cwd=drive.parent,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -179,3 +181,15 @@ def test_noise_is_suppressed_and_speech_is_where_it_was(jfk: Audio) -> None:
     assert np.corrcoef(speech, jfk.samples)[0, 1] > 0.97
     same = filtered(jfk.samples, "denoise:reduction=0")
     np.testing.assert_allclose(same, jfk.samples, atol=0.01)
+
+
+@pytest.mark.slow
+def test_no_codec_library_is_loaded() -> None:
+    """Filters that FFmpeg has too do not load it."""
+    code = (
+        "import sys; from whisperctl.audio.filters import chain;"
+        f"chain.check({[*NAMES, 'trim']!r});"
+        "print([name for name in ('av', 'soundfile', 'wasmtime') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stderr, done.stdout) == ("", "['wasmtime']\n")

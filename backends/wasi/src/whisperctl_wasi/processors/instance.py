@@ -145,7 +145,7 @@ class Instance:
         except wasmtime.Trap as trap:
             raise self._failed("its start function", trap) from trap
         except wasmtime.WasmtimeError as error:
-            text = str(error).splitlines()[0]
+            text = str(error).partition("\n")[0]
             raise unfit(self._label, f"cannot be started: {text:.200}") from error
         self._functions = {
             name: export for name, export in exports.items() if isinstance(export, wasmtime.Func)

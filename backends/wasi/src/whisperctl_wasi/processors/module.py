@@ -163,7 +163,8 @@ def _compile(code: bytes, sha256: str, limits: Limits) -> tuple[Machine, wasmtim
         try:
             compiled = wasmtime.Module(machine.engine, code)
         except wasmtime.WasmtimeError as error:
-            raise ModuleError(f"cannot be compiled: {str(error).splitlines()[0]:.200}") from error
+            text = str(error).partition("\n")[0]
+            raise ModuleError(f"cannot be compiled: {text:.200}") from error
         if cached is not None:
             code_cache.write(cached, bytes(compiled.serialize()), binding)
     _check(compiled, limits)
