@@ -41,10 +41,11 @@ def cell(jfk: Path, tiny_en: Path) -> Cell:
 
 
 @pytest.fixture
-def long_cell(cell: Cell) -> Cell:
+def long_cell(jfk: Path, model: Path, fake_site: Path, monkeypatch: pytest.MonkeyPatch) -> Cell:
     """Almost two minutes, of which no test sees the end."""
-    samples = np.tile(cell.recording.audio.samples, 10)
-    return cell_of(Audio(samples, "long"), cell.variant.model.path)
+    monkeypatch.setenv("PYTHONPATH", str(fake_site))
+    samples = np.tile(audio.load(jfk).samples, 10)
+    return cell_of(Audio(samples, "long"), model, Engine("fake", "slow"))
 
 
 def cells() -> list[psutil.Process]:

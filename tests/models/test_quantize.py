@@ -115,9 +115,8 @@ def test_the_published_file_comes_out_on_every_engine(
 
 @pytest.mark.slow
 def test_base_becomes_the_published_file_too(base: Path, store_directory: Path) -> None:
-    for type_name in ("q8_0", "q5_1"):
-        result = quantize(str(base), type_name, start)
-        assert (result.name, result.published_as) == (f"base-{type_name}",) * 2
+    result = quantize(str(base), "q5_1", start)
+    assert (result.name, result.published_as) == ("base-q5_1",) * 2
 
 
 @pytest.mark.slow
@@ -179,7 +178,7 @@ def test_a_quantized_model_transcribes_by_its_name(
 ) -> None:
     here = {"WHISPERCTL_MODELS": str(tiny_en_here.parent)}
     name = f"tiny.en-{type_name}"
-    made = cli("models", "quantize", "tiny.en", type_name.upper(), env=here)
+    made = cli.here("models", "quantize", "tiny.en", type_name.upper(), env=here)
     assert (made.code, made.err.splitlines()[0]) == (0, f"quantizing to {type_name}")
     path = tiny_en_here.parent / f"ggml-{name}.bin"
     assert made.out == f"{name}: installed, {path} (identical to the published {name})\n"
@@ -187,8 +186,8 @@ def test_a_quantized_model_transcribes_by_its_name(
         done = cli("transcribe", jfk, "-m", name, "-b", engine, "--beam-size", "1", env=here)
         text = " ".join(line.partition("]")[2].strip() for line in done.out.splitlines())
         assert "ask not what your country can do for you" in text.lower().replace(",", "")
-    assert cli("models", "path", name, env=here).out == f"{path}\n"
-    assert cli("models", "rm", name, env=here).code == 0
+    assert cli.here("models", "path", name, env=here).out == f"{path}\n"
+    assert cli.here("models", "rm", name, env=here).code == 0
     assert visible(tiny_en_here.parent) == ["ggml-tiny.en.bin"]
 
 
@@ -236,7 +235,6 @@ def test_a_model_that_is_there_is_replaced_only_when_asked_to(
         quantize("mine", "q8_0", never)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -255,7 +253,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
 ) -> None:
     (cli.directory / "small.bin").write_bytes(small_ggml)
     models = cli.directory / "models"
-    done = cli("models", "quantize", *arguments, env={"WHISPERCTL_MODELS": str(models)})
+    done = cli.here("models", "quantize", *arguments, env={"WHISPERCTL_MODELS": str(models)})
     assert (done.code, done.out, done.err.count("\n")) == (code, "", 1)
     assert said in done.err
     assert not models.exists() or visible(models) == []
