@@ -19,7 +19,7 @@ from types import FrameType
 from typing import BinaryIO
 
 from whisperctl.errors import BackendError
-from whisperctl.storage import temporary
+from whisperctl.storage import files
 from whisperctl.storage.files import reason
 from whisperctl.text import on_one_line, quoted
 
@@ -54,7 +54,7 @@ class WorkerProcess:
     """
 
     def __init__(self, start: Sequence[str], purpose: str, *, inherits_stdin: bool = False) -> None:
-        self._errors = temporary.open_file(purpose)
+        self._errors = files.open_temporary(purpose)
         requests, self._requests = os.pipe()
         answers, theirs = os.pipe()
         self._answers = os.fdopen(answers, "rb")

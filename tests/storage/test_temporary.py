@@ -12,7 +12,7 @@ import pytest
 
 from whisperctl.cli import doctor
 from whisperctl.errors import OutputError
-from whisperctl.storage import temporary
+from whisperctl.storage import files
 
 if TYPE_CHECKING:
     from tests.conftest import Cli
@@ -70,12 +70,12 @@ def test_the_checkup_says_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_folder_is_for_this_user_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    folder = temporary.make_folder("a test")
+    folder = files.make_temporary_folder("a test")
     assert folder.parent == tmp_path
     assert folder.stat().st_mode & 0o777 == 0o700
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     with pytest.raises(
         OutputError, match=r'^a test needs a temporary file in ".*missing" \(No such'
     ):
-        temporary.make_folder("a test")
+        files.make_temporary_folder("a test")
     assert list(tmp_path.iterdir()) == [folder]

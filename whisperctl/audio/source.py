@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from whisperctl.errors import AudioError
-from whisperctl.storage import temporary
+from whisperctl.storage import files
 from whisperctl.storage.files import reason
 from whisperctl.text import quoted
 
@@ -109,7 +109,7 @@ def _next_chunk(pipe: BinaryIO, label: str) -> bytes:
 
 
 def _spooled(pipe: BinaryIO, label: str) -> BinaryIO:
-    copy = temporary.open_file(label)
+    copy = files.open_temporary(label)
     try:
         while chunk := _next_chunk(pipe, label):
             copy.write(chunk)
@@ -118,6 +118,6 @@ def _spooled(pipe: BinaryIO, label: str) -> BinaryIO:
         with suppress(OSError):  # what a full disk did not take is tried once more
             copy.close()
         if isinstance(error, OSError):
-            raise temporary.problem(label, error) from error
+            raise files.no_temporary(label, error) from error
         raise
     return _not_empty(copy, label)

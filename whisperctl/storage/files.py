@@ -1,4 +1,7 @@
-"""Files on disk: checked before work, written whole or not at all, locked, and why that failed."""
+"""Files on disk: checked before work, written whole or not at all, locked, and why that failed.
+
+Temporary ones, too, and the error where there is no place for them.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import errno
 import io
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +22,7 @@ NOT_ALLOWED = "permission denied; check the permissions of the file and its dire
 
 _TEMPORARY = ".whisperctl-{}.tmp"
 _TOKEN_BYTES = 8
+_NO_PLACE = "set TMPDIR to a directory that can be written and has room"
 
 
 def reason(error: Exception) -> str:
@@ -359,3 +364,42 @@ def lock(descriptor: int) -> None:
     except ImportError:  # not a POSIX system
         return
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+# -------------------------------------------------------------------------------- temporary files
+
+
+def open_temporary(purpose: str) -> BinaryIO:
+    """Open a file without a name, which is gone once it is closed.
+
+    Args:
+        purpose: what it is for, as messages name it.
+
+    Raises:
+        OutputError: no directory for temporary files can be written.
+    """
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as error:
+        raise no_temporary(purpose, error) from error
+
+
+def make_temporary_folder(purpose: str) -> Path:
+    """Make a folder that only this user may enter; the caller removes it.
+
+    Raises:
+        OutputError: as ``open_temporary`` does.
+    """
+    try:
+        return Path(tempfile.mkdtemp(prefix="whisperctl-"))
+    except OSError as error:
+        raise no_temporary(purpose, error) from error
+
+
+def no_temporary(purpose: str, error: OSError) -> OutputError:
+    """Error for a temporary file that could not be made or written."""
+    try:
+        place = f"in {quoted(tempfile.gettempdir())} "
+    except OSError:  # the system has none at all, and the reason says where it was looked for
+        place = ""
+    return OutputError(f"{purpose} needs a temporary file {place}({reason(error)}): {_NO_PLACE}")

@@ -20,7 +20,7 @@ from whisperctl.engine import resources
 from whisperctl.engine.resources import Usage
 from whisperctl.errors import BackendError, GuestError
 from whisperctl.processes import exit_reason
-from whisperctl.storage import temporary
+from whisperctl.storage import files
 from whisperctl_wasi.host.child import Order
 from whisperctl_wasi.host.limits import Limits
 from whisperctl_wasi.host.output import FloodError, Output, Payload, size
@@ -93,7 +93,7 @@ class Guest:
         self._released = False
         self._private_cache = None
         if cache is None:
-            self._private_cache = cache = temporary.make_folder("the sandbox")
+            self._private_cache = cache = files.make_temporary_folder("the sandbox")
         try:
             self._start(cache)
             self._await_start()
