@@ -16,10 +16,11 @@ from weakref import WeakSet
 
 import numpy as np
 import wasmtime
+from wasmtime import _ffi as ffi
 
 from whisperctl.errors import PluginError, UsageError
 from whisperctl_wasi.host.limits import Limits
-from whisperctl_wasi.processors.module import unfit
+from whisperctl_wasi.processors.module import FUNCTIONS, unfit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +30,7 @@ _MOST_TABLE_ELEMENTS = 1 << 16
 _GUARD_BYTES = 1 << 16
 _TICK_S = 0.25
 _FLOAT_BYTES = 4
+_KINDS = {"i32": ffi.WASMTIME_I32.value, "f64": ffi.WASMTIME_F64.value}
 
 
 class Machine:
@@ -85,6 +87,54 @@ class Machine:
                     return
 
 
+class _Function:
+    """A function of a module, called for each block.
+
+    wasmtime-py reads a function's type and makes objects of its arguments at each call, which takes
+    ten times as long as WebAssembly does to be entered. So this keeps the runtime's own values; the
+    runtime checks their types.
+    """
+
+    def __init__(self, store: wasmtime.Store, function: object, type_: str) -> None:
+        assert isinstance(function, wasmtime.Func)  # as the module's type says
+        parameters, results = (part.split() for part in type_.split("->"))
+        self._fields = tuple(parameters)
+        self._result = results[0] if results else None
+        self._arguments, self._results = _values(parameters), _values(results)
+        self._store = store
+        self._function = function
+
+    def __call__(self, *arguments: float) -> Any:
+        """Call it with as many numbers as it takes.
+
+        Raises:
+            Trap: it trapped, or was interrupted.
+            WasmtimeError: it was not called.
+        """
+        for value, field, number in zip(self._arguments, self._fields, arguments, strict=True):
+            setattr(value.of, field, number)
+        trap = ctypes.POINTER(ffi.wasm_trap_t)()
+        error = ffi.wasmtime_func_call(
+            self._store._context(),
+            ctypes.byref(self._function._func),
+            *(self._arguments, len(self._arguments), self._results, len(self._results)),
+            ctypes.byref(trap),
+        )
+        if error:  # type: ignore[truthy-bool]  # a pointer, which may be null
+            raise wasmtime.WasmtimeError._from_ptr(error)
+        if trap:  # type: ignore[truthy-bool]  # as above
+            raise wasmtime.Trap._from_ptr(trap)
+        return None if self._result is None else getattr(self._results[0].of, self._result)
+
+
+def _values(types: list[str]) -> Any:
+    """Values of the runtime's own, of these types."""
+    values = (ffi.wasmtime_val_t * len(types))()
+    for value, type_ in zip(values, types, strict=True):
+        value.kind = _KINDS[type_]
+    return values
+
+
 class Instance:
     """A running processor; a context manager that ends it.
 
@@ -123,7 +173,7 @@ class Instance:
             instances=1, tables=4, memories=1,
         )  # fmt: skip
         self._store: wasmtime.Store | None = store
-        self._functions: dict[str, Any] = {}
+        self._functions: dict[str, _Function] = {}
         machine.enter(self)
         try:
             self._start(store, module, shape, values)
@@ -148,7 +198,7 @@ class Instance:
             text = str(error).partition("\n")[0]
             raise unfit(self._label, f"cannot be started: {text:.200}") from error
         self._functions = {
-            name: export for name, export in exports.items() if isinstance(export, wasmtime.Func)
+            name: _Function(store, exports[name], type_) for name, type_ in FUNCTIONS.items()
         }
         memory = exports["memory"]
         assert isinstance(memory, wasmtime.Memory)  # as the module's type says
@@ -198,7 +248,7 @@ class Instance:
             raise PluginError(f"{self._label} is closed: open it again")
         self._store.set_epoch_deadline(self._n_ticks)
         try:
-            return function(self._store, *arguments)
+            return function(*arguments)
         except wasmtime.Trap as trap:
             self.close()
             raise self._failed(name, trap) from trap

@@ -37,7 +37,7 @@ _MOST_CODE_BYTES = 2 << 20
 
 _PAGE_BYTES = 1 << 16
 
-_FUNCTIONS = {
+FUNCTIONS = {
     "alloc": "i32 -> i32",
     "setup": "i32 i32 i32 -> i32",
     "process": "i32 i32 i32 -> ",
@@ -180,7 +180,7 @@ def _check(compiled: wasmtime.Module, limits: Limits) -> None:
         raise ModuleError("exports no memory")
     if memory.limits.min * _PAGE_BYTES > limits.memory_bytes:
         raise ModuleError(f"wants more memory than {limits.memory_bytes >> 20} MiB")
-    for name, wanted in _FUNCTIONS.items():
+    for name, wanted in FUNCTIONS.items():
         found = exports.get(name)
         if not isinstance(found, wasmtime.FuncType):
             raise ModuleError(f"exports no function {name}")
