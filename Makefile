@@ -31,7 +31,7 @@ endef
 PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 LONGEST  := tests/testing wasm-build
 
-.PHONY: help demo test test-fast fuzz browser check docs format bench experiment native profile wasm missing-module build lock setup clean distclean
+.PHONY: help demo test test-fast fuzz browser check docs format bench bench-decoders experiment native profile wasm missing-module build lock setup clean distclean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -76,12 +76,15 @@ bench: setup wasm ## measure bench/plan.toml (or PLAN=...) and update docs/perfo
 	$(BIN)/whisperctl compare --plan $(PLAN) --output build/bench.json $(BENCH)
 	$(BIN)/python -m bench performance build/bench.json
 
+bench-decoders: setup wasm ## measure the decoders on ten-minute recordings and update docs/sandbox.md (needs 4 GB of disk)
+	$(BIN)/python -m bench decoders build/recordings
+
 experiment: setup wasm ## measure the first experiment again and update docs/experiment.md
 	$(BIN)/whisperctl models pull base
 	@mkdir -p build
 	$(BIN)/whisperctl compare samples/jfk.wav --backend native,wasi/wasmer,wasi/wasmtime --model base \
 	    --threads 1 --repeat 5 --output build/experiment.json
-	$(BIN)/python -m bench experiment build/experiment.json
+	$(BIN)/python -m bench bench-decoders experiment build/experiment.json
 
 profile: MODEL   ?= tiny.en
 profile: MEDIA   ?= samples/jfk.wav

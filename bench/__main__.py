@@ -1,12 +1,16 @@
-"""Write the tables of docs/performance.md and docs/experiment.md from documents of compare.
+"""Write the measured sections of pages, from documents of compare and from decoders.
 
 python -m bench long FILE.wav          write the long recording of bench/plan.toml
 python -m bench performance RUN.json   update docs/performance.md
 python -m bench experiment RUN.json    update docs/experiment.md
+python -m bench decoders FOLDER        measure decoders on recordings made in FOLDER, and
+                                       update docs/sandbox.md
+python -m bench decode FILE DECODER    measure one decoder
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
@@ -225,6 +229,17 @@ def main(arguments: list[str]) -> int:
                 print(f"bench: error: {error}", file=sys.stderr)
                 return 1
             print(f"bench: updated {target}", file=sys.stderr)
+        case ["decoders", folder]:
+            from bench import decoders
+
+            target = ROOT / "docs/sandbox.md"
+            section = "\n".join(decoders.measure(Path(folder), ROOT / "samples/austen.flac"))
+            target.write_text(page(target.read_text("utf-8"), section), "utf-8")
+            print(f"bench: updated {target}", file=sys.stderr)
+        case ["decode", path, decoder]:
+            from bench import decoders
+
+            print(json.dumps(decoders.decode(Path(path), decoder)))
         case _:
             print(__doc__, file=sys.stderr)
             return 2
