@@ -156,7 +156,8 @@ class SandboxDemuxer:
                 f"{label} takes more memory than the sandbox gives: copy or record it again"
             )
         unknown = UnsupportedMediaError(f"{label} is in no format that the sandbox decodes")
-        if event.kind == "unsupported":
+        # FFmpeg would read the second, but the module does not.
+        if event.kind == "unsupported" or self._source.peek(7) == b"NIST_1A":
             raise unknown
         raise unreadable(self._source, unknown)
 
