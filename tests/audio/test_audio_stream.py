@@ -451,7 +451,7 @@ def test_random_damage_gives_a_result_or_an_error(media: Media, tmp_path: Path, 
             damaged[place] = int(chance.integers(256))
         damaged_file.write_bytes(damaged)
         try:
-            loaded = audio.load(damaged_file)
+            loaded = audio.load(damaged_file, decoder="ffmpeg")
         except AudioError as error:
             outcomes.add("error")
             assert str(error).startswith(f'"{damaged_file}" ')
@@ -524,9 +524,9 @@ def _missing(path: Path, media: Media) -> None:
         (_missing, "does not exist: check the name"),
         (_directory, "is a directory: name a file in it"),
         (_empty, "is empty: record or copy it again"),
-        (_text, "is not a readable audio or video file: check that it is a recording"),
-        (_noise, "is not a readable audio or video file: check that it is a recording"),
-        (_picture, "is not a readable audio or video file: check that it is a recording"),
+        (_text, "is in no format that the sandbox decodes: use --decoder ffmpeg"),
+        (_noise, "is in no format that the sandbox decodes: use --decoder ffmpeg"),
+        (_picture, "is in no format that the sandbox decodes: use --decoder ffmpeg"),
         (_no_samples, "contains no audio (its audio track is empty or damaged): copy or record"),
         (_header_only, "contains no audio (its audio track is empty or damaged): copy or record"),
         (_half_a_header, "is damaged or cut short: copy or record it again"),

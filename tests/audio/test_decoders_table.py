@@ -100,7 +100,8 @@ FILES: dict[str, list[Write]] = {
     "avi, flv": [muxed("a.avi", "libmp3lame"), muxed("a.flv", "aac"), muxed("a.flv", "libmp3lame")],
     "amr": [muxed("a.amr", "libopencore_amrnb", 8_000)],
     "gsm in wav": [sound("a.wav", "WAV", "GSM610", 8_000)],
-    "nut, voc": [muxed("a.nut", "pcm_s16le"), sound("a.voc", "VOC", "PCM_16")],
+    "voc": [sound("a.voc", "VOC", "PCM_16")],
+    "nut, sph": [muxed("a.nut", "pcm_s16le"), sound("a.sph", "NIST", "PCM_16")],
 }
 """Some files for each row; FFmpeg writes no APE, DTS and Speex."""
 

@@ -99,7 +99,7 @@ def test_formats_are_all_there(cli: Cli) -> None:
 
 
 def test_decoders_are_completed(cli: Cli) -> None:
-    assert completed(cli, "whisperctl transcribe --decoder s", {}) == ["soundfile"]
+    assert completed(cli, "whisperctl transcribe --decoder s", {}) == ["sandbox", "soundfile"]
     assert completed(cli, "whisperctl probe --decoder a", {}) == ["auto"]
 
 

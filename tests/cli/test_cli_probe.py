@@ -38,7 +38,7 @@ def test_a_table_shows_each_track(cli: Cli, film: Path) -> None:
 
     assert (done.code, done.err) == (0, "")
     head, names, _, *rows = done.out.splitlines()
-    assert head == f"{film}: matroska,webm, read by ffmpeg"
+    assert head == f"{film}: matroska,webm, read by sandbox"
     assert names.split() == [
         *("track", "codec", "rate", "channels", "language", "default", "duration", "title")
     ]
@@ -53,7 +53,7 @@ def test_json_has_the_same_and_a_document_a_file(cli: Cli, film: Path, jfk: Path
 
     assert (done.code, done.err) == (0, "")
     of_film, of_jfk = json.loads(done.out)
-    assert (of_film["file"], of_film["decoder"]) == (str(film), "ffmpeg")
+    assert (of_film["file"], of_film["decoder"]) == (str(film), "sandbox")
     assert of_film["container"] == "matroska,webm"
     assert of_film["tracks"][1] == {
         "number": 2,
@@ -65,7 +65,7 @@ def test_json_has_the_same_and_a_document_a_file(cli: Cli, film: Path, jfk: Path
         "default": True,
         "duration_s": 2.0,
     }
-    assert (of_jfk["decoder"], of_jfk["tracks"][0]["duration_s"]) == ("soundfile", 11.0)
+    assert (of_jfk["decoder"], of_jfk["tracks"][0]["duration_s"]) == ("sandbox", 11.0)
 
 
 def test_a_duration_that_no_header_states_is_marked_as_a_guess(cli: Cli, tmp_path: Path) -> None:
@@ -87,7 +87,9 @@ def test_a_file_that_fails_is_one_line_and_stops_no_other(
 
     assert done.code == 1
     first, second = done.err.splitlines()
-    assert first.startswith(f'whisperctl: error: "{text}" is not a readable audio or video')
+    assert first.startswith(
+        f'whisperctl: error: "{text}" is in no format that the sandbox decodes: use'
+    )
     assert second == 'whisperctl: error: "gone.wav" does not exist: check the name'
     assert done.out.startswith(f"{jfk}: wav")
     failed = cli.here("probe", text, "--json")
@@ -115,7 +117,7 @@ def test_a_wrong_command_line_is_one_line(
 @pytest.mark.slow
 def test_pipes_are_read(cli: Cli, film: Path, tmp_path: Path) -> None:
     done = cli("probe", "-", stdin=film.read_bytes())
-    assert done.out.startswith("standard input: matroska,webm, read by ffmpeg\n"), done.err
+    assert done.out.startswith("standard input: matroska,webm, read by sandbox\n"), done.err
 
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -157,11 +159,11 @@ def test_names_in_a_file_cannot_break_the_table(cli: Cli, tmp_path: Path) -> Non
 
 def test_a_run_says_which_decoder_it_reads_with(fake: Cli, jfk: Path, film: Path) -> None:
     done = fake.here("transcribe", jfk, "--verbose")
-    assert f'"{jfk}": read by decoder soundfile' in done.err
+    assert f'"{jfk}": read by decoder sandbox' in done.err
     done = fake.here("transcribe", jfk, "--verbose", "--decoder", "ffmpeg")
     assert "option decoder: ffmpeg (command line)" in done.err
     assert f'"{jfk}": read by decoder ffmpeg' in done.err
     for command in ("transcribe", "compare"):
         refused = fake.here(command, film, "--decoder", "soundfile")
         assert refused.code == 1
-        assert "use --decoder ffmpeg, or leave --decoder out" in refused.err
+        assert "use --decoder ffmpeg or --decoder sandbox, or leave" in refused.err

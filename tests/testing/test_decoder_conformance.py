@@ -26,7 +26,7 @@ def test_a_whole_decoder_takes_less_than_a_hundred_lines() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["soundfile", "ffmpeg"])
+@pytest.mark.parametrize("name", ["sandbox", "soundfile", "ffmpeg"])
 def test_our_decoders_keep_every_promise(name: str, tmp_path: Path) -> None:
     done = conformance(tmp_path, "whisperctl.testing", "--decoder", name)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -75,7 +75,7 @@ def test_a_decoder_that_breaks_promises_is_found_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--decoder", "acme"), 'unknown decoder "acme": choose from ffmpeg, soundfile'),
+        (("--decoder", "acme"), 'unknown decoder "acme": choose from ffmpeg, sandbox, soundfile'),
         (("--decoder", "ffmpeg", "--backend", "native"), "two plugins are named: give --backend"),
     ],
 )
