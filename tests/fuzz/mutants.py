@@ -6,6 +6,8 @@ import random
 import struct
 from collections.abc import Callable, Sequence
 
+from tests.fuzz import ogg
+
 _MOST_BYTES = 1 << 18
 _HEAD_BYTES = 512
 _EXTREMES = (0, 1, 2, 4, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFF_FFFF, 0x8000_0000,
@@ -26,6 +28,8 @@ def mutant(data: bytes, chance: random.Random, others: Sequence[bytes]) -> bytes
     for _ in range(chance.choice([1, 1, 2, 3])):
         if damaged:
             chance.choice(_MUTATIONS)(damaged, chance, others)
+    if chance.random() < 0.5:
+        ogg.correct(damaged)
     return bytes(damaged[:_MOST_BYTES])
 
 

@@ -26,6 +26,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from tests.fuzz import ogg
+
 _SAMPLE = Path(__file__).parents[2] / "samples" / "jfk.wav"
 _KEPT = Path(__file__).with_name("data")
 _START, _END = 5_000, 13_000
@@ -120,33 +122,14 @@ def _frames(name: str, head: bytes, n_bytes: int, *, before: bytes = b"") -> Cal
     return make
 
 
-def _ogg_page(packets: list[bytes], number: int, flags: int, granule: int) -> bytes:
-    lacing = b"".join(
-        b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255]) for packet in packets
-    )
-    head = struct.pack("<4sBBQIIIB", b"OggS", 0, flags, granule, 1, number, 0, len(lacing))
-    page = bytearray(head + lacing + b"".join(packets))
-    struct.pack_into("<I", page, 22, _ogg_crc(page))
-    return bytes(page)
-
-
-def _ogg_crc(page: bytearray) -> int:
-    value = 0
-    for byte in page:
-        value ^= byte << 24
-        for _ in range(8):
-            value = (value << 1 ^ 0x04C1_1DB7 if value >> 31 else value << 1) & 0xFFFF_FFFF
-    return value
-
-
 def _speex() -> bytes:
     """Narrow band in the fifth mode, whose frames of 300 bits may have any bits."""
     head = b"Speex   " + b"1.2.1".ljust(20, b"\0")
     head += struct.pack("<13i", 1, 80, 8_000, 0, 4, 1, -1, 160, 0, 1, 0, 0, 0)
     comment = struct.pack("<II", 0, 0)
-    pages = [_ogg_page([head], 0, 2, 0), _ogg_page([comment], 1, 0, 0)]
+    pages = [ogg.page([head], 0, 2, 0), ogg.page([comment], 1, 0, 0)]
     packets = [bytes([0x28 | i % 8]) + _bits(f"speex{i}", 37) for i in range(20)]
-    pages.append(_ogg_page(packets, 2, 4, 160 * len(packets)))
+    pages.append(ogg.page(packets, 2, 4, 160 * len(packets)))
     return b"".join(pages)
 
 
