@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -182,6 +183,15 @@ def media(folder: Path, other: Path, port: int) -> Iterator[tuple[str, bytes]]:
     mp3 = mux(folder / "a.mp3", sound, codec="libmp3lame", layout="mono").read_bytes()
     yield "link.mp3", with_picture(mp3, url)
     yield "file.mp3", with_picture(mp3, other.as_uri())
+    with av.open(str(folder / "a.mkv"), "w") as out:
+        track = out.add_stream("pcm_s16le", rate=48_000, layout="mono")
+        out.add_attachment("list.m3u8", "application/x-mpegurl", f"#EXTM3U\n{url}\n".encode())
+        out.add_attachment(str(other), "text/x-ass", f"[Aegisub]\nAudio File: {url}".encode())
+        frame = av.AudioFrame.from_ndarray((sound * 32_767).astype(np.int16), "s16", "mono")
+        frame.rate = 48_000
+        out.mux(track.encode(frame))
+        out.mux(track.encode(None))
+    yield "attached.mkv", (folder / "a.mkv").read_bytes()
 
 
 @pytest.mark.slow

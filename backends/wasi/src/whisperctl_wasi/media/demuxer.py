@@ -19,7 +19,7 @@ from whisperctl.errors import (
 from whisperctl_wasi import modules, runtimes
 from whisperctl_wasi.host import conversation
 from whisperctl_wasi.host.conversation import ask, broken
-from whisperctl_wasi.host.limits import limits_for
+from whisperctl_wasi.host.limits import VARIABLE, limits_for
 from whisperctl_wasi.media import protocol
 from whisperctl_wasi.media.protocol import Block, End, Event, Failed, Hello, Media, Read
 
@@ -153,7 +153,8 @@ class SandboxDemuxer:
             return event.facts()
         if event.kind == "memory":
             raise AudioError(
-                f"{label} takes more memory than the sandbox gives: copy or record it again"
+                f"{label} takes more memory than the sandbox gives: raise decoder.memory in "
+                f"{VARIABLE}, or copy or record it again"
             )
         unknown = UnsupportedMediaError(f"{label} is in no format that the sandbox decodes")
         # FFmpeg would read the second, but the module does not.
