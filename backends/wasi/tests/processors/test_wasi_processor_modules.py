@@ -272,7 +272,7 @@ FILES: dict[str, tuple[Callable[[Path], object], type[WhisperctlError], str]] = 
     "much code": (
         lambda path: path.write_bytes(wat.module()[:8] + b"\x0a\x80\x80\xc0\x01" + bytes(3 << 20)),
         PluginError,
-        "has more than 2 MiB of code",
+        "has more than 1 MiB of code",
     ),
 }  # fmt: skip
 

@@ -32,8 +32,8 @@ _MEMORY_BYTES = 64 << 20
 _CALL_S = 10.0
 _MOST_BYTES = 16 << 20
 
-_MOST_CODE_BYTES = 2 << 20
-"""Compiling cannot be interrupted; this much takes a few seconds."""
+_MOST_CODE_BYTES = 1 << 20
+"""Compiling cannot be interrupted; this much, made to be slow, takes ten seconds."""
 
 _PAGE_BYTES = 1 << 16
 
