@@ -186,11 +186,20 @@ def jfk() -> Path:
 @pytest.fixture(scope="session")
 def long_talk(jfk: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eleven minutes of speech, of which no engine gets to the end in a test."""
-    path = tmp_path_factory.mktemp("long") / "long.wav"
-    with wave.open(str(jfk)) as short, wave.open(str(path), "wb") as long:
+    return _repeated(jfk, 60, tmp_path_factory.mktemp("long") / "long.wav")
+
+
+@pytest.fixture(scope="session")
+def minute_talk(jfk: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """More than a minute of speech, in which a real engine finds speech sooner than in minutes."""
+    return _repeated(jfk, 6, tmp_path_factory.mktemp("minute") / "minute.wav")
+
+
+def _repeated(recording: Path, times: int, path: Path) -> Path:
+    with wave.open(str(recording)) as short, wave.open(str(path), "wb") as long:
         long.setparams(short.getparams())
         frames = short.readframes(short.getnframes())
-        for _ in range(60):
+        for _ in range(times):
             long.writeframes(frames)
     return path
 

@@ -80,17 +80,15 @@ def test_translates_into_english_when_asked_to(shared_base: NativeSession, jfk: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_samples", [39, 399])
-def test_less_than_a_tenth_of_a_second_has_no_segments(
-    session: NativeSession, jfk: Audio, n_samples: int
-) -> None:
+def test_less_than_a_tenth_of_a_second_has_no_segments(session: NativeSession, jfk: Audio) -> None:
     # After other speech, which the engine still has in its memory.
     session.transcribe(jfk, GREEDY)
 
-    transcript = session.transcribe(Audio(jfk.samples[:n_samples], "short"), GREEDY)
+    for n_samples in (39, 399):
+        transcript = session.transcribe(Audio(jfk.samples[:n_samples], "short"), GREEDY)
 
-    assert transcript.segments == ()
-    assert transcript.language == "en"
+        assert transcript.segments == ()
+        assert transcript.language == "en"
 
 
 @pytest.mark.slow
