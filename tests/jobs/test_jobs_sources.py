@@ -1,4 +1,4 @@
-"""Finding recordings by files, folders, patterns and lists."""
+"""Finding recordings by files, directories, patterns and lists."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_recording_named_twice_counts_once(here: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("empty", '^"empty" is a folder without recordings: use --recursive'),
+        ("empty", '^"empty" is a directory without recordings: use --recursive'),
         ("talks/*.ogg", r'^"talks/\*.ogg" does not match any file: check the pattern$'),
     ],
 )

@@ -25,7 +25,7 @@ def test_a_folder_that_cannot_be_made_is_named(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv(VARIABLE, str(tmp_path / "file"))
-    with pytest.raises(BackendError, match=f"cannot make the cache folder.*set {VARIABLE}"):
+    with pytest.raises(BackendError, match=f"cannot make the cache directory.*set {VARIABLE}"):
         cache_dir("code")
 
 

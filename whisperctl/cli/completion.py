@@ -179,7 +179,7 @@ def _listed(names: Callable[[], list[str]]) -> list[str]:
 
     try:
         return names()
-    except ModelError:  # the folder cannot be read; names of published models still help
+    except ModelError:  # the directory cannot be read; names of published models still help
         return []
 
 

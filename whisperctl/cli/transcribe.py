@@ -31,8 +31,8 @@ def transcribe(
         list[str] | None,
         typer.Argument(
             metavar="FILE",
-            help='Audio or video files, folders of them, or quoted patterns such as "**/*.mp4"; '
-            '"-" is standard input.',
+            help="Audio or video files, directories of them, or quoted patterns such as "
+            '"**/*.mp4"; "-" is standard input.',
             show_default=False,
         ),
     ] = None,

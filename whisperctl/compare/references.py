@@ -1,11 +1,11 @@
 """References of recordings: their correct transcripts, to count errors against.
 
 A reference is a file of plain text, subtitles, or a transcriber's JSON. References of several
-recordings come from folders or lists.
+recordings come from directories or lists.
 
-A folder holds a file for each recording with the same name but for the extension: ``talk.txt`` or
-``talk.mp3.txt`` for ``talk.mp3``, at the top or in a subfolder like that of the recording. ``.txt``
-takes precedence over the other formats, which follow in the order of ``READABLE``.
+A directory holds a file for each recording with the same name but for the extension: ``talk.txt``
+or ``talk.mp3.txt`` for ``talk.mp3``, at the top or in a subdirectory like that of the recording.
+``.txt`` takes precedence over the other formats, which follow in the order of ``READABLE``.
 LibriSpeech's ``*.trans.txt`` are supported.
 
 A list is a table with a header (``.csv``, ``.tsv``) or a sequence of objects (``.jsonl``, or
@@ -48,8 +48,8 @@ def find(
     """Find the references of recordings.
 
     Args:
-        given: files in the order of the recordings; or folders and lists, of which the first that
-            has a reference for a recording is used.
+        given: files in the order of the recordings; or directories and lists, of which the first
+            that has a reference for a recording is used.
         recordings: label and file of each recording; the file is ``None`` for standard input.
 
     Returns:
@@ -63,25 +63,25 @@ def find(
     if not given:
         return (None,) * len(recordings)
     if "" in given:  # such as an unset variable; as a path it would be the current directory
-        raise UsageError("a reference has an empty name: give a file, a folder or a list")
+        raise UsageError("a reference has an empty name: give a file, a directory or a list")
     paths = [Path(path) for path in given]
     sources = [open_source(path) for path in paths]
     collections = [source for source in sources if source is not None]
     if not collections:
-        # Read first: for a missing folder, the number of files is not the problem.
+        # Read first: for a missing directory, the number of files is not the problem.
         references = tuple(read(path) for path in paths)
         if len(paths) != len(recordings):
             raise UsageError(
                 f"{_counted(len(paths), 'reference')} for "
-                f"{_counted(len(recordings), 'recording')}: give as many references, or a folder "
-                "or list of them"
+                f"{_counted(len(recordings), 'recording')}: give as many references, or a "
+                "directory or list of them"
             )
         return references
     if len(collections) != len(paths):
         single = next(p for p, source in zip(paths, sources, strict=True) if source is None)
         raise UsageError(
-            f"{quoted(single)} is a single reference and the others are folders or lists: give "
-            "either one file for each recording, or folders and lists"
+            f"{quoted(single)} is a single reference and the others are directories or lists: give "
+            "either one file for each recording, or directories and lists"
         )
     found = tuple(_first(collections, label, path) for label, path in recordings)
     if not any(found):
@@ -195,7 +195,7 @@ class ReferenceSource(Protocol):
 
 
 def open_source(path: Path) -> ReferenceSource | None:
-    """Open a folder or list of references; ``None`` if the path is a single reference.
+    """Open a directory or list of references; ``None`` if the path is a single reference.
 
     Raises:
         UsageError: a list is damaged.
@@ -227,7 +227,7 @@ def open_source(path: Path) -> ReferenceSource | None:
 
 
 class Folder:
-    """Folder of references."""
+    """Directory of references."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -255,7 +255,7 @@ class Folder:
         return None
 
     def _folders(self, label: str, path: Path) -> Iterator[Path]:
-        """Folders to search for the reference of a recording, in order."""
+        """Directories to search for the reference of a recording, in order."""
         own, top = path.absolute().parent, self._path.absolute()
         if own.is_relative_to(top):
             yield self._path / own.relative_to(top)

@@ -56,8 +56,8 @@ def output_path(
 
     Args:
         source: a recording, or ``"-"``, whose output is called ``stdin``.
-        directory: folder of the file; ``None`` is that of the recording, or the current directory
-            if the recording is standard input or a pipe.
+        directory: directory of the file; ``None`` is that of the recording, or the current one if
+            the recording is standard input or a pipe.
         extension: the format's file extension.
         template: the name, with ``{stem}`` and ``{name}`` for the recording's name without and with
             its extension, ``{lang}`` for the language and ``{ext}`` for ``extension``.
@@ -123,7 +123,7 @@ def plan_outputs(
 ) -> list[PlannedOutput]:
     """Name and check every file that a run will write, before it spends time on anything.
 
-    A format named twice counts once. Folders below ``directory`` need not exist.
+    A format named twice counts once. Directories below ``directory`` need not exist.
 
     Args:
         sources: the recordings.
@@ -200,7 +200,7 @@ def _folded(path: Path) -> str:
 def _one_file(one: Path, other: Path) -> bool:
     """True if two names that differ in case or in how characters are composed name one file.
 
-    Where neither exists, the file system is asked, with an empty folder that is removed at once.
+    Where neither exists, the file system is asked, with an empty directory that is removed at once.
     """
     if files.status_of(one) is not None or files.status_of(other) is not None:
         return False  # or their identities would be the same
@@ -219,7 +219,7 @@ def _one_file(one: Path, other: Path) -> bool:
 
 
 def _same_name(folder: Path, one: str, other: str) -> bool:
-    """True if two names stand for one file in an empty folder, which is left empty."""
+    """True if two names stand for one file in an empty directory, which is left empty."""
     file = folder / one
     file.touch(exist_ok=False)
     try:

@@ -1,4 +1,4 @@
-"""Recordings named by files, folders, patterns and lists of them."""
+"""Recordings named by files, directories, patterns and lists of them."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ vqe vqf vql w64 wav wave weba webm wma wmv wtv wv xwma
 _LIST_BYTES = 1 << 26
 
 EXTENSIONS = frozenset(_ENDINGS.split())
-"""Extensions that folders and patterns take for recordings."""
+"""Extensions that directories and patterns take for recordings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
     """A recording to read: ``name`` is a path, or ``"-"`` for standard input.
 
-    ``folder`` is its place below the folder or the fixed part of the pattern that it was found by,
-    empty for one named by itself; results keep that structure.
+    ``folder`` is its place below the directory or the fixed part of the pattern that it was found
+    by, empty for one named by itself; results keep that structure.
     """
 
     name: str
@@ -63,14 +63,14 @@ def find(
 ) -> list[Recording]:
     """Find every recording that is named, each once, in the order of the names.
 
-    A folder stands for the recordings in it, by their extensions, in natural order and without
-    hidden ones; ``recursive`` includes its subfolders. A name that is not a file's and holds ``*``,
-    ``?`` or ``[`` is a pattern, in which ``**`` matches any folders. Lists hold files and folders,
-    no patterns. A file need not exist: whoever reads it finds out.
+    A directory stands for the recordings in it, by their extensions, in natural order and without
+    hidden ones; ``recursive`` includes its subdirectories. A name that is not a file's and holds
+    ``*``, ``?`` or ``[`` is a pattern, in which ``**`` matches any directories. Lists hold files
+    and directories, no patterns. A file need not exist: whoever reads it finds out.
 
     Raises:
         UsageError: standard input is named twice.
-        AudioError: a folder or pattern holds no recording, or a list is unreadable or empty.
+        AudioError: a directory or pattern holds no recording, or a list is unreadable or empty.
     """
     readers = [*names, *(item.name for item in lists)]
     if readers.count(STDIN) > 1:
@@ -99,8 +99,10 @@ def _named(name: str, *, recursive: bool) -> Iterable[Recording]:
         return [Recording(name)]
     found = list(_in_folder(name, recursive=recursive))
     if not found:
-        advice = ": check the path" if recursive else ": use --recursive to search its subfolders"
-        raise AudioError(f"{quoted(name)} is a folder without recordings{advice}")
+        advice = (
+            ": check the path" if recursive else ": use --recursive to search its subdirectories"
+        )
+        raise AudioError(f"{quoted(name)} is a directory without recordings{advice}")
     return found
 
 
@@ -134,7 +136,7 @@ def _matches(pattern: str) -> list[Recording]:
 
 
 def _fixed_part(pattern: str) -> str:
-    """The folders before the first part with a wildcard."""
+    """The directories before the first part with a wildcard."""
     parts = []
     for part in Path(pattern).parts:
         if glob.has_magic(part):

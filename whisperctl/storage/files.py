@@ -206,14 +206,14 @@ def check_replaceable(path: Path) -> None:
 
 
 def check_folder(path: Path, directory: Path | None) -> None:
-    """Check the folder of a file to be written, which may yet have to be made.
+    """Check the directory of a file to be written, which may yet have to be made.
 
     Args:
         path: the file.
-        directory: the folder, if it must exist; ``None`` if it may have to be made.
+        directory: the directory, if it must exist; ``None`` if it may have to be made.
 
     Raises:
-        OutputError: the folder is missing or may not be written to, or the file is a directory.
+        OutputError: the directory is missing or may not be written to, or the file is a directory.
     """
     if is_directory(path):
         raise cannot_write(path, "it is a directory; choose another output directory")
@@ -231,7 +231,7 @@ def check_folder(path: Path, directory: Path | None) -> None:
 
 
 def check_name(path: Path) -> None:
-    """Check that the file system takes a name, and those of folders still to be made.
+    """Check that the file system takes a name, and those of directories still to be made.
 
     Raises:
         OutputError: it does not.
@@ -266,7 +266,7 @@ def identity(path: Path) -> object:
 
 
 def nearest(folder: Path) -> Path:
-    """The folder itself, or the nearest one above it that exists."""
+    """The directory itself, or the nearest one above it that exists."""
     while status_of(folder) is None and not os.path.islink(folder) and folder != folder.parent:  # noqa: PTH114 - answers for names that Path.is_symlink raises on
         folder = folder.parent
     return folder
@@ -385,7 +385,7 @@ def open_temporary(purpose: str) -> BinaryIO:
 
 
 def make_temporary_folder(purpose: str) -> Path:
-    """Make a folder that only this user may enter; the caller removes it.
+    """Make a directory that only this user may enter; the caller removes it.
 
     Raises:
         OutputError: as ``open_temporary`` does.

@@ -59,14 +59,14 @@ def _homeless(variable: str) -> FileNotFoundError:
 
 
 def distrust(path: Path) -> str | None:
-    """Reason that others could change a file or folder; ``None`` if they cannot.
+    """Reason that others could change a file or directory; ``None`` if they cannot.
 
     They cannot if it belongs to this user, nobody else may write it, and nobody else could replace
-    it or a folder above it. A folder with the sticky bit, such as ``/tmp``, is fine above it; so is
-    a group of which this user is the only member.
+    it or a directory above it. A directory with the sticky bit, such as ``/tmp``, is fine above it;
+    so is a group of which this user is the only member.
     """
     if not hasattr(os, "geteuid"):
-        return None  # Windows keeps what is in a user's folders to that user
+        return None  # Windows keeps what is in a user's directories to that user
     try:
         whole = path.resolve(strict=True)
         for place in (whole, *whole.parents):
@@ -82,7 +82,7 @@ def distrust(path: Path) -> str | None:
 
 
 def shared_by(status: os.stat_result) -> bool:
-    """True if the mode of a file or folder lets others than its owner write."""
+    """True if the mode of a file or directory lets others than its owner write."""
     if status.st_mode & stat.S_IWOTH:
         return True
     return bool(status.st_mode & stat.S_IWGRP) and not _is_private(status.st_gid)
@@ -102,10 +102,10 @@ def _is_private(group: int) -> bool:
 
 
 def cache_dir(name: str) -> Path:
-    """Folder of this name in the user's cache, made if missing; ``CACHE_VARIABLE`` moves it.
+    """Directory of this name in the user's cache, made if missing; ``CACHE_VARIABLE`` moves it.
 
     Raises:
-        BackendError: the folder cannot be made.
+        BackendError: the directory cannot be made.
     """
     try:
         root = find("cache", CACHE_VARIABLE)
@@ -116,7 +116,7 @@ def cache_dir(name: str) -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise BackendError(
-            f"cannot make the cache folder {quoted(folder)}: {files.reason(error)}; "
-            f"set {CACHE_VARIABLE} to a folder that can be written"
+            f"cannot make the cache directory {quoted(folder)}: {files.reason(error)}; "
+            f"set {CACHE_VARIABLE} to a directory that can be written"
         ) from error
     return folder

@@ -1,7 +1,7 @@
 """A backend that fulfils the contract without a model's arithmetic, for tests that need no speech.
 
-It is installed for nobody. A test that wants it names it in an entry point of its own, in a folder
-``anything-1.dist-info`` on ``PYTHONPATH`` whose ``entry_points.txt`` says::
+It is installed for nobody. A test that wants it names it in an entry point of its own, in a
+directory ``anything-1.dist-info`` on ``PYTHONPATH`` whose ``entry_points.txt`` says::
 
     [whisperctl.backends]
     fake = whisperctl.testing.fake:FakeBackend

@@ -277,5 +277,5 @@ def test_a_cache_that_cannot_be_made_is_an_error(
     (tmp_path / "file").touch()
     monkeypatch.setenv("WHISPERCTL_CACHE", str(tmp_path / "file"))
 
-    with pytest.raises(BackendError, match=r"cannot make the cache folder.*WHISPERCTL_CACHE"):
+    with pytest.raises(BackendError, match=r"cannot make the cache directory.*WHISPERCTL_CACHE"):
         cache.converted(tiny_en, 1, lambda model, out: None)

@@ -17,7 +17,7 @@ class InputFlags(Flags):
     """Sources of recordings."""
 
     recursive: bool = option(
-        False, "Search subfolders of the given folders too.", Topic.INPUT, short="r"
+        False, "Search subdirectories of the given directories too.", Topic.INPUT, short="r"
     )
     files_from: list[str] | None = option(
         None,

@@ -35,7 +35,7 @@ def converted(model: Path, version: int, convert: Callable[[Path, Path], None]) 
         convert: writes the model's directory; called with the model and an empty directory.
 
     Raises:
-        BackendError: the cache's folder cannot be made.
+        BackendError: the cache's directory cannot be made.
         ModelError: the model cannot be read, ``convert`` refuses it, or there is no room.
     """
     folder = cache_dir(_NAME)
@@ -47,12 +47,12 @@ def converted(model: Path, version: int, convert: Callable[[Path, Path], None]) 
         if error.errno in _FULL:
             raise ModelError(
                 f"the disk is full: converting {quoted(model)} needs room at {quoted(folder)}; "
-                f"free some, or set {CACHE_VARIABLE} to a folder with more"
+                f"free some, or set {CACHE_VARIABLE} to a directory with more"
             ) from error
         raise ModelError(
             f"{quoted(model)} cannot be converted in {quoted(folder)} "
             f"({reason(error)}): check its permissions, or set {CACHE_VARIABLE} to "
-            "another folder"
+            "another directory"
         ) from error
     return target
 
@@ -84,7 +84,7 @@ def _sha256(model: Path, folder: Path) -> str:
         note = folder / f"{status.st_dev:x}-{status.st_ino:x}.json"
         with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             noted = json.loads(note.read_text("utf-8"))
-            # It becomes the name of a folder, and must lead nowhere else.
+            # It becomes the name of a directory, and must lead nowhere else.
             if noted["file"] == known and _SHA256.fullmatch(noted["sha256"]):
                 return str(noted["sha256"])
         digest = hex_digest(model, "sha256")
