@@ -399,7 +399,7 @@ def compare(
         typer.Option(
             "--fail-if",
             metavar="CONDITION",
-            help='Exit with 1 if this holds for any result, such as "wer>0.05" or "ratio>1.5".',
+            help='Exit with 1 if this holds for any cell, such as "wer>0.05" or "ratio>1.5".',
             rich_help_panel=Topic.MEASURING.value,
         ),
     ] = None,
@@ -429,7 +429,7 @@ def compare(
         bool,
         typer.Option(
             "--phases",
-            help="Show every phase in the table, even if there are many results.",
+            help="Show every phase in the table, even if there are many cells.",
             rich_help_panel=Topic.OUTPUT.value,
         ),
     ] = False,
@@ -442,8 +442,9 @@ def compare(
 ) -> None:
     """Compare the speed and the output of engines, models and quantizations.
 
-    All given backends, models, quantizations and numbers of threads are combined. Every run is a
-    fresh process; runs are interleaved, on the same samples and with the same options.
+    All given backends, models, quantizations and numbers of threads are combined; each combination
+    with a recording is a cell. Every run is a fresh process; runs are interleaved, on the same
+    samples and with the same options.
     """
     from whisperctl.compare import statistics
 

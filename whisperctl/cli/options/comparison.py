@@ -118,7 +118,7 @@ class MeasuringFlags(Flags):
 
     repeat: int | None = option(
         None,
-        "Runs of each combination; runs are interleaved, each in a fresh process.",
+        "Runs of each cell; runs are interleaved, each in a fresh process.",
         Topic.MEASURING,
         metavar="N",
         default="1",
