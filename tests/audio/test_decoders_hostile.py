@@ -186,6 +186,7 @@ def test_a_lie_costs_the_sound_or_nothing(results: dict[str, Read]) -> None:
     assert {one.error.count("\n") for one in results.values()} == {0}
     assert refused == {
         "channels.wav",
+        "thousand.wav",
         "rate.wav",
         "no-rate.wav",
         "no-bits.wav",
@@ -223,4 +224,4 @@ def test_a_track_that_starts_later_is_no_error_of_python(tmp_path: Path) -> None
     late = b"\x12\x08\0\x01\xe5" + bytes(7) + b"\xaf" + bytes(486) + b"\x01\xf0"
     path.write_bytes(b"FLV" + bytes(5) + b"\x09" + bytes(4) + script + first + late)
 
-    assert load(path).duration_s > 0
+    assert load(path, apart=("sandbox",)).duration_s > 0

@@ -43,6 +43,9 @@ _STATE_EACH_TRACK = frozenset(
 _STATE_THE_WHOLE = frozenset({"asf", "flv", "rm", "xwma"})
 """Their headers say how long the longest track is."""
 
+LONGEST_S = 1e9
+"""No recording is longer: a header that states more does not know."""
+
 _LOST_S = 0.5
 """Less missing than this is padding that encoders add or trim, not a recording cut short."""
 
@@ -139,8 +142,8 @@ def is_named(container: ContainerFacts, names: frozenset[str]) -> bool:
 
 def container_s(container: ContainerFacts) -> float | None:
     """Duration of a file with all its tracks, stated or guessed, in seconds."""
-    duration_us = container.duration_us
-    return None if duration_us is None or duration_us <= 0 else duration_us / 1_000_000
+    duration_s = (container.duration_us or 0) / 1_000_000
+    return duration_s if 0 < duration_s <= LONGEST_S else None
 
 
 def container_end_s(container: ContainerFacts, source: Source) -> float | None:

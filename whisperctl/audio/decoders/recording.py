@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from whisperctl.audio.decoders.containers import ContainerFacts, TrackFacts
     from whisperctl.audio.source import Source
 
-_LONGEST_S = 1e9
-"""No recording is longer: a header that states more does not know."""
-
 _DAMAGED_S = 0.1
 """Less than this that cannot be decoded is a seam, as between mp3 files that were joined."""
 
@@ -267,7 +264,7 @@ class _Part:
             language=track.language,
             title=track.title,
             default=track.default,
-            stated_s=None if joined or (stated_s or 0.0) > _LONGEST_S else stated_s,
+            stated_s=None if joined or (stated_s or 0.0) > containers.LONGEST_S else stated_s,
         )
 
     def blocks(self, track: int) -> Iterator[Block]:
