@@ -204,7 +204,7 @@ def experiment(comparison: Comparison) -> Iterator[str]:
         yield ""
     model = comparison.models[0]
     yield (
-        f"{figures.describe_machine(comparison)}; "
+        f"{figures.machine_text(comparison.machine)}; "
         f"{model.label}, sha256 {model.sha256[: figures.SHORT]}; "
         f"{figures.describe_method(comparison)}; {figures.describe_parameters(comparison)}."
     )

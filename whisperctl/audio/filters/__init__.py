@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -174,3 +174,42 @@ class Processor(ABC):
 
     def close(self) -> None:  # noqa: B027 - most filters have nothing to release
         """Release resources; safe to call again, and called even if the run failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Parts of ``Processor.process`` for one block, each of which can be called by itself, often.
+
+    ``call`` enters the engine and returns, without work; ``copies`` takes a block in and out;
+    ``work`` enters the engine and does the work.
+    """
+
+    call: Callable[[], object]
+    copies: Callable[[], object]
+    work: Callable[[], object]
+
+
+@runtime_checkable
+class Measurable(Protocol):
+    """What a filter may have besides, for ``whisperctl filters bench`` and ``stress``."""
+
+    @property
+    def technology(self) -> str:
+        """What runs the filter, such as ``WebAssembly``."""
+        ...
+
+    def in_python(
+        self, audio: AudioFormat, values: Mapping[str, Any]
+    ) -> tuple[str, Processor] | None:
+        """Open the same filter in Python, named for its library; ``None`` if there is none."""
+        ...
+
+    def parts(self, processor: Processor, block: Block) -> Parts:
+        """Take a call of a processor, which ``open`` gave, into its parts."""
+        ...
+
+    def starts(
+        self, audio: AudioFormat, values: Mapping[str, Any]
+    ) -> Mapping[str, Callable[[], object]]:
+        """Ways to start, by name, each of which can be called often and leaves nothing open."""
+        ...

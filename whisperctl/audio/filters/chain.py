@@ -162,20 +162,26 @@ class _Step:
             yield block[n_dropped:]
 
     def _guarded(self, call: Callable[[], T]) -> T:
-        """Call the plugin; any error of its own becomes one line."""
-        try:
-            return call()
-        except (WhisperctlError, MemoryError):
-            raise
-        except (Exception, SystemExit) as error:
-            raise PluginError(
-                f'filter "{self._name}" failed: {type(error).__name__}: {error}'
-            ) from error
+        return guarded(self._name, call)
 
     def _broken(self, what: str) -> PluginError:
         return PluginError(
             f'filter "{self._name}" is broken: it {what}; leave it out, and report it to its author'
         )
+
+
+def guarded(name: str, call: Callable[[], T]) -> T:
+    """Call a filter by way of ``call``; any error of its own becomes one line.
+
+    Raises:
+        PluginError: the filter failed.
+    """
+    try:
+        return call()
+    except (WhisperctlError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginError(f'filter "{name}" failed: {type(error).__name__}: {error}') from error
 
 
 def check(texts: Sequence[str]) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from whisperctl.compare.result import (
     Comparison,
     Difference,
     Errors,
+    Machine,
     Ratio,
     RecordingInfo,
     Stat,
@@ -293,7 +294,7 @@ def facts(comparison: Comparison) -> Iterator[Fact]:
         )
     for other in comparison.left_out:
         yield "left out", f"{other.engine}: {other.reason}"
-    yield "machine", describe_machine(comparison)
+    yield "machine", machine_text(comparison.machine)
     yield "method", describe_method(comparison)
     yield "parameters", describe_parameters(comparison)
     yield "made by", describe_origin(comparison)
@@ -316,9 +317,8 @@ def describe_recording(recording: RecordingInfo) -> str:
     return ", ".join((*parts, *recording.warnings))
 
 
-def describe_machine(comparison: Comparison) -> str:
+def machine_text(it: Machine) -> str:
     """CPU, processors, memory and system."""
-    it = comparison.machine
     parts = [it.cpu, f"{it.processors_allowed} of {it.processors} processors"]
     if it.memory_bytes is not None:
         parts.append(f"{shown(it.memory_bytes, 'bytes')} memory")

@@ -1,12 +1,84 @@
-"""Thousands of processors at once."""
+"""What ``whisperctl filters bench`` and ``stress`` measure of processors, and thousands at once."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import psutil
 import pytest
+from numpy.typing import NDArray
 
+from whisperctl.audio.filters import AudioFormat, Measurable, registry
+from whisperctl.compare import filters as measuring
 from whisperctl_wasi.processors import Module
 from whisperctl_wasi.processors.filters import FOLDER
+
+BLOCKS = (1, 7, 300, 64, 1000, 2, 4000)
+AUDIO = AudioFormat(16_000, 2, max(BLOCKS))
+
+
+def noise(n: int) -> NDArray[np.float32]:
+    found = np.random.default_rng(3).normal(0, 0.3, (n, AUDIO.n_channels)).astype(np.float32)
+    found.flags.writeable = False
+    return found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bit_crusher",
+        "bit_crusher:bits=5.5,hold=3",
+        "echo",
+        "echo:delay=3,feedback=0.9,mix=1",
+        "gain:db=-7.5",
+        "highpass:frequency=300",
+        "lowpass",
+        "wave_shaper:drive=0.9",
+        "wave_shaper:curve=hard",
+    ],
+)
+def test_what_a_processor_is_measured_against_gives_the_same(text: str) -> None:
+    spec = registry.parse(text)
+    assert isinstance(spec.plugin, Measurable)
+    if text.startswith(("highpass", "lowpass")):
+        pytest.importorskip("scipy")
+    found = spec.plugin.in_python(AUDIO, dict(spec.values))
+    assert found is not None
+    _, same = found
+    processor = spec.plugin.open(AUDIO, dict(spec.values))
+    for n in BLOCKS:
+        block = noise(n)
+        np.testing.assert_allclose(same.process(block), processor.process(block), atol=2e-5)
+    processor.close()
+
+
+@pytest.mark.parametrize("name", ["gate", "compressor", "denoise"])
+def test_what_only_a_loop_could_do_in_python_is_not_compared(name: str) -> None:
+    spec = registry.parse(name)
+    assert isinstance(spec.plugin, Measurable)
+    assert spec.plugin.in_python(AUDIO, dict(spec.values)) is None
+
+
+def test_a_module_of_somebody_else_is_not_taken_for_ours(tmp_path: Path) -> None:
+    path = tmp_path / "gain.wasm"
+    path.write_bytes((FOLDER / "gain.wasm").read_bytes())
+
+    cost = measuring.bench(registry.parse(str(path)), [128], 0)
+
+    assert (cost.technology, cost.python, cost.blocks[0].python_us) == ("WebAssembly", "", None)
+
+
+def test_the_costs_of_a_processor_are_taken_apart() -> None:
+    cost = measuring.bench(registry.parse("gain"), [16_384], 0)
+
+    assert list(cost.starts_ms) == ["compile", "read compiled", "instantiate"]
+    assert all(ms > 0 for ms in cost.starts_ms.values())
+    (one,) = cost.blocks
+    assert one.call_us is not None and one.copies_us is not None and one.work_us is not None
+    assert 0 < one.call_us < one.filter_us
+    assert 0 < one.copies_us < one.filter_us
+    assert 0 < one.work_us < one.filter_us
 
 
 @pytest.mark.slow

@@ -235,6 +235,14 @@ class Instance:
             raise ValueError(f"a block has from 1 to {self.input.shape[1]} samples, not {n}")
         self._call("process", *self._pointers, n)
 
+    def enter(self) -> None:
+        """Enter the processor and return: what a call costs besides its work.
+
+        Raises:
+            PluginError: as for ``process``.
+        """
+        self._call("latency")
+
     def close(self) -> None:
         """End the processor; may be called more than once. Its memory goes with the last view."""
         self._functions = {}

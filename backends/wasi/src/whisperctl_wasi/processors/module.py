@@ -119,6 +119,26 @@ class Module:
         ]
         return Instance(self.label, machine, compiled, (rate, channels, block), numbers)
 
+    def compile_again(self) -> None:
+        """Compile the module as if for the first time, and drop the machine code.
+
+        Raises:
+            PluginError: it cannot be compiled.
+        """
+        import wasmtime
+
+        machine, _ = self._compiled()
+        wasmtime.Module(machine.engine, self.code)
+
+    def read_again(self) -> None:
+        """Read the machine code as a process does at first, and drop it.
+
+        Raises:
+            PluginError: it cannot be compiled.
+        """
+        self._compiled()
+        _compile.__wrapped__(self.code, self.sha256, self.limits)
+
     def _compiled(self) -> tuple[Machine, wasmtime.Module]:
         try:
             return _compile(self.code, self.sha256, self.limits)
