@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -80,16 +83,38 @@ def test_the_costs_of_a_processor_are_taken_apart() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process's address space")
+def test_an_instance_that_the_machine_refuses_ends_the_stress_test() -> None:
+    code = """if True:
+        import resource, sys
+        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+        from whisperctl.cli import main
+        sys.argv[1:] = ["filters", "stress", "gain", "--audio", "0", "--time", "20"]
+        sys.exit(main())"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    (said,) = [line for line in done.stdout.splitlines() if line.startswith("  WebAssembly: ")]
+    assert re.match(
+        r"  WebAssembly: \d+ at once kept the deadline, and number \d+ was refused: "
+        r'processor ".*" finds no room for its memory \(mmap .*\): run fewer at once, or lower '
+        r"filter.memory in WHISPERCTL_WASI_LIMITS; opening one took ",
+        said,
+    )
+
+
+@pytest.mark.slow
 def test_ten_thousand_instances_run_in_one_process_and_leave_nothing() -> None:
     module = Module.load(FOLDER / "gain.wasm")
     module.instance(16_000, 1, 512).close()
     process = psutil.Process()
     before = process.num_threads(), process.num_fds(), process.memory_info().rss
     instances = [module.instance(16_000, 1, 512, {"db": n / 1000}) for n in range(10_000)]
-    for n, instance in enumerate(instances):
+    for instance in instances:
         instance.input[0, :] = 0.25
         instance.process(512)
-        assert instance.output[0, 511] == pytest.approx(0.25 * 10 ** (n / 20_000), rel=1e-5)
+    last = [instance.output[0, 511] for instance in instances]
+    np.testing.assert_allclose(last, 0.25 * 10 ** (np.arange(10_000) / 20_000), rtol=1e-5)
 
     for instance in instances:
         instance.close()

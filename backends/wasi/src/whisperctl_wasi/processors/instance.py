@@ -196,6 +196,11 @@ class Instance:
             raise self._failed("its start function", trap) from trap
         except wasmtime.WasmtimeError as error:
             text = str(error).partition("\n")[0]
+            if "mmap" in text:
+                raise PluginError(
+                    f"{self._label} finds no room for its memory ({text:.200}): run fewer at once, "
+                    "or lower filter.memory in WHISPERCTL_WASI_LIMITS"
+                ) from error
             raise unfit(self._label, f"cannot be started: {text:.200}") from error
         self._functions = {
             name: _Function(store, exports[name], type_) for name, type_ in FUNCTIONS.items()
