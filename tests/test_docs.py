@@ -105,6 +105,7 @@ class Loaded(HTMLParser):
             self.addresses += [value or "" for name, value in attrs if name in ("href", "src")]
 
 
+@pytest.mark.slow
 def test_the_site_loads_nothing_from_other_hosts(site: Path) -> None:
     pages = list(site.rglob("*.html"))
     assert len(pages) > 20
@@ -118,6 +119,7 @@ def test_the_site_loads_nothing_from_other_hosts(site: Path) -> None:
         assert not re.search(r"(@import|url\()\s*[\"']?([a-z]+:)?//", sheet.read_text("utf-8"))
 
 
+@pytest.mark.slow
 def test_links_to_files_outside_docs_lead_to_pages_of_the_site(site: Path) -> None:
     assert 'href="security.html"' in (site / "sandbox.html").read_text("utf-8")
     assert 'href="sandbox.html#limits"' in (site / "security.html").read_text("utf-8")

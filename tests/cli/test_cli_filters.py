@@ -139,6 +139,7 @@ def test_trim_beyond_the_end_is_an_error(fake: Cli, jfk: Path) -> None:
     assert "which is 11.0 s long" in done.err
 
 
+@pytest.mark.slow
 def test_speakers_on_channels_are_filtered(fake: Cli, tmp_path: Path, jfk: Path) -> None:
     import soundfile
 
@@ -187,6 +188,7 @@ def compared(fake: Cli, jfk: Path) -> Mapping[str, object]:
     return found
 
 
+@pytest.mark.slow
 def test_a_comparison_measures_filtered_samples_and_says_so(
     compared: Mapping[str, object], fake: Cli, jfk: Path
 ) -> None:
@@ -214,6 +216,7 @@ def test_a_comparison_is_repeated_with_its_filters(jfk: Path) -> None:
     np.testing.assert_array_equal(again.audio.samples, first.audio.samples)
 
 
+@pytest.mark.slow
 def test_a_comparison_from_before_there_were_filters_is_read(
     compared: Mapping[str, object], tmp_path: Path
 ) -> None:
@@ -227,6 +230,7 @@ def test_a_comparison_from_before_there_were_filters_is_read(
     assert [one.filters for one in document.read(path).recordings] == [()]
 
 
+@pytest.mark.slow
 def test_filters_of_a_document_from_anywhere_are_checked(
     compared: Mapping[str, object], fake: Cli
 ) -> None:

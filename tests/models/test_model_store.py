@@ -87,6 +87,7 @@ def test_where_no_model_is_the_obvious_one_all_are_named(tmp_path: Path) -> None
         store.Store(tmp_path).default()
 
 
+@pytest.mark.slow
 def test_an_imported_directory_is_converted(
     build: Builder, tmp_path: Path, store_directory: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -52,10 +53,15 @@ def test_its_other_runtime_keeps_what_a_runtime_has_a_part_in(tmp_path: Path) ->
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory in which Python finds the backend of the page."""
+    return install(tmp_path_factory.mktemp("plain"))
+
+
 @pytest.mark.slow
-def test_the_backend_of_the_page_keeps_every_promise(tmp_path: Path) -> None:
-    site = install(tmp_path)
-    done = conformance(tmp_path, "whisperctl.testing", "--backend", "plain", site=site)
+def test_the_backend_of_the_page_keeps_every_promise(plain: Path, tmp_path: Path) -> None:
+    done = conformance(tmp_path, "whisperctl.testing", "--backend", "plain", site=plain)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "SKIPPED" in done.stdout and "refused, as it may: plain has no word" in done.stdout
 
@@ -77,9 +83,9 @@ STILL_KEPT = "test_text.py::test_it_hears_what_is_said"
 
 
 @pytest.mark.slow
-def test_a_backend_that_breaks_promises_is_found_out(tmp_path: Path) -> None:
+def test_a_backend_that_breaks_promises_is_found_out(plain: Path, tmp_path: Path) -> None:
     """It calls back from its own thread too, ignores an option, and does not close."""
-    site = install(tmp_path)
+    site = shutil.copytree(plain, tmp_path / "site")
     break_promises(site / "whisperctl_plain" / "session.py", BROKEN)
     tests = [name.replace(".py", "") for name in (*CAUGHT_BY, STILL_KEPT)]
 

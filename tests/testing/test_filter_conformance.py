@@ -39,16 +39,8 @@ def test_the_page_has_every_filter_of_ours_and_its_parameters() -> None:
             assert shown in row or parameter.default in (0, None)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "gain:db=-6",
-        "highpass",
-        pytest.param("denoise", marks=pytest.mark.slow),
-        pytest.param("normalize", marks=pytest.mark.slow),
-        "trim",
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gain:db=-6", "highpass", "denoise", "normalize", "trim"])
 def test_our_filters_keep_every_promise(name: str, tmp_path: Path) -> None:
     done = conformance(tmp_path, "whisperctl.testing", "--filter", name)
     assert done.returncode == 0, done.stdout + done.stderr
