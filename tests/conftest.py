@@ -249,7 +249,7 @@ MakePlugin = Callable[..., dict[str, str]]
 
 
 @pytest.fixture
-def plugin(tmp_path: Path) -> MakePlugin:
+def plugin(tmp_path: Path) -> Iterator[MakePlugin]:
     """Makes somebody else's plugin, from its name and source; gives the environment that finds it.
 
     The source is of the module ``whisperctl_NAME``, and its class is called as the plugin is.
@@ -269,7 +269,8 @@ def plugin(tmp_path: Path) -> MakePlugin:
         (site / f"whisperctl_{name}.py").write_text(source)
         return {"PYTHONPATH": str(site)}
 
-    return make
+    yield make
+    forget_modules([str(site)])
 
 
 @pytest.fixture(params=ENGINES)

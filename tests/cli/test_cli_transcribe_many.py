@@ -323,7 +323,7 @@ def test_one_format_goes_to_standard_output_instead_of_segments(
         (("--max-memory", "much"), 2, "2G or 500M"),
         (("--files-from", "missing"), 1, '"missing" cannot be read'),
         (("nothing/*.mp3",), 1, '"nothing/*.mp3" does not match any file'),
-        (("empty",), 1, '"empty" is a folder without recordings'),
+        (("empty",), 1, '"empty" is a directory without recordings'),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is(
