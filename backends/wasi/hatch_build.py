@@ -44,7 +44,7 @@ class WasmBuildHook(BuildHookInterface[Any]):
         if not self._record.is_file():
             return True
         modules = json.loads(self._record.read_text("utf-8"))["modules"]
-        if not all(self._record.with_name(f"{name}.wasm").is_file() for name in modules):
+        if not all((self._record.parent / f"{name}.wasm").is_file() for name in modules):
             return True
         built = self._record.stat().st_mtime
         return any(path.stat().st_mtime > built for path in sources)
