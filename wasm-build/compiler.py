@@ -81,6 +81,10 @@ def build(programs: Sequence[Program], build_dir: Path, jobs: int) -> dict[str, 
     """
     for program in programs:
         _folder(build_dir, program).mkdir(parents=True, exist_ok=True)
+    if not (build_dir / "zig-global").exists():
+        print(
+            "The first modules that are linked take a minute: zig compiles its C and C++ libraries"
+        )
     run = _Run(build_dir, len(programs) + sum(len(program.units) for program in programs))
     # The largest sources first, or one processor would have nothing to do while they end.
     units = sorted(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import tarfile
 import tempfile
 import urllib.request
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +48,7 @@ class Archive:
         sha256: its SHA-256.
         root: the folder inside that is used.
         patches: the folder of ``patches/`` with what is changed in it.
-        parts: files and folders of it that are used; all if empty.
+        used: regular expression of the paths in it that are used.
         package: the source package of a Linux distribution that has it; "" if Python's package
             installer gets it.
         url: where it is released.
@@ -56,7 +58,7 @@ class Archive:
     sha256: str
     root: str
     patches: str
-    parts: tuple[str, ...] = ()
+    used: str = ".*"
     package: str = ""
     url: str = ""
 
@@ -71,23 +73,16 @@ PYWHISPERCPP = Archive(
     "5df897e5dd9d9f16804fc937bd85b9f5880a0b29a55f8843585e0e03d76195e5",
     f"pywhispercpp-{VERSION}/whisper.cpp",
     "whisper",
-    ("CMakeLists.txt", "examples", "ggml", "include", "src"),
+    r"(ggml/)?CMakeLists\.txt|(ggml/)?(include|src)/[^/]+|examples/[^/]+\.h(pp)?|ggml/src/ggml-cpu/.+",
 )
 FFMPEG = Archive(
     f"ffmpeg-{FFMPEG_VERSION}.tar.xz",
     "d9b593bb2ba93d4b50f74177e0cdcd41747e708596367deed0c30348a71dd176",
     f"ffmpeg-{FFMPEG_VERSION}",
     "ffmpeg",
-    (
-        "COPYING.LGPLv2.1",
-        "RELEASE",
-        "compat",
-        "configure",
-        "libavcodec",
-        "libavformat",
-        "libavutil",
-        "libswresample",
-    ),
+    # Without what is for other processors and systems.
+    r"RELEASE|configure|compat/.+|lib(avcodec|avformat|avutil|swresample)/(mips/)?[^/]+\.[ch]"
+    r"|lib[a-z]+/Makefile",
     "ffmpeg",
     f"https://ffmpeg.org/releases/ffmpeg-{FFMPEG_VERSION}.tar.xz",
 )
@@ -96,7 +91,7 @@ SPEEXDSP = Archive(
     "8c777343e4a6399569c72abc38a95b24db56882c83dbdb6c6424a5f4aeb54d3d",
     f"speexdsp-{SPEEXDSP_VERSION}",
     "speexdsp",
-    ("include", "libspeexdsp"),
+    r"(include|libspeexdsp)/.+",
     "speexdsp",
     f"https://downloads.xiph.org/releases/speex/speexdsp-{SPEEXDSP_VERSION}.tar.gz",
 )
@@ -119,18 +114,12 @@ def fetch(build_dir: Path, archives: Sequence[Archive] = ARCHIVES) -> None:
         # apt drops its rights to download, and must still get here.
         folder.chmod(0o755)
         released = [archive for archive in missing if archive.package]
-        for archive in missing:
-            if not archive.package:
-                _download_with_pip(archive, folder)
-            elif os.environ.get(archive.variable):
-                _take(archive, os.environ[archive.variable], folder)
-        wanted = [archive for archive in released if not os.environ.get(archive.variable)]
-        reasons = distribution.download(
-            [(archive.package, archive.name, archive.sha256) for archive in wanted], folder
-        )
-        for archive in wanted:
-            if not _is_good(folder / archive.name, archive):
-                _download(archive, folder, reasons)
+        packed = [archive for archive in missing if not archive.package]
+        with ThreadPoolExecutor(len(packed) + 1) as pool:
+            works = [pool.submit(_download_with_pip, archive, folder) for archive in packed]
+            works.append(pool.submit(_get_released, released, folder))
+            for work in works:
+                work.result()
         for archive in missing:
             (folder / archive.name).replace(build_dir / archive.name)
 
@@ -140,6 +129,20 @@ def _is_good(path: Path, archive: Archive) -> bool:
         return False
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() == archive.sha256
+
+
+def _get_released(archives: Sequence[Archive], folder: Path) -> None:
+    """Get archives from where the user says, or a distribution, or those who release them."""
+    for archive in archives:
+        if place := os.environ.get(archive.variable):
+            _take(archive, place, folder)
+    wanted = [archive for archive in archives if not os.environ.get(archive.variable)]
+    reasons = distribution.download(
+        [(archive.package, archive.name, archive.sha256) for archive in wanted], folder
+    )
+    for archive in wanted:
+        if not _is_good(folder / archive.name, archive):
+            _download(archive, folder, reasons)
 
 
 def _download_with_pip(archive: Archive, folder: Path) -> None:
@@ -213,28 +216,23 @@ def _save(url: str, target: Path) -> None:
 def unpack(archive: Archive, patches: Path, build_dir: Path) -> Path:
     """The tree of a fetched archive below ``build_dir``, with every patch of a folder applied.
 
-    It is named for the patches' contents, so a changed patch gives another tree.
+    It is named for the patches' contents and what is used, so that a change gives another tree.
 
     Raises:
         SourceError: a patch does not fit the source.
     """
     files = sorted(patches.glob("*.patch"))
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+    identity = [archive.used.encode(), *(file.read_bytes() for file in files)]
+    digest = hashlib.sha256(b"\0".join(identity)).hexdigest()[:12]
     tree = build_dir / f"{archive.root.replace('/', '-')}-{digest}"
     if tree.is_dir():
         return tree
+    used = re.compile(f"{re.escape(archive.root)}/(?:{archive.used})")
     with tempfile.TemporaryDirectory(dir=build_dir) as folder:
-        parts = tuple(f"{archive.root}/{part}" for part in archive.parts) or (archive.root,)
         with tarfile.open(build_dir / archive.name) as tar:
-            tar.extractall(
-                folder,
-                [
-                    member
-                    for member in tar
-                    if member.name in parts or member.name.startswith(tuple(f"{p}/" for p in parts))
-                ],
-                filter="data",
-            )
+            # One by one: a list of members would decompress the archive once more.
+            members = (member for member in tar if member.isreg() and used.fullmatch(member.name))
+            tar.extractall(folder, members, filter="data")
         work = Path(folder, archive.root)
         for file in files:
             _apply(file, work, archive)

@@ -91,7 +91,7 @@ ARCHIVE = source.Archive(
     "",
     root="thing-1",
     patches="thing",
-    parts=("file.c",),
+    used=r".+\.c",
     package="thing",
     url="http://127.0.0.1:1/thing-1.tar.gz",
 )
