@@ -176,6 +176,7 @@ def media(tree: Path, build_dir: Path) -> Program:
     """The module that decodes media, from FFmpeg's source in ``tree``."""
     configured = build_dir / "ffmpeg-configuration"
     theirs = ffmpeg.configure(tree, HERE / "media/config.h", configured)
+    # -O3 is no faster, measured on m4a, mp3 and opus; zig takes it for -O2 anyway.
     common = (
         *compiler.zig("cc", WASI, SIMD),
         *("-O2", "-g0", "-fno-sanitize=undefined", "-std=gnu11", "-fno-math-errno"),
