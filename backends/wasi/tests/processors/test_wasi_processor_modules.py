@@ -103,6 +103,20 @@ FLAWS: dict[str, tuple[dict[str, str], str]] = {
         },
         "imports 'wasi_snapshot_preview1.fd_write', which guests do not get",
     ),
+    "a 64-bit memory": ({"memory": '(memory (export "memory") i64 1)'}, "cannot be compiled: "),
+    "two memories": ({"memory": '(memory (export "memory") 1) (memory 1)'}, "cannot be compiled: "),
+    "a shared memory": (
+        {"memory": '(memory (export "memory") 1 1 shared)'}, "cannot be compiled: "
+    ),
+    "a heap of objects": (
+        {"state": wat.PARTS["state"] + " (type $s (struct (field i32)))"}, "cannot be compiled: "
+    ),
+    "exceptions": ({"state": wat.PARTS["state"] + " (tag)"}, "cannot be compiled: "),
+    "results that depend on the machine": (
+        wat.function("process", "(drop (f32x4.relaxed_min (v128.const i32x4 0 0 0 0)"
+            " (v128.const i32x4 0 0 0 0)))"),
+        "cannot be compiled: ",
+    ),
     "a trap at the start": (
         {"state": wat.PARTS["state"] + f" (func $s {TRAP}) (start $s)"},
         "trapped in its start function (unreachable)",

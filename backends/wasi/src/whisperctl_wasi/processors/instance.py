@@ -44,10 +44,13 @@ class Machine:
         config.memory_reservation_for_growth = 0
         config.memory_guard_size = _GUARD_BYTES
         config.memory_may_move = False
-        # One 32-bit memory; and nothing whose results differ from processor to processor.
+        # One 32-bit memory, no other heap, and nothing whose results differ from CPU to CPU.
         config.wasm_memory64 = False
         config.wasm_multi_memory = False
         config.wasm_threads = False
+        config.wasm_gc = False
+        config.wasm_function_references = False
+        config.wasm_exceptions = False
         config.wasm_relaxed_simd = False
         self.engine = wasmtime.Engine(config)
         self.limits = limits
@@ -62,10 +65,11 @@ class Machine:
             self._open.add(instance)
             if self._thread is None:
                 self._end = threading.Event()
-                self._thread = threading.Thread(
+                thread = threading.Thread(
                     target=self._tick, args=(self._end,), name="processors' clock", daemon=True
                 )
-                self._thread.start()
+                thread.start()
+                self._thread = thread
 
     def leave(self, instance: Instance) -> None:
         """Stop the clock if this was the last instance."""
