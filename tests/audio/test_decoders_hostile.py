@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 import pytest
@@ -22,6 +23,8 @@ from tests.audio.every_decoder import load
 from tests.audio.test_audio_stream import SAMPLE
 from whisperctl import audio
 from whisperctl.audio.decoders import registry
+from whisperctl.audio.source import Source
+from whisperctl.errors import AudioError
 
 PCM = SAMPLE.read_bytes()[SAMPLE.read_bytes().index(b"data") + 8 :]
 HUGE = (float("inf"), float("nan"), 1e300, -5.0, 1e15)
@@ -214,6 +217,17 @@ def test_a_sample_that_is_too_large_is_no_warning_of_numpy(tmp_path: Path, decod
         loaded = audio.load(path, decoder=decoder)
 
     assert "that are not numbers" in loaded.warnings[0]
+
+
+@pytest.mark.parametrize("decoder", registry.names()[1:])
+def test_bytes_that_cannot_be_read_are_an_error_about_the_recording(
+    tmp_path: Path, decoder: str
+) -> None:
+    with (tmp_path / "a").open("wb", buffering=0) as file:  # which may only be written
+        file.write(PCM)
+        source = Source("a", '"a"', cast(BinaryIO, file))
+        with pytest.raises(AudioError, match=r'^"a" (cannot be read \(Bad file descriptor\)|is)'):
+            registry.DECODERS.load(decoder).open(source)
 
 
 def test_a_track_that_starts_later_is_no_error_of_python(tmp_path: Path) -> None:

@@ -38,8 +38,17 @@ class Source:
         return os.fstat(self.descriptor).st_size
 
     def peek(self, n_bytes: int, offset: int = 0) -> bytes:
-        """Up to ``n_bytes`` bytes from ``offset`` on; the position stays as it is."""
-        return os.pread(self.descriptor, n_bytes, offset)
+        """Up to ``n_bytes`` bytes from ``offset`` on; the position stays as it is.
+
+        Raises:
+            AudioError: they cannot be read.
+        """
+        try:
+            return os.pread(self.descriptor, n_bytes, offset)
+        except OSError as error:
+            raise AudioError(
+                f"{self.label} cannot be read ({reason(error)}): check the disk it is on"
+            ) from error
 
 
 def open_source(source: str | Path) -> Source:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -209,7 +208,7 @@ class SandboxDemuxer:
         n_bytes = max(0, min(wanted.bytes, self._end - self._start - wanted.offset))
         data = b""
         if n_bytes:
-            data = os.pread(self._source.descriptor, n_bytes, self._start + wanted.offset)
+            data = self._source.peek(n_bytes, self._start + wanted.offset)
         if wanted.offset + len(data) >= self._furthest + _PROGRESS_BYTES:
             self._furthest = wanted.offset + len(data)
             self._stalled_s = 0.0
