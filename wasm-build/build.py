@@ -172,6 +172,11 @@ def _whisper_unit(path: Path, variant: Variant, tree: Path, numbers: dict[str, s
     return Unit(path, name, command)
 
 
+# Flags of single files of FFmpeg's. A FLAC sample is predicted from the last dozen: made of vectors,
+# the sum waits for each sample that was stored a moment ago, and decoding takes a third longer.
+FFMPEG_FLAGS = {"libavcodec/flacdsp.c": ("-fno-vectorize", "-fno-slp-vectorize")}
+
+
 def media(tree: Path, build_dir: Path) -> Program:
     """The module that decodes media, from FFmpeg's source in ``tree``."""
     configured = build_dir / "ffmpeg-configuration"
@@ -200,6 +205,7 @@ def media(tree: Path, build_dir: Path) -> Program:
                 *(*common, "-w", "-DHAVE_AV_CONFIG_H"),
                 f"-DBUILDING_{name.partition('/')[0].removeprefix('lib')}",
                 *("-I", str(configured), "-I", str(tree)),
+                *FFMPEG_FLAGS.get(name, ()),
             ),
         )
         for name in theirs
