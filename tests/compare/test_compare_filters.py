@@ -202,6 +202,23 @@ def test_instances_at_once_are_a_table_a_plot_and_a_verdict(cli: Cli) -> None:
     assert (psutil.Process().num_threads(), psutil.Process().children()) == before
 
 
+def test_a_limit_that_leaves_no_time_is_a_verdict(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, spec = sleeper()
+    monkeypatch.setattr(registry, "parse", lambda text: spec)
+    monkeypatch.setattr(Sleeping, "process", lambda self, block: time.sleep(0.2))
+
+    done = cli.here(
+        "filters", "stress", "sleeper", "--block", "64", "--time", "0.1", "--audio", "0"
+    )
+
+    assert (done.code, done.err) == (0, "")
+    assert (
+        "  Sleep: 0 at once kept the deadline, and at 1 the limit of time was reached" in done.out
+    )
+
+
 def test_instances_at_once_are_a_document(cli: Cli) -> None:
     done = cli.here(
         *("filters", "stress", "trim", "--instances", "2", "--audio", "0", "--block", "64"),

@@ -402,7 +402,8 @@ def _print_growths(growths: Sequence[Growth]) -> None:
                 ]
             )
         rows.append(tuple(row))
-    _print_table(heads, rows)
+    if rows:
+        _print_table(heads, rows)
     for line in _plot(growths):
         console.result(f"  {line}".rstrip())
     for one in growths:
