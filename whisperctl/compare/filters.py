@@ -101,7 +101,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """How far instances of a filter could grow in number.
+    """Number of instances of a filter that a machine runs at once.
 
     ``most`` of them kept the deadline, which is the time that a block lasts. ``end`` is what broke
     first, or which bound was reached, at ``end_count`` instances; ``reason`` is the machine's own

@@ -146,7 +146,7 @@ def test_a_folder_with_files_that_its_manifest_lacks_is_emptied(tmp_path: Path) 
         assert sorted(path.name for path in folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("problem", ["can be written by others", "cannot make the cache folder"])
+@pytest.mark.parametrize("problem", ["can be written by others", "cannot make the cache directory"])
 def test_a_cache_that_cannot_be_used_is_left_alone_and_said_so(
     runtime: str,
     problem: str,
@@ -156,7 +156,7 @@ def test_a_cache_that_cannot_be_used_is_left_alone_and_said_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     cache_root = tmp_path / "cache"
-    if problem == "cannot make the cache folder":
+    if problem == "cannot make the cache directory":
         cache_root.touch()
     else:
         (cache_root / runtime).mkdir(parents=True)

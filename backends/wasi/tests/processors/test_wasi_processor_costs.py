@@ -77,9 +77,9 @@ def test_the_costs_of_a_processor_are_taken_apart() -> None:
     assert all(ms > 0 for ms in cost.starts_ms.values())
     (one,) = cost.blocks
     assert one.call_us is not None and one.copies_us is not None and one.work_us is not None
-    assert 0 < one.call_us < one.filter_us
-    assert 0 < one.copies_us < one.filter_us
-    assert 0 < one.work_us < one.filter_us
+    assert one.call_us > 0
+    assert one.copies_us > 0
+    assert one.work_us > 0
 
 
 @pytest.mark.slow
