@@ -172,8 +172,8 @@ def _whisper_unit(path: Path, variant: Variant, tree: Path, numbers: dict[str, s
     return Unit(path, name, command)
 
 
-# Flags of single files of FFmpeg's. A FLAC sample is predicted from the last dozen: made of vectors,
-# the sum waits for each sample that was stored a moment ago, and decoding takes a third longer.
+# Flags of single files of FFmpeg's. A FLAC sample is predicted from the last dozen: made of
+# vectors, the sum waits for each sample that was stored a moment ago, which takes a third longer.
 FFMPEG_FLAGS = {"libavcodec/flacdsp.c": ("-fno-vectorize", "-fno-slp-vectorize")}
 
 
@@ -181,7 +181,6 @@ def media(tree: Path, build_dir: Path) -> Program:
     """The module that decodes media, from FFmpeg's source in ``tree``."""
     configured = build_dir / "ffmpeg-configuration"
     theirs = ffmpeg.configure(tree, HERE / "media/config.h", configured)
-    # -O3 is no faster, measured on m4a, mp3 and opus; zig takes it for -O2 anyway.
     common = (
         *compiler.zig("cc", WASI, SIMD),
         *("-O2", "-g0", "-fno-sanitize=undefined", "-std=gnu11", "-fno-math-errno"),
