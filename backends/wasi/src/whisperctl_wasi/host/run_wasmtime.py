@@ -99,7 +99,8 @@ class _Program:
         if stdin:
             # Opened by its name: Wasmtime reads an inherited one in pieces of a kilobyte.
             streams.stdin_file = "/dev/fd/0"
-        streams.inherit_stdout()
+        # And it gives an inherited one to Rust's standard output, which cuts raw bytes at newlines.
+        streams.stdout_file = "/dev/fd/1"
         streams.inherit_stderr()
         store.set_wasi(streams)
         linker = wasmtime.Linker(self._engine)
