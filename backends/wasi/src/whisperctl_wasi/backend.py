@@ -29,8 +29,9 @@ class WasiBackend:
     def describe(self) -> BackendInfo:
         """Versions and runtimes, both of which are compared; see ``Backend.describe``."""
         from whisperctl_wasi import modules, runtimes
+        from whisperctl_wasi.host import guest
 
-        names = runtimes.DISTRIBUTIONS
+        names = guest.DISTRIBUTIONS
         try:
             module = modules.find()
         except BackendError as error:

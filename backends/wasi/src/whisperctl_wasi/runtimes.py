@@ -16,14 +16,11 @@ from whisperctl.errors import BackendError, UsageError
 from whisperctl.storage.paths import cache_dir, distrust
 from whisperctl.text import unknown
 from whisperctl_wasi.host import guest
-from whisperctl_wasi.host.guest import Guest, RuntimeUnavailableError
+from whisperctl_wasi.host.guest import DISTRIBUTIONS, Guest, RuntimeUnavailableError
 from whisperctl_wasi.host.limits import Limits
 
 if TYPE_CHECKING:
     from whisperctl_wasi.host.guest import Program
-
-DISTRIBUTIONS = {"wasmer": "wasmer-sdk", "wasmtime": "wasmtime"}
-"""The runtimes in order of preference, and the distribution that each comes in."""
 
 DECODER_VARIABLE = "WHISPERCTL_SANDBOX_RUNTIME"
 """Environment variable with the runtime that the sandbox decoder is to use."""

@@ -41,6 +41,7 @@ class Order:
     Args:
         runtime: ``"wasmtime"`` or ``"wasmer"``.
         path: the module's file.
+        version: of the runtime's package, which the host knows already.
         sha256: what the file's SHA-256 must be.
         memory_bytes: the most linear memory the guest may have.
         threads: the most threads the guest may start.
@@ -49,6 +50,7 @@ class Order:
     """
 
     runtime: str
+    version: str
     path: str
     sha256: str
     memory_bytes: int

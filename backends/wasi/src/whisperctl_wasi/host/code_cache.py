@@ -10,13 +10,13 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from whisperctl.storage.paths import shared_by
+
+# What only writing needs is imported there: every guest that starts waits for this module.
 
 _HEADER_BYTES = 4096
 _MANIFEST = "whisperctl.json"
@@ -71,6 +71,8 @@ def bound_folder(path: Path, binding: dict[str, str]) -> Iterator[None]:
     if not whole:
         with _lock(path, exclusive=True):
             if not _is_bound(path, binding):
+                import shutil
+
                 shutil.rmtree(path, ignore_errors=True)
                 path.mkdir(mode=0o700, exist_ok=True)
             yield
@@ -114,6 +116,8 @@ def _lock(path: Path, *, exclusive: bool) -> Iterator[None]:
 
 
 def _write(path: Path, data: bytes) -> None:
+    import tempfile
+
     with contextlib.suppress(OSError):
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         temporary = Path(name)

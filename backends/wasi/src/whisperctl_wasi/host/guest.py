@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from whisperctl.engine import resources
@@ -26,6 +27,9 @@ from whisperctl_wasi.host.limits import Limits
 from whisperctl_wasi.host.output import FloodError, Output, Payload, size
 
 Chunk = bytes | memoryview
+
+DISTRIBUTIONS = {"wasmer": "wasmer-sdk", "wasmtime": "wasmtime"}
+"""The runtimes in order of preference, and the distribution that each comes in."""
 
 CHILD = "whisperctl_wasi.host.child"
 """The module that the process of a guest runs."""
@@ -218,6 +222,7 @@ class Guest:
         limits = self.limits
         order = Order(
             runtime=self.runtime,
+            version=version(DISTRIBUTIONS[self.runtime]),
             path=str(self.program.path.absolute()),
             sha256=self.program.sha256,
             memory_bytes=limits.memory_bytes,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,8 +45,8 @@ def run(module: bytes, order: Order, line: Line) -> NoReturn:
 
 
 async def _run(module: bytes, order: Order, line: Line) -> str:
-    binding = {"module": order.sha256, "compiler": f"wasmer-sdk {version('wasmer-sdk')}"}
-    folder = Path(order.cache, f"{order.sha256[:32]}-{version('wasmer-sdk')}")
+    binding = {"module": order.sha256, "compiler": f"wasmer-sdk {order.version}"}
+    folder = Path(order.cache, f"{order.sha256[:32]}-{order.version}")
     started = time.perf_counter()
     try:
         with code_cache.bound_folder(folder, binding):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -185,8 +184,8 @@ def _new_engine() -> wasmtime.Engine:
 
 def _compiled(engine: wasmtime.Engine, module: bytes, order: Order) -> wasmtime.Module:
     # Wasmtime does not notice that code was compiled with other CPU flags than it is to run with.
-    binding = {"module": order.sha256, "compiler": f"wasmtime {version('wasmtime')} {_FLAGS}"}
-    cached = Path(order.cache, f"{order.sha256[:32]}-{version('wasmtime')}-{_FLAGS}.cwasm")
+    binding = {"module": order.sha256, "compiler": f"wasmtime {order.version} {_FLAGS}"}
+    cached = Path(order.cache, f"{order.sha256[:32]}-{order.version}-{_FLAGS}.cwasm")
     code = code_cache.read(cached, binding)
     if code is not None:
         try:
