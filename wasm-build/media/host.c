@@ -19,9 +19,9 @@ enum {
     BUFFER_BYTES = 32 << 10,
     // A read after a seek is small, as video may come next, and each that follows it twice as large.
     LEAST_BYTES = 32 << 10,
-    MOST_BYTES = 1 << 20,
     COUNT_BYTES = 4,
     LINE_BYTES = 128,
+    SPAN_CHARACTERS = 32,
 };
 
 #define READ_ERROR 0xFFFFFFFFu
@@ -29,9 +29,10 @@ enum {
 struct file {
     int64_t size;
     int64_t position;
-    // The bytes that came last: `length` of them from `offset` on, behind the count they came with.
-    int64_t offset;
-    size_t length;
+    Foresight foresight;
+    // The stretches that came last, one behind the other and behind the count they came with.
+    struct span spans[MOST_SPANS];
+    int n_spans;
     size_t next_bytes;
     uint8_t answer[COUNT_BYTES + MOST_BYTES];
 };
@@ -105,14 +106,20 @@ void host_event(AVBPrint *event, const void *payload, size_t n_bytes)
         write_all(payload, n_bytes);
 }
 
-/// Asks for `n_bytes` from the file's position on. Returns 0, or an error of FFmpeg's.
-static int ask(struct file *file, size_t n_bytes)
+/// Asks for the file's first `n_spans` spans. Returns 0, or an error of FFmpeg's.
+static int ask(struct file *file, int n_spans)
 {
-    char line[LINE_BYTES];
-    int length = snprintf(line, sizeof line, "{\"event\":\"read\",\"offset\":%lld,\"bytes\":%zu}\n",
-                          (long long)file->position, n_bytes);
-    file->offset = file->position;
-    file->length = 0;
+    char line[MOST_SPANS * SPAN_CHARACTERS + LINE_BYTES];
+    int length = 0;
+    size_t n_bytes = 0;
+    for (int i = 0; i < n_spans; i++) {
+        n_bytes += file->spans[i].length;
+        length += snprintf(line + length, sizeof line - (size_t)length, "%s[%lld,%zu]",
+                           i ? "," : "{\"event\":\"read\",\"spans\":[",
+                           (long long)file->spans[i].offset, file->spans[i].length);
+    }
+    length += snprintf(line + length, sizeof line - (size_t)length, "]}\n");
+    file->n_spans = 0;
     write_all(line, (size_t)length);
     size_t have = 0, wanted = COUNT_BYTES;
     while (have < wanted) {
@@ -132,8 +139,55 @@ static int ask(struct file *file, size_t n_bytes)
     }
     if (have > wanted)
         host_broken();
-    file->length = wanted - COUNT_BYTES;
-    return file->length ? 0 : AVERROR_EOF;
+    // A file that became shorter lacks the last of them.
+    size_t left = wanted - COUNT_BYTES;
+    while (left && file->n_spans < n_spans) {
+        struct span *span = &file->spans[file->n_spans++];
+        if (span->length > left)
+            span->length = left;
+        left -= span->length;
+    }
+    return file->n_spans ? 0 : AVERROR_EOF;
+}
+
+/// Where the byte at the file's position lies among those that came, and how many follow it there.
+static const uint8_t *find(const struct file *file, size_t *n_bytes)
+{
+    const uint8_t *at = file->answer + COUNT_BYTES;
+    for (int i = 0; i < file->n_spans; i++) {
+        const struct span *span = &file->spans[i];
+        if (file->position >= span->offset
+            && file->position < span->offset + (int64_t)span->length) {
+            size_t before = (size_t)(file->position - span->offset);
+            *n_bytes = span->length - before;
+            return at + before;
+        }
+        at += span->length;
+    }
+    return NULL;
+}
+
+/// Asks for what is at the file's position, `least` bytes if they are not foreseen, and for more.
+static int ask_ahead(struct file *file, size_t least)
+{
+    if (file->foresight) {
+        int n_spans = file->foresight(file->position, file->spans);
+        if (n_spans)
+            return ask(file, n_spans);
+    }
+    size_t n_bytes = LEAST_BYTES;
+    if (file->n_spans) {
+        const struct span *last = &file->spans[file->n_spans - 1];
+        if (file->position == last->offset + (int64_t)last->length)
+            n_bytes = file->next_bytes;
+    }
+    if (n_bytes < least)
+        n_bytes = least < MOST_BYTES ? least : MOST_BYTES;
+    if ((int64_t)n_bytes > file->size - file->position)
+        n_bytes = (size_t)(file->size - file->position);
+    file->next_bytes = 2 * n_bytes < MOST_BYTES ? 2 * n_bytes : MOST_BYTES;
+    file->spans[0] = (struct span){ file->position, n_bytes };
+    return ask(file, 1);
 }
 
 static int file_read(void *opaque, uint8_t *out, int size)
@@ -141,27 +195,21 @@ static int file_read(void *opaque, uint8_t *out, int size)
     struct file *file = opaque;
     if (size <= 0)
         return AVERROR(EINVAL);
-    int64_t end = file->offset + (int64_t)file->length;
-    if (file->position < file->offset || file->position >= end) {
-        if (file->position >= file->size)
-            return AVERROR_EOF;
-        size_t n_bytes = LEAST_BYTES;
-        if (file->position == end && file->length)
-            n_bytes = file->next_bytes;
-        if (n_bytes < (size_t)size)
-            n_bytes = (size_t)size < MOST_BYTES ? (size_t)size : MOST_BYTES;
-        if ((int64_t)n_bytes > file->size - file->position)
-            n_bytes = (size_t)(file->size - file->position);
-        int result = ask(file, n_bytes);
+    if (file->position >= file->size)
+        return AVERROR_EOF;
+    size_t n;
+    const uint8_t *found = find(file, &n);
+    if (!found) {
+        int result = ask_ahead(file, (size_t)size);
         if (result < 0)
             return result;
-        file->next_bytes = 2 * n_bytes < MOST_BYTES ? 2 * n_bytes : MOST_BYTES;
-        end = file->offset + (int64_t)file->length;
+        found = find(file, &n);
+        if (!found)
+            return AVERROR_EOF;
     }
-    size_t n = (size_t)(end - file->position);
     if (n > (size_t)size)
         n = (size_t)size;
-    memcpy(out, file->answer + COUNT_BYTES + (file->position - file->offset), n);
+    memcpy(out, found, n);
     file->position += (int64_t)n;
     return (int)n;
 }
@@ -204,9 +252,15 @@ AVIOContext *host_file_open(int64_t size)
     }
     file->size = size;
     file->position = 0;
-    file->offset = 0;
-    file->length = 0;
+    file->foresight = NULL;
+    file->n_spans = 0;
+    file->next_bytes = LEAST_BYTES;
     return context;
+}
+
+void host_file_foresee(AVIOContext *context, Foresight foresight)
+{
+    ((struct file *)context->opaque)->foresight = foresight;
 }
 
 void host_file_close(AVIOContext **file)

@@ -32,6 +32,9 @@ enum {
     BLOCK_ENTRIES = 4096,
     MOST_CHANNELS = 1024,
     MOST_TAGS = 16,
+    ENTRIES_TRIED = 256,        // of an index, in search of a packet's place
+    LEAST_GAP = 32 << 10,       // between packets; FFmpeg reads over a smaller one
+    FORESEEN_BYTES = 512 << 10,
 };
 
 static struct {
@@ -41,6 +44,7 @@ static struct {
     AVPacket *packet;
     AVFrame *frame;
     int stream;        // index of the one that is decoded
+    int entry;         // of its index, the last that was found
     bool receiving;    // the decoder was given a packet, and may have more of its frames
     bool received;     // it gave one
     bool draining;     // the file has ended, and the decoder has what is left
@@ -208,6 +212,44 @@ static void open_media(int64_t size)
     }
 }
 
+/// The places of the next packets, where the file has an index of them: a film's sound lies between
+/// its pictures, and asking for each packet when it is wanted takes longer than decoding.
+static int next_packets(int64_t position, struct span *spans)
+{
+    AVStream *stream = media.format->streams[media.stream];
+    int n_entries = avformat_index_get_entries_count(stream), n_spans = 0;
+    int first = media.entry, tried = 0;
+    const AVIndexEntry *entry = NULL;
+    for (; tried < ENTRIES_TRIED && first < n_entries; tried++, first++) {
+        entry = avformat_index_get_entry(stream, first);
+        if (entry->size <= 0)
+            return 0;
+        if (entry->pos == position)
+            break;
+    }
+    if (tried == ENTRIES_TRIED || first >= n_entries)
+        return 0;
+    media.entry = first;
+    size_t n_bytes = 0;
+    for (int i = first; i < n_entries; i++) {
+        entry = avformat_index_get_entry(stream, i);
+        struct span *last = n_spans ? &spans[n_spans - 1] : NULL;
+        int64_t end = last ? last->offset + (int64_t)last->length : 0;
+        int64_t gap = last ? entry->pos - end : 0;
+        bool joined = last && gap >= 0 && gap <= LEAST_GAP;
+        int64_t more = entry->size + (joined ? gap : 0);
+        if (entry->size <= 0 || entry->pos < 0 || (last && gap < 0)
+            || (int64_t)n_bytes + more > FORESEEN_BYTES || (!joined && n_spans == MOST_SPANS))
+            break;
+        if (joined)
+            last->length += (size_t)more;
+        else
+            spans[n_spans++] = (struct span){ entry->pos, (size_t)more };
+        n_bytes += (size_t)more;
+    }
+    return n_spans;
+}
+
 static void open_decoder(int track)
 {
     AVFormatContext *format = media.format;
@@ -231,6 +273,7 @@ static void open_decoder(int track)
     if (media.decoder && avcodec_parameters_to_context(media.decoder, chosen->codecpar) >= 0) {
         media.decoder->pkt_timebase = chosen->time_base;
         media.ended = avcodec_open2(media.decoder, codec, NULL) < 0;
+        host_file_foresee(media.file, next_packets);
     }
 }
 

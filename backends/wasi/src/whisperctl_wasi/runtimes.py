@@ -11,7 +11,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whisperctl.engine.protocol import RuntimeInfo
 from whisperctl.errors import BackendError, UsageError
 from whisperctl.storage.paths import cache_dir, distrust
 from whisperctl.text import unknown
@@ -20,6 +19,7 @@ from whisperctl_wasi.host.guest import DISTRIBUTIONS, Guest, RuntimeUnavailableE
 from whisperctl_wasi.host.limits import Limits
 
 if TYPE_CHECKING:
+    from whisperctl.engine.protocol import RuntimeInfo
     from whisperctl_wasi.host.guest import Program
 
 DECODER_VARIABLE = "WHISPERCTL_SANDBOX_RUNTIME"
@@ -99,6 +99,8 @@ def first_installed(order: Sequence[str]) -> str:
 
 def describe(runtime: str) -> RuntimeInfo:
     """A runtime's version, and why it cannot be used here if so; loads it in another process."""
+    from whisperctl.engine.protocol import RuntimeInfo
+
     problem = _problem(runtime)
     if problem is not None:
         return RuntimeInfo(runtime, problem=problem)

@@ -76,7 +76,7 @@ def track(**changes: object) -> Event:
 
 
 def read(**changes: object) -> Event:
-    return {"event": "read", "offset": 0, "bytes": 4} | changes
+    return {"event": "read", "spans": [[0, 4]]} | changes
 
 
 def test_samples_come_as_they_are_said(says: Says, decode: Decode) -> None:
@@ -93,10 +93,13 @@ def test_samples_come_as_they_are_said(says: Says, decode: Decode) -> None:
 
 LIES = [
     b"Segmentation fault",
-    read(offset=-1),
-    read(offset=1 << 63),
-    read(bytes=0),
-    read(bytes=(1 << 20) + 1),
+    read(spans=[]),
+    read(spans=[[-1, 4]]),
+    read(spans=[[1 << 63, 4]]),
+    read(spans=[[0, 0]]),
+    read(spans=[[0, (1 << 20) + 1]]),
+    read(spans=[[0, 1 << 20], [0, 1]]),
+    read(spans=[[0, 1]] * 129),
     media(start_us=1 << 63),
     media(duration_us=1e300),
     media(n_video=-1),
@@ -178,7 +181,7 @@ def test_a_file_that_cannot_be_opened_is_an_error_about_the_file(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("forever", [read(), read(offset=1 << 40), b""], ids=str)
+@pytest.mark.parametrize("forever", [read(), read(spans=[[1 << 40, 4]]), b""], ids=str)
 def test_what_has_no_end_is_ended(
     forever: Event | bytes,
     says: Says,

@@ -205,15 +205,19 @@ class SandboxDemuxer:
                 return payload
 
     def _serve(self, wanted: Read) -> None:
-        n_bytes = max(0, min(wanted.bytes, self._end - self._start - wanted.offset))
-        data = b""
-        if n_bytes:
-            data = self._source.peek(n_bytes, self._start + wanted.offset)
-        if wanted.offset + len(data) >= self._furthest + _PROGRESS_BYTES:
-            self._furthest = wanted.offset + len(data)
-            self._stalled_s = 0.0
-            self._guest.begin()
-        self._guest.send(len(data).to_bytes(4, "little") + data)
+        parts = [b""]
+        for offset, n_wanted in wanted.spans:
+            n_bytes = max(0, min(n_wanted, self._end - self._start - offset))
+            part = self._source.peek(n_bytes, self._start + offset) if n_bytes else b""
+            parts.append(part)
+            if offset + len(part) >= self._furthest + _PROGRESS_BYTES:
+                self._furthest = offset + len(part)
+                self._stalled_s = 0.0
+                self._guest.begin()
+            if len(part) < n_wanted:
+                break
+        parts[0] = sum(map(len, parts)).to_bytes(4, "little")
+        self._guest.send(b"".join(parts))
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -44,10 +44,21 @@ class Hello(Event, frozen=True, tag="hello"):
 
 
 class Read(Event, frozen=True, tag="read"):
-    """A request for bytes of the file."""
+    """A request for bytes of the file: offsets and lengths."""
 
-    offset: Annotated[int, Meta(ge=0, le=_INT64 - 1)]
-    bytes: Annotated[int, Meta(ge=1, le=MOST_READ_BYTES)]
+    spans: Annotated[
+        list[
+            tuple[
+                Annotated[int, Meta(ge=0, le=_INT64 - 1)],
+                Annotated[int, Meta(ge=1, le=MOST_READ_BYTES)],
+            ]
+        ],
+        Meta(min_length=1, max_length=128),
+    ]
+
+    def __post_init__(self) -> None:
+        if sum(n for _, n in self.spans) > MOST_READ_BYTES:
+            raise ValueError("spans of more bytes than one answer has")
 
 
 class Track(msgspec.Struct, frozen=True):
