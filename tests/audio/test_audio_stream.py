@@ -524,9 +524,18 @@ def _missing(path: Path, media: Media) -> None:
         (_missing, "does not exist: check the name"),
         (_directory, "is a directory: name a file in it"),
         (_empty, "is empty: record or copy it again"),
-        (_text, "is in no format that the sandbox decodes: use --decoder ffmpeg"),
-        (_noise, "is in no format that the sandbox decodes: use --decoder ffmpeg"),
-        (_picture, "is in no format that the sandbox decodes: use --decoder ffmpeg"),
+        (
+            _text,
+            "is not a recording that the sandbox decodes: use --decoder ffmpeg",
+        ),
+        (
+            _noise,
+            "is not a recording that the sandbox decodes: use --decoder ffmpeg",
+        ),
+        (
+            _picture,
+            "is not a recording that the sandbox decodes: use --decoder ffmpeg",
+        ),
         (_no_samples, "contains no audio (its audio track is empty or damaged): copy or record"),
         (_header_only, "contains no audio (its audio track is empty or damaged): copy or record"),
         (_half_a_header, "is damaged or cut short: copy or record it again"),

@@ -88,7 +88,7 @@ def test_a_file_that_fails_is_one_line_and_stops_no_other(
     assert done.code == 1
     first, second = done.err.splitlines()
     assert first.startswith(
-        f'whisperctl: error: "{text}" is in no format that the sandbox decodes: use'
+        f'whisperctl: error: "{text}" is not a recording that the sandbox decodes: use'
     )
     assert second == 'whisperctl: error: "gone.wav" does not exist: check the name'
     assert done.out.startswith(f"{jfk}: wav")

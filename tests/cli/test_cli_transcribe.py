@@ -136,7 +136,7 @@ def test_one_bad_recording_does_not_stop_the_others(fake: Cli, jfk: Path, model:
     assert lines[2].startswith(f'whisperctl: error: "{bad}" ')
     assert lines[3] == f"==> {second} <=="
     assert lines[4] == "whisperctl: error: 1 of 3 recordings failed:"
-    assert lines[5].startswith(f'  "{bad}" is in no format that the sandbox decodes: use')
+    assert lines[5].startswith(f'  "{bad}" is not a recording that the sandbox decodes: use')
     assert len(lines) == 6
 
 

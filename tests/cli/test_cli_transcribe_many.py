@@ -56,7 +56,7 @@ def test_jobs_change_nothing_but_the_time(fake: Cli, talks: Path, model: Path) -
     assert alone.code == together.code == 1
     assert (alone.out, alone.err) == (together.out, together.err)
     problem = (
-        '"talks/bad.wav" is in no format that the sandbox decodes: '
+        '"talks/bad.wav" is not a recording that the sandbox decodes: '
         "use --decoder ffmpeg or --decoder soundfile to decode it natively"
     )
     assert alone.err.splitlines() == [

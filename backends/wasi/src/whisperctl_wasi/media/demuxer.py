@@ -155,7 +155,7 @@ class SandboxDemuxer:
                 f"{label} takes more memory than the sandbox gives: raise decoder.memory in "
                 f"{VARIABLE}, or copy or record it again"
             )
-        unknown = UnsupportedMediaError(f"{label} is in no format that the sandbox decodes")
+        unknown = UnsupportedMediaError(f"{label} is not a recording that the sandbox decodes")
         # FFmpeg would read the second, but the module does not.
         if event.kind == "unsupported" or self._source.peek(7) == b"NIST_1A":
             raise unknown
