@@ -276,22 +276,20 @@ class _Part:
         Raises:
             AudioError: there is no such track, or it cannot be decoded.
         """
-        import numpy as np
-
         pending: list[NDArray[np.float32]] = []
         n_pending = 0
         before = (0, 0)
         for rate, samples in self._in_time(track):
             shape = (rate, samples.shape[1])
             if pending and (shape != before or n_pending >= BLOCK_SAMPLES):
-                yield before[0], np.concatenate(pending)
+                yield before[0], _joined(pending)
                 pending.clear()
                 n_pending = 0
             pending.append(samples)
             n_pending += len(samples)
             before = shape
         if pending:
-            yield before[0], np.concatenate(pending)
+            yield before[0], _joined(pending)
 
     def _in_time(self, track: int) -> Iterator[Block]:
         """Decode one track, with silence where timestamps leave a gap, so that times stay true."""
@@ -400,6 +398,13 @@ def unreadable(source: Source, otherwise: AudioError) -> AudioError:
     if head.startswith(_COMMON_STARTS) or head[4:8] == b"ftyp":
         return AudioError(f"{source.label} is damaged or cut short: copy or record it again")
     return otherwise
+
+
+def _joined(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    import numpy as np
+
+    # A sandbox gives whole blocks, which need no copy.
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _seconds(pts: int | None, time_base: tuple[int, int] | None) -> float | None:

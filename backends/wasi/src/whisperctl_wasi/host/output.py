@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from dataclasses import dataclass
 
 from whisperctl_wasi.host.limits import Limits
@@ -12,6 +13,10 @@ from whisperctl_wasi.host.limits import Limits
 _READ_BYTES = 1 << 18
 _PART_BYTES = 64
 _SIZE_DIGITS = 10
+
+_SMALL_BYTES = 1 << 14
+_GATHER_S = 0.0005
+"""Wasmtime writes 4 KiB at a time: waking for each takes longer than decoding what is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,8 @@ class Output:
             with memoryview(self._payload) as view:
                 n_bytes = os.readv(handle, [view[len(view) - self._missing :]])
             self._filled(n_bytes)
+            if self._missing and 0 < n_bytes <= _SMALL_BYTES:
+                time.sleep(_GATHER_S)
             return n_bytes > 0
         data = os.read(handle, _READ_BYTES)
         self._cut(data)

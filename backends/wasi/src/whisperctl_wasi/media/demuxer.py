@@ -130,8 +130,6 @@ class SandboxDemuxer:
                     f"{self._source.label} is damaged: it goes on after {total_s:.0f} s, more than "
                     "a file of its size can hold"
                 )
-            # The guest works on the next block while the host does on this one.
-            self._ask(protocol.NEXT)
             yield decoded
 
     def close(self) -> None:
@@ -166,9 +164,13 @@ class SandboxDemuxer:
             event = self._answer()
             if not isinstance(event, Block | End):
                 raise broken(f"{type(event).__name__} where a block was due")
-            decoded = event.decoded(self._payload()) if isinstance(event, Block) else None
-        self._asked = False
-        return decoded
+            if isinstance(event, End):
+                self._asked = False
+                return None
+            # The guest finds the next request behind the samples that it writes now: it never waits
+            # for the host, which works on this block while the guest does on the next one.
+            self._ask(protocol.NEXT)
+            return event.decoded(self._payload())
 
     def _ask(self, request: bytes) -> None:
         self._asked = True
