@@ -38,6 +38,13 @@ class SandboxDecoder:
 
     def open(self, source: Source) -> Media:
         """Open a recording; see ``whisperctl.audio.decoders.Decoder.open``."""
-        from whisperctl_wasi.media.demuxer import SandboxMedia
+        from whisperctl_wasi.media.starting import Starting
 
-        return SandboxMedia.open(source)
+        starting = Starting()
+        try:
+            # NumPy is loaded while the guest starts.
+            from whisperctl_wasi.media.demuxer import SandboxMedia
+        except BaseException:
+            starting.kill()
+            raise
+        return SandboxMedia.open(source, starting)

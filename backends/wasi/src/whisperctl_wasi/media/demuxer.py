@@ -15,21 +15,18 @@ from whisperctl.errors import (
     PluginError,
     UnsupportedMediaError,
 )
-from whisperctl_wasi import modules, runtimes
 from whisperctl_wasi.host import conversation
 from whisperctl_wasi.host.conversation import ask, broken
-from whisperctl_wasi.host.limits import VARIABLE, limits_for
+from whisperctl_wasi.host.limits import VARIABLE
 from whisperctl_wasi.media import protocol
 from whisperctl_wasi.media.protocol import Block, End, Event, Failed, Hello, Media, Read
+from whisperctl_wasi.media.starting import Starting
 
 if TYPE_CHECKING:
     from whisperctl.audio.decoders.containers import ContainerFacts
     from whisperctl.audio.source import Source
     from whisperctl_wasi.host.guest import Guest
 
-_MEMORY_BYTES = 512 << 20
-_LINE_BYTES = 16 << 20
-_IDLE_S = 60.0
 _POLL_S = 1.0
 
 _PROGRESS_BYTES = 1 << 20
@@ -51,15 +48,19 @@ class SandboxMedia(Recording):
         super().__init__(source, sandbox.open)
 
     @classmethod
-    def open(cls, source: Source) -> Self:
+    def open(cls, source: Source, starting: Starting) -> Self:
         """Open a recording in a new sandbox.
+
+        Args:
+            source: the file, which the caller closes.
+            starting: the guest, which ends with what is returned, or with the error.
 
         Raises:
             AudioError: the recording is damaged, or of a kind that is not read.
             PluginError: no sandbox can be started.
             UsageError: the environment chooses a runtime, or sets a limit, that there is not.
         """
-        sandbox = _Sandbox()
+        sandbox = _Sandbox(starting)
         try:
             return cls(source, sandbox)
         except BaseException:
@@ -75,7 +76,8 @@ class SandboxMedia(Recording):
 class _Sandbox:
     """The guest of one recording, for all parts that are joined in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, starting: Starting) -> None:
+        self._starting: Starting | None = starting
         self._guest: Guest | None = None
 
     def open(self, source: Source, place: tuple[int, int] | None) -> SandboxDemuxer:
@@ -84,11 +86,16 @@ class _Sandbox:
         A part that was closed before its end takes its guest with it, and the next part starts
         another.
         """
-        guest = self._guest = self._guest or _start()
-        return SandboxDemuxer(self, guest, source, place or (0, source.size_bytes))
+        if self._guest is None:
+            starting, self._starting = self._starting or Starting(), None
+            self._guest = _greeted(starting)
+        return SandboxDemuxer(self, self._guest, source, place or (0, source.size_bytes))
 
     def close(self) -> None:
         """Kill the guest, if there is one."""
+        starting, self._starting = self._starting, None
+        if starting is not None:
+            starting.kill()
         guest, self._guest = self._guest, None
         if guest is not None:
             guest.kill()
@@ -236,18 +243,15 @@ class SandboxDemuxer:
             ) from error
 
 
-def _start() -> Guest:
+def _greeted(starting: Starting) -> Guest:
     """A guest that has greeted.
 
     Raises:
         PluginError: it cannot be started.
         UsageError: the environment chooses a runtime, or sets a limit, that there is not.
     """
-    limits = limits_for(
-        "decoder", memory_bytes=_MEMORY_BYTES, line_bytes=_LINE_BYTES, threads=0, idle_s=_IDLE_S
-    )
     try:
-        guest = runtimes.start(None, modules.media(), limits, order=runtimes.decoder_order())
+        guest = starting.guest()
         try:
             conversation.greeting(guest, protocol.parse_event, Hello, protocol.VERSION)
         except BaseException:
