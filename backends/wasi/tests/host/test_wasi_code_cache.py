@@ -79,6 +79,20 @@ def test_code_that_others_can_write_is_not_used(tmp_path: Path) -> None:
     assert cache.read(path, BINDING) == b"machine code"
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders")
+def test_a_pipe_in_place_of_code_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "code")
+    assert cache.read(tmp_path / "code", BINDING) is None
+    cache.write(tmp_path / "code", b"code", BINDING)
+    assert cache.read(tmp_path / "code", BINDING) == b"code"
+
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    os.mkfifo(folder / "whisperctl.json")
+    with cache.bound_folder(folder, BINDING):
+        assert list(folder.iterdir()) == []
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_code_of_another_user_is_not_used(tmp_path: Path) -> None:
     path = tmp_path / "code"

@@ -31,7 +31,7 @@ def sha256(data: bytes) -> str:
 def read(path: Path, binding: dict[str, str]) -> bytes | None:
     """The code in ``path``, if it was stored with this binding and is whole; else ``None``."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_open_at_once) as file:
             # The file that was opened, not one that takes its place meanwhile.
             status = os.fstat(file.fileno())
             if not _is_ours(status):
@@ -48,6 +48,11 @@ def write(path: Path, code: bytes, binding: dict[str, str]) -> None:
     """Store code with its binding. A cache that cannot be written costs time, nothing else."""
     header = json.dumps({**binding, "code": sha256(code)}).encode() + b"\n"
     _write(path, header + code)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting for somebody to write, as a pipe in its place would."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _is_ours(status: os.stat_result) -> bool:
@@ -82,11 +87,13 @@ def bound_folder(path: Path, binding: dict[str, str]) -> Iterator[None]:
 
 def _is_bound(path: Path, binding: dict[str, str]) -> bool:
     try:
-        manifest = json.loads((path / _MANIFEST).read_bytes())
         files = _files(path)
+        if _UNTRUSTED in files.values():  # the manifest too, which may be a pipe
+            return False
+        manifest = json.loads((path / _MANIFEST).read_bytes())
     except (OSError, ValueError, RecursionError):
         return False
-    return _UNTRUSTED not in files.values() and manifest == {**binding, "files": files}
+    return bool(manifest == {**binding, "files": files})
 
 
 def _files(folder: Path) -> dict[str, str]:
