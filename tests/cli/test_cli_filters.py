@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -358,3 +360,22 @@ def test_a_wrong_chain_is_one_line(fake: Cli, arguments: tuple[str, ...], said: 
     done = fake.here("compare", "--model", "tiny.en", *arguments)
     assert (done.code, done.out) == (2, "")
     assert said in done.err and done.err.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the size of files cannot be limited")
+@pytest.mark.parametrize("name", ["out.wav", "out.flac"])
+def test_a_result_that_does_not_fit_says_why_and_leaves_nothing(
+    fake: Cli, jfk: Path, name: str
+) -> None:
+    apply = fake.command(
+        "filters", "apply", jfk, name, "--decoder", "soundfile", "--filter", "trim:start=1"
+    )
+    limited = ["sh", "-c", 'ulimit -f 100; exec "$@"', "sh", *apply]
+
+    done = subprocess.run(
+        limited, cwd=fake.directory, env=fake.environment(), capture_output=True, text=True
+    )
+
+    assert done.returncode == 1
+    assert done.stderr == f'whisperctl: error: "{name}" cannot be written: File too large\n'
+    assert [path for path in fake.directory.iterdir() if "out" in path.name] == []

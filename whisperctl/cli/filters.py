@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +31,8 @@ _ENCODINGS = {".wav": ("WAV", "FLOAT"), ".flac": ("FLAC", "PCM_24")}
 
 _MOST_WAV_SAMPLES = (1 << 30) - 1024
 """A wav file states its size in 32 bits."""
+
+_RETRIED_BYTES = 1 << 20
 
 _CHAIN_S = 600.0
 _PLOT_WIDTH, _PLOT_HEIGHT = 60, 12
@@ -498,18 +501,23 @@ def _write(stream: BlockStream, target: Path) -> int:
     container, encoding = _ENCODINGS[target.suffix.lower()]
     n_samples = 0
     try:
-        with (
-            replacing(target) as file,
-            soundfile.SoundFile(
-                file.fileno(), "w", SAMPLE_RATE, 1, encoding, format=container, closefd=False
-            ) as out,
-        ):
-            for block in stream:
-                n_samples += len(block)
-                if container == "WAV" and n_samples > _MOST_WAV_SAMPLES:
-                    raise OutputError(f"{quoted(target)} is too long for wav: write .flac")
-                out.write(block)
-    # soundfile asserts that all samples were written, as they are not on a full disk.
+        with replacing(target) as file:
+            try:
+                with soundfile.SoundFile(
+                    file.fileno(), "w", SAMPLE_RATE, 1, encoding, format=container, closefd=False
+                ) as out:
+                    for block in stream:
+                        n_samples += len(block)
+                        if container == "WAV" and n_samples > _MOST_WAV_SAMPLES:
+                            raise OutputError(f"{quoted(target)} is too long for wav: write .flac")
+                        out.write(block)
+            # soundfile asserts that all samples were written, as they are not on a full disk.
+            except (soundfile.SoundFileError, AssertionError):
+                # libsndfile does not say why it cannot write; the system does.
+                file.seek(0, os.SEEK_END)
+                file.write(bytes(_RETRIED_BYTES))
+                file.flush()
+                raise
     except (OSError, soundfile.SoundFileError, AssertionError) as error:
         raise cannot_write(target, reason(error)) from error
     return n_samples
