@@ -93,6 +93,18 @@ def test_a_plugin_that_cannot_be_used_says_why_in_one_line(
     sys.modules.pop("lamps_bad", None)
 
 
+def test_a_plugin_that_refuses_a_setting_says_so_itself(install: Install) -> None:
+    install(
+        "set", "from whisperctl.errors import UsageError\n\n"
+        "def Lamp():\n    raise UsageError('environment variable LAMP is \"x\": set a number')"
+    )  # fmt: skip
+
+    with pytest.raises(UsageError, match=r'^environment variable LAMP is "x": set a number$'):
+        LAMPS.load("set")
+
+    assert LAMPS.describe("set", described).problem.startswith("environment variable LAMP")
+
+
 def test_a_plugin_that_cannot_describe_itself_stops_nobody(install: Install) -> None:
     install("worse", GOOD.replace('return "shines"', "raise SystemExit"))
     install("good", GOOD)

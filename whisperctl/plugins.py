@@ -103,7 +103,7 @@ class Door(Generic[P]):
         """Import a plugin, and check its contract.
 
         Raises:
-            UsageError: no such plugin is installed.
+            UsageError: no such plugin is installed, or it cannot use a setting.
             PluginError: it cannot be imported, or was written for another version of the contract;
                 or another class, see ``error``.
         """
@@ -121,6 +121,8 @@ class Door(Generic[P]):
             factory: Callable[[], P] = entry.load()
             plugin = factory()
             contract = getattr(plugin, "contract", None)
+        except UsageError:  # of a setting of the user's, which it names
+            raise
         # SystemExit too: a plugin's import must not end the program without a word.
         except (Exception, SystemExit) as error:
             raise self.error(f"{shown} failed to load: {type(error).__name__}: {error}") from error
