@@ -42,6 +42,10 @@ class UnsupportedMediaError(AudioError):
     """A decoder does not read this kind of file; another may."""
 
 
+class DecoderStoppedError(AudioError):
+    """A decoder ended without a word about the recording: what it gave before is not the whole."""
+
+
 class ModelError(WhisperctlError):
     """A model is unknown, missing, truncated, or not a ggml Whisper file."""
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 from whisperctl.audio import tracks
 from whisperctl.audio.decoders import Decoder, Media, MediaInfo, is_sandboxed, registry
 from whisperctl.audio.source import Source, open_source
-from whisperctl.errors import AudioError, PluginError, WhisperctlError
+from whisperctl.errors import AudioError, DecoderStoppedError, PluginError, WhisperctlError
 from whisperctl.storage.files import reason
 
 if TYPE_CHECKING:
@@ -172,6 +172,8 @@ class MediaReader:
                         if decoder.name not in self.decoders:
                             self.decoders.append(decoder.name)
                         yield rate, new
+            except DecoderStoppedError:
+                raise
             except (AudioError, PluginError) as error:
                 _LOG.debug("decoder %s: %s", decoder.name, error)
                 failures.append((decoder, error))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from whisperctl.audio import tracks
 from whisperctl.audio.decoders import BLOCK_SAMPLES, MediaInfo, Track, containers
-from whisperctl.errors import AudioError
+from whisperctl.errors import AudioError, DecoderStoppedError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -187,6 +187,8 @@ class Recording:
                         lost_s += short_s
                     else:
                         self._warn_of_damage(part)
+            except DecoderStoppedError:
+                raise
             except AudioError as unreadable:
                 error = unreadable
             n_all += n_decoded

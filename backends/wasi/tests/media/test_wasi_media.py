@@ -17,6 +17,8 @@ import pytest
 
 from whisperctl import audio
 from whisperctl.audio.decoders.ffmpeg import FfmpegDecoder
+from whisperctl.audio.decoders.media import MediaReader
+from whisperctl.errors import DecoderStoppedError
 
 Encode = Callable[[str, str], Path]
 Decode = Callable[..., Any]
@@ -160,6 +162,23 @@ def test_ctrl_c_in_the_midst_leaves_no_process_behind(jfk_wav: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == -signal.SIGINT
     assert not Path(f"/proc/{child}").exists()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes")
+def test_a_guest_that_was_killed_is_no_end_of_the_recording(tmp_path: Path) -> None:
+    path = tmp_path / "long.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(bytes(60 * 32_000))
+
+    with (
+        MediaReader(path, decoder="sandbox") as media,
+        pytest.raises(DecoderStoppedError, match=r"long\.wav. cannot be decoded .*SIGKILL"),
+    ):
+        for _ in media.blocks():
+            for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+                os.kill(int(child), signal.SIGKILL)
+    assert not media.warnings
 
 
 def test_without_a_runtime_there_is_an_error_and_no_way_around(

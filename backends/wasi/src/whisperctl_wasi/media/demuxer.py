@@ -11,6 +11,7 @@ from whisperctl.audio.decoders.recording import Frames, Recording, unreadable
 from whisperctl.errors import (
     AudioError,
     BackendError,
+    DecoderStoppedError,
     GuestError,
     PluginError,
     UnsupportedMediaError,
@@ -233,12 +234,12 @@ class SandboxDemuxer:
         """Blame the recording for what becomes of the guest that reads it.
 
         Raises:
-            AudioError: the guest ended, or says what cannot be.
+            DecoderStoppedError: the guest ended, or says what cannot be.
         """
         try:
             yield
         except GuestError as error:
-            raise AudioError(
+            raise DecoderStoppedError(
                 f"{self._source.label} cannot be decoded ({error}): copy or record it again"
             ) from error
 
