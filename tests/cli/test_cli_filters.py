@@ -307,6 +307,21 @@ def test_a_recording_that_fails_leaves_no_file(fake: Cli) -> None:
     assert [path.name for path in fake.directory.glob("*.*")] == ["a.mp3"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("bench", "gain", "--block", "-1"), "block must be from 1 to 65536, not -1"),
+        (("bench", "gain", "--time", "nan"), "time must be from 0 to 3600, not nan"),
+        (("stress", "gain", "--instances", "0"), "instances must be from 1 to 1000000, not 0"),
+    ],
+)
+def test_a_number_out_of_range_is_one_line(cli: Cli, arguments: tuple[str, ...], said: str) -> None:
+    done = cli.here("filters", *arguments)
+
+    assert done.code == 2
+    assert done.err == f"whisperctl: error: {said}\n"
+
+
 def test_a_filter_is_shown_alone(cli: Cli) -> None:
     done = cli.here("filters", "show", "normalize")
     listed = {one["name"]: one for one in json.loads(cli.here("filters", "list", "--json").out)}

@@ -76,7 +76,7 @@ class _Reader:
         """Return what was given as the type; typer calls it with these names.
 
         Raises:
-            UsageError: it is not of the type.
+            UsageError: it is not of the type, or not in the parameter's range.
         """
         if value is None:
             return () if param.multiple or param.nargs == -1 else None
@@ -84,8 +84,26 @@ class _Reader:
         label = name.replace("-", " ")
         if get_origin(self._kind) is list:
             (kind,) = get_args(self._kind)
-            return [_read(kind, one, label) for one in value]
-        return _read(self._kind, value, label)
+            return [_in_range(_read(kind, one, label), param, label) for one in value]
+        return _in_range(_read(self._kind, value, label), param, label)
+
+
+def _in_range(value: Any, param: Any, label: str) -> Any:
+    """Return ``value``, which the range of ``param`` holds, if it has one.
+
+    Raises:
+        UsageError: it does not.
+    """
+    low, high = getattr(param, "min", None), getattr(param, "max", None)
+    if low is None and high is None:
+        return value
+    # So written that a number that is none is not in any range.
+    if (low is None or value >= low) and (high is None or value <= high):
+        return value
+    wanted = f"{low} or more" if high is None else f"from {low} to {high}"
+    if low is None:
+        wanted = f"{high} or less"
+    raise UsageError(f"{label} must be {wanted}, not {value}")
 
 
 def _read(kind: Any, value: Any, label: str) -> Any:
