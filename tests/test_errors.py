@@ -16,6 +16,7 @@ def test_every_error_is_a_whisperctl_error_and_is_drawn_in_the_docstring() -> No
     assert set(classes) == {
         "AudioError",
         "BackendError",
+        "DecoderStoppedError",
         "GuestError",
         "ModelError",
         "OutputError",

@@ -5,7 +5,8 @@
     WhisperctlError
     ├── UsageError      an option or argument is wrong; exit code 2
     ├── AudioError      a media file is missing, empty, damaged, or contains no audio
-    │   └── UnsupportedMediaError  a decoder does not read this kind of file; another may
+    │   ├── UnsupportedMediaError  a decoder does not read this kind of file; another may
+    │   └── DecoderStoppedError    a decoder ended before the recording did
     ├── ModelError      a model is unknown, missing, truncated, or not a ggml file
     ├── BackendError    a backend is unknown or unavailable, or its engine failed
     │   └── GuestError  the program inside the sandbox trapped, aborted, or broke the protocol

@@ -112,7 +112,8 @@ def test_a_broken_decoder_says_why_and_stops_no_other(
 ) -> None:
     env = plugin("acme", source, "decoder")
     lines = cli.here("backends", env=env).out.partition("\ndecoders:\n")[2].splitlines()
-    assert [line.split()[0].rstrip(":") for line in lines] == ["soundfile", "ffmpeg", "acme"]
+    names = [line.split()[0].rstrip(":") for line in lines]
+    assert names == ["sandbox", "soundfile", "ffmpeg", "acme"]
     assert listed in lines[-1]
     (line,) = [
         line for line in cli.here("doctor", env=env).out.splitlines() if "decoder acme" in line

@@ -237,7 +237,7 @@ class MediaReader:
 
 def _natively(decoder: Decoder) -> str:
     """What to do about a recording that a sandboxed decoder does not read; empty for others."""
-    usable = _options(registry.native()) if is_sandboxed(decoder) else ""
+    usable = _options(registry.outside_sandboxes()) if is_sandboxed(decoder) else ""
     return f"use {usable} to decode it natively" if usable else ""
 
 

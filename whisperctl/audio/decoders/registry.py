@@ -62,8 +62,8 @@ def choose(name: str) -> Sequence[Decoder]:
     found, _ = _loaded(tuple(sys.path))
     if not found:
         raise PluginError("no decoder is installed: install whisperctl-asr again")
-    n_native = next((n for n, one in enumerate(found) if is_sandboxed(one)), len(found))
-    return found[: n_native + 1]
+    n_outside = next((n for n, one in enumerate(found) if is_sandboxed(one)), len(found))
+    return found[: n_outside + 1]
 
 
 def not_loaded() -> Sequence[str]:
@@ -71,7 +71,7 @@ def not_loaded() -> Sequence[str]:
     return _loaded(tuple(sys.path))[1]
 
 
-def native() -> list[str]:
+def outside_sandboxes() -> list[str]:
     """Names of the decoders that load and have no sandbox."""
     return sorted(one.name for one in _loaded(tuple(sys.path))[0] if not is_sandboxed(one))
 
