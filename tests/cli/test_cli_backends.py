@@ -134,7 +134,7 @@ def test_a_sandbox_that_does_not_work_is_no_reason_to_read_natively(
     assert "    acme 9.9, libacme 1: available\n" in listed
     assert ": available, only with --decoder ffmpeg\n" in listed
     examined = cli.here("doctor", env=env).out
-    assert "fail  default decoder: acme does not work; mend it, or use --decoder ffmpeg" in examined
+    assert "fail  default decoder: acme does not work: repair it, or use --decoder" in examined
     done = cli.here("probe", jfk, env=env)
     assert (done.code, done.out) == (1, "")
     assert "pip install acme, or use --decoder ffmpeg or --decoder soundfile to decode" in done.err

@@ -163,9 +163,9 @@ def _default_decoder(working: Sequence[str]) -> Check:
     if not any(name in working for name in tried):
         usable = " or ".join(f"--decoder {name}" for name in others)
         return Check(
-            "default decoder", "fail", f"{tried[-1]} does not work; mend it, or use {usable}"
+            "default decoder", "fail", f"{tried[-1]} does not work: repair it, or use {usable}"
         )
-    only = f"; {' and '.join(others)} only with --decoder" if others else ""
+    only = f"; only with --decoder: {', '.join(others)}" if others else ""
     return Check("default decoder", "ok", ", else ".join(tried) + only)
 
 

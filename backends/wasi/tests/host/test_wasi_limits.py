@@ -46,7 +46,7 @@ def test_a_setting_comes_before_the_default_and_one_for_this_use_before_both(
         ("idle=0", 'idle is "0": set seconds from 1 to 86400'),
         ("idle=inf", 'idle is "inf": set seconds from 1 to 86400'),
         ("idle=nan", 'idle is "nan": set seconds from 1 to 86400'),
-        ("engine.start=\x1b[2J", r'start is "\x1b[2J": set seconds from 1 to 86400'),
+        ("engine.start=\x1b[2J", r'engine.start is "\x1b[2J": set seconds from 1 to 86400'),
     ],
 )
 def test_what_cannot_be_read_is_one_line(

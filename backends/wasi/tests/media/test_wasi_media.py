@@ -18,7 +18,7 @@ import pytest
 from whisperctl import audio
 from whisperctl.audio.decoders.ffmpeg import FfmpegDecoder
 from whisperctl.audio.decoders.media import MediaReader
-from whisperctl.errors import DecoderStoppedError
+from whisperctl.errors import DecoderStoppedError, PluginError
 
 Encode = Callable[[str, str], Path]
 Decode = Callable[..., Any]
@@ -189,3 +189,15 @@ def test_without_a_runtime_there_is_an_error_and_no_way_around(
     monkeypatch.setattr(runtimes, "_problem", lambda name: "it is not installed")
     with pytest.raises(Exception, match="no WebAssembly runtime can be used here"):
         audio.load(jfk_wav, decoder="sandbox")
+
+
+def test_too_little_memory_to_start_is_an_error_that_names_the_limit(
+    jfk_wav: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHISPERCTL_WASI_LIMITS", "decoder.memory=8M")
+    with pytest.raises(
+        PluginError,
+        match=r"^the decoder sandbox cannot start \(.*\): raise decoder\.memory in "
+        r"WHISPERCTL_WASI_LIMITS, or use --decoder ffmpeg",
+    ):
+        audio.load(jfk_wav)

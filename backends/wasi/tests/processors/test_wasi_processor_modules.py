@@ -266,7 +266,7 @@ def big(path: Path) -> None:
 
 
 FILES: dict[str, tuple[Callable[[Path], object], type[WhisperctlError], str]] = {
-    "missing": (lambda path: None, UsageError, "cannot be read: No such file or directory"),
+    "missing": (lambda path: None, UsageError, "does not exist: check the name"),
     "empty": (lambda path: path.write_bytes(b""), PluginError, "is not a WebAssembly module"),
     "text": (lambda path: path.write_text("(module)"), PluginError, "is not a WebAssembly module"),
     "cut": (lambda path: path.write_bytes(wat.module()[:-9]), PluginError, "is cut short"),

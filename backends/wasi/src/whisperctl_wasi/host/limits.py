@@ -115,7 +115,7 @@ def _settings(text: str, use: str) -> dict[str, float]:
         except (ValueError, UsageError):
             number = -1
         if not setting.least <= number <= setting.most:
-            raise _wrong(f"{name} is {quoted(value.strip())}: set {setting.advice}")
+            raise _wrong(f"{key.strip()} is {quoted(value.strip())}: set {setting.advice}")
         if owner in ("", use):
             (for_this if owner else for_all)[setting.field] = number
     return for_all | for_this

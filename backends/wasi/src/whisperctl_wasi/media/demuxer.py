@@ -36,6 +36,9 @@ _PROGRESS_BYTES = 1 << 20
 _PROGRESS_S = 1.0
 """So is decoding this much audio; a block of nothing but damage is none."""
 
+_AMPLE_BYTES = 64 << 20
+"""Memory with which a guest starts for certain."""
+
 _MOST_S = 600.0
 _MOST_S_PER_BYTE = 10.0
 """No file holds more audio: silence takes Monkey's Audio some bytes for the longest frames."""
@@ -259,5 +262,10 @@ def _greeted(starting: Starting) -> Guest:
             guest.kill()
             raise
     except BackendError as error:
-        raise PluginError(f"the sandbox that reads recordings cannot be used: {error}") from error
+        fix = (
+            "raise decoder.memory in WHISPERCTL_WASI_LIMITS"
+            if starting.memory_bytes < _AMPLE_BYTES
+            else "check the installation of whisperctl-wasi"
+        )
+        raise PluginError(f"the decoder sandbox cannot start ({error}): {fix}") from error
     return guest

@@ -18,9 +18,13 @@ _POLL_S = 0.1
 
 
 class Starting:
-    """A guest that starts in the background, until it is taken or killed."""
+    """A guest that starts in the background, until it is taken or killed.
+
+    ``memory_bytes`` is its limit of linear memory, once ``guest`` has returned or raised.
+    """
 
     def __init__(self) -> None:
+        self.memory_bytes = _MEMORY_BYTES
         self._guest: Guest | None = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._start, name="whisperctl-start", daemon=True)
@@ -63,6 +67,7 @@ class Starting:
                 idle_s=_IDLE_S,
             )
             order = runtimes.decoder_order()
+            self.memory_bytes = limits.memory_bytes
             self._guest = runtimes.start(None, modules.media(), limits, order=order)
         except BaseException as error:
             self._error = error  # raised where the guest is taken

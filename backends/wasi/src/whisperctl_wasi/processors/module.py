@@ -75,6 +75,8 @@ class Module:
                 raise UsageError(f"{label} is not a regular file: name a .wasm file")
             with path.open("rb") as file:
                 code = file.read(_MOST_BYTES + 1)
+        except FileNotFoundError as error:
+            raise UsageError(f"{label} does not exist: check the name") from error
         except (OSError, ValueError) as error:
             raise UsageError(f"{label} cannot be read: {reason(error)}") from error
         try:
