@@ -136,7 +136,7 @@ def _all() -> Iterator[tuple[str, Any]]:
 
 
 def _usage(path: str, command: Any) -> str:
-    arguments = [help_text.entry(p).names for p in command.params if isinstance(p, TyperArgument)]
+    arguments = help_text.usage(command.params)
     if isinstance(command, TyperGroup):
         arguments.append("COMMAND")
     return " ".join([path, "[OPTIONS]", *arguments])

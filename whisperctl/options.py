@@ -507,8 +507,8 @@ class TranscriptionOptions:
     )
     filters: tuple[str, ...] = option(
         (),
-        "Apply this filter to the audio, such as highpass:frequency=80; may be repeated, in order. "
-        'List filters with "whisperctl filters".',
+        "Apply this filter to the audio, such as highpass:frequency=80 or ./mine.wasm:drive=0.3; "
+        'may be repeated, in order. List filters with "whisperctl filters".',
         Topic.AUDIO,
         name="filter",
         metavar="NAME[:KEY=VALUE,...]",

@@ -89,6 +89,7 @@ def test_every_command_has_help_and_documented_options(cli: Cli, command: tuple[
     done = cli.here(*command, "--help")
     assert done.code == 0
     assert done.out.startswith(f"Usage: whisperctl {' '.join(command)} ")
+    assert not re.search(r"\{|\[\[", done.out.partition("\n")[0])
     assert not done.out.startswith("\n", done.out.index("\n\n") + 2)
     found = typer.main.get_command(app)
     for name in command:

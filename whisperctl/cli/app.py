@@ -21,7 +21,7 @@ SUMMARIES = {
     "compare": "Compare the speed and the output of engines, models and quantizations.",
     "probe": "Show container, audio tracks and duration of media files.",
     "backends": "List backends, runtimes, versions and CPU features, and decoders.",
-    "filters": "List audio filters and their parameters, and apply them to a file.",
+    "filters": "List audio filters, apply them to a file, and measure their speed.",
     "doctor": "Check that everything a run needs is installed and works.",
     "completion": "Print a script for shell completion of options, models and formats.",
     "models": "Download, import, quantize, verify and remove models.",

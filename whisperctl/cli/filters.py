@@ -57,13 +57,13 @@ app = typer.Typer(
     cls=Group,
     rich_markup_mode=None,
     invoke_without_command=True,
-    help="List audio filters and their parameters, and apply them to a file.",
+    help="List audio filters, apply them to a file, and measure their speed.",
 )
 
 
 @app.callback()
 def filters(ctx: typer.Context, as_json: _Json = False) -> None:
-    """List audio filters and their parameters, and apply them to a file.
+    """List audio filters, apply them to a file, and measure their speed.
 
     Without a command, list the filters. transcribe and compare apply filters with --filter, such as
     --filter highpass:frequency=80.
@@ -190,11 +190,12 @@ def bench_filters(
     ] = 20.0,
     as_json: _Json = False,
 ) -> None:
-    """Measure how long filters take for a block and for a second of audio.
+    """Measure the time that filters take.
 
-    A filter in WebAssembly is compared with the same in NumPy or SciPy, if there is one, and the
-    time of a block is divided into the call, the copies and the work. Start-up is measured as well.
-    Several filters that are named are also measured as a chain, on ten minutes of audio.
+    Print the time of a block and of a second of audio. A filter in WebAssembly is compared with the
+    same in NumPy or SciPy, if there is one, and the time of a block is divided into the call, the
+    copies and the work. Start-up is measured too. Several filters that are named are also measured
+    as a chain, on ten minutes of audio.
     """
     from whisperctl.audio.filters import registry
     from whisperctl.compare import filters as measuring
@@ -274,12 +275,11 @@ def stress_filter(
     ] = 60.0,
     as_json: _Json = False,
 ) -> None:
-    """Measure how many instances of a filter can run at once.
+    """Measure how many instances of a filter run at once.
 
-    More and more are opened, each with its own buffers and audio, and each gets a block in turn,
-    on one thread. That ends when blocks take longer than they last, when the machine refuses
-    another instance, or at a limit. A filter in WebAssembly is compared with the same in NumPy or
-    SciPy.
+    Open more and more, each with its own buffers and audio, and give each a block in turn, on one
+    thread, until that takes longer than a block lasts, the machine refuses another instance, or a
+    limit is reached. A filter in WebAssembly is compared with the same in NumPy or SciPy.
     """
     from whisperctl.audio.filters import registry
     from whisperctl.compare import filters as measuring

@@ -160,6 +160,10 @@ class Command(_Helpful, TyperCommand):
         for param in self.params:
             param._runtime_param = _Reader(param.type_descriptor.annotation)  # type: ignore[attr-defined]  # typer's parameters have both
 
+    def collect_usage_pieces(self, ctx: Context) -> list[str]:
+        """Return the parts of the usage line; typer's own has required arguments in braces."""
+        return ["[OPTIONS]", *help_text.usage(self.get_params(ctx))]
+
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write examples, arguments, and options by topic."""
         help_text.write_examples(ctx.command_path, formatter)

@@ -39,6 +39,24 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "whisperctl probe film.mkv",
         "whisperctl probe *.mp4 --json",
     ),
+    "whisperctl filters": (
+        "whisperctl filters list",
+        "whisperctl filters show ./mine.wasm",
+        "whisperctl filters apply street.mp3 out.wav --filter highpass",
+        "whisperctl filters bench denoise",
+    ),
+    "whisperctl filters apply": (
+        "whisperctl filters apply street.mp3 out.wav --filter highpass",
+        "whisperctl filters apply talk.wav out.flac --filter ./mine.wasm:drive=0.3",
+    ),
+    "whisperctl filters bench": (
+        "whisperctl filters bench",
+        "whisperctl filters bench highpass gain:db=3 --block 128 --block 16384",
+    ),
+    "whisperctl filters stress": (
+        "whisperctl filters stress gain",
+        "whisperctl filters stress ./mine.wasm --block 128 --audio 0",
+    ),
     "whisperctl models": (
         "whisperctl models pull base tiny.en",
         "whisperctl models quantize base q5_1",
@@ -101,6 +119,17 @@ def entry(param: Any) -> Entry:
         long += param.secondary_opts
     value = "" if param.is_flag else str(param.metavar or param.name.upper())
     return Entry(", ".join([*short, *long]), value, text, _default(param))
+
+
+def usage(params: Iterable[Any]) -> list[str]:
+    """Return arguments as a usage line shows them: ``NAME``, and ``[NAME]...`` if optional."""
+    shown = []
+    for param in params:
+        if isinstance(param, TyperArgument):
+            name = entry(param).names
+            stem = name.removesuffix("...")
+            shown.append(name if param.required else f"[{stem}]{name[len(stem) :]}")
+    return shown
 
 
 def long_name(option: TyperOption) -> str:
