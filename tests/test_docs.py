@@ -60,6 +60,7 @@ def test_contributing_names_files_that_exist_and_at_most_three_for_an_addition()
         assert 1 <= len(set(re.findall(r"`([^`]+/[^`]+|pyproject.toml)`", row))) <= 3, row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_relative_links_lead_to_a_file_and_a_heading(page: Path) -> None:
     for link in links(page):

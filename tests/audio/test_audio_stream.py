@@ -215,6 +215,7 @@ def test_every_format_gives_the_same_speech_at_the_same_level_and_time(
     assert loaded.warnings == ()
 
 
+@pytest.mark.slow
 def test_content_decides_and_not_the_name(media: Media, speech: Samples, tmp_path: Path) -> None:
     for name, disguise in [("a.m4a", "a.wav"), ("a.flac", "a.txt"), ("a.mp3", "a.m3u8")]:
         disguised = tmp_path / disguise
@@ -222,6 +223,7 @@ def test_content_decides_and_not_the_name(media: Media, speech: Samples, tmp_pat
         assert correlation(audio.load(disguised).samples, speech)[0] > 0.99
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -397,6 +399,7 @@ def test_a_wav_made_in_a_pipe_states_no_true_size_and_is_read_whole(
     assert loaded.warnings == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["a.wav", "a.aiff", "a.flac", "a.mp3", "web.mp4", "a.mkv", "a.webm"]
 )
@@ -439,6 +442,7 @@ def test_sound_after_a_damaged_part_keeps_its_time(
     assert "damaged" in loaded.warnings[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.flac", "a.m4a", "a.mkv", "a.mp3", "a.ogg", "a.webm"])
 def test_random_damage_gives_a_result_or_an_error(media: Media, tmp_path: Path, name: str) -> None:
     whole = media(name).read_bytes()
@@ -518,6 +522,7 @@ def _missing(path: Path, media: Media) -> None:
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "says"),
     [
@@ -584,6 +589,7 @@ def test_a_file_without_permission_says_so(tmp_path: Path) -> None:
         audio.load(secret)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["empty", "closed", "terminal"])
 def test_useless_standard_input_says_so(state: str) -> None:
     script = (

@@ -68,6 +68,7 @@ def test_the_count_of_frames_in_the_first_of_joined_mp3s_is_not_that_of_all(
     assert stated_s is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_frames", "states"), [(0, False), (20, False), (0xFFFF_FFFF, False), (None, True)]
 )
@@ -89,6 +90,7 @@ def test_a_count_of_frames_in_an_mp3_is_believed_until_more_are_decoded(
     assert loaded.duration_s == pytest.approx(11 if n_frames != 20 else loaded.duration_s, abs=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["long.flv", "long.wmv", "long.avi", "long.mpg", "long.ts"])
 def test_a_picture_longer_than_the_sound_is_no_recording_cut_short(
     encode: Encode, tmp_path: Path, name: str

@@ -111,6 +111,7 @@ def _studio(path: Path, sound: Path, codec: str, form: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "coding", "channels", "rate"),
     [

@@ -76,6 +76,7 @@ def wav(*chunks: bytes, size: int | None = None) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body) if size is None else size) + body
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data",
     [

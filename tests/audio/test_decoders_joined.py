@@ -37,6 +37,7 @@ def encoded(folder: Path, samples: Samples, codec: str, rate: int, n_channels: i
 VORBIS, OPUS, OGG_FLAC, FLAC = "VORBIS", "libopus", "flac", "FLAC"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "links",
     [

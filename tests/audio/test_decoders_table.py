@@ -110,6 +110,7 @@ def test_each_row_of_the_page_has_files() -> None:
     assert list(table()) == list(FILES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", FILES)
 def test_those_that_read_a_format_are_those_of_the_page_and_give_the_same(
     speech: Samples, tmp_path: Path, row: str

@@ -14,6 +14,7 @@ LEADING_S = 0.07
 """An encoder's padding at the start, which some containers cannot state."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "codec", "piped"),
     [
@@ -60,6 +61,7 @@ def test_a_late_start_needs_no_tag_with_the_tracks_duration(
     assert loaded.warnings == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "codec", "piped"),
     [

@@ -39,6 +39,7 @@ def film(speech: Samples, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", ["2", " 2 ", "ger", "de", "deu", "German", "de-AT"])
 def test_a_track_is_chosen_by_number_or_language(film: Path, speech: Samples, wanted: str) -> None:
     loaded = load(film, track=wanted)
@@ -76,6 +77,7 @@ def test_of_several_tracks_in_a_language_one_is_used_and_said(
     assert 'has 2 audio tracks for "fr" (2 French, 3 French): track 2 is used' in loaded.warnings[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", ["4", "fr", "tlh", "French", "9" * 5000])
 def test_a_track_that_is_not_there_is_one_line_with_those_that_are(film: Path, wanted: str) -> None:
     with pytest.raises(AudioError) as caught:

@@ -114,6 +114,7 @@ def test_normalization_shifts_nothing(speech: Samples) -> None:
     assert len(found) == len(speech)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_samples", [1, 15, 100, 6_399, 16_000, 47_999, 48_001, 51_200, 51_201])
 def test_normalization_of_anything_short_or_silent_is_finite(
     speech: Samples, n_samples: int

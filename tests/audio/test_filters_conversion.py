@@ -67,6 +67,7 @@ def test_an_inverted_channel_that_begins_later_is_noticed_there(
     assert len(loaded.warnings) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["one silent", "unrelated", "the same", "late", "six, one speaks"])
 def test_channels_that_do_not_cancel_are_averaged(
     speech: Samples, tmp_path: Path, kind: str

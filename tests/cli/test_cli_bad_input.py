@@ -23,6 +23,7 @@ def assert_refused(done: Finished, fake: Cli, code: int, *named: str) -> None:
     assert not [file for file in fake.directory.rglob("*") if file.suffix in (".txt", ".srt")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "data"),
     [

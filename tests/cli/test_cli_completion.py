@@ -66,6 +66,7 @@ def test_models_are_completed_where_their_folder_cannot_be_read(cli: Cli, tmp_pa
     assert "base" in completed(cli, "whisperctl transcribe -m b", env)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

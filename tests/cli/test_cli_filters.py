@@ -377,6 +377,7 @@ def test_a_wrong_chain_is_one_line(fake: Cli, arguments: tuple[str, ...], said: 
     assert said in done.err and done.err.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="the size of files cannot be limited")
 @pytest.mark.parametrize("name", ["out.wav", "out.flac"])
 def test_a_result_that_does_not_fit_says_why_and_leaves_nothing(

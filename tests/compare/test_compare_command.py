@@ -309,6 +309,7 @@ def test_conditions_decide_the_exit_code(fake: Cli, clip: Path) -> None:
     assert line.endswith(f"with fake on {clip.name}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -110,6 +110,7 @@ def test_an_error_of_a_filter_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     assert plugin.n_open == 0
 
 
+@pytest.mark.slow
 def test_instances_are_added_until_a_block_is_late() -> None:
     plugin, spec = sleeper()
     bounds = replace(ENOUGH, instances=64)

@@ -71,6 +71,7 @@ def figures_of(cell: CellInfo) -> Iterator[str]:
         yield f"p95 {shown(cell.agreement.times.start_p95_s, 's')} s"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [60, 80, 100, 132, 200])
 @pytest.mark.parametrize("plain", [True, False])
 def test_nothing_is_wider_than_the_terminal_or_cut_off(

@@ -130,6 +130,7 @@ def test_a_failure_is_told_in_words(cell: Cell, tmp_path: Path) -> None:
     assert "\n" not in found.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "reason"),
     [

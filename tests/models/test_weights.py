@@ -58,6 +58,7 @@ def of_ftype(data: bytes, ftype: int) -> tuple[bytearray, dict[str, int]]:
     return out, places
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ftype", SCALES)
 def test_scales_of_quantized_blocks_must_be_finite(
     ftype: int, small_ggml: bytes, tmp_path: Path
@@ -80,6 +81,7 @@ def test_scales_of_quantized_blocks_must_be_finite(
             file.write(bytes(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ftype", "tensor", "code"),
     [

@@ -54,6 +54,7 @@ def test_a_cut_is_where_it_is_quiet(recording: MakeRecording) -> None:
     assert 3.15 <= first.end / SAMPLE_RATE <= 3.45  # not at 2.0: as quiet, but a window later fits
 
 
+@pytest.mark.slow
 def test_resuming_at_any_cut_cuts_in_the_same_places(talk: Path) -> None:
     whole = chunks_of(talk)
 
@@ -103,6 +104,7 @@ def test_a_last_clip_that_begins_after_the_end_is_refused_before_the_first_chunk
             next(chunks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start_s", [13.0, 20.5])
 def test_a_clip_beyond_the_length_in_the_header_is_found_if_the_sound_continues(
     talk: Path, tmp_path: Path, start_s: float

@@ -89,6 +89,7 @@ def test_speech_at_the_start_is_detected_by_the_run_itself(
     assert (transcript.language, transcript.language_probability) == ("en", 0.9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lead", [silence(35), white_noise(35, 0.003)], ids=["silence", "hiss"])
 def test_the_language_is_detected_in_the_speech_after_silence(
     lead: Samples, detector: Detector, speech: Samples, recording: MakeRecording

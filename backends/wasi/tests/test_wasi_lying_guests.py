@@ -118,6 +118,7 @@ def test_numbers_in_log_lines_that_are_none_are_passed_over(
     assert transcribe("wasmtime", tiny_en, jfk) == ""
 
 
+@pytest.mark.slow
 def test_control_characters_of_a_guest_are_visible(
     tiny_en: Path, says: Callable[..., None]
 ) -> None:
@@ -170,6 +171,7 @@ def detected(**changes: object) -> Event:
     return {"event": "detected", "spans": [[0, 10]], "probabilities": half} | changes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "lie",
     [

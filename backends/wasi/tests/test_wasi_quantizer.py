@@ -33,6 +33,7 @@ def test_rows_may_come_in_any_number_of_parts(runtime: str) -> None:
     assert at_once == b"".join(in_parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "type_name", "said"),
     [

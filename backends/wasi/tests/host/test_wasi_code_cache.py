@@ -124,6 +124,7 @@ def test_compiled_code_is_used_again_and_made_again_when_damaged(
     assert all(path.read_bytes() != b"not machine code" for path in files(folder))
 
 
+@pytest.mark.slow
 def test_code_of_another_module_is_not_run(
     runtime: str, compiled: Callable[[str], Program], tmp_path: Path
 ) -> None:

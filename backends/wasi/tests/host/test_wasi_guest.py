@@ -127,6 +127,7 @@ def test_killing_a_guest_that_computes_takes_less_than_a_second(
         os.kill(guest.pid, 0)
 
 
+@pytest.mark.slow
 def test_what_a_guest_takes_counts_as_the_hosts(
     runtime: str, compiled: Callable[[str], Program], code_cache: Path
 ) -> None:
@@ -276,6 +277,7 @@ def test_the_sandbox_has_no_files_no_sockets_and_no_environment(
     assert sorted(path.name for path in folder.iterdir()) == ["secret"]
 
 
+@pytest.mark.slow
 def test_wasmers_own_sockets_reach_no_network(
     compiled: Callable[[str], Program], code_cache: Path
 ) -> None:

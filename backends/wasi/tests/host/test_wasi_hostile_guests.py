@@ -283,6 +283,7 @@ SHAPES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_no_arguments_whatever_end_the_host(
     seed: int, runtime: str, compiled: Compile, code_cache: Path

@@ -151,6 +151,7 @@ def test_samples_are_as_many_as_announced(lie: Event) -> None:
         event.decoded(bytearray(16))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "said",
     [

@@ -27,6 +27,7 @@ def noise(n: int) -> NDArray[np.float32]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

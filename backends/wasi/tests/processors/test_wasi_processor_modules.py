@@ -169,6 +169,7 @@ def test_a_module_that_breaks_the_interface_is_one_clear_error(load: Load, flaw:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["start", "setup", "process"])
 def test_a_call_that_never_returns_is_ended(load: Load, name: str) -> None:
     parts = (
