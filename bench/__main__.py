@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
@@ -214,6 +214,12 @@ def _seconds(ms: float) -> str:
     return f"{ms / 1000:.2f} s"
 
 
+def _update(target: Path, lines: Iterable[str]) -> None:
+    section = "\n".join(lines)
+    target.write_text(page(target.read_text("utf-8"), section), "utf-8")
+    print(f"bench: updated {target}", file=sys.stderr)
+
+
 def main(arguments: list[str]) -> int:
     """Run one of the commands above, and return its exit code."""
     sections = {"performance": performance, "experiment": experiment}
@@ -223,19 +229,15 @@ def main(arguments: list[str]) -> int:
         case [("performance" | "experiment") as name, run]:
             target = ROOT / f"docs/{name}.md"
             try:
-                section = "\n".join(sections[name](document.read(Path(run))))
-                target.write_text(page(target.read_text("utf-8"), section), "utf-8")
+                _update(target, sections[name](document.read(Path(run))))
             except (WhisperctlError, ValueError) as error:
                 print(f"bench: error: {error}", file=sys.stderr)
                 return 1
-            print(f"bench: updated {target}", file=sys.stderr)
         case ["decoders", folder]:
             from bench import decoders
 
-            target = ROOT / "docs/sandbox.md"
-            section = "\n".join(decoders.measure(Path(folder), ROOT / "samples/austen.flac"))
-            target.write_text(page(target.read_text("utf-8"), section), "utf-8")
-            print(f"bench: updated {target}", file=sys.stderr)
+            speech = ROOT / "samples/austen.flac"
+            _update(ROOT / "docs/sandbox.md", decoders.measure(Path(folder), speech))
         case ["decode", path, decoder]:
             from bench import decoders
 

@@ -13,10 +13,14 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from whisperctl.storage.paths import shared_by
 
 # What only writing needs is imported there: every guest that starts waits for this module.
+
+if TYPE_CHECKING:
+    import wasmtime
 
 _HEADER_BYTES = 4096
 _MANIFEST = "whisperctl.json"
@@ -53,6 +57,33 @@ def write(path: Path, code: bytes, binding: dict[str, str]) -> None:
 def _open_at_once(path: str, flags: int) -> int:
     """Open a file without waiting for somebody to write, as a pipe in its place would."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def compiled(
+    engine: wasmtime.Engine, module: bytes, path: Path | None, binding: dict[str, str]
+) -> wasmtime.Module:
+    """A module's machine code under Wasmtime: that in ``path``, or compiled and stored there.
+
+    Args:
+        engine: for which it is compiled.
+        module: the module.
+        path: the cached file; ``None`` for no cache.
+        binding: what the cached code is bound to. Wasmtime does not notice by itself that code was
+            compiled with other CPU flags than it is to run with.
+
+    Raises:
+        WasmtimeError: the module cannot be compiled.
+    """
+    import wasmtime
+
+    code = None if path is None else read(path, binding)
+    if code is not None:
+        with contextlib.suppress(wasmtime.WasmtimeError):  # for another CPU, and compiled again
+            return wasmtime.Module.deserialize(engine, code)
+    made = wasmtime.Module(engine, module)
+    if path is not None:
+        write(path, bytes(made.serialize()), binding)
+    return made
 
 
 def _is_ours(status: os.stat_result) -> bool:

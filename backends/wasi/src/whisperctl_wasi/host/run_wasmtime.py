@@ -183,18 +183,9 @@ def _new_engine() -> wasmtime.Engine:
 
 
 def _compiled(engine: wasmtime.Engine, module: bytes, order: Order) -> wasmtime.Module:
-    # Wasmtime does not notice that code was compiled with other CPU flags than it is to run with.
     binding = {"module": order.sha256, "compiler": f"wasmtime {order.version} {_FLAGS}"}
     cached = Path(order.cache, f"{order.sha256[:32]}-{order.version}-{_FLAGS}.cwasm")
-    code = code_cache.read(cached, binding)
-    if code is not None:
-        try:
-            return wasmtime.Module.deserialize(engine, code)
-        except wasmtime.WasmtimeError:
-            pass  # made for another processor; it is compiled again
-    compiled = wasmtime.Module(engine, module)
-    code_cache.write(cached, bytes(compiled.serialize()), binding)
-    return compiled
+    return code_cache.compiled(engine, module, cached, binding)
 
 
 def _first_line(error: Exception) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import stat
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -89,7 +87,7 @@ class Module:
         except ModuleError as error:
             raise unfit(label, str(error)) from error
         limits = limits_for("filter", memory_bytes=_MEMORY_BYTES, idle_s=_CALL_S)
-        return cls(label, code, hashlib.sha256(code).hexdigest(), described, limits)
+        return cls(label, code, code_cache.sha256(code), described, limits)
 
     def instance(
         self, rate: int, channels: int, block: int, values: Mapping[str, Value | None] | None = None
@@ -176,19 +174,11 @@ def _compile(code: bytes, sha256: str, limits: Limits) -> tuple[Machine, wasmtim
     binding = {"module": sha256, "compiler": f"{compiler} processor {limits.memory_bytes}"}
     folder = code_folder("wasmtime")
     cached = None if folder is None else folder / f"{sha256[:32]}-{version('wasmtime')}-dsp.cwasm"
-    kept = None if cached is None else code_cache.read(cached, binding)
-    compiled = None
-    if kept is not None:
-        with suppress(wasmtime.WasmtimeError):  # it is for another CPU, and compiled again
-            compiled = wasmtime.Module.deserialize(machine.engine, kept)
-    if compiled is None:
-        try:
-            compiled = wasmtime.Module(machine.engine, code)
-        except wasmtime.WasmtimeError as error:
-            text = str(error).partition("\n")[0]
-            raise ModuleError(f"cannot be compiled: {text:.200}") from error
-        if cached is not None:
-            code_cache.write(cached, bytes(compiled.serialize()), binding)
+    try:
+        compiled = code_cache.compiled(machine.engine, code, cached, binding)
+    except wasmtime.WasmtimeError as error:
+        text = str(error).partition("\n")[0]
+        raise ModuleError(f"cannot be compiled: {text:.200}") from error
     _check(compiled, limits)
     return machine, compiled
 
