@@ -28,7 +28,7 @@ from whisperctl.engine.protocol import (
 from whisperctl.options import DecodeOptions, TranscriptionOptions
 from whisperctl.transcript import Segment, SpokenLanguage, Token
 from whisperctl.transcription.spoken_language import SpeechWindows, is_sure, vote
-from whisperctl.transcription.stages.timeline import Stretch
+from whisperctl.transcription.stages.timestamps import Stretch
 from whisperctl.transcription.transcriber import Transcriber
 
 OPTIONS = TranscriptionOptions(GREEDY)

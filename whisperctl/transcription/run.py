@@ -34,14 +34,14 @@ from whisperctl.transcription.stages import (
     Words,
 )
 from whisperctl.transcription.stages.speech_check import ChunkSpeech, SpeechCheck
-from whisperctl.transcription.stages.timeline import (
+from whisperctl.transcription.stages.timestamps import (
     RecordingTimes,
     Stretch,
     Timeline,
+    TimestampFixer,
     joined,
     stretches,
 )
-from whisperctl.transcription.stages.timestamps import TimestampFixer
 
 if TYPE_CHECKING:
     from whisperctl.audio import BlockStream

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from whisperctl.audio import SAMPLE_RATE
 from whisperctl.transcript import SpokenLanguage
-from whisperctl.transcription.stages.timeline import Stretch, joined
+from whisperctl.transcription.stages.timestamps import Stretch, joined
 
 if TYPE_CHECKING:
     import numpy as np

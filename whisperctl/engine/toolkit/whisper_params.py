@@ -1,4 +1,4 @@
-"""Options in whisper.cpp's terms, and its answers in ours, for every backend that runs it."""
+"""Options in whisper.cpp's terms, and its answers and its log in ours, for backends that run it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn, TypedDict
 from whisperctl.engine.protocol import FRAME_S, Detection, SpeechSpan
 from whisperctl.errors import UsageError
 from whisperctl.options import DecodeOptions, VadOptions
+from whisperctl.transcript import Phase
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
 
 WHISPER_MAX_TEXT_CTX = 16384
 """whisper.cpp's own default for ``n_max_text_ctx``: no limit but the model's."""
+
+# Bounded, as the log of a sandboxed engine may hold anything.
+_NUMBER = r"[0-9]{1,12}(?:\.[0-9]{1,9})?"
+_TIMING = re.compile(
+    r"(?P<phase>load|mel|sample|encode|decode|batchd|prompt|total) time = {0,9}(?P<ms>"
+    + _NUMBER
+    + r") ms(?: / {0,9}(?P<runs>[0-9]{1,9}) runs)?"
+)
+_FALLBACKS = re.compile(r"fallbacks = {0,9}([0-9]{1,9}) p / {0,9}([0-9]{1,9}) h")
+_LANGUAGE = re.compile(
+    r"auto-detected language: (?P<code>[a-z]{2,3}) \(p = (?P<probability>[01]\.[0-9]{1,9})\)"
+)
+_FUNCTION = re.compile(r"^[a-z_][a-z0-9_]*: +", re.IGNORECASE)
 
 
 class WhisperParams(TypedDict):
@@ -340,3 +354,46 @@ class _RegexParser:
         shown = self.pattern if len(self.pattern) <= 60 else self.pattern[:60] + "…"
         shown = shown.encode("utf-8", "replace").decode().replace("\n", " ")
         raise UsageError(f'invalid --suppress-regex "{shown}": {what} (at character {self.at + 1})')
+
+
+def parse_timings(lines: Iterable[str]) -> dict[str, Phase]:
+    """Phases from the lines of ``whisper_print_timings``; lines about anything else are skipped.
+
+    The printed run count of a phase that never ran is 1 (whisper.cpp avoids dividing by zero), so
+    a phase of 0.00 ms counts as no runs.
+    """
+    phases: dict[str, Phase] = {}
+    for line in lines:
+        match = _TIMING.search(line)
+        if match:
+            total_ms = float(match["ms"])
+            runs = int(match["runs"] or 1)
+            phases[match["phase"]] = Phase(total_ms, runs if total_ms > 0 else 0)
+    return phases
+
+
+def parse_fallbacks(lines: Iterable[str]) -> int | None:
+    """Number of windows decoded again at a higher temperature, from ``whisper_print_timings``.
+
+    whisper.cpp counts from when the model was loaded; ``whisper_reset_timings`` leaves this count
+    alone. ``None`` if no line has it.
+    """
+    for line in lines:
+        match = _FALLBACKS.search(line)
+        if match:
+            return int(match[1])
+    return None
+
+
+def parse_language(lines: Iterable[str]) -> tuple[str, float] | None:
+    """The detected language's code and its probability; ``None`` when none was detected."""
+    for line in lines:
+        match = _LANGUAGE.search(line)
+        if match:
+            return match["code"], float(match["probability"])
+    return None
+
+
+def message(line: str) -> str:
+    """A line of the log for a person: one line, without the C function's name in front."""
+    return _FUNCTION.sub("", " ".join(line.split()))

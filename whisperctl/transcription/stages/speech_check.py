@@ -18,7 +18,7 @@ from whisperctl.engine.protocol import FRAME_S
 from whisperctl.transcript import Segment
 from whisperctl.transcription.quality import Tally
 from whisperctl.transcription.stages import Stage
-from whisperctl.transcription.stages.timeline import Stretch, stretches
+from whisperctl.transcription.stages.timestamps import Stretch, stretches
 
 if TYPE_CHECKING:
     import numpy as np

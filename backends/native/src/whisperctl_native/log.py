@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import _pywhispercpp as pw
-from whisperctl.engine.toolkit.whisper_log import message
+from whisperctl.engine.toolkit.whisper_params import message
 
 _LOGGER = logging.getLogger("whisperctl.engine")
 

@@ -9,8 +9,7 @@ import numpy.typing as npt
 
 import _pywhispercpp as pw
 from whisperctl.engine.toolkit.token_times import TokenTimes
-from whisperctl.engine.toolkit.whisper_log import parse_fallbacks, parse_language
-from whisperctl.engine.toolkit.whisper_params import WhisperParams
+from whisperctl.engine.toolkit.whisper_params import WhisperParams, parse_fallbacks, parse_language
 from whisperctl.engine.toolkit.words import Utf8Joiner
 from whisperctl.errors import BackendError
 from whisperctl.transcript import Segment, SpokenLanguage

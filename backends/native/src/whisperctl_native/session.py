@@ -20,8 +20,13 @@ from whisperctl.engine.protocol import (
 from whisperctl.engine.toolkit import worker_thread
 from whisperctl.engine.toolkit.handle import Handle
 from whisperctl.engine.toolkit.token_times import TokenTimes
-from whisperctl.engine.toolkit.whisper_log import parse_fallbacks, parse_language, parse_timings
-from whisperctl.engine.toolkit.whisper_params import refused_regex, whisper_params
+from whisperctl.engine.toolkit.whisper_params import (
+    parse_fallbacks,
+    parse_language,
+    parse_timings,
+    refused_regex,
+    whisper_params,
+)
 from whisperctl.errors import BackendError, ModelError
 from whisperctl.models import alignment
 from whisperctl.text import quoted

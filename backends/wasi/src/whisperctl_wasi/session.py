@@ -19,8 +19,12 @@ from whisperctl.engine.protocol import (
 )
 from whisperctl.engine.toolkit.handle import Handle
 from whisperctl.engine.toolkit.token_times import TokenTimes
-from whisperctl.engine.toolkit.whisper_log import parse_language, parse_timings
-from whisperctl.engine.toolkit.whisper_params import refused_regex, whisper_params
+from whisperctl.engine.toolkit.whisper_params import (
+    parse_language,
+    parse_timings,
+    refused_regex,
+    whisper_params,
+)
 from whisperctl.engine.toolkit.words import Utf8Joiner
 from whisperctl.errors import BackendError, GuestError, ModelError
 from whisperctl.models import alignment

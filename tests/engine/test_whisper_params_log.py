@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whisperctl.engine.toolkit.whisper_log import (
+from whisperctl.engine.toolkit.whisper_params import (
     message,
     parse_fallbacks,
     parse_language,

@@ -7,7 +7,7 @@ import pytest
 
 from whisperctl.engine.protocol import SpeechSpan
 from whisperctl.transcript import Segment, Token, Word
-from whisperctl.transcription.stages.timeline import (
+from whisperctl.transcription.stages.timestamps import (
     GAP,
     RecordingTimes,
     Stretch,
