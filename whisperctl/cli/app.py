@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SUMMARIES = {
     "transcribe": "Transcribe recordings to text and subtitles.",
     "compare": "Compare the speed and the output of engines, models and quantizations.",
+    "tune": "Find the fastest engine and number of threads on this machine.",
     "probe": "Show container, audio tracks and duration of media files.",
     "backends": "List backends, runtimes, versions and CPU features, and decoders.",
     "filters": "List audio filters, apply them to a file, and measure their speed.",

@@ -84,6 +84,14 @@ def _backends() -> Iterator[Check]:
             status: Status = "ok" if runtime.available else "warn"
             detail = runtime.problem or runtime.version
             yield Check(f"runtime {one.name}/{runtime.name}", status, detail)
+    fastest, _ = registry.fastest()
+    if fastest is not None:
+        yield Check(
+            "fastest engine",
+            "ok",
+            f"{fastest.engine.label} with {fastest.threads} threads, measured on "
+            f'{fastest.date[:10]}; "--backend auto" uses it',
+        )
     if not works:
         yield Check("backends", "fail", "none works; try: pip install whisperctl-asr[all]")
 

@@ -66,6 +66,10 @@ def transcribe(
         executors.choose(run.executor, min(run.jobs, len(recordings)), limits)
     settings = flags.resolve()
     engine = registry.choose(flags.engine.backend, flags.engine.runtime)
+    if flags.engine.backend == registry.AUTO and not flags.messages.quiet:
+        _, untuned = registry.fastest()
+        if untuned:
+            console.note(f"{untuned}; using {engine.label}")
     job = Job(
         engine,
         settings.model,

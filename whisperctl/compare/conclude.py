@@ -297,7 +297,7 @@ def describe_model(model: ModelFile) -> ModelFile:
 def describe_machine() -> Machine:
     """Description of this machine, with its present load."""
     return Machine(
-        cpu=_cpu_name(),
+        cpu=resources.cpu_name(),
         cpu_flags=tuple(_cpu_flags()),
         processors=os.cpu_count() or 1,
         processors_allowed=resources.available(),
@@ -316,14 +316,9 @@ def _memory_bytes() -> int | None:
         return None
 
 
-def _cpu_name() -> str:
-    """Name of the CPU, or else its architecture."""
-    return " ".join(_cpuinfo("model name")) or platform.processor() or platform.machine()
-
-
 def _cpu_flags() -> list[str]:
     """Features of the CPU by their names in Linux; empty if the system does not list them."""
-    return _cpuinfo("flags") or _cpuinfo("Features")
+    return resources.cpu_facts("flags") or resources.cpu_facts("Features")
 
 
 def _load_average() -> list[float] | None:
@@ -332,15 +327,3 @@ def _load_average() -> list[float] | None:
         return [round(value, 2) for value in os.getloadavg()]
     except (AttributeError, OSError):
         return None
-
-
-def _cpuinfo(field: str) -> list[str]:
-    """Words of the first line of ``/proc/cpuinfo`` with a given name."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() == field:
-                return value.split()
-    except (OSError, ValueError):
-        pass
-    return []

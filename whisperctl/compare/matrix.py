@@ -59,7 +59,7 @@ def split(texts: Iterable[str]) -> list[str]:
 
 
 def choose_engines(
-    backends: Sequence[str], runtimes: Sequence[str]
+    backends: Sequence[str], runtimes: Sequence[str], *, all_runtimes: bool = False
 ) -> tuple[list[Engine], list[Unavailable]]:
     """Engines to measure, in order, and engines left out because they cannot be used.
 
@@ -67,12 +67,13 @@ def choose_engines(
         backends: ``BACKEND[/RUNTIME]`` each. If empty, all that can be used: each backend's
             preferred runtime, and those that its description marks as compared.
         runtimes: limits backends with several runtimes to these. If empty, there is no limit.
+        all_runtimes: without ``backends``, all runtimes that work instead of those compared.
 
     Raises:
         UsageError: a backend or runtime is unknown, or no chosen backend has a runtime.
         BackendError: a chosen backend is not installed, or no backend can be used.
     """
-    chosen, left_out = _asked(backends) if backends else _usable()
+    chosen, left_out = _asked(backends) if backends else _usable(all_runtimes)
     if not runtimes:
         return chosen, left_out
     named = {registry.parse(text) for text in backends}
@@ -100,7 +101,7 @@ def _asked(texts: Sequence[str]) -> tuple[list[Engine], list[Unavailable]]:
     return list(dict.fromkeys(chosen)), []
 
 
-def _usable() -> tuple[list[Engine], list[Unavailable]]:
+def _usable(all_runtimes: bool) -> tuple[list[Engine], list[Unavailable]]:
     usable: list[Engine] = []
     others: list[Unavailable] = []
     for found in registry.probe():
@@ -108,7 +109,9 @@ def _usable() -> tuple[list[Engine], list[Unavailable]]:
             others.append(Unavailable(Engine(found.name), found.problem))
             continue
         works = [runtime for runtime in found.info.runtimes if runtime.available]
-        usable += [Engine(found.name, r.name) for r in works if r.compared or r is works[0]]
+        usable += [
+            Engine(found.name, r.name) for r in works if all_runtimes or r.compared or r is works[0]
+        ]
         if not works:
             others += [
                 Unavailable(Engine(found.name, r.name), r.problem or "")

@@ -7,12 +7,13 @@ by name: each states its own rank, see ``whisperctl.engine.protocol.Backend``.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, PackageNotFoundError, requires
 from pathlib import Path
 
+from whisperctl.engine import resources
 from whisperctl.engine.protocol import (
     CONTRACT,
     GROUP,
@@ -30,7 +31,8 @@ from whisperctl.engine.protocol import (
 )
 from whisperctl.errors import BackendError, UsageError, WhisperctlError
 from whisperctl.plugins import Described, Door
-from whisperctl.text import unknown
+from whisperctl.storage import files, paths, records
+from whisperctl.text import unknown, visible
 
 DOOR: Door[Backend] = Door("backend", GROUP, CONTRACT, BackendError)
 
@@ -53,6 +55,28 @@ class Engine:
         if self.runtime in (None, self.backend):
             return self.backend
         return f"{self.backend}/{self.runtime}"
+
+
+AUTO = "auto"
+"""Name that stands for the engine which ``whisperctl tune`` found to be the fastest."""
+
+_FASTEST = "fastest.json"
+_MOST_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Fastest:
+    """The fastest engine on a machine, and the number of threads that it was fastest with.
+
+    ``date`` is when it was measured, ISO 8601. ``versions`` are those of ``versions`` and
+    ``machine`` is ``resources.machine``, then.
+    """
+
+    engine: Engine
+    threads: int
+    date: str
+    versions: Mapping[str, str]
+    machine: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +172,18 @@ def parse(text: str) -> Engine:
 def choose(backend: str | None, runtime: str | None) -> Engine:
     """Choose the engine for a run from what a person asked for.
 
-    If nothing was asked for, it is the preferred backend among those that work here.
+    If nothing was asked for, it is the preferred backend among those that work here; for ``AUTO``
+    that of ``fastest``, if there is one.
 
     Raises:
         UsageError: there is no such backend or runtime, or the two conflict.
         BackendError: nothing works here.
     """
-    if backend is not None:
+    if backend == AUTO:
+        found_fastest, _ = fastest()
+        if found_fastest is not None and runtime in (None, found_fastest.engine.runtime):
+            return found_fastest.engine
+    elif backend is not None:
         engine = parse(backend)
         if runtime is not None and engine.runtime not in (None, runtime):
             raise UsageError(f'backend "{backend}" and runtime "{runtime}" conflict: give one')
@@ -176,6 +205,61 @@ def choose(backend: str | None, runtime: str | None) -> Engine:
     if runtime is not None:
         raise _unknown("runtime", runtime, known)
     raise none_works(problems)
+
+
+def fastest() -> tuple[Fastest | None, str]:
+    """The engine that was measured to be the fastest here, or ``None`` and the reason."""
+    untuned = 'run "whisperctl tune" to find the fastest engine'
+    try:
+        path = _fastest_path()
+        with path.open("rb") as file:
+            found = records.parse(Fastest, file.read(_MOST_BYTES))
+    except (OSError, ValueError):
+        return None, f"no engine has been measured on this machine: {untuned}"
+    if found.machine != resources.machine():
+        return None, f"engines were measured on another machine: {untuned}"
+    now = versions(found.engine) if found.engine.backend in installed() else {}
+    if not now or found.versions != now:
+        return None, f"{visible(found.engine.label)} has changed since it was measured: {untuned}"
+    if not 1 <= found.threads <= resources.available():
+        return None, f"what was measured is damaged: {untuned}"
+    return found, ""
+
+
+def keep_fastest(found: Fastest) -> str:
+    """Keep what ``fastest`` gives from now on.
+
+    Returns:
+        Why it cannot be kept; empty if it is.
+    """
+    try:
+        path = _fastest_path()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with files.replacing(path) as file:
+            file.write(records.line(found))
+    except OSError as error:
+        return files.reason(error)
+    return ""
+
+
+def versions(engine: Engine) -> dict[str, str]:
+    """Versions of an engine's backend, library and runtime; empty if it cannot be used."""
+    info = find(engine.backend).info
+    if info is None:
+        return {}
+    for runtime in info.runtimes:
+        if runtime.name == engine.runtime and runtime.available:
+            return {"backend": info.version, "engine": info.library, "runtime": runtime.version}
+    return {}
+
+
+def _fastest_path() -> Path:
+    """File of the fastest engine.
+
+    Raises:
+        FileNotFoundError: no home directory is known.
+    """
+    return paths.find("cache", paths.CACHE_VARIABLE) / _FASTEST
 
 
 def none_works(problems: Iterable[str]) -> BackendError:

@@ -1,8 +1,9 @@
-"""Processors available to this process, and the CPU time and memory it has used."""
+"""The machine and its processors, and the CPU time and memory that this process has used."""
 
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import threading
 import time
@@ -24,6 +25,28 @@ def available() -> int:
 def default_threads() -> int:
     """Default number of threads to compute with."""
     return min(_MOST_THREADS, available())
+
+
+def cpu_name() -> str:
+    """Name of the CPU, or else its architecture."""
+    return " ".join(cpu_facts("model name")) or platform.processor() or platform.machine()
+
+
+def cpu_facts(field: str) -> list[str]:
+    """Words of the first line of Linux's ``/proc/cpuinfo`` with a given name; empty elsewhere."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == field:
+                return value.split()
+    except (OSError, ValueError):
+        pass
+    return []
+
+
+def machine() -> str:
+    """CPU and number of processors, which decide what is fastest."""
+    return f"{cpu_name()}, {available()} processors"
 
 
 class Usage(NamedTuple):

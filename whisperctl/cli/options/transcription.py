@@ -61,7 +61,7 @@ class EngineFlags(Flags):
 
     backend: str | None = option(
         None,
-        "Run the model with this backend.",
+        'Run the model with this backend; "auto" is the engine that whisperctl tune found fastest.',
         Topic.ENGINE,
         short="b",
         metavar="NAME[/RUNTIME]",
@@ -111,8 +111,19 @@ class EngineFlags(Flags):
 
         model = store.resolve(self.model)
         check_fit(model, transcription.decoding)
-        threads = resources.default_threads() if self.threads is None else self.threads
-        return Settings(model, threads, transcription.decoding, transcription)
+        return Settings(model, self._threads(), transcription.decoding, transcription)
+
+    def _threads(self) -> int:
+        """Return the number of threads that was asked for, or a default."""
+        from whisperctl.engine import registry
+
+        if self.threads is not None:
+            return self.threads
+        if self.backend == registry.AUTO:
+            found, _ = registry.fastest()
+            if found is not None:
+                return found.threads
+        return resources.default_threads()
 
 
 def check_fit(model: Path, decoding: DecodeOptions) -> None:
