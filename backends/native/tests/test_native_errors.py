@@ -222,3 +222,26 @@ def test_the_engine_writes_nothing_itself_and_ends_with_the_process(tiny_en: Pat
     )
 
     assert (run.returncode, run.stdout, run.stderr) == (0, "done\n", "")
+
+
+@pytest.mark.parametrize(
+    ("set_by_user", "expected"), [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7")]
+)
+def test_threads_spin_briefly_at_barriers_unless_told_otherwise(
+    set_by_user: dict[str, str], expected: str
+) -> None:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_"))}
+    environment = {**inherited, **set_by_user, "OMP_DISPLAY_ENV": "verbose"}
+    code = (
+        "import os; from whisperctl_native import NativeBackend; NativeBackend().describe(); "
+        "print(os.environ.get('GOMP_SPINCOUNT'))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+
+    if "GOMP_SPINCOUNT" not in done.stderr:
+        pytest.skip("this build does not use GNU's OpenMP")
+    assert f"GOMP_SPINCOUNT = '{expected}'" in done.stderr
+    assert done.stdout.strip() == str(set_by_user.get("GOMP_SPINCOUNT"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 _RUNTIME = "native"
 _BINDINGS = "pywhispercpp"
+_SPINS = "GOMP_SPINCOUNT"
 _MAX_THREADS = 512
 """ggml's own limit, GGML_MAX_N_THREADS."""
 
@@ -105,10 +109,31 @@ def _version(distribution: str) -> str:
         return ""
 
 
+@contextmanager
+def _short_spins() -> Iterator[None]:
+    """Have GNU's OpenMP, if it is loaded inside the ``with``, spin but briefly at barriers.
+
+    ggml has a barrier after each of the some hundred operations of a token. By default a thread
+    that waits there spins for milliseconds; where other programs want the processors too, it spins
+    while the thread that it waits for has none, and a token takes twenty times as long. A thousand
+    turns are enough when nothing else runs. libgomp reads its environment once, when it is loaded:
+    https://gcc.gnu.org/onlinedocs/libgomp/GOMP_005fSPINCOUNT.html
+    """
+    if any(name in os.environ for name in ("OMP_WAIT_POLICY", _SPINS)):
+        yield
+        return
+    os.environ[_SPINS] = "1000"
+    try:
+        yield
+    finally:
+        del os.environ[_SPINS]
+
+
 def _runtime_info() -> RuntimeInfo:
     installed = _version(_BINDINGS)
     try:
-        import _pywhispercpp  # noqa: F401
+        with _short_spins():
+            import _pywhispercpp  # noqa: F401
     except ModuleNotFoundError:
         return RuntimeInfo(
             _RUNTIME, problem=f"{_BINDINGS} is not installed; try: pip install whisperctl-native"
