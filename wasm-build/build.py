@@ -172,10 +172,8 @@ def _whisper_unit(path: Path, variant: Variant, tree: Path, numbers: dict[str, s
     return Unit(path, name, command)
 
 
-# Flags of single files of FFmpeg's. A FLAC sample is predicted from the last dozen: made of
-# vectors, the sum waits for each sample that was stored a moment ago, which takes a third longer.
+# Flags of single files of FFmpeg's.
 FFMPEG_FLAGS = {
-    "libavcodec/flacdsp.c": ("-fno-vectorize", "-fno-slp-vectorize"),
     # media/mp3_window.c stands in for it.
     "libavcodec/mpegaudiodsp_float.c": ("-Dff_mpadsp_apply_window_float=portable_window",),
 }

@@ -12,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from whisperctl import audio
 from whisperctl.audio.decoders.ffmpeg import FfmpegDecoder
@@ -94,6 +96,56 @@ def test_recordings_joined_in_a_file_are_all_read(
 
     assert np.array_equal(samples, expected)
     assert warnings == expected_warnings
+
+
+FLAC_SETTINGS = [
+    ("s16", {"compression_level": "0"}),
+    ("s16", {"lpc_coeff_precision": "5"}),
+    ("s16", {"compression_level": "12"}),  # more than twelve samples predict the next
+    ("s32", {"compression_level": "5"}),
+]
+
+
+def test_flac_is_lossless_however_it_is_coded(decode: Decode, tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    n = 4096
+    tone = 9000 * np.sin(np.arange(4 * n) * 0.03) + random.normal(0, 60, 4 * n)
+    tone[:n:777] = 32_000  # codes of more than 64 bits
+    tone[n : 2 * n] = 0
+    tone[3 * n :] = random.integers(-32_768, 32_768, n)
+    stereo = np.stack([tone, np.roll(tone, 3) * 0.7], axis=1).astype(np.int16)
+    noise = random.integers(-128, 128, stereo.shape, np.int32)
+    values = {"s16": stereo, "s32": stereo.astype(np.int32) * 65536 + noise * 256}
+    parts = [_flac(tmp_path, values[name], name, options) for name, options in FLAC_SETTINGS]
+    path = tmp_path / "joined.flac"
+    path.write_bytes(b"".join(parts))
+
+    _, samples, warnings = decode(path)
+
+    scales = {"s16": 2.0**-15, "s32": 2.0**-31}
+    expected = [values[name].astype(np.float32) * scales[name] for name, _ in FLAC_SETTINGS]
+    assert np.array_equal(samples, np.concatenate(expected).astype(np.float32))
+    assert not warnings
+
+
+def _flac(
+    folder: Path,
+    values: NDArray[np.int16] | NDArray[np.int32],
+    sample_format: str,
+    options: dict[str, str],
+) -> bytes:
+    path = folder / "part.flac"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("flac", rate=16_000, layout="stereo", options=options)
+        stream.codec_context.format = av.AudioFormat(sample_format)
+        for start in range(0, len(values), 4096):
+            frame = av.AudioFrame.from_ndarray(
+                values[start : start + 4096].reshape(1, -1), sample_format, "stereo"
+            )
+            frame.sample_rate, frame.pts = 16_000, start
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path.read_bytes()
 
 
 def test_a_recording_of_many_channels_and_one_large_frame_is_read(
