@@ -1,4 +1,4 @@
-"""The vector kernels against plain ones in double precision, under both runtimes."""
+"""The vector kernels against plain ones, under both runtimes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,12 +23,25 @@ ROOT = WASM_BUILD.parent
 sys.path.insert(0, str(WASM_BUILD))
 
 import build  # noqa: E402
+import compiler  # noqa: E402
 import source  # noqa: E402
 
 # Both ways to multiply and add. Threads are called one after the other, so neither shares memory.
 VARIANTS = {
     "relaxed" if variant.threads else "portable": variant.features for variant in build.VARIANTS
 }
+OF_MEDIA = frozenset(
+    {
+        "media/imdct.c",
+        "media/mp3_window.c",
+        "libavcodec/fft_float.c",
+        "libavcodec/mdct_float.c",
+        "libavcodec/mpegaudiodsp_float.c",
+        "libavutil/mem.c",
+    }
+)
+"""Sources that the test program of the media module's kernels is linked with."""
+
 # So many that a program which stops early, or compares nothing, is noticed.
 FEWEST_CASES = 550
 
@@ -67,24 +82,34 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return Program(compiled, digest)
 
 
+@pytest.fixture
+def printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Program, str], list[str]]:
+    """Runs a program under a runtime to its end: the lines that it prints."""
+    # Compiled test programs have no place among the user's.
+    monkeypatch.setenv("WHISPERCTL_CACHE", str(tmp_path))
+
+    def run(program: Program, runtime: str) -> list[str]:
+        guest = runtimes.start(runtime, program, Limits())
+        lines = []
+        try:
+            while True:
+                line = guest.receive(timeout_s=60)
+                assert isinstance(line, bytes), "the program neither writes nor ends"
+                lines.append(line.decode())
+        except GuestError:
+            return lines  # It has ended; its exit code shows in its lines.
+        finally:
+            guest.kill()
+
+    return run
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["wasmtime", "wasmer"])
 def test_kernels_agree_with_plain_arithmetic(
-    program: Program, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    program: Program, runtime: str, printed: Callable[[Program, str], list[str]]
 ) -> None:
-    # Compiled test programs have no place among the user's.
-    monkeypatch.setenv("WHISPERCTL_CACHE", str(tmp_path))
-    guest = runtimes.start(runtime, program, Limits())
-    lines = []
-    try:
-        while True:
-            line = guest.receive(timeout_s=60)
-            assert isinstance(line, bytes), "the program neither writes nor ends"
-            lines.append(line.decode())
-    except GuestError:
-        pass  # It has ended; its exit code shows in its lines.
-    finally:
-        guest.kill()
+    lines = printed(program, runtime)
     assert [line for line in lines if not line.startswith("ok ")] == []
     assert len(lines) >= FEWEST_CASES
     assert lines[-1].startswith("ok attention")
@@ -93,3 +118,29 @@ def test_kernels_agree_with_plain_arithmetic(
     assert quantized
     _first_quantized.extend([] if _first_quantized else quantized)
     assert quantized == _first_quantized
+
+
+@pytest.mark.slow
+def test_kernels_of_the_media_module_give_what_portable_code_does(
+    printed: Callable[[Program, str], list[str]],
+) -> None:
+    lines = printed(_media_program(), "wasmtime")
+
+    assert [line for line in lines if not line.startswith("ok ")] == []
+    assert {line.split()[1] for line in lines} == {"imdct", "window"}
+
+
+def _media_program() -> Program:
+    build_dir = build.DEFAULT_BUILD_DIR
+    source.fetch(build_dir, [source.FFMPEG])
+    tree = source.unpack(source.FFMPEG, WASM_BUILD / "patches/ffmpeg", build_dir)
+    media = build.media(tree, build_dir)
+    common = next(unit for unit in media.units if unit.name == "media/imdct.c")
+    main = Path(__file__).with_name("media_kernels.c")
+    units = [
+        replace(common, path=main, name=main.name),
+        *(unit for unit in media.units if unit.name in OF_MEDIA),
+    ]
+    tested = replace(media, name="media-kernels", units=units)
+    path = compiler.build([tested], build_dir, 2)[tested.name]
+    return Program(path, hashlib.sha256(path.read_bytes()).hexdigest())
