@@ -30,7 +30,10 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def values(command: str) -> dict[str, object]:
-    return {name: setting.value for name, setting in configuration.load(KEYS)[command].items()}
+    return {
+        name: setting.value
+        for name, setting in configuration.load(lambda: KEYS).get(command, {}).items()
+    }
 
 
 def test_keys_are_read_for_the_commands_that_have_them(file: Path) -> None:
@@ -86,7 +89,7 @@ def test_keys_are_read_for_the_commands_that_have_them(file: Path) -> None:
 def test_what_is_wrong_in_the_file_is_named(file: Path, text: str, message: str) -> None:
     file.write_text(text)
     with pytest.raises(UsageError, match=message) as caught:
-        configuration.load(KEYS)
+        configuration.load(lambda: KEYS)
     assert str(caught.value).startswith(f'"{file}"')
 
 
@@ -99,18 +102,18 @@ def test_the_home_of_nobody_is_a_name_like_any_other(
         store.resolve("~nobody-has-this-name/x.bin")
     monkeypatch.setenv("WHISPERCTL_CONFIG", "~nobody-has-this-name/config.toml")
     with pytest.raises(UsageError, match="which does not exist"):
-        configuration.load(KEYS)
+        configuration.load(lambda: KEYS)
 
 
 def test_files_that_cannot_be_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match=r"WHISPERCTL_CONFIG names .* which does not exist"):
-        configuration.load(KEYS)
+        configuration.load(lambda: KEYS)
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="not UTF-8 text"):
-        configuration.load(KEYS)
+        configuration.load(lambda: KEYS)
     monkeypatch.setenv("WHISPERCTL_CONFIG", str(file.parent))
     with pytest.raises(UsageError, match="Is a directory"):
-        configuration.load(KEYS)
+        configuration.load(lambda: KEYS)
     monkeypatch.delenv("WHISPERCTL_CONFIG")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(file.parent / "none"))
     assert values("transcribe") == {}  # none in the usual place is no mistake
@@ -126,14 +129,14 @@ def test_a_plugins_table_sets_its_variables_unless_they_are_set(
     file.write_text(
         '[wasi]\nlimits = "idle=1"\nvariant = "a"\n[faster-whisper]\nx = "b"\n[ffmpeg]\ny = "c"'
     )
-    configuration.load(KEYS)
+    configuration.load(lambda: KEYS)
     assert os.environ["WHISPERCTL_WASI_LIMITS"] == "idle=1"
     assert os.environ["WHISPERCTL_FASTER_WHISPER_X"] == "b"
     assert os.environ["WHISPERCTL_FFMPEG_Y"] == "c"
     assert os.environ["WHISPERCTL_WASI_VARIANT"] == "typed"
     file.write_text("[wasi]\n\nlimits = 5")
     with pytest.raises(UsageError, match='line 3: "limits" must be a string in quotes'):
-        configuration.load(KEYS)
+        configuration.load(lambda: KEYS)
 
 
 def test_no_option_has_the_name_of_another_variable() -> None:

@@ -57,6 +57,18 @@ def test_help_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
     assert not loaded_by(*arguments) & set(_HEAVY)
 
 
+def test_without_a_configuration_file_no_other_command_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("WHISPERCTL_CONFIG", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("WHISPERCTL_MODELS", str(tmp_path))
+    loaded = loaded_by("models", "list")
+    commands = {f"whisperctl.cli.{name}" for name in SUMMARIES}
+    assert loaded & commands <= {"whisperctl.cli.models", "whisperctl.cli.completion"}
+    assert not loaded & {"numpy", "whisperctl.jobs.events", "whisperctl.engine.registry"}
+
+
 def test_the_top_help_lists_the_commands_and_exit_codes(cli: Cli) -> None:
     done = cli.here("--help")
     assert done.code == 0

@@ -10,6 +10,7 @@ import pytest
 
 from whisperctl.errors import ModelError
 from whisperctl.models import ggml
+from whisperctl.models.ggml import walk
 from whisperctl.models.ggml.layout import Hyperparameters, tensors
 
 if TYPE_CHECKING:
@@ -282,3 +283,22 @@ def test_walking_takes_no_time_that_depends_on_the_weights(
     start = time.perf_counter()
     assert ggml.inspect(path).kind == "large-v3"
     assert time.perf_counter() - start < 2
+
+
+def test_the_vocabulary_of_a_model_of_openais_is_told_by_its_hash(
+    tiny_en: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tiny_en.read_bytes()
+    start = VOCABULARY_START + 4
+    n_bytes = walk.own_vocabulary(data[start:])
+    assert n_bytes == 521_855
+    assert walk.own_vocabulary(data[start : start + n_bytes]) == n_bytes
+    assert walk.own_vocabulary(data[start : start + n_bytes - 1]) == 0
+    info, places = ggml.survey(tiny_en)
+    monkeypatch.setattr(walk, "_OWN_VOCABULARIES", {})
+    walked, found = ggml.survey(tiny_en, called=tmp_path)  # under another name it is not remembered
+    assert (walked, found) == (info, places)
+    changed = bytearray(data)
+    changed[start + 4] ^= 1
+    monkeypatch.undo()
+    assert "is there twice" in refusal(write(tmp_path / "changed.bin", bytes(changed)))

@@ -45,7 +45,7 @@ def test_without_a_home_what_needs_one_says_so(tmp_path: Path, tiny_en: Path) ->
     file = state.StateFile(["a run"], taken="taken")
     assert f"the journal cannot be written ({SAYS}STATE)" in file.problem
 
-    loaded = configuration.load(keys(typer.main.get_group(app)))
+    loaded = configuration.load(lambda: keys(typer.main.get_group(app)))
     assert not any(loaded.values())
     assert Store().resolve(tiny_en) == tiny_en
     assert Store().all_installed() == []
@@ -57,4 +57,4 @@ def test_a_home_that_is_unknown_leaves_a_path_as_it_is(monkeypatch: pytest.Monke
     monkeypatch.setenv("WHISPERCTL_CONFIG", "~nobody-of-that-name/c.toml")
     assert paths.named("WHISPERCTL_CONFIG") == Path("~nobody-of-that-name/c.toml")
     with pytest.raises(UsageError, match="which does not exist"):
-        configuration.load({})
+        configuration.load(dict)

@@ -48,12 +48,14 @@ def show() -> None:
     from whisperctl.cli.support import configuration
 
     file = configuration.path()
-    settings = configuration.load(keys(group))
+    settings = configuration.load(lambda: keys(group))
     state = "" if file.exists() else " (does not exist)"
     console.result(f"# file: {visible(str(file))}{state}")
     with group.make_context("whisperctl", ["config"], resilient_parsing=True) as parent:
         for name, command in configured(group).items():
-            lines = list(_lines(command, parent, settings[name], whole=name == "transcribe"))
+            lines = list(
+                _lines(command, parent, settings.get(name, {}), whole=name == "transcribe")
+            )
             if name != "transcribe" and lines:
                 console.result(f"\n[{name}]")
             for line in lines:

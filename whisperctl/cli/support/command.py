@@ -368,7 +368,7 @@ def _load(ctx: Context) -> dict[str, dict[str, Setting]]:
     from whisperctl.cli.support import configuration
 
     root = ctx.find_root().command
-    return configuration.load(keys(root)) if isinstance(root, TyperGroup) else {}
+    return configuration.load(lambda: keys(root)) if isinstance(root, TyperGroup) else {}
 
 
 def _given(ctx: Context, name: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,11 +103,15 @@ def _path() -> Path | OSError:
         return error
 
 
-def load(keys: Keys) -> dict[str, dict[str, Setting]]:
+def load(keys: Callable[[], Keys]) -> dict[str, dict[str, Setting]]:
     """Read the file, if there is one; what it sets for plugins gets into the environment.
 
+    Args:
+        keys: returns what the file may set; called only if there is a file, as all commands are
+            loaded for it.
+
     Returns:
-        For each command, its settings by the name of the parameter.
+        For each command, its settings by the name of the parameter; empty without a file.
 
     Raises:
         UsageError: the file cannot be read, is not TOML, or holds an unknown option or a value of
@@ -115,7 +119,7 @@ def load(keys: Keys) -> dict[str, dict[str, Setting]]:
     """
     file = _path()
     if isinstance(file, OSError):  # where there is no home, there is no file in it
-        return {command: {} for command in keys}
+        return {}
     try:
         with file.open("rb") as opened:
             data = opened.read(_MOST_BYTES + 1)
@@ -131,9 +135,9 @@ def load(keys: Keys) -> dict[str, dict[str, Setting]]:
                 f"{VARIABLE} names {quoted(file)}, which does not exist: create it, or unset the "
                 "variable"
             ) from error
-        return {command: {} for command in keys}
+        return {}
     except NotADirectoryError:
-        return {command: {} for command in keys}
+        return {}
     except UnicodeDecodeError as error:
         raise UsageError(f"{quoted(file)} is not UTF-8 text: save it as UTF-8") from error
     except OSError as error:
@@ -149,7 +153,7 @@ def load(keys: Keys) -> dict[str, dict[str, Setting]]:
         raise UsageError(f"{quoted(file)} is nested too deeply for a configuration") from error
     except ValueError as error:  # Python's own limit, not TOML's
         raise UsageError(f"{quoted(file)} has a number that is too long: shorten it") from error
-    reader = _Reader(file, text, keys)
+    reader = _Reader(file, text, keys())
     found = reader.read(document)
     for variable, value in reader.variables.items():
         os.environ.setdefault(variable, value)
