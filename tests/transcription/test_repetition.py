@@ -157,3 +157,9 @@ def test_different_words_and_noises_do_not_sound_alike(speech: Samples) -> None:
     for noise in (white_noise(20), pink_noise(20), hum(20), silence(20)):
         assert not sounds_alike(noise, 2.0, 12.3, 4.0)
         assert not sounds_alike(noise, 2.0, 8.0, 2.0)
+
+
+def test_a_stretch_beyond_the_end_is_like_nothing(speech: Samples) -> None:
+    end_s = len(speech) / 16000
+    assert not sounds_alike(speech, 0.0, end_s, 5.0)  # times of an engine may be
+    assert not sounds_alike(speech, end_s + 1, end_s + 2, 5.0)

@@ -278,7 +278,7 @@ def _bands(samples: NDArray[np.float32], start_s: float, end_s: float) -> NDArra
     part = samples[round(start_s * SAMPLE_RATE) : max(0, round(end_s * SAMPLE_RATE))]
     frames = part[: len(part) // _STEP * _STEP].reshape(-1, _STEP)
     power = np.square(np.abs(np.fft.rfft(frames, axis=1)))[:, : _STEP // 2]
-    bands = power.reshape(len(frames), _BANDS, -1).sum(axis=2)
+    bands = power.reshape(len(frames), _BANDS, _STEP // 2 // _BANDS).sum(axis=2)
     logs: NDArray[np.float64] = np.log10(bands + 1e-6)
     return logs
 
