@@ -8,9 +8,7 @@ import stat
 from pathlib import Path
 from typing import Literal
 
-from whisperctl.errors import BackendError
-from whisperctl.storage import files
-from whisperctl.text import quoted
+# What only errors need is imported there: each guest's process waits for this module.
 
 Kind = Literal["config", "data", "cache", "state"]
 
@@ -67,6 +65,9 @@ def distrust(path: Path) -> str | None:
     """
     if not hasattr(os, "geteuid"):
         return None  # Windows keeps what is in a user's directories to that user
+    from whisperctl.storage import files
+    from whisperctl.text import quoted
+
     try:
         whole = path.resolve(strict=True)
         for place in (whole, *whole.parents):
@@ -107,6 +108,10 @@ def cache_dir(name: str) -> Path:
     Raises:
         BackendError: the directory cannot be made.
     """
+    from whisperctl.errors import BackendError
+    from whisperctl.storage import files
+    from whisperctl.text import quoted
+
     try:
         root = find("cache", CACHE_VARIABLE)
     except OSError as error:

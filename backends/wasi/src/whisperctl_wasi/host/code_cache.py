@@ -1,7 +1,8 @@
 """A cache of machine code: what is in it is run, so it is used only where nobody else can write.
 
-A cached file begins with one line of JSON that binds it: the SHA-256 of the module it was compiled
-from, the SHA-256 of the code behind the line, and the compiler with its version and flags.
+Behind the code, a cached file has one line of JSON that binds it: the SHA-256 of the module it was
+compiled from, the SHA-256 of the code, and the compiler with its version and flags. Wasmtime maps
+such a file, which takes a third of the time of reading it.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import mmap
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from whisperctl.storage.paths import shared_by
 
@@ -22,36 +24,49 @@ from whisperctl.storage.paths import shared_by
 if TYPE_CHECKING:
     import wasmtime
 
-_HEADER_BYTES = 4096
+_BINDING_BYTES = 4096
 _MANIFEST = "whisperctl.json"
 _UNTRUSTED = "untrusted"
 
 
-def sha256(data: bytes) -> str:
+def sha256(data: bytes | memoryview) -> str:
     """The SHA-256 of bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
-def read(path: Path, binding: dict[str, str]) -> bytes | None:
-    """The code in ``path``, if it was stored with this binding and is whole; else ``None``."""
+@contextlib.contextmanager
+def stored(path: Path, binding: dict[str, str]) -> Iterator[str | None]:
+    """The name of a file with code that was stored with this binding and is whole; else ``None``.
+
+    The name is good in the block: that of the file that was checked, not of one that takes its
+    place meanwhile.
+    """
     try:
-        with open(path, "rb", opener=_open_at_once) as file:
-            # The file that was opened, not one that takes its place meanwhile.
-            status = os.fstat(file.fileno())
-            if not _is_ours(status):
-                return None
-            header = file.readline(_HEADER_BYTES)
-            code = file.read()
-        record = json.loads(header)
+        file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - closed by the block below
+    except OSError:
+        yield None
+        return
+    with file:
+        name = f"/dev/fd/{file.fileno()}" if os.name == "posix" else str(path)
+        yield name if _is_whole(file, binding) else None
+
+
+def _is_whole(file: BinaryIO, binding: dict[str, str]) -> bool:
+    try:
+        if not _is_ours(os.fstat(file.fileno())):
+            return False
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            end = data.rfind(b"\n", max(0, len(data) - _BINDING_BYTES))
+            record = json.loads(data[end + 1 :][:_BINDING_BYTES])
+            with memoryview(data) as view, view[: max(0, end)] as code:
+                return bool(record == {**binding, "code": sha256(code)})
     except (OSError, ValueError, RecursionError):
-        return None
-    return code if record == {**binding, "code": sha256(code)} else None
+        return False
 
 
 def write(path: Path, code: bytes, binding: dict[str, str]) -> None:
     """Store code with its binding. A cache that cannot be written costs time, nothing else."""
-    header = json.dumps({**binding, "code": sha256(code)}).encode() + b"\n"
-    _write(path, header + code)
+    _write(path, code + b"\n" + json.dumps({**binding, "code": sha256(code)}).encode())
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -76,10 +91,12 @@ def compiled(
     """
     import wasmtime
 
-    code = None if path is None else read(path, binding)
-    if code is not None:
-        with contextlib.suppress(wasmtime.WasmtimeError):  # for another CPU, and compiled again
-            return wasmtime.Module.deserialize(engine, code)
+    if path is not None:
+        with stored(path, binding) as name:
+            if name is not None:
+                # One for another CPU is compiled again.
+                with contextlib.suppress(wasmtime.WasmtimeError):
+                    return wasmtime.Module.deserialize_file(engine, name)
     made = wasmtime.Module(engine, module)
     if path is not None:
         write(path, bytes(made.serialize()), binding)
