@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -261,21 +262,38 @@ def test_a_decoder_that_breaks_the_contract_is_one_clear_error(
 
 
 @pytest.mark.parametrize("source", ["import no_such_module", PLUGIN.replace("preference", "rank")])
-def test_a_decoder_that_does_not_load_stops_no_other(
+def test_nothing_is_read_natively_where_the_sandbox_may_be_what_does_not_load(
     install: Install, speech: Samples, tmp_path: Path, source: str
 ) -> None:
     install(source)
     path = tmp_path / "a.wav"
     soundfile.write(path, speech, SAMPLE_RATE)
 
-    assert decoder_of(path) == "soundfile"
-    loaded = audio.load(path)
-    assert loaded.duration_s == 11.0
-    assert loaded.warnings == (
-        f'"{path}" is read without decoder "acme", which does not load: run "whisperctl doctor"',
+    with pytest.raises(PluginError) as caught:
+        audio.load(path)
+
+    assert str(caught.value) == (
+        'decoder "acme" does not load, and may be the sandboxed one: run "whisperctl doctor", or '
+        "use --decoder ffmpeg or --decoder soundfile to decode natively"
     )
     assert audio.load(path, decoder="soundfile").warnings == ()
     assert [one.name for one in registry.describe()] == ["soundfile", "ffmpeg", "acme"]
+
+
+def test_a_decoder_that_does_not_load_does_not_stop_a_sandboxed_one(
+    install: Install, acme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(SANDBOXED)
+    broken = EntryPoint("broken", "no_such_module:Decoder", "whisperctl.decoders")
+    others = plugins.entry_points
+    monkeypatch.setattr(plugins, "entry_points", lambda group: (*others(group), broken))
+
+    loaded = audio.load(acme)
+
+    assert loaded.decoders == ("acme",)
+    assert loaded.warnings[0] == (
+        f'"{acme}" is read without decoder "broken", which does not load: run "whisperctl doctor"'
+    )
 
 
 @pytest.mark.parametrize("decoder", ["auto", "acme"])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whisperctl.cli.support import console
+from whisperctl.errors import PluginError
 
 if TYPE_CHECKING:
     from whisperctl.engine.registry import InstalledBackend
@@ -58,10 +59,11 @@ def _print_decoders() -> None:
     from whisperctl.audio.decoders import registry
 
     console.result("decoders:")
-    found = registry.describe()
-    loaded = any(one.info is not None for one in found)
-    tried = {decoder.name for decoder in registry.choose(registry.AUTO)} if loaded else set()
-    for one in found:
+    try:
+        tried = {decoder.name for decoder in registry.choose(registry.AUTO)}
+    except PluginError:
+        tried = set()
+    for one in registry.describe():
         info = one.info
         if info is None:
             console.result(f"    {one.name}: not available: {one.problem}")

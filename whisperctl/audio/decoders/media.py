@@ -57,7 +57,7 @@ class MediaReader:
 
         Raises:
             AudioError: it is missing, may not be read, is not a file or pipe, or is empty.
-            PluginError: the decoder cannot be loaded.
+            PluginError: the decoder cannot be loaded, or one that may be the sandboxed one.
             UsageError: ``track`` is neither a number from 1 nor a language, or the decoder is not
                 installed.
         """
@@ -73,7 +73,6 @@ class MediaReader:
         self._expected_s: float | None = None
         self._decoded_s = 0.0
         if decoder == registry.AUTO:
-            # The one that is left out may be the sandbox.
             for name in registry.not_loaded():
                 self.warn(
                     f'is read without decoder "{name}", which does not load: '
@@ -230,19 +229,15 @@ class MediaReader:
             return AudioError(f"{error}: {natively}")
         if self._decoder == registry.AUTO:
             return AudioError(f"{error}: convert it to wav")
-        usable = _options(registry.others(self._decoder))
+        usable = registry.options(registry.others(self._decoder))
         hint = f"use {usable}, or leave --decoder out" if usable else "convert it"
         return AudioError(f'{error}, so decoder "{self._decoder}" cannot read it: {hint}')
 
 
 def _natively(decoder: Decoder) -> str:
     """What to do about a recording that a sandboxed decoder does not read; empty for others."""
-    usable = _options(registry.outside_sandboxes()) if is_sandboxed(decoder) else ""
+    usable = registry.options(registry.outside_sandboxes()) if is_sandboxed(decoder) else ""
     return f"use {usable} to decode it natively" if usable else ""
-
-
-def _options(names: Sequence[str]) -> str:
-    return " or ".join(f"--decoder {name}" for name in names)
 
 
 @contextmanager

@@ -51,19 +51,30 @@ def choose(name: str) -> Sequence[Decoder]:
     """Decoders to read recordings with, in order: the one named, or all for ``AUTO``.
 
     The first sandboxed one is the last of these: what it does not read is not read natively unless
-    a person asks for that.
+    a person asks for that. The same holds if one that does not load may be the sandboxed one.
 
     Raises:
         UsageError: no such decoder is installed.
-        PluginError: it cannot be loaded, or none is installed.
+        PluginError: it cannot be loaded, none is installed, or no sandboxed one loads and another
+            does not load.
     """
     if name != AUTO:
         return (DECODERS.load(name),)
-    found, _ = _loaded(tuple(sys.path))
+    found, failed = _loaded(tuple(sys.path))
     if not found:
         raise PluginError("no decoder is installed: install whisperctl-asr again")
     n_outside = next((n for n, one in enumerate(found) if is_sandboxed(one)), len(found))
+    if failed and n_outside == len(found):
+        raise PluginError(
+            f'decoder "{failed[0]}" does not load, and may be the sandboxed one: run "whisperctl '
+            f'doctor", or use {options(outside_sandboxes())} to decode natively'
+        )
     return found[: n_outside + 1]
+
+
+def options(names: Sequence[str]) -> str:
+    """The options that choose one of these decoders, for messages."""
+    return " or ".join(f"--decoder {name}" for name in names)
 
 
 def not_loaded() -> Sequence[str]:
