@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 import wave
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,30 @@ def test_jobs_change_nothing_but_the_time(fake: Cli, talks: Path, model: Path) -
     assert list(written) == ["deeper/x.srt", "deeper/x.vtt", "x.srt", "x.vtt"]
     assert written["x.srt"] != written["deeper/x.srt"] != b""
     assert written == tree(fake.directory / "together")
+
+
+@pytest.mark.slow
+def test_chunks_of_one_recording_at_once_give_the_same_for_any_number_of_jobs(
+    fake: Cli, long_talk: Path, model: Path
+) -> None:
+    (fake.directory / "temporary").mkdir()
+    settings = {**fake.settings, "TMPDIR": str(fake.directory / "temporary")}
+    cli = replace(fake, settings=settings)
+    command = ("transcribe", long_talk, "-m", model, "-f", "srt", "--duration", "4:10")
+    two = cli(*command, "-o", "two", "--jobs", "2")
+    three = cli(*command, "-o", "three", "--jobs", "3")
+    assert two.code == three.code == 0
+    assert (two.out, two.err) == (three.out, three.err)
+    assert tree(fake.directory / "two") == tree(fake.directory / "three")
+    assert two.out.rpartition("-->")[2].startswith(" 00:04:10")
+
+    process = cli.start("transcribe", long_talk, "-m", model, *SLOW, "--jobs", "2")
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[1] == b"whisperctl: interrupted\n"
+    assert process.returncode == 130
+    assert tree(fake.directory / "temporary") == {}
 
 
 @pytest.mark.slow

@@ -62,8 +62,10 @@ def transcribe(
     )
     lists = [sources.FileList(name, null_separated=flags.input.null) for name in names]
     recordings = sources.find(files or [], lists, recursive=flags.input.recursive)
+    chunked = run.jobs > 1 and len(recordings) == 1
     if run.executor is not None:
-        executors.choose(run.executor, min(run.jobs, len(recordings)), limits)
+        jobs = run.jobs if chunked else min(run.jobs, len(recordings))
+        executors.choose(run.executor, jobs, limits)
     settings = flags.resolve()
     engine = registry.choose(flags.engine.backend, flags.engine.runtime)
     if flags.engine.backend == registry.AUTO and not flags.messages.quiet:
@@ -81,6 +83,7 @@ def transcribe(
         skip_existing=run.skip_existing,
         logs=console.ROOT.isEnabledFor(logging.DEBUG),
         stall_timeout_s=stall_timeout_s,
+        chunk_threads=_threads(flags, settings, run.jobs) if chunked else None,
     )
     others = [("the list", Path(name)) for name in names if name != _STDOUT]
     for what, path in (
@@ -133,7 +136,7 @@ def _run(
             shows_segments=not job.results.to_stdout,
             writes_files=bool(job.results.formats) and not job.results.to_stdout,
         )
-        jobs = min(flags.run.jobs, len(due))
+        jobs = flags.run.jobs if job.chunk_threads is not None else min(flags.run.jobs, len(due))
         chosen = executors.choose(flags.run.executor, jobs, limits)
         runner.run(job, due, reporter.event, jobs=jobs, limits=limits, executor=chosen)
     reporter.summarize(len(planned))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from whisperctl.jobs.sources import Recording
-from whisperctl.transcript import Segment, Transcript
+from whisperctl.transcript import Segment, SpokenLanguage, Transcript
+from whisperctl.transcription.quality import Tally
 from whisperctl.transcription.run import Checkpoint
 
 
@@ -61,10 +62,18 @@ class CheckpointReached:
 
 
 @dataclass(frozen=True, slots=True)
+class LanguageFound:
+    """Language of a chunk that has text; reported of tasks with ``Task.chunk`` only."""
+
+    spoken: SpokenLanguage
+
+
+@dataclass(frozen=True, slots=True)
 class Transcribed:
-    """The whole transcript; nothing is written yet."""
+    """The whole transcript; nothing is written yet. Of a chunk, ``tally`` is what it counted."""
 
     transcript: Transcript
+    tally: Tally = field(default_factory=Tally)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +112,7 @@ WorkerEvent = (
     | WarningIssued
     | Logged
     | CheckpointReached
+    | LanguageFound
     | Transcribed
     | Failed
 )

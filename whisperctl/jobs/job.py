@@ -13,6 +13,7 @@ from whisperctl.errors import UsageError
 from whisperctl.jobs.deliver import TEMPLATE
 from whisperctl.jobs.sources import Recording
 from whisperctl.options import SubtitleOptions, TranscriptionOptions
+from whisperctl.transcription.chunking import ChunkFile
 from whisperctl.transcription.run import Checkpoint
 
 
@@ -40,7 +41,8 @@ class Job:
     ``vad_model`` is the file of a voice activity model, if there is one. ``resume`` goes on where
     an earlier run stopped, ``skip_existing`` keeps existing results. ``journal`` keeps what a later
     run needs to go on. With ``logs``, other processes report what they log. ``stall_timeout_s``
-    seconds without progress fail a recording; ``None`` is no limit.
+    seconds without progress fail a recording; ``None`` is no limit. With ``chunk_threads`` a
+    recording is cut into chunks that are transcribed at once, each with this many threads.
     """
 
     engine: Engine
@@ -54,14 +56,20 @@ class Job:
     journal: bool = True
     logs: bool = False
     stall_timeout_s: float | None = stall.TIMEOUT_S
+    chunk_threads: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One recording of a job, and where an earlier run stopped in it, with all segments so far."""
+    """One recording of a job, and where an earlier run stopped in it, with all segments so far.
+
+    With ``chunk`` it is a part of the recording, which is not read; ``resume_from`` has no segments
+    then, and names the language if it is known.
+    """
 
     recording: Recording
     resume_from: Checkpoint | None = None
+    chunk: ChunkFile | None = None
 
     @property
     def start_s(self) -> float:

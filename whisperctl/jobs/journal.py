@@ -175,7 +175,11 @@ def _parts(job: Job, recording: Recording) -> list[object] | None:
     filters = [spec.key for spec in registry.parse_all(job.options.filters)]
     options = records.plain(job.options)
     read_by = [decoder.name for decoder in decoders.choose(job.options.decoder)]
-    return [__version__, identity, model, engine, options, filters, read_by, str(job.vad_model)]
+    chunked = [] if job.chunk_threads is None else ["chunks"]  # which gives another text
+    return [
+        *(__version__, identity, model, engine, options, filters, read_by, str(job.vad_model)),
+        *chunked,
+    ]
 
 
 def _asked(job: Job, recording: Recording) -> str:

@@ -17,6 +17,7 @@ from whisperctl.engine import resources
 from whisperctl.jobs import deliver, events, executors
 from whisperctl.jobs.events import OnEvent, Ordered, WorkerEvent
 from whisperctl.jobs.executors import Execution, Executor, ExecutorOptions
+from whisperctl.jobs.executors.chunked import ChunkedExecution
 from whisperctl.jobs.executors.in_process import failed, requested_s
 from whisperctl.jobs.job import Job, RecordingLimits, Task
 from whisperctl.jobs.journal import Journal
@@ -48,7 +49,7 @@ def run(
         job: what to do.
         recordings: what to do it with.
         on_event: gets the place of a recording and an event.
-        jobs: number of recordings at once.
+        jobs: number of recordings at once, or with ``job.chunk_threads`` of chunks of one.
         limits: what a recording may take.
         executor: where to transcribe; ``None`` is the default, see ``executors.choose``.
 
@@ -58,8 +59,13 @@ def run(
     limits = limits or RecordingLimits()
     if executor is None:
         executor = executors.choose(None, jobs, limits)
-    options = ExecutorOptions(min(jobs, max(1, len(recordings))), limits.memory_bytes)
-    with closing(executor.open(job, options)) as execution:
+    execution: Execution
+    if job.chunk_threads is not None:
+        execution = ChunkedExecution(executor, job, ExecutorOptions(jobs, limits.memory_bytes))
+    else:
+        options = ExecutorOptions(min(jobs, max(1, len(recordings))), limits.memory_bytes)
+        execution = executor.open(job, options)
+    with closing(execution):
         _Coordinator(job, recordings, on_event, execution, limits).run()
 
 
@@ -141,6 +147,8 @@ class _Coordinator:
             case events.Transcribed(transcript):
                 running.journal.transcribed(transcript)
                 self._deliver(index, transcript, running.task.start_s)
+            case events.LanguageFound():
+                pass  # of a chunk, and part of its transcript
             case events.Failed():
                 self._end(index, event)
             case events.Opened():

@@ -7,11 +7,16 @@ begins and on the samples after that, so that a resumed run cuts in the same pla
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
+from whisperctl import audio
 from whisperctl.audio import SAMPLE_RATE
 from whisperctl.errors import UsageError
 from whisperctl.options import Clip, TranscriptionOptions
@@ -23,8 +28,16 @@ if TYPE_CHECKING:
 
     from whisperctl.audio import BlockStream
 
+T = TypeVar("T")
+
+_BLOCK_S = 30.0
+
 CHUNK_S = 300.0
 """Longest chunk of a long recording, in seconds."""
+
+PARALLEL_CHUNK_S = 120.0
+"""Longest chunk, in seconds, where the chunks of a recording are transcribed at once. Shorter ones
+would share the work out more evenly, but the window at a chunk's end is seldom full."""
 
 _SEARCH_S = 20.0
 """Seconds before the longest chunk's end in which a quiet place is searched."""
@@ -51,6 +64,111 @@ class Chunk:
     def end(self) -> int:
         """The sample after its last, counted from the recording's start."""
         return self.start + len(self.samples)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkFile:
+    """A chunk in a file, for a process that does not read the recording.
+
+    The file holds nothing but float32 samples, in this machine's byte order. ``start`` is as in
+    ``Chunk``; ``n_channels`` is 0 for samples of shape (n_samples,).
+    """
+
+    path: Path
+    start: int
+    n_channels: int = 0
+
+    @classmethod
+    def write(cls, chunk: Chunk, path: Path) -> Self:
+        """Write a chunk.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        chunk.samples.tofile(path)
+        return cls(path, chunk.start, 0 if chunk.samples.ndim == 1 else chunk.samples.shape[1])
+
+    def read(self) -> Chunk:
+        """Read the chunk.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        import numpy as np
+
+        samples = np.fromfile(self.path, np.float32)
+        return Chunk(
+            self.start, samples.reshape(-1, self.n_channels) if self.n_channels else samples
+        )
+
+
+class ChunkSource(Protocol):
+    """Chunks to transcribe, in order, and what is known of the recording that they are of.
+
+    ``decode_ms`` is the time spent on decoding the file so far.
+    """
+
+    decode_ms: float
+
+    @property
+    def source(self) -> str:
+        """Name of the recording in messages."""
+        ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One-line remarks about the file, so far."""
+        ...
+
+    @property
+    def decoders(self) -> tuple[str, ...]:
+        """Names of the decoders that read it, so far."""
+        ...
+
+    @property
+    def total_s(self) -> float | None:
+        """Seconds of all chunks; ``None`` if unknown."""
+        ...
+
+    def done_s(self, position: int) -> float:
+        """Seconds of the chunks before a sample of the recording."""
+        ...
+
+    def duration_s(self) -> float:
+        """Length of the recording in seconds, once all chunks were taken."""
+        ...
+
+    def __iter__(self) -> Iterator[Chunk]:
+        """Yield the chunks."""
+        ...
+
+
+class OneChunk:
+    """A single chunk of a recording that another process reads."""
+
+    warnings: tuple[str, ...] = ()
+    decoders: tuple[str, ...] = ()
+
+    def __init__(self, chunk: Chunk, source: str) -> None:
+        self.decode_ms = 0.0
+        self.source = source
+        self._chunk = chunk
+
+    @property
+    def total_s(self) -> float:
+        """Seconds of the chunk."""
+        return len(self._chunk.samples) / SAMPLE_RATE
+
+    def done_s(self, position: int) -> float:
+        """Seconds of the chunk before a sample of the recording."""
+        return max(0, position - self._chunk.start) / SAMPLE_RATE
+
+    def duration_s(self) -> float:
+        """Seconds from the recording's start to the chunk's end."""
+        return self._chunk.end / SAMPLE_RATE
+
+    def __iter__(self) -> Iterator[Chunk]:
+        yield self._chunk
 
 
 class Chunks:
@@ -84,6 +202,21 @@ class Chunks:
         self._buffer: list[NDArray[np.float32]] = []
         self._buffer_start = 0
         self._buffer_end = 0
+
+    @property
+    def source(self) -> str:
+        """Name of the recording in messages."""
+        return self._blocks.source
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One-line remarks about the file, so far."""
+        return self._blocks.warnings
+
+    @property
+    def decoders(self) -> tuple[str, ...]:
+        """Names of the decoders that read it, so far."""
+        return self._blocks.decoders
 
     @property
     def total_s(self) -> float | None:
@@ -206,6 +339,90 @@ class Chunks:
             f"the clip from {clip.start_s:g} s on begins after the end of "
             f"{quoted(self._blocks.source)}, which is {length_s:.1f} s long"
         )
+
+
+@contextmanager
+def open_chunks(
+    source: str | Path, options: TranscriptionOptions, *, start: int = 0, chunk_s: float = CHUNK_S
+) -> Iterator[Chunks]:
+    """Open a recording to be transcribed with ``options``; channels are apart if they are speakers.
+
+    Args:
+        source: a media file, or ``"-"`` for standard input.
+        options: track, decoder, filters and clips.
+        start: the sample to begin at.
+        chunk_s: longest chunk, except for the last.
+
+    Raises:
+        AudioError: it cannot be read.
+        PluginError: the decoder or a filter cannot be loaded.
+        UsageError: an option does not fit the recording.
+    """
+    with audio.open_stream(
+        source,
+        block_s=_BLOCK_S,
+        split=options.speakers_from_channels,
+        track=options.audio_track,
+        decoder=options.decoder,
+        filters=options.filters,
+    ) as blocks:
+        yield Chunks(blocks, audible_clips(options), start=start, chunk_s=chunk_s)
+
+
+class Ahead(Generic[T]):
+    """Items of an iterable, of which another thread computes the next one before it is asked for.
+
+    ``ended`` is true once the last one was taken. To be closed.
+    """
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self.ended = False
+        self._items = items
+        self._ready: SimpleQueue[tuple[T] | BaseException | None] = SimpleQueue()
+        self._room = threading.Semaphore(1)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="whisperctl-ahead", daemon=True)
+        self._thread.start()
+
+    def take(self, timeout_s: float) -> T | None:
+        """The next item, or ``None`` if it is not there within ``timeout_s``, or all were taken.
+
+        Raises:
+            BaseException: what computing it raised.
+        """
+        if self.ended:
+            return None
+        try:
+            found = self._ready.get(timeout=timeout_s) if timeout_s else self._ready.get_nowait()
+        except Empty:
+            return None
+        if isinstance(found, tuple):
+            self._room.release()
+            return found[0]
+        self.ended = True
+        if found is not None:
+            raise found
+        return None
+
+    def close(self) -> None:
+        """Stop after the item that is being computed, and wait for that."""
+        self.ended = True
+        self._closed.set()
+        self._room.release()
+        self._thread.join()
+
+    def _work(self) -> None:
+        try:
+            items = iter(self._items)
+            while True:
+                self._room.acquire()
+                if self._closed.is_set():
+                    return
+                self._ready.put((next(items),))
+        except StopIteration:
+            self._ready.put(None)
+        except BaseException as error:
+            self._ready.put(error)
 
 
 def audible_clips(options: TranscriptionOptions) -> tuple[Clip, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from whisperctl import languages
 from whisperctl.audio import SAMPLE_RATE
@@ -21,7 +20,7 @@ from whisperctl.transcription.chunk_decoder import (
     UnsureLanguageError,
     tail,
 )
-from whisperctl.transcription.chunking import Chunk, Chunks, audible_clips
+from whisperctl.transcription.chunking import Chunk, ChunkSource
 from whisperctl.transcription.quality import Tally, repetition_warning
 from whisperctl.transcription.repetition import RepetitionOutcome
 from whisperctl.transcription.spoken_language import SpeechWindows, is_sure, vote
@@ -42,9 +41,6 @@ from whisperctl.transcription.stages.timestamps import (
     joined,
     stretches,
 )
-
-if TYPE_CHECKING:
-    from whisperctl.audio import BlockStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +74,7 @@ class Progress:
 
 OnProgress = Callable[[Progress], None]
 OnWarning = Callable[[str], None]
+OnLanguage = Callable[[SpokenLanguage], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +85,7 @@ class Callbacks:
     on_progress: OnProgress | None = None
     on_warning: OnWarning | None = None
     on_checkpoint: OnCheckpoint | None = None
+    on_language: OnLanguage | None = None
 
     def segment(self, segment: Segment) -> None:
         """Report a segment."""
@@ -103,6 +101,11 @@ class Callbacks:
         """Report a warning, on one line."""
         if self.on_warning is not None:
             self.on_warning(on_one_line(text))
+
+    def language(self, spoken: SpokenLanguage) -> None:
+        """Report the language of a chunk, once it has text."""
+        if self.on_language is not None:
+            self.on_language(spoken)
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         """Report a checkpoint."""
@@ -126,27 +129,25 @@ class RecordingRun:
     """One run over one recording; see ``Transcriber.transcribe``.
 
     Args:
-        blocks: the recording, of which nothing was read; channels are apart if they are speakers.
+        chunks: the recording, or a part of it; channels are apart if they are speakers.
         session: the open model.
         detector: an open detector, which ``options.vad`` needs.
         options: options of the whole run.
         callbacks: callbacks for what happens.
         resume_from: where an earlier run stopped.
-        chunk_s: length of a chunk at most.
     """
 
     def __init__(
         self,
-        blocks: BlockStream,
+        chunks: ChunkSource,
         session: HostSession,
         detector: Detector | None,
         options: TranscriptionOptions,
         callbacks: Callbacks,
         resume_from: Checkpoint | None,
-        *,
-        chunk_s: float,
     ) -> None:
-        self._blocks = blocks
+        self.tally = Tally()
+        self._chunks = chunks
         self._detector = detector
         self._options = options
         self._callbacks = callbacks
@@ -158,7 +159,6 @@ class RecordingRun:
         self._position = 0
         self._done_s = 0.0
         self._n_warnings = 0
-        self._tally = Tally()
         if resume_from is not None:
             self._segments += resume_from.segments
             self._n_saved = len(self._segments)
@@ -166,13 +166,15 @@ class RecordingRun:
             self._language_probability = resume_from.language_probability
             self._previous_text = resume_from.previous_text
             self._position = round(resume_from.position_s * SAMPLE_RATE)
-        clips = audible_clips(options)
-        self._chunks = Chunks(blocks, clips, start=self._position, chunk_s=chunk_s)
-        self._decoder = ChunkDecoder(session, blocks.source)
+        self._decoder = ChunkDecoder(session, chunks.source)
 
-    def transcribe(self) -> Transcript:
-        """Transcribe what is left of the recording."""
-        source = quoted(self._blocks.source)
+    def transcribe(self, *, whole: bool = True) -> Transcript:
+        """Transcribe what is left of the recording.
+
+        Args:
+            whole: false for a part of one, of which ``tally`` is counted and not reported.
+        """
+        source = quoted(self._chunks.source)
         for chunk in self._chunks:
             self._forward_warnings()
             if self._options.speakers_from_channels:
@@ -184,8 +186,9 @@ class RecordingRun:
             self._save()
         duration_s = self._chunks.duration_s()
         self._forward_warnings()
-        for warning in self._tally.warnings(source, len(self._segments)):
-            self._callbacks.warning(warning)
+        if whole:
+            for warning in self.tally.warnings(source, len(self._segments)):
+                self._callbacks.warning(warning)
         done_s = self._chunks.done_s(self._position)
         self._callbacks.progress(done_s, done_s)
         self._save(done=True)
@@ -197,7 +200,7 @@ class RecordingRun:
             language_probability=self._language_probability,
             system_info=self._decoder.system_info,
             task=self._options.decoding.task,
-            decoders=self._blocks.decoders,
+            decoders=self._chunks.decoders,
         ).visible()
 
     def _transcribe_channels(self, chunk: Chunk, source: str) -> None:
@@ -229,11 +232,17 @@ class RecordingRun:
         if not parts:
             self._report_progress(chunk, 1.0, channel)
             return
-        self._tally.speech_detected |= speech.is_detected()
+        self.tally.speech_detected |= speech.is_detected()
         timeline = Timeline([Stretch(chunk.start + p.start, chunk.start + p.end) for p in parts])
         before = [segment for segment in self._segments if segment.speaker == channel.speaker]
         stages = self._stages(chunk, before, speech, timeline, channel.speaker)
-        pipeline = Pipeline(stages, on_segment)
+
+        def on_given(segment: Segment) -> None:
+            if pipeline.n_segments == 1 and self._decoder.spoken is not None:
+                self._callbacks.language(self._decoder.spoken)
+            on_segment(segment)
+
+        pipeline = Pipeline(stages, on_given)
 
         def on_progress(share: float) -> None:
             at = round(timeline.end_s(share * timeline.engine_s) * SAMPLE_RATE)
@@ -298,7 +307,7 @@ class RecordingRun:
             ControlCharacters(),
             RecordingTimes(timeline),
             Blanks(),
-            SpeechCheck(speech, self._tally) if self._options.speech_check else None,
+            SpeechCheck(speech, self.tally) if self._options.speech_check else None,
             TimestampFixer(after_s, chunk.end / SAMPLE_RATE),
             Speaker(speaker),
         ]
@@ -380,7 +389,7 @@ class RecordingRun:
 
     def _forward_warnings(self) -> None:
         """Report the new warnings about the recording."""
-        warnings = self._blocks.warnings
+        warnings = self._chunks.warnings
         for warning in warnings[self._n_warnings :]:
             self._callbacks.warning(warning)
         self._n_warnings = len(warnings)

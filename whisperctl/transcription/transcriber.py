@@ -7,20 +7,23 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from whisperctl import audio
+from whisperctl.audio import SAMPLE_RATE
 from whisperctl.engine import registry, stall
 from whisperctl.engine.protocol import Detector, Model, OnSegment, Session
 from whisperctl.engine.registry import Engine
 from whisperctl.engine.session import HostSession
-from whisperctl.errors import BackendError, ModelError
+from whisperctl.errors import AudioError, BackendError, ModelError
 from whisperctl.models import store
 from whisperctl.options import TranscriptionOptions
+from whisperctl.text import quoted
 from whisperctl.transcript import Transcript
-from whisperctl.transcription.chunking import CHUNK_S
+from whisperctl.transcription.chunking import CHUNK_S, ChunkFile, OneChunk, open_chunks
+from whisperctl.transcription.quality import Tally
 from whisperctl.transcription.run import (
     Callbacks,
     Checkpoint,
     OnCheckpoint,
+    OnLanguage,
     OnProgress,
     OnWarning,
     Progress,
@@ -35,8 +38,6 @@ __all__ = [
     "find_vad_model",
     "open_transcriber",
 ]
-
-_BLOCK_S = 30.0
 
 
 class Transcriber:
@@ -98,26 +99,65 @@ class Transcriber:
                 ``options.vad``.
             UsageError: an option does not fit the model or the recording.
         """
+        self._check(options)
+        callbacks = Callbacks(on_segment, on_progress, on_warning, on_checkpoint)
+        start = 0 if resume_from is None else round(resume_from.position_s * SAMPLE_RATE)
+        with open_chunks(source, options, start=start, chunk_s=self._chunk_s) as chunks:
+            return self._described(
+                RecordingRun(
+                    chunks, self._session, self._detector, options, callbacks, resume_from
+                ).transcribe()
+            )
+
+    def transcribe_chunk(
+        self,
+        file: ChunkFile,
+        source: str,
+        options: TranscriptionOptions,
+        *,
+        on_segment: OnSegment | None = None,
+        on_progress: OnProgress | None = None,
+        on_warning: OnWarning | None = None,
+        on_language: OnLanguage | None = None,
+        resume_from: Checkpoint | None = None,
+    ) -> tuple[Transcript, Tally]:
+        """Transcribe one chunk of a recording, without the text before it.
+
+        Args:
+            file: the chunk; options about reading recordings were applied to it.
+            source: name of the recording in messages.
+            options: options for the recording.
+            on_segment: called with each segment once it is final, in seconds of the recording.
+            on_progress: called with the progress within the chunk.
+            on_warning: called with one line about the text.
+            on_language: called with the language of the chunk, once it has text.
+            resume_from: a checkpoint that names the language, if it is known.
+
+        Returns:
+            The chunk's transcript, and the counts that warnings at the recording's end need.
+
+        Raises:
+            AudioError: the file cannot be read.
+            BackendError, UsageError: as for ``transcribe``.
+        """
+        self._check(options)
+        try:
+            chunk = file.read()
+        except (OSError, ValueError) as error:
+            raise AudioError(
+                f"{quoted(source)}: a chunk of it cannot be read ({error}): try again"
+            ) from error
+        callbacks = Callbacks(on_segment, on_progress, on_warning, on_language=on_language)
+        run = RecordingRun(
+            OneChunk(chunk, source), self._session, self._detector, options, callbacks, resume_from
+        )
+        return self._described(run.transcribe(whole=False)), run.tally
+
+    def _check(self, options: TranscriptionOptions) -> None:
         if options.vad is not None and self._detector is None:
             raise BackendError("cannot detect speech: no voice activity detector is open")
-        callbacks = Callbacks(on_segment, on_progress, on_warning, on_checkpoint)
-        with audio.open_stream(
-            source,
-            block_s=_BLOCK_S,
-            split=options.speakers_from_channels,
-            track=options.audio_track,
-            decoder=options.decoder,
-            filters=options.filters,
-        ) as blocks:
-            transcript = RecordingRun(
-                blocks,
-                self._session,
-                self._detector,
-                options,
-                callbacks,
-                resume_from,
-                chunk_s=self._chunk_s,
-            ).transcribe()
+
+    def _described(self, transcript: Transcript) -> Transcript:
         if self._model is None:
             return transcript
         description = self._model.info.description

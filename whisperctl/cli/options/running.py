@@ -89,7 +89,8 @@ class RunFlags(Flags):
     )
     jobs: int = option(
         1,
-        "Transcribe this many recordings at once, each in a process that loads the model.",
+        "Transcribe this many recordings at once, or chunks of a single long one, each in a "
+        "process that loads the model.",
         Topic.MANY,
         short="j",
         metavar="N",

@@ -22,7 +22,7 @@ from whisperctl.jobs.executors import CONTRACT, ExecutorInfo, ExecutorOptions, O
 from whisperctl.jobs.job import Job, Task
 from whisperctl.options import Clip
 from whisperctl.text import on_one_line
-from whisperctl.transcript import Transcript
+from whisperctl.transcript import Segment, Transcript
 from whisperctl.transcription.chunking import audible_clips
 from whisperctl.transcription.transcriber import Progress, Transcriber, open_transcriber
 
@@ -144,20 +144,39 @@ class TaskRunner:
     def _transcribe(self, task: Task, load: Callable[[], Transcriber], emit: Emit) -> None:
         name = task.recording.name
         # A mistyped name shows before a model is loaded. A pipe can be read only once.
-        if name != STDIN and Path(name).is_file():
+        if task.chunk is None and name != STDIN and Path(name).is_file():
             open_source(name).file.close()
         transcriber = load()
         emit(events.Opened())
 
+        def on_segment(segment: Segment) -> None:
+            emit(events.SegmentDecoded(segment))
+
         def on_progress(progress: Progress) -> None:
             emit(events.Advanced(progress.done_s, progress.total_s))
 
+        def on_warning(text: str) -> None:
+            emit(events.WarningIssued(f"warning: {text}"))
+
+        if task.chunk is not None:
+            transcript, tally = transcriber.transcribe_chunk(
+                task.chunk,
+                name,
+                self._job.options,
+                on_segment=on_segment,
+                on_progress=on_progress,
+                on_warning=on_warning,
+                on_language=lambda spoken: emit(events.LanguageFound(spoken)),
+                resume_from=task.resume_from,
+            )
+            emit(events.Transcribed(transcript, tally))
+            return
         transcript = transcriber.transcribe(
             name,
             self._job.options,
-            on_segment=lambda segment: emit(events.SegmentDecoded(segment)),
+            on_segment=on_segment,
             on_progress=on_progress,
-            on_warning=lambda text: emit(events.WarningIssued(f"warning: {text}")),
+            on_warning=on_warning,
             on_checkpoint=lambda checkpoint: emit(events.CheckpointReached(checkpoint)),
             resume_from=task.resume_from,
         )
