@@ -196,7 +196,7 @@ def test_speech_after_hiss_is_in_its_language_on_a_real_engine(
 ) -> None:
     path = recording(np.concatenate([white_noise(35, 0.003), speech]))
 
-    with registry.open_session(registry.parse("native"), base, threads=2) as session:
+    with registry.open_session(registry.parse("faster-whisper"), base, threads=1) as session:
         checked: Session = session
         transcript, _ = run(Transcriber(checked, detector=detector), path, OPTIONS)
 

@@ -244,13 +244,14 @@ def test_real_speech_keeps_its_text(
 
 
 def test_a_real_repetition_loop_is_detected_and_one_copy_is_kept(
-    session: Session, recording: MakeRecording, speech: Samples
+    tiny_en: Path, recording: MakeRecording, speech: Samples
 ) -> None:
-    # Half a second of speech twenty times over makes tiny.en write "S-S-S-S-…" up to its limit.
+    # Half a second of speech twenty times over makes whisper.cpp write "S-S-S-S-…" up to its limit.
     path = recording(np.tile(speech[:8000], 20))
     options = replace(OPTIONS, decoding=replace(GREEDY, temperature_increment=0.0))
 
-    transcript, events = run(Transcriber(session), path, options)
+    with registry.open_session(registry.parse("native"), tiny_en, threads=1) as session:
+        transcript, events = run(Transcriber(session), path, options)
 
     assert len(transcript.text) < 20
     assert any("a repetition loop at 0:00" in warning for warning in events.warnings)
@@ -259,15 +260,12 @@ def test_a_real_repetition_loop_is_detected_and_one_copy_is_kept(
 def test_a_repeated_recording_is_not_a_repetition_loop(
     session: Session, detector: Detector, recording: MakeRecording, speech: Samples
 ) -> None:
-    from whisperctl import audio
-
     path = recording(np.tile(speech, 4))
-    raw = session.transcribe(audio.load(path), GREEDY)
-    assert len({segment.text for segment in raw.segments}) < len(raw.segments) / 2
 
     transcript, events = run(Transcriber(session, detector=detector), path, OPTIONS)
 
-    assert transcript.text == raw.text
+    assert transcript.text.lower().count(SENTENCE) == 4
+    assert len({segment.text for segment in transcript.segments}) < len(transcript.segments) / 2
     assert events.warnings == []
 
 
@@ -307,14 +305,15 @@ def test_an_exception_in_a_callback_propagates(session: Session, jfk: Path) -> N
         Transcriber(session).transcribe(jfk, OPTIONS, on_segment=stop)
 
 
-def test_every_engine_transcribes_in_chunks(engine: str, tiny_en: Path, jfk: Path) -> None:
+@pytest.mark.parametrize("engine", ["native", "wasi"])
+def test_whisper_cpp_transcribes_in_chunks(engine: str, tiny_en: Path, jfk: Path) -> None:
     checkpoints: list[Checkpoint] = []
     with registry.open_session(registry.parse(engine), tiny_en, threads=1) as session:
-        transcript = Transcriber(session, chunk_s=5.0).transcribe(
+        transcript = Transcriber(session, chunk_s=7.0).transcribe(
             jfk, OPTIONS, on_checkpoint=checkpoints.append
         )
 
-    assert len(checkpoints) == 3
+    assert len(checkpoints) == 2
     assert words(transcript.text).count("country") == 2
 
 
