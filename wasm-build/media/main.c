@@ -54,7 +54,7 @@ static struct {
     bool left;         // `frame` has more
 } media;
 
-static float *block;
+static uint8_t *block;
 
 // ------------------------------------------------------------------------------------------------
 
@@ -324,18 +324,20 @@ static enum outcome next_frame(void)
     }
 }
 
-static void say_block(AVBPrint *event, int rate, int channels, int n_samples)
+static void say_block(AVBPrint *event, int rate, int channels, size_t width, int n_samples)
 {
-    av_bprintf(event, "],\"rate\":%d,\"channels\":%d}", rate, channels);
-    host_event(event, block, (size_t)n_samples * (size_t)channels * sizeof *block);
+    av_bprintf(event, "],\"rate\":%d,\"channels\":%d,\"format\":\"%s\"}", rate, channels,
+               width == sizeof(int16_t) ? "s16" : "f32");
+    host_event(event, block, (size_t)n_samples * (size_t)channels * width);
 }
 
-/// Decodes frames of one rate and channel count until they are enough for a block.
+/// Decodes frames of one rate, channel count and width of samples until they are enough for a block.
 static void next_block(void)
 {
     const AVFrame *frame = media.frame;
     AVBPrint event;
     int rate = 0, channels = 0, most = 0, n_samples = 0, n_entries = 0;
+    size_t width = sizeof(float);
     av_bprint_init(&event, 0, AV_BPRINT_SIZE_UNLIMITED);
     av_bprintf(&event, "{\"event\":\"block\",\"frames\":[");
     while (n_entries < BLOCK_ENTRIES && (n_samples < most || !most)) {
@@ -360,15 +362,18 @@ static void next_block(void)
         if (!n_samples) {
             rate = frame->sample_rate;
             channels = wide;
-            most = BLOCK_BYTES / (int)sizeof *block / channels;
+            width = sample_bytes(frame);
+            most = BLOCK_BYTES / (int)sizeof(float) / channels;
             most = most < BLOCK_SAMPLES ? most : BLOCK_SAMPLES;
         }
         int count = frame->nb_samples - media.done;
-        if (frame->sample_rate != rate || wide != channels || (n_samples && count > most - n_samples))
+        if (frame->sample_rate != rate || wide != channels || sample_bytes(frame) != width
+            || (n_samples && count > most - n_samples))
             break;
         // A frame that is larger than a block is taken apart; only its first part has its time.
         count = count < most ? count : most;
-        if (!frame_samples(block + (size_t)n_samples * (size_t)channels, frame, media.done, count)) {
+        uint8_t *out = block + (size_t)n_samples * (size_t)channels * width;
+        if (!frame_samples(out, frame, media.done, count)) {
             media.left = false;
             continue;
         }
@@ -384,7 +389,7 @@ static void next_block(void)
     }
     if (n_entries) {
         // A block of failures alone has no samples; any channel count fits them.
-        say_block(&event, rate ? rate : 1, channels ? channels : 1, n_samples);
+        say_block(&event, rate ? rate : 1, channels ? channels : 1, width, n_samples);
         return;
     }
     av_bprint_finalize(&event, NULL);

@@ -1,5 +1,6 @@
 // From every sample format to interleaved float32. Integers are divided by a power of two, which
-// is exact in any order. The loops are plain, so that the compiler makes vectors of them.
+// is exact in any order; those of 16 bits are left to the host, as half the bytes. The loops are
+// plain, so that the compiler makes vectors of them.
 
 #include <stdbool.h>
 
@@ -8,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONVERSION(name, type, value)                                                       \
-    static void name##_row(float *restrict out, const type *restrict in, size_t n)          \
+#define CONVERSION(name, made, type, value)                                                 \
+    static void name##_row(made *restrict out, const type *restrict in, size_t n)           \
     {                                                                                       \
         for (size_t i = 0; i < n; i++) {                                                    \
             type x = in[i];                                                                 \
@@ -17,17 +18,17 @@
         }                                                                                   \
     }                                                                                       \
     static void name##_pair(                                                                \
-        float *restrict out, const type *restrict left, const type *restrict right, size_t n) \
+        made *restrict out, const type *restrict left, const type *restrict right, size_t n) \
     {                                                                                       \
         for (size_t i = 0; i < n; i++) {                                                    \
             type x = left[i];                                                               \
-            float even = (value);                                                           \
+            made even = (value);                                                            \
             x = right[i];                                                                   \
             out[2 * i] = even;                                                              \
             out[2 * i + 1] = (value);                                                       \
         }                                                                                   \
     }                                                                                       \
-    static void name(float *out, const AVFrame *frame, size_t first, size_t n, bool planar) \
+    static void name(made *out, const AVFrame *frame, size_t first, size_t n, bool planar)  \
     {                                                                                       \
         size_t channels = (size_t)frame->ch_layout.nb_channels;                             \
         const type *const *planes = (const type *const *)frame->extended_data;              \
@@ -48,14 +49,20 @@
         }                                                                                   \
     }
 
-CONVERSION(from_u8, uint8_t, ((float)x - 128.0f) * 0x1p-7f)
-CONVERSION(from_s16, int16_t, (float)x * 0x1p-15f)
-CONVERSION(from_s32, int32_t, (float)x * 0x1p-31f)
-CONVERSION(from_s64, int64_t, (float)((double)x * 0x1p-63))
-CONVERSION(from_flt, float, x)
-CONVERSION(from_dbl, double, (float)x)
+CONVERSION(from_u8, float, uint8_t, ((float)x - 128.0f) * 0x1p-7f)
+CONVERSION(from_s16, int16_t, int16_t, x)
+CONVERSION(from_s32, float, int32_t, (float)x * 0x1p-31f)
+CONVERSION(from_s64, float, int64_t, (float)((double)x * 0x1p-63))
+CONVERSION(from_flt, float, float, x)
+CONVERSION(from_dbl, float, double, (float)x)
 
-bool frame_samples(float *out, const AVFrame *frame, int first, int count)
+size_t sample_bytes(const AVFrame *frame)
+{
+    bool is_short = av_get_packed_sample_fmt(frame->format) == AV_SAMPLE_FMT_S16;
+    return is_short ? sizeof(int16_t) : sizeof(float);
+}
+
+bool frame_samples(void *out, const AVFrame *frame, int first, int count)
 {
     size_t from = (size_t)first, n = (size_t)count;
     bool planar = av_sample_fmt_is_planar(frame->format) == 1;

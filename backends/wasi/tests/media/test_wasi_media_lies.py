@@ -36,7 +36,8 @@ END: Event = {"event": "end"}
 
 def frames(**changes: object) -> Event:
     """A block of one frame with four samples, unless changed."""
-    return {"event": "block", "rate": 16_000, "channels": 1, "frames": [[4, 0]]} | changes
+    block = {"event": "block", "rate": 16_000, "channels": 1, "format": "f32", "frames": [[4, 0]]}
+    return block | changes
 
 
 def samples(*values: float) -> bytes:
@@ -118,6 +119,7 @@ LIES = [
     frames(rate=0),
     frames(rate=1 << 31),
     frames(channels=0),
+    frames(format="s24"),
     frames(channels=1 << 16),
     frames(frames=[[4, 1 << 63]]),
     frames(frames=[[4, 0.5]]),
@@ -137,6 +139,7 @@ def test_what_cannot_be_is_no_event(lie: Event | bytes) -> None:
     "lie",
     [
         frames(channels=2),
+        frames(format="s16"),
         frames(frames=[[3, 0]]),
         frames(frames=[[5, 0], [-1, 0]]),
         frames(frames=[[4, 0], [-1, 0]]),

@@ -107,18 +107,19 @@ class Block(Event, frozen=True, tag="block"):
     """Frames of a track; a payload with their samples follows.
 
     ``frames`` are numbers of samples and timestamps. (-1, ``None``) is a packet that could not be
-    decoded.
+    decoded. ``format`` is that of the samples: little-endian int16 or float32.
     """
 
     rate: Positive
     channels: Annotated[int, Meta(ge=1, le=1024)]
+    format: Literal["s16", "f32"]
     frames: Annotated[
         list[tuple[Annotated[int, Meta(ge=-1, le=1 << 22)], Time | None]],
         Meta(min_length=1, max_length=4096),
     ]
 
     def decoded(self, payload: bytearray) -> Frames:
-        """The frames with their samples, which stay in the payload.
+        """The frames with their samples as float32.
 
         Raises:
             GuestError: they are not as many as announced.
@@ -126,11 +127,14 @@ class Block(Event, frozen=True, tag="block"):
         n_samples = sum(n for n, _ in self.frames if n > 0)
         if not all(n > 0 or (n < 0 and pts is None) for n, pts in self.frames):
             raise broken("a frame without samples")
-        if len(payload) != 4 * n_samples * self.channels:
+        stored = np.dtype("<i2" if self.format == "s16" else "<f4")
+        if len(payload) != stored.itemsize * n_samples * self.channels:
             raise broken(
                 f"{len(payload)} bytes for {n_samples} samples of {self.channels} channels"
             )
-        samples = np.frombuffer(payload, "<f4").astype(np.float32, copy=False)
+        samples = np.frombuffer(payload, stored).astype(np.float32, copy=False)
+        if self.format == "s16":
+            samples *= np.float32(2.0**-15)
         return Frames(self.rate, samples.reshape(n_samples, self.channels), self.frames)
 
 
