@@ -15,3 +15,4 @@ double widened(uint16_t h);
 uint16_t narrowed(float x);
 
 void quantized_products();
+void sampling();

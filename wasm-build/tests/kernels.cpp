@@ -391,6 +391,7 @@ void attentions() {
 int main() {
     conversions();
     exponential();
+    sampling();
     normalizations();
     products();
     quantized_products();
