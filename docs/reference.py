@@ -107,7 +107,7 @@ def _parameters() -> Iterator[tuple[str, ...]]:
             yield (
                 f"`{owner.__name__}.{one.field}`",
                 f"`--{one.name}`",
-                f"`{one.option.whisper_cpp}`",
+                f"`{one.option.whisper_cpp}`" if one.option.whisper_cpp else "",
                 one.option.range,
                 _shown_default(one),
             )

@@ -3,7 +3,7 @@
 A field made with ``option`` declares its type, default, range, help and the names other tools give
 it. The command line's flags, keys of the configuration file, environment variables, the spellings
 of other tools, the check of values, and the table in docs/options.md all follow from it.
-Every backend honours every option of ``DecodeOptions``.
+Every backend honours every option of ``DecodeOptions``, or refuses it.
 """
 
 from __future__ import annotations
@@ -312,6 +312,17 @@ class DecodeOptions:
         whisper_cpp="n_max_text_ctx",
         whisper_cli="-mc --max-context",
     )
+    batch_size: int | None = option(
+        None,
+        "Decode this many windows at once, which is faster but gives none the text before it. "
+        "Most backends decode one at a time.",
+        Topic.DECODING,
+        metavar="N",
+        default="the backend's choice",
+        minimum=1,
+        maximum=64,
+        openai="--batch_size",
+    )
     suppress_nst: bool = option(
         False,
         "Suppress non-speech tokens, such as brackets and musical notes.",
@@ -353,6 +364,7 @@ class DecodeKeywords(TypedDict, total=False):
     initial_prompt: str | None
     carry_initial_prompt: bool | None
     condition_on_previous_text: bool | None
+    batch_size: int | None
     max_context: int | None
     suppress_nst: bool | None
     suppress_regex: str | None

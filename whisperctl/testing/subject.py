@@ -176,6 +176,7 @@ UNUSUAL: dict[str, Any] = {
     "initial_prompt": "AND SO MY FELLOW AMERICANS ASK NOT WHAT YOUR COUNTRY",
     "carry_initial_prompt": True,
     "condition_on_previous_text": False,
+    "batch_size": 4,
     "max_context": 3,
     "suppress_nst": True,
     "suppress_regex": " [Ff]ellow",

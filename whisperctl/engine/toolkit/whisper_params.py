@@ -60,7 +60,7 @@ class WhisperParams(TypedDict):
 
 
 def whisper_params(
-    options: DecodeOptions, language: str, *, aligning: bool = False
+    options: DecodeOptions, language: str, *, aligning: bool = False, batches: bool = False
 ) -> WhisperParams:
     """Every parameter of a run.
 
@@ -69,10 +69,17 @@ def whisper_params(
         language: the resolved code, or ``"auto"``.
         aligning: whether the session was opened to align tokens with the sound; without, their
             times come from whisper.cpp's ``token_timestamps`` where they are asked for.
+        batches: whether the engine can decode several windows at once.
 
     Raises:
-        UsageError: the regular expression is wrong, or the initial prompt is not text.
+        UsageError: the regular expression is wrong, the initial prompt is not text, or several
+            windows are to be decoded at once by an engine that cannot.
     """
+    if not batches and (options.batch_size or 1) > 1:
+        raise UsageError(
+            "this backend decodes one window at a time: leave out --batch-size, or use a backend "
+            "that can decode several"
+        )
     # Spaces alone would change the style of the text, as any prompt does.
     prompt = options.initial_prompt if options.initial_prompt.strip() else ""
     if "\0" in prompt:  # where whisper.cpp would end it

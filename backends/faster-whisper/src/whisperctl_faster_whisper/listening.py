@@ -16,6 +16,7 @@ from whisperctl.engine.toolkit.words import Utf8Joiner, text_of
 from whisperctl.errors import BackendError
 from whisperctl.languages import AUTO
 from whisperctl.transcript import Segment, SpokenLanguage, Token
+from whisperctl_faster_whisper import windows
 from whisperctl_faster_whisper.loaded_model import LoadedModel, Run, WordSpan
 
 Event = Segment | SpokenLanguage | float
@@ -37,6 +38,7 @@ class Listening:
         params: our options in whisper.cpp's terms.
         word_timestamps: whether words get times.
         suppressed: ids of tokens that are not to be decoded.
+        batch_size: windows to decode at once; with more than one, none gets the text before it.
         stop: ends the run when it is set.
 
     ``handled`` is to be set by who has handled what was emitted last.
@@ -50,15 +52,17 @@ class Listening:
         *,
         word_timestamps: bool,
         suppressed: Sequence[int],
+        batch_size: int,
         stop: threading.Event,
     ) -> None:
         self._loaded = loaded
+        self._batch_size = batch_size
         self._text = text
         self._params = params
         self._word_timestamps = word_timestamps
         self._suppressed = suppressed
         self._joiner = Utf8Joiner()
-        self._at_s = 0.0
+        self._at_s = self._offset_s = self._until_s = 0.0
         self._begun = self._heard = False
         self._emit: Emit = _ignore
         self._duration_s = 0.0
@@ -109,13 +113,48 @@ class Listening:
             spoken = SpokenLanguage(language, float(probability))
         self._emit(spoken)
         if len(samples) >= _MIN_SAMPLES:
-            self._duration_s = len(samples) / _RATE
-            found, _ = loaded.transcribe(samples, language=spoken.code, **self._arguments())
-            for segment in found:
-                self._heard = True
-                self._at_s = float(segment.end)
-                self._emit(self._joiner.add(self._converted(segment)))
+            self._duration_s = self._until_s = len(samples) / _RATE
+            if self._batch_size > 1:
+                self._transcribe_windows(samples, spoken.code)
+            else:
+                self._transcribe(samples, spoken.code)
         return spoken
+
+    def _transcribe_windows(self, samples: npt.NDArray[np.float32], language: str) -> None:
+        """Decode windows at once, and each again alone where that failed or left something out.
+
+        The first may get earlier text, and one that does not end in a pause has to be cut by its
+        text: these are decoded alone from the start.
+        """
+        loaded, arguments = self._loaded, self._arguments()
+        waiting = windows.cut(samples)
+        while waiting:
+            taken = waiting[: self._batch_size]
+            del waiting[: self._batch_size]
+            parts = [np.ascontiguousarray(samples[w.start : w.end]) for w in taken]
+            together = [
+                part
+                for window, part in zip(taken, parts, strict=True)
+                if window.whole and not (window.start == 0 and arguments["initial_prompt"])
+            ]
+            ready = loaded.prepare(together, language, arguments) if len(together) > 1 else []
+            for window, part in zip(taken, parts, strict=True):
+                loaded.use(next((one for one in ready if one.samples is part), None))
+                self._offset_s = self._at_s = window.start / _RATE
+                self._until_s = window.end / _RATE
+                self._begun = False
+                self._transcribe(part, language)
+
+    def _transcribe(self, samples: npt.NDArray[np.float32], language: str) -> None:
+        """Decode samples that begin at ``_offset_s``, window by window."""
+        arguments = self._arguments()
+        if self._offset_s:
+            arguments["initial_prompt"] = None
+        found, _ = self._loaded.transcribe(samples, language=language, **arguments)
+        for segment in found:
+            self._heard = True
+            self._at_s = self._offset_s + float(segment.end)
+            self._emit(self._joiner.add(self._converted(segment)))
 
     def _arguments(self) -> dict[str, Any]:
         """All but the recording and its language, for ``WhisperModel.transcribe``."""
@@ -156,12 +195,13 @@ class Listening:
         probability = min(1.0, math.exp(segment.avg_logprob))
         tokens = [Token(i, self._text[i], probability) for i in ids]
         if self._word_timestamps:
-            tokens = _timed(tokens, self._spans(segment.tokens), self._duration_s)
+            spans = [span.shifted(self._offset_s) for span in self._spans(segment.tokens)]
+            tokens = _timed(tokens, spans, self._until_s)
         # faster-whisper's times may lie in the silence with which a window is filled.
-        start_s = min(float(segment.start), self._duration_s)
+        start_s = min(self._offset_s + float(segment.start), self._until_s)
         return Segment(
             start_s=start_s,
-            end_s=max(start_s, min(float(segment.end), self._duration_s)),
+            end_s=max(start_s, min(self._offset_s + float(segment.end), self._until_s)),
             text=text_of(tokens),
             tokens=tuple(tokens),
             no_speech_probability=float(segment.no_speech_prob),

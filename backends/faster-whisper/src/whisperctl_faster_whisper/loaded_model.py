@@ -18,7 +18,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import ctranslate2
+import numpy as np
+import numpy.typing as npt
 from faster_whisper import WhisperModel
+from faster_whisper.audio import pad_or_trim
+from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import get_suppressed_tokens
 
 from whisperctl.engine.toolkit import worker_thread
 from whisperctl.transcript import Phase
@@ -30,6 +35,7 @@ _GRACE_S = 0.6
 """How long to wait for a computation that is not wanted any more, before it is left behind."""
 
 _SEED = 0
+_SAMPLES_PER_TIMESTAMP = 320
 _ENTROPY_TOKENS = 32
 """whisper.cpp's: so many tokens at the end are looked at, and shorter texts never fail."""
 
@@ -46,6 +52,10 @@ class WordSpan:
     end_s: float
     probability: float
     n_tokens: int
+
+    def shifted(self, by_s: float) -> WordSpan:
+        """Return the word later by so many seconds."""
+        return replace(self, start_s=self.start_s + by_s, end_s=self.end_s + by_s)
 
 
 @dataclass(slots=True)
@@ -123,6 +133,21 @@ class Run:
         return {name: Phase(*spent) for name, spent in self._spent.items()}
 
 
+@dataclass(slots=True, eq=False)
+class Prepared:
+    """A window that was decoded together with others: what ``WhisperModel`` would compute for it.
+
+    ``samples`` are the window's, ``prompt`` the tokens that it was decoded after, ``result`` is
+    CTranslate2's.
+    """
+
+    samples: npt.NDArray[np.float32]
+    features: npt.NDArray[np.float32]
+    encoded: Any
+    prompt: list[int]
+    result: Any
+
+
 class LoadedModel(WhisperModel):  # type: ignore[misc]  # the library has no types
     """A loaded model; one ``run`` at a time.
 
@@ -151,6 +176,69 @@ class LoadedModel(WhisperModel):  # type: ignore[misc]  # the library has no typ
         extractor: Any = self.feature_extractor
         self.feature_extractor: Any = _Measured(self, extractor)
         self._detecting = False
+        self._prepared: Prepared | None = None
+
+    def prepare(
+        self, windows: Sequence[npt.NDArray[np.float32]], language: str, arguments: dict[str, Any]
+    ) -> list[Prepared]:
+        """Encode windows, and decode them all at once.
+
+        The decoder reads its weights once for all of them. None gets earlier text.
+
+        Args:
+            windows: float32, shape (n_samples,), up to 30 s each.
+            language: code of the language.
+            arguments: those of ``transcribe``.
+
+        Raises:
+            StoppedError: the run was told to stop.
+        """
+        extractor, encode, run = self.feature_extractor, super().encode, self.run
+        tokenizer = Tokenizer(
+            self.hf_tokenizer,
+            self.model.is_multilingual,
+            task=arguments["task"],
+            language=language,
+        )
+        prompt: list[int] = super().get_prompt(tokenizer, [])
+        suppressed = get_suppressed_tokens(tokenizer, list(arguments["suppress_tokens"]))
+        features = [extractor(samples) for samples in windows]
+        encoded = [
+            run.measured("encode", partial(encode, pad_or_trim(one[:, :-1]))) for one in features
+        ]
+        together = encoded[0]
+        if len(encoded) > 1:
+            together = ctranslate2.StorageView.from_array(np.concatenate(encoded))
+        several = arguments["beam_size"] > 1 or len(windows) > 1
+        results = run.measured(
+            "batchd" if several else "decode",
+            partial(
+                self.model.generate,
+                together,
+                [prompt] * len(windows),
+                beam_size=arguments["beam_size"],
+                max_length=self.max_length,
+                return_scores=True,
+                return_no_speech_prob=True,
+                suppress_tokens=suppressed,
+            ),
+            lambda found: sum(len(one.sequences_ids[0]) for one in found),
+        )
+        return [
+            Prepared(samples, mel, states, prompt, result)
+            for samples, mel, states, result in zip(
+                windows, features, encoded, results, strict=True
+            )
+        ]
+
+    @property
+    def prepared(self) -> Prepared | None:
+        """What ``use`` was called with, until it is used."""
+        return self._prepared
+
+    def use(self, prepared: Prepared | None) -> None:
+        """Let the next ``transcribe`` take what is prepared for its recording, once."""
+        self._prepared = prepared
 
     def detect_language(self, *arguments: Any, **named: Any) -> Any:
         """As in ``WhisperModel``; no window of the transcription."""
@@ -164,6 +252,8 @@ class LoadedModel(WhisperModel):  # type: ignore[misc]  # the library has no typ
         """As in ``WhisperModel``; measured."""
         if not self._detecting:
             self.run.on_window()
+        if self._prepared is not None:
+            return self._prepared.encoded
         encode = super().encode
         return self.run.measured("encode", lambda: encode(features))
 
@@ -192,6 +282,7 @@ class LoadedModel(WhisperModel):  # type: ignore[misc]  # the library has no typ
         """
         generate = super().generate_with_fallback
         tried: list[tuple[bool, Any]] = []
+        prepared, self._prepared = self._prepared, None
         for temperature in options.temperatures:
             self.run.drew |= temperature > 0
             alone = replace(
@@ -200,12 +291,17 @@ class LoadedModel(WhisperModel):  # type: ignore[misc]  # the library has no typ
                 compression_ratio_threshold=None,
                 log_prob_threshold=None,
             )
-            several = (options.best_of if temperature > 0 else options.beam_size) > 1
-            found = self.run.measured(
-                "batchd" if several else "decode",
-                partial(generate, encoder_output, prompt, tokenizer, alone),
-                lambda found: len(found[0].sequences_ids[0]),
-            )
+            if prepared is not None and prepared.prompt == prompt and temperature == 0:
+                result = prepared.result
+                whole = _ended(result, len(prepared.samples), tokenizer.timestamp_begin)
+                found = (whole, _mean_log_probability(result), temperature, 0.0)
+            else:
+                several = (options.best_of if temperature > 0 else options.beam_size) > 1
+                found = self.run.measured(
+                    "batchd" if several else "decode",
+                    partial(generate, encoder_output, prompt, tokenizer, alone),
+                    lambda found: len(found[0].sequences_ids[0]),
+                )
             result, log_prob = found[:2]
             loops = _loops(result.sequences_ids[0], self.run.entropy_threshold)
             tried.append((loops, found))
@@ -255,10 +351,41 @@ class _Measured:
         self._extract = extract
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
+        prepared = self._loaded.prepared
+        if prepared is not None and arguments[0] is prepared.samples:
+            return prepared.features
         return self._loaded.run.measured("mel", lambda: self._extract(*arguments, **named))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._extract, name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """Those fields of CTranslate2's result that ``WhisperModel`` reads."""
+
+    sequences_ids: list[list[int]]
+    scores: list[float]
+    no_speech_prob: float
+
+
+def _ended(result: Any, n_samples: int, first_timestamp: int) -> Any:
+    """A result of a window that ends in a pause, with the last segment's end if it lacks that.
+
+    Without, ``WhisperModel`` takes it for one that the window has cut, and decodes it again.
+    """
+    tokens: list[int] = result.sequences_ids[0]
+    has_timestamps = any(token >= first_timestamp for token in tokens)
+    if not has_timestamps or tokens[-1] >= first_timestamp:
+        return result
+    end = first_timestamp + round(n_samples / _SAMPLES_PER_TIMESTAMP)
+    return _Whole([[*tokens, end]], result.scores, result.no_speech_prob)
+
+
+def _mean_log_probability(result: Any) -> float:
+    """Mean log probability of a result's tokens, as ``WhisperModel`` has it."""
+    n_tokens = len(result.sequences_ids[0])
+    return float(result.scores[0]) * n_tokens / (n_tokens + 1)
 
 
 def _loops(tokens: Sequence[int], threshold: float) -> bool:

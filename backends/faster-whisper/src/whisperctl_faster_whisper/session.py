@@ -16,7 +16,7 @@ from whisperctl.engine.stall import Stalled
 from whisperctl.engine.toolkit import worker_thread
 from whisperctl.engine.toolkit.handle import Handle
 from whisperctl.engine.toolkit.whisper_params import whisper_params
-from whisperctl.errors import BackendError, ModelError
+from whisperctl.errors import BackendError, ModelError, UsageError
 from whisperctl.text import quoted
 from whisperctl.transcript import PHASES, Phase, Segment, SpokenLanguage
 from whisperctl_faster_whisper import cache, convert, suppression, vocabulary
@@ -27,6 +27,10 @@ from whisperctl_faster_whisper.weights import GgmlWeights
 if TYPE_CHECKING:
     from whisperctl.audio import Audio
     from whisperctl.options import DecodeOptions
+
+
+_BATCH_SIZE = 8
+"""Default number of windows to decode at once; more take more memory and hardly less time."""
 
 
 class FasterWhisperSession(Handle):
@@ -92,7 +96,7 @@ class FasterWhisperSession(Handle):
             options.task,
             cantonese=self._parameters.n_vocab >= languages.CANTONESE_VOCABULARY,
         )
-        params = whisper_params(options, language)
+        params = whisper_params(options, language, batches=True)
         pattern = options.suppress_regex
         suppressed = suppression.matching(pattern, self._text) if pattern else []
         samples = np.ascontiguousarray(audio.samples, dtype=np.float32)
@@ -104,6 +108,7 @@ class FasterWhisperSession(Handle):
             params,
             word_timestamps=options.word_timestamps,
             suppressed=suppressed,
+            batch_size=_batch_size(options),
             stop=self._stop,
         )
         segments: list[Segment] = []
@@ -169,3 +174,25 @@ class FasterWhisperSession(Handle):
                 f"{quoted(self._model)}: faster-whisper refused what it was converted to "
                 f"({error}); remove {quoted(self._directory)} and try again"
             ) from error
+
+
+def _batch_size(options: DecodeOptions) -> int:
+    """Number of windows to decode at once.
+
+    By default several, where no window is to get the text before it.
+    """
+    if options.batch_size is not None:
+        if options.batch_size > 1 and options.temperature > 0:
+            raise UsageError(
+                "a batch size above 1 needs temperature 0: leave out --batch-size or --temperature"
+            )
+        if options.batch_size > 1 and options.carry_initial_prompt:
+            raise UsageError(
+                "with a batch size above 1 no prompt can be carried: leave out --batch-size or "
+                "--carry-initial-prompt"
+            )
+        return options.batch_size
+    if options.temperature > 0 or options.carry_initial_prompt:
+        return 1
+    alone = options.condition_on_previous_text and options.max_context != 0
+    return 1 if alone else _BATCH_SIZE

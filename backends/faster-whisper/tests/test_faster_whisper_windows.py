@@ -1,0 +1,142 @@
+"""Windows that are decoded at once begin and end in pauses, and lose nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from whisperctl import audio as audio_files
+from whisperctl.audio import Audio
+from whisperctl.engine.protocol import Model, OpenOptions
+from whisperctl.engine.toolkit.words import words_of
+from whisperctl.errors import UsageError
+from whisperctl.models import store
+from whisperctl.options import DecodeOptions
+from whisperctl_faster_whisper import FasterWhisperBackend, windows
+from whisperctl_faster_whisper.session import FasterWhisperSession
+
+RATE = windows.RATE
+AT_ONCE = DecodeOptions(language="en", beam_size=1, temperature_increment=0.0, batch_size=4)
+COUNTRY = "ask what you can do for your country"
+
+
+def noise(seconds: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """Sound without a pause."""
+    drawn = np.random.default_rng(1).normal(0, 0.1, round(seconds * RATE))
+    return drawn.astype(np.float32)
+
+
+def pause(seconds: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    return np.zeros(round(seconds * RATE), np.float32)
+
+
+def test_a_window_ends_in_the_last_pause_before_thirty_seconds() -> None:
+    samples = np.concatenate([noise(18), pause(0.5), noise(8), pause(0.5), noise(20)])
+
+    first, second = windows.cut(samples)
+
+    assert first.start == 0
+    assert 26.5 * RATE <= first.end <= 27 * RATE
+    assert second == windows.Window(first.end, len(samples), True)
+    assert first.whole
+
+
+def test_a_pause_further_back_is_better_than_none() -> None:
+    samples = np.concatenate([noise(18), pause(0.5), noise(20)])
+
+    first, _ = windows.cut(samples)
+
+    assert 18 * RATE <= first.end <= 18.5 * RATE
+
+
+def test_what_has_no_pause_stays_in_one_piece() -> None:
+    samples = np.concatenate([noise(70), pause(0.5), noise(10)])
+
+    long, last = windows.cut(samples)
+
+    assert not long.whole
+    assert 70 * RATE <= long.end <= 70.5 * RATE
+    assert last.whole
+    assert windows.cut(noise(65)) == [windows.Window(0, 65 * RATE, False)]
+
+
+@pytest.mark.parametrize("n_samples", [0, 1, 1600, windows.LONGEST])
+def test_what_fits_a_window_is_one(n_samples: int) -> None:
+    assert windows.cut(noise(n_samples / RATE)) == [windows.Window(0, n_samples, True)]
+
+
+def test_silence_is_cut_anywhere() -> None:
+    found = windows.cut(pause(100))
+
+    assert all(window.whole for window in found)
+    assert found[-1].end == 100 * RATE
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[FasterWhisperSession]:
+    model = Model.inspect(store.resolve("tiny.en"))
+    with FasterWhisperBackend().open(model, OpenOptions(1)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def recording() -> Audio:
+    """Four times eleven seconds of speech and two of silence: two windows."""
+    speech = audio_files.load(Path(__file__).parents[3] / "samples" / "jfk.wav")
+    return Audio(np.tile(np.concatenate([speech.samples, pause(2)]), 4), "four times")
+
+
+@pytest.mark.slow
+def test_windows_decoded_at_once_are_sentences_at_their_times(
+    session: FasterWhisperSession, recording: Audio
+) -> None:
+    progress: list[float] = []
+
+    found = session.transcribe(recording, AT_ONCE, on_progress=progress.append)
+
+    texts = [segment.text.strip() for segment in found.segments]
+    assert " ".join(texts).count(COUNTRY) == 4
+    assert all(segment.end_s - segment.start_s < 12 for segment in found.segments)
+    ends = [s.end_s for s in found.segments if s.text.rstrip(". ").endswith(COUNTRY)]
+    assert ends == pytest.approx([10.5, 23.5, 36.5, 49.5], abs=2.6)
+    assert found.phases["encode"].runs == 2  # each window once
+    assert progress == sorted(progress)
+
+
+@pytest.mark.slow
+def test_words_have_the_times_of_the_recording(
+    session: FasterWhisperSession, recording: Audio
+) -> None:
+    options = replace(AT_ONCE, word_timestamps=True)
+
+    found = session.transcribe(recording, options)
+
+    words = [word for segment in found.segments for word in words_of(segment, "en")]
+    starts = [word.start_s for word in words if word.text.strip().startswith("fellow")]
+    assert starts == pytest.approx([1.4 + 13 * n for n in range(4)], abs=0.7)
+
+
+@pytest.mark.slow
+def test_a_window_that_fails_is_decoded_again(
+    session: FasterWhisperSession, recording: Audio
+) -> None:
+    options = replace(AT_ONCE, logprob_threshold=-0.0001, temperature_increment=1.0)
+
+    found = session.transcribe(recording, options)
+
+    assert found.phases["encode"].runs == 2
+    assert found.segments
+    at_once = session.transcribe(recording, AT_ONCE).phases["batchd"]
+    assert found.phases["batchd"].runs > at_once.runs
+
+
+def test_what_cannot_be_done_at_once_is_refused(
+    session: FasterWhisperSession, recording: Audio
+) -> None:
+    for values in ({"temperature": 0.5}, {"carry_initial_prompt": True, "initial_prompt": "So"}):
+        with pytest.raises(UsageError, match="batch size"):
+            session.transcribe(recording, replace(AT_ONCE, **values))
