@@ -67,6 +67,28 @@ def words(text: str) -> str:
     return " ".join("".join(c for c in text.lower() if c.isalpha() or c == " ").split())
 
 
+LOADED = """
+import sys
+from pathlib import Path
+from whisperctl.engine.protocol import Model, OpenOptions
+from whisperctl_faster_whisper import FasterWhisperBackend
+FasterWhisperBackend().open(Model.inspect(Path(sys.argv[1])), OpenOptions(1)).close()
+with open("/proc/self/maps") as maps:
+    print(sorted({line.split("/")[-1] for line in maps if "libav" in line}))
+import av, faster_whisper.audio
+assert faster_whisper.audio.av.open is av.open
+print(av.codec.Codec("aac", "r").name)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at what is mapped")
+def test_ffmpeg_is_loaded_only_by_who_uses_it(tiny_en: Path, cache: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, str(tiny_en)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["[]", "aac"]
+
+
 @pytest.mark.slow
 def test_transcribes_speech(session: FasterWhisperSession, jfk: Audio, tiny_en: Path) -> None:
     streamed: list[Segment] = []

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from whisperctl.engine.protocol import BackendInfo, Model, OpenOptions, RuntimeInfo
 from whisperctl.errors import BackendError, UsageError
@@ -19,6 +24,7 @@ here, and what only some processors have without being faster (int16).
 """
 
 _MAX_THREADS = 512
+_AV = "av"
 
 
 class FasterWhisperBackend:
@@ -48,9 +54,37 @@ class FasterWhisperBackend:
         compute_type = _chosen(options.runtime)
         if not 1 <= options.threads <= _MAX_THREADS:
             raise UsageError(f"threads must be from 1 to {_MAX_THREADS}, not {options.threads}")
-        from whisperctl_faster_whisper.session import FasterWhisperSession
+        with _without_av():
+            from whisperctl_faster_whisper.session import FasterWhisperSession
 
         return FasterWhisperSession(model, compute_type=compute_type, threads=options.threads)
+
+
+class _Later(ModuleType):
+    """A module that is imported once an attribute of it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+@contextmanager
+def _without_av() -> Iterator[None]:
+    """Keep what is imported inside the ``with`` from loading PyAV before it uses it.
+
+    faster-whisper imports it for its own decoder, but is given samples here. Loading it takes a
+    tenth of a second, and puts the very libraries into the process that the sandbox keeps out.
+    """
+    if _AV in sys.modules:
+        yield
+        return
+    sys.modules[_AV] = later = _Later(_AV)
+    try:
+        yield
+    finally:
+        if sys.modules.get(_AV) is later:
+            del sys.modules[_AV]
 
 
 def _chosen(runtime: str | None) -> str:
