@@ -14,8 +14,16 @@ from tests.testing.page import break_promises, install
 
 TESTED = ("native", "wasi/wasmer", "faster-whisper")
 OTHER_RUNTIME = "wasi/wasmtime"
-DEPENDS_ON_RUNTIME = ("lifecycle", "running")
-"""Modules with promises that two runtimes of one program may keep differently."""
+DEPENDS_ON_RUNTIME = (
+    "test_lifecycle::test_closing_releases_the_session_for_good",
+    "test_lifecycle::test_two_sessions_at_once_do_not_disturb_each_other",
+    "test_lifecycle::test_memory_does_not_grow_from_run_to_run",
+    "test_lifecycle::test_a_session_left_open_does_not_spoil_the_end_of_the_process",
+    "test_running::test_a_run_stops_within_a_second",
+    "test_running::test_a_run_that_was_stopped_leaves_no_thread_and_the_session_goes_on",
+    "test_running::test_the_host_measures_the_engine_too",
+)
+"""Promises that two runtimes of one program may keep differently."""
 
 
 def conformance(
@@ -48,8 +56,8 @@ def test_our_backends_keep_every_promise(engine: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_its_other_runtime_keeps_what_a_runtime_has_a_part_in(tmp_path: Path) -> None:
-    modules = [f"whisperctl.testing.test_{name}" for name in DEPENDS_ON_RUNTIME]
-    done = conformance(tmp_path, *modules, "--backend", OTHER_RUNTIME)
+    tests = [f"whisperctl.testing.{name}" for name in DEPENDS_ON_RUNTIME]
+    done = conformance(tmp_path, *tests, "--backend", OTHER_RUNTIME)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

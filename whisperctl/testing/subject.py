@@ -102,8 +102,14 @@ class Outcome:
     languages: list[SpokenLanguage] = field(default_factory=list)
     language_came_late: bool = False
     threads: set[threading.Thread] = field(default_factory=set)
+    calls: int = 0
+    """Calls of callbacks until the run returned."""
     wall_ms: float = 0.0
     first_segment_ms: float = 0.0
+
+    def calls_so_far(self) -> int:
+        """Calls of callbacks, those after the end of the run included."""
+        return len(self.streamed) + len(self.progress) + len(self.languages)
 
 
 @dataclass(slots=True)
@@ -145,6 +151,7 @@ class Shared:
             on_language=on_language,
         )
         heard.wall_ms = (time.perf_counter() - started) * 1000
+        heard.calls = heard.calls_so_far()
         held = resident_bytes(os.getpid())
         if held is not None and heard.transcript.segments:
             self.memory.append(held)

@@ -37,7 +37,7 @@ from whisperctl.audio import Audio
 from whisperctl.engine.protocol import Session
 from whisperctl.engine.session import HostSession
 from whisperctl.testing.subject import GREEDY, Outcome, Shared, Subject, outline, repeated
-from whisperctl.transcript import PHASES, Segment, SpokenLanguage
+from whisperctl.transcript import PHASES, Segment, SpokenLanguage, Transcript
 
 
 def test_segments_are_streamed_as_they_are_returned(heard: Outcome, at_length: Outcome) -> None:
@@ -84,13 +84,19 @@ def test_segments_come_while_the_engine_works(at_length: Outcome) -> None:
     )
 
 
+@pytest.fixture(scope="module")
+def measured(shared: Shared, clip: Audio, short: Outcome) -> Transcript:
+    """The clip as the host runs it, but without any callback."""
+    assert short.transcript.segments  # whatever the engine has to load is loaded
+    return HostSession(shared.session, stall_timeout_s=None).transcribe(clip, GREEDY)
+
+
 def test_callbacks_may_be_left_out_and_none_comes_late(
-    shared: Shared, clip: Audio, heard: Outcome
+    heard: Outcome, measured: Transcript
 ) -> None:
-    told = len(heard.streamed), len(heard.progress)
-    assert shared.session.transcribe(clip, GREEDY).segments
+    assert measured.segments
     time.sleep(0.05)
-    assert (len(heard.streamed), len(heard.progress)) == told, (
+    assert heard.calls_so_far() == heard.calls, (
         "no callback of a run is called after its transcribe() returned"
     )
 
@@ -173,6 +179,23 @@ def _interrupted(session: Session, audio: Audio) -> float:
         signal.signal(signal.SIGINT, usual)
 
 
+def test_a_run_that_was_stopped_leaves_no_thread_and_the_session_goes_on(
+    session: Session, before: Outcome, minutes: Audio, clip: Audio
+) -> None:
+    threads = set(threading.enumerate())  # just after a run, as a session may keep some
+    _raised_on_progress(session, minutes)
+    deadline = time.monotonic() + _ENDS_WITHIN_S
+    while left := [one.name for one in threading.enumerate() if one not in threads]:
+        assert time.monotonic() < deadline, f"the engine goes on after transcribe() raised: {left}"
+        time.sleep(0.01)
+
+    again = session.transcribe(clip, GREEDY)
+
+    assert outline(again) == outline(before.transcript), (
+        "a run that was stopped leaves nothing behind in the session"
+    )
+
+
 @pytest.mark.parametrize("stop", [_raised_on_segment, _raised_on_progress, _interrupted])
 def test_a_run_stops_within_a_second(
     session: Session, before: Outcome, minutes: Audio, stop: object
@@ -184,27 +207,6 @@ def test_a_run_stops_within_a_second(
     while len(took_s) < _ATTEMPTS and min(took_s, default=limit_s) >= limit_s:
         took_s.append(stop(session, minutes))
     assert min(took_s) < limit_s, f"to stop it took {took_s} s, each more than {limit_s:.1f} s"
-
-
-def test_a_session_goes_on_after_runs_that_were_stopped(
-    session: Session, before: Outcome, minutes: Audio, clip: Audio
-) -> None:
-    _raised_on_progress(session, minutes)
-
-    again = session.transcribe(clip, GREEDY)
-
-    assert outline(again) == outline(before.transcript), (
-        "a run that was stopped leaves nothing behind in the session"
-    )
-
-
-def test_no_thread_is_left_of_a_run_that_was_stopped(session: Session, minutes: Audio) -> None:
-    threads = set(threading.enumerate())
-    _raised_on_progress(session, minutes)
-    deadline = time.monotonic() + _ENDS_WITHIN_S
-    while left := [one.name for one in threading.enumerate() if one not in threads]:
-        assert time.monotonic() < deadline, f"the engine goes on after transcribe() raised: {left}"
-        time.sleep(0.01)
 
 
 _SLACK = 1.05
@@ -241,11 +243,8 @@ def test_what_opening_took_is_not_negative(heard: Outcome) -> None:
         assert ms is None or ms >= 0
 
 
-def test_the_host_measures_the_engine_too(shared: Shared, short: Outcome, clip: Audio) -> None:
-    assert short.transcript.segments  # whatever the engine has to load is loaded
-    session = HostSession(shared.session)
-    session.transcribe(clip, GREEDY)
-    timings = session.timings
+def test_the_host_measures_the_engine_too(measured: Transcript) -> None:
+    timings = measured.timings
     assert timings.cpu_ms is not None and timings.cpu_ms > timings.wall_ms * _LEAST_CPU, (
         "CPU time includes the engine's: see whisperctl.engine.resources.add_child"
     )
