@@ -236,10 +236,14 @@ def fake_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def fake(cli: Cli, fake_site: Path, model: Path) -> Cli:
-    """The command with the fake backend for its own choice, and nothing but ``model`` to run."""
+    """The command with the fake backend for its own choice, and nothing but ``model`` to run.
+
+    Recordings are decoded in this process, which saves the start of a sandbox for each.
+    """
     settings = {
         "PYTHONPATH": str(fake_site),
         "WHISPERCTL_BACKEND": "fake",
+        "WHISPERCTL_DECODER": "soundfile",
         "WHISPERCTL_MODELS": str(model.parent),
     }
     return replace(cli, settings=settings)

@@ -74,7 +74,7 @@ def test_a_dry_run_shows_the_chain_in_order(fake: Cli, jfk: Path) -> None:
     done = fake.here("transcribe", jfk, *FILTERS, "--dry-run")
 
     assert (done.code, done.err) == (0, "")
-    assert "options: filters highpass:frequency=120, gain:db=-3\n" in done.out
+    assert " filters highpass:frequency=120, gain:db=-3\n" in done.out
 
 
 @pytest.mark.slow
@@ -113,9 +113,9 @@ def test_the_configuration_file_and_a_variable_give_filters(fake: Cli, jfk: Path
     )
     typed = fake.here("transcribe", jfk, "--dry-run", "--filter", "gain:db=2", env=env)
 
-    assert "options: filters highpass:frequency=80, normalize\n" in from_file.out
-    assert "options: filters gain:db=1, lowpass\n" in from_variable.out
-    assert "options: filters gain:db=2\n" in typed.out
+    assert " filters highpass:frequency=80, normalize\n" in from_file.out
+    assert " filters gain:db=1, lowpass\n" in from_variable.out
+    assert " filters gain:db=2\n" in typed.out
 
 
 def test_a_wrong_filter_in_the_file_says_where_it_is(fake: Cli, jfk: Path) -> None:

@@ -50,7 +50,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 @pytest.mark.slow
 def test_jobs_change_nothing_but_the_time(fake: Cli, talks: Path, model: Path) -> None:
     (talks / "bad.wav").write_text("no recording")
-    command = ("transcribe", "-r", "talks", "-m", model, "-f", "srt,vtt")
+    command = ("transcribe", "-r", "talks", "-m", model, "-f", "srt,vtt", "--decoder", "auto")
     alone = fake.here(*command, "-o", "alone")
     together = fake.here(*command, "-o", "together", "--jobs", "3")
 
@@ -287,7 +287,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
     assert first.out.splitlines() == [
         f'model: "{model}"',
         "engine: native, 1 thread",
-        "options: beam size 1",
+        "options: beam size 1, decoder soundfile",
         '"talks/x.wav" -> "out/x.en.srt", "out/x.en.txt"',
         '"talks/deeper/x.wav" -> "out/deeper/x.en.srt", "out/deeper/x.en.txt"',
     ]
