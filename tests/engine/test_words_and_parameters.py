@@ -172,7 +172,7 @@ def test_words_after_a_pause_are_where_they_are_spoken(
     assert sum(end_s - start_s > 0.05 for start_s, end_s in later) > 0.7 * len(later)
 
 
-@pytest.mark.parametrize("ms", [110, 150, 180])
+@pytest.mark.parametrize("ms", [150, 180])
 def test_a_moment_of_sound_is_aligned_without_harm(
     ms: int, aligning: dict[str, Session], speech: Audio
 ) -> None:
@@ -182,7 +182,7 @@ def test_a_moment_of_sound_is_aligned_without_harm(
         options = greedy(word_timestamps=True, no_speech_threshold=1.0)
         found = session.transcribe(moment, options)
         check_order(found.segments)
-        assert found.segments or ms == 110
+        assert found.segments
 
 
 def test_ctrl_c_while_words_are_aligned(aligning: dict[str, Session], long_speech: Audio) -> None:
