@@ -71,7 +71,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("media")
 
 
-@pytest.fixture(params=[*FORMATS, "media"])
+@pytest.fixture(scope="session", params=[*FORMATS, "media"])
 def recording(request: pytest.FixtureRequest, decoder: Decoder, folder: Path) -> Path:
     """A recording that the decoder reads: a tone on the left, another on the right."""
     if request.param == "media":
@@ -86,6 +86,12 @@ def recording(request: pytest.FixtureRequest, decoder: Decoder, folder: Path) ->
         except UnsupportedMediaError as error:
             pytest.skip(f"not read, as it may: {error}")
     return path
+
+
+@pytest.fixture(scope="session")
+def whole(decoder: Decoder, recording: Path) -> tuple[Samples, int, list[str]]:
+    """The recording decoded: samples of shape (n_samples, n_channels), rate, warnings."""
+    return decoded(decoder, recording)
 
 
 def _named(config: pytest.Config) -> Path:
@@ -250,12 +256,16 @@ class TestOpening:
         pytest.fail(f"it reads none of {', '.join(FORMATS)}: name one that it reads by --media")
 
     def test_the_name_does_not_matter(
-        self, decoder: Decoder, recording: Path, tmp_path: Path
+        self,
+        decoder: Decoder,
+        recording: Path,
+        whole: tuple[Samples, int, list[str]],
+        tmp_path: Path,
     ) -> None:
         renamed = tmp_path / "concat:a.txt"
         renamed.write_bytes(recording.read_bytes())
 
-        np.testing.assert_array_equal(decoded(decoder, renamed)[0], decoded(decoder, recording)[0])
+        np.testing.assert_array_equal(decoded(decoder, renamed)[0], whole[0])
 
     @pytest.mark.parametrize("kind", ["text", "noise", "zeros", "playlist", "list"])
     def test_what_is_no_recording_is_one_line(
@@ -300,10 +310,12 @@ class TestProbe:
         assert first.codec
         assert (first.sample_rate, first.channels) == (rate, block.shape[1])
 
-    def test_durations_are_in_seconds(self, decoder: Decoder, recording: Path) -> None:
+    def test_durations_are_in_seconds(
+        self, decoder: Decoder, recording: Path, whole: tuple[Samples, int, list[str]]
+    ) -> None:
         with source_of(recording) as source, closing(decoder.open(source)) as media:
             info = media.probe()
-        samples, rate, _ = decoded(decoder, recording)
+        samples, rate, _ = whole
 
         for said_s in (info.tracks[0].stated_s, info.expected_s):
             assert said_s is None or said_s == pytest.approx(len(samples) / rate, abs=0.2)
@@ -347,10 +359,12 @@ class TestSamples:
                 assert block.ndim == 2
                 assert 0 < len(block) <= _MOST_SAMPLES
 
-    def test_channels_are_kept_apart_and_in_time(self, decoder: Decoder, recording: Path) -> None:
+    def test_channels_are_kept_apart_and_in_time(
+        self, recording: Path, whole: tuple[Samples, int, list[str]]
+    ) -> None:
         if not recording.name.startswith("stereo."):
             pytest.skip("of somebody else's recording nothing is known")
-        samples, rate, warnings = decoded(decoder, recording)
+        samples, rate, warnings = whole
 
         assert samples.shape[1] == 2
         assert len(samples) / rate == pytest.approx(_SECONDS, abs=0.1)
@@ -363,9 +377,10 @@ class TestSamples:
         )
         assert warnings == [], "nothing is wrong with it"
 
-    def test_twice_they_are_the_same(self, decoder: Decoder, recording: Path) -> None:
-        first, second = (decoded(decoder, recording)[0] for _ in range(2))
-        np.testing.assert_array_equal(first, second)
+    def test_twice_they_are_the_same(
+        self, decoder: Decoder, recording: Path, whole: tuple[Samples, int, list[str]]
+    ) -> None:
+        np.testing.assert_array_equal(decoded(decoder, recording)[0], whole[0])
 
 
 class TestDamage:

@@ -38,7 +38,7 @@ _SHIFT = SAMPLE_RATE // 100
 
 _DESCRIPTORS = Path("/dev/fd")
 _LONGEST_HELD_S = 60
-_MOST_HELD_BYTES = 12 << 20
+_MOST_HELD_BYTES = 8 << 20
 
 
 @pytest.fixture(scope="module")
@@ -249,13 +249,13 @@ class TestMemory:
     """
 
     def test_memory_is_bounded(self, spec: FilterSpec) -> None:
-        """Six minutes, of the last five of which a filter that keeps everything keeps 19 MB."""
+        """Four minutes, of the last three of which a filter that keeps everything keeps 11 MiB."""
         minute = noise(60 * SAMPLE_RATE)
         minute.flags.writeable = False
         processor = opened(spec)
         held = before = 0
         try:
-            for n in range(6):
+            for n in range(4):
                 if n == 1:
                     before = resident_bytes(os.getpid()) or 0
                 for start in range(0, len(minute), 16_384):
@@ -265,7 +265,7 @@ class TestMemory:
         finally:
             processor.close()
         assert held <= _LONGEST_HELD_S * SAMPLE_RATE, "at most a minute is held back"
-        assert grown < _MOST_HELD_BYTES, f"{grown >> 20} MB more after five minutes"
+        assert grown < _MOST_HELD_BYTES, f"{grown >> 20} MiB more after three minutes"
 
 
 class TestClosing:
