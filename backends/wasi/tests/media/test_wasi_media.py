@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -162,6 +163,20 @@ def test_a_recording_of_many_channels_and_one_large_frame_is_read(
     _, samples, _ = decode(path)
 
     assert np.array_equal(samples, values.astype(np.float32) / 32768)
+
+
+def test_zeros_behind_a_recording_are_not_searched(
+    decode: Decode, jfk_wav: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "reserved.wav"
+    path.write_bytes(jfk_wav.read_bytes())
+    os.truncate(path, 1 << 40)
+    started = time.monotonic()
+
+    _, samples, _ = decode(path)
+
+    assert len(samples) == 176_000
+    assert time.monotonic() - started < 10
 
 
 LOADED = """
