@@ -265,6 +265,7 @@ def test_filters_are_applied_to_a_file(fake: Cli, jfk: Path, name: str, subtype:
 def test_an_output_that_exists_is_replaced_only_by_force(fake: Cli, jfk: Path) -> None:
     path = fake.directory / "a.wav"
     path.write_bytes(b"mine")
+    (fake.directory / ".whisperctl-0123456789abcdef.tmp").touch()  # of a run that was killed
     arguments = ("filters", "apply", jfk, path, "--filter", "gain:db=-3")
 
     refused = fake.here(*arguments)
@@ -274,6 +275,7 @@ def test_an_output_that_exists_is_replaced_only_by_force(fake: Cli, jfk: Path) -
     assert (refused.code, kept) == (1, b"mine")
     assert refused.err.endswith('a.wav" exists already: add --force to replace it\n')
     assert (forced.code, path.read_bytes()[:4]) == (0, b"RIFF")
+    assert list(fake.directory.glob(".whisperctl-*")) == []
 
 
 @pytest.mark.parametrize(

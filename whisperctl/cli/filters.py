@@ -496,10 +496,11 @@ def _write(stream: BlockStream, target: Path) -> int:
     import soundfile
 
     from whisperctl.audio import SAMPLE_RATE
-    from whisperctl.storage.files import cannot_write, reason, replacing
+    from whisperctl.storage.files import cannot_write, reason, remove_leftovers, replacing
 
     container, encoding = _ENCODINGS[target.suffix.lower()]
     n_samples = 0
+    remove_leftovers(target.parent)
     try:
         with replacing(target) as file:
             try:
