@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from whisperctl.engine.protocol import Model, OpenOptions
 from whisperctl.engine.registry import Engine
 from whisperctl.jobs import journal, runner
 from whisperctl.jobs.events import Event, Failed, Finished, OnEvent, SegmentDecoded, WarningIssued
-from whisperctl.jobs.executors import ExecutorOptions
+from whisperctl.jobs.executors import ExecutorOptions, in_process
 from whisperctl.jobs.executors.in_process import InProcessExecution, InProcessExecutor, TaskRunner
 from whisperctl.jobs.job import Job, Results
 from whisperctl.jobs.journal import Journal
@@ -23,8 +24,9 @@ from whisperctl.options import DecodeOptions, TranscriptionOptions
 from whisperctl.storage import state as state_files
 from whisperctl.testing.fake import FakeBackend
 from whisperctl.transcript import Segment
+from whisperctl.transcription.chunking import ReadAhead
 from whisperctl.transcription.run import Checkpoint
-from whisperctl.transcription.transcriber import Transcriber
+from whisperctl.transcription.transcriber import Transcriber, read_ahead
 
 if TYPE_CHECKING:
     from tests.conftest import MakePlugin
@@ -44,12 +46,17 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "state"
 
 
+@pytest.fixture(autouse=True)
+def short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cuts recordings into chunks so short that the sample has several."""
+    monkeypatch.setattr(in_process, "read_ahead", partial(read_ahead, chunk_s=2.5))
+
+
 @pytest.fixture(scope="module")
 def transcriber(model: Path) -> Iterator[Transcriber]:
-    """Cuts recordings into pieces so short that the sample has several."""
     checked = Model.inspect(model)
     with FakeBackend().open(checked, OpenOptions(1)) as session:
-        yield Transcriber(session, model=checked, chunk_s=2.5)
+        yield Transcriber(session, model=checked)
 
 
 @pytest.fixture
@@ -73,7 +80,7 @@ class GivenRunner(TaskRunner):
         super().__init__(job)
         self._given = transcriber
 
-    def _load(self) -> Transcriber:
+    def _load(self, reading: ReadAhead | None) -> Transcriber:
         assert self._given is not None, "no model is needed"
         return self._given
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytest
@@ -12,9 +16,10 @@ import soundfile
 from tests.transcription.conftest import MakeRecording, Samples, silence, white_noise
 from whisperctl import audio
 from whisperctl.audio import SAMPLE_RATE
+from whisperctl.engine.protocol import Detection
 from whisperctl.errors import UsageError
-from whisperctl.options import Clip
-from whisperctl.transcription.chunking import Chunk, Chunks, quietest
+from whisperctl.options import Clip, TranscriptionOptions, VadOptions
+from whisperctl.transcription.chunking import Chunk, Chunks, ReadAhead, quietest
 
 
 def chunks_of(path: Path, *clips: Clip, start: int = 0, chunk_s: float = 4.0) -> list[Chunk]:
@@ -136,3 +141,65 @@ def test_total_and_done_seconds_count_the_clips(talk: Path) -> None:
 
 def test_the_quietest_place_in_silence_is_the_first() -> None:
     assert quietest(silence(1.0), 100) == 50
+
+
+class Counting:
+    """A detector that counts its calls; the one that is to last does so until it is stopped."""
+
+    def __init__(self, lasts: int | None = None) -> None:
+        self.lasts = lasts
+        self.calls = 0
+        self.called = threading.Semaphore(0)
+
+    def detect(self, samples: Samples, options: VadOptions) -> Detection:
+        self.calls += 1
+        self.called.release()
+        while self.calls - 1 == self.lasts:
+            time.sleep(0.01)
+        return Detection((), np.zeros(1, np.float32))
+
+    def close(self) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def test_the_next_chunk_is_read_and_detected_while_this_one_is_used(jfk: Path) -> None:
+    with closing(ReadAhead(jfk, TranscriptionOptions(), chunk_s=2.0)) as reading:
+        assert reading.take(0.3) is None  # which detector is to be used is not known yet
+        reading.detect_with(detector := Counting())
+        assert reading.take(10) is not None
+        for _ in range(2):
+            assert detector.called.acquire(timeout=10)
+        assert not detector.called.acquire(timeout=0.2)
+        rest = list(reading)
+        assert detector.calls == 1 + len(rest) > 3
+        assert reading.ended
+        assert reading.take(0) is None
+        assert reading.duration_s() == pytest.approx(11.0)
+        assert all(len(chunk.detections) == 1 for chunk in rest)
+
+
+@pytest.mark.parametrize("lasts", [0, None])
+def test_reading_that_is_closed_stops_at_once(jfk: Path, lasts: int | None) -> None:
+    reading = ReadAhead(jfk, TranscriptionOptions(), chunk_s=2.0)
+    if lasts is not None:
+        reading.detect_with(detector := Counting(lasts))
+        assert detector.called.acquire(timeout=10)
+    reading.close()
+    reading.close()
+    assert not [one for one in threading.enumerate() if one.name == "whisperctl-read"]
+    assert list(reading) == []
+
+
+def test_what_reading_fails_with_is_raised_where_chunks_are_taken(jfk: Path) -> None:
+    options = TranscriptionOptions(clips=(Clip(0.0, 1.0), Clip(50.0)))
+    with closing(ReadAhead(jfk, options)) as reading:
+        reading.detect_with(None)
+        with pytest.raises(UsageError, match="begins after the end"):
+            list(reading)
+        assert reading.ended

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import perf_counter
-from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self
 
 from whisperctl import audio
 from whisperctl.audio import SAMPLE_RATE
 from whisperctl.errors import UsageError
-from whisperctl.options import Clip, TranscriptionOptions
+from whisperctl.options import Clip, TranscriptionOptions, VadOptions
 from whisperctl.text import quoted
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from whisperctl.audio import BlockStream
-
-T = TypeVar("T")
+    from whisperctl.engine.protocol import Detection, Detector
 
 _BLOCK_S = 30.0
+_POLL_S = 0.5
 
 CHUNK_S = 300.0
 """Longest chunk of a long recording, in seconds."""
@@ -54,11 +54,13 @@ class Chunk:
     """Part of a recording that is decoded in one call.
 
     ``start`` is its first sample, counted from the recording's start. ``samples`` are float32,
-    shape (n_samples,) or (n_samples, n_channels), [-1, 1], 16 kHz.
+    shape (n_samples,) or (n_samples, n_channels), [-1, 1], 16 kHz. ``detections`` are a detector's
+    results for each channel, if there is a detector.
     """
 
     start: int
     samples: NDArray[np.float32]
+    detections: tuple[Detection, ...] = ()
 
     @property
     def end(self) -> int:
@@ -103,12 +105,12 @@ class ChunkFile:
 
 
 class ChunkSource(Protocol):
-    """Chunks to transcribe, in order, and what is known of the recording that they are of.
+    """Chunks to transcribe, in order, and what is known of the recording that they are of."""
 
-    ``decode_ms`` is the time spent on decoding the file so far.
-    """
-
-    decode_ms: float
+    @property
+    def decode_ms(self) -> float:
+        """Time spent on decoding the file so far."""
+        ...
 
     @property
     def source(self) -> str:
@@ -171,6 +173,10 @@ class OneChunk:
         yield self._chunk
 
 
+class StoppedError(SystemExit):
+    """Nobody waits for what a thread reads; it dies of it silently."""
+
+
 class Chunks:
     """Chunks of a recording, or of its clips; can be iterated over once.
 
@@ -202,6 +208,11 @@ class Chunks:
         self._buffer: list[NDArray[np.float32]] = []
         self._buffer_start = 0
         self._buffer_end = 0
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Make the next read in another thread raise ``StoppedError``."""
+        self._stopped = True
 
     @property
     def source(self) -> str:
@@ -304,6 +315,8 @@ class Chunks:
         """Read one more block; false at the end."""
         if self.n_samples is not None:
             return False
+        if self._stopped:
+            raise StoppedError
         started = perf_counter()
         block = next(self._source, None)
         self.decode_ms += (perf_counter() - started) * 1000
@@ -369,26 +382,96 @@ def open_chunks(
         yield Chunks(blocks, audible_clips(options), start=start, chunk_s=chunk_s)
 
 
-class Ahead(Generic[T]):
-    """Items of an iterable, of which another thread computes the next one before it is asked for.
+class ReadAhead:
+    """A recording of which another thread reads the next chunk while the caller uses this one.
 
-    ``ended`` is true once the last one was taken. To be closed.
+    That thread runs the detector as well. A ``ChunkSource`` that is to be closed.
+
+    Args:
+        source: a media file, or ``"-"`` for standard input.
+        options: options for the recording.
+        start: the sample to begin at.
+        chunk_s: longest chunk, except for the last.
+
+    Raises:
+        AudioError, PluginError, UsageError: as for ``open_chunks``; what is found later is raised
+            where chunks are taken.
     """
 
-    def __init__(self, items: Iterable[T]) -> None:
+    def __init__(
+        self,
+        source: str | Path,
+        options: TranscriptionOptions,
+        *,
+        start: int = 0,
+        chunk_s: float = CHUNK_S,
+    ) -> None:
         self.ended = False
-        self._items = items
-        self._ready: SimpleQueue[tuple[T] | BaseException | None] = SimpleQueue()
-        self._room = threading.Semaphore(1)
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="whisperctl-ahead", daemon=True)
+        self._options = options
+        self._stack = ExitStack()
+        # Here, as standard input is read to its end, which nothing but a signal interrupts.
+        self._chunks = self._stack.enter_context(
+            open_chunks(source, options, start=start, chunk_s=chunk_s)
+        )
+        self._duration_s = 0.0
+        self._warnings: tuple[str, ...] = ()
+        self._detector: Detector | None = None
+        self._detector_named = threading.Event()
+        self._ready: SimpleQueue[tuple[Chunk, tuple[str, ...]] | BaseException | None] = (
+            SimpleQueue()
+        )
+        self._taken = threading.Semaphore(0)
+        self._closed = False
+        self._detecting = False
+        self._thread = threading.Thread(target=self._work, name="whisperctl-read", daemon=True)
         self._thread.start()
 
-    def take(self, timeout_s: float) -> T | None:
-        """The next item, or ``None`` if it is not there within ``timeout_s``, or all were taken.
+    @property
+    def decode_ms(self) -> float:
+        """Time spent on decoding the file so far."""
+        return self._chunks.decode_ms
+
+    @property
+    def source(self) -> str:
+        """Name of the recording in messages."""
+        return self._chunks.source
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One-line remarks about the file, up to the chunk that was taken last."""
+        return self._warnings
+
+    @property
+    def decoders(self) -> tuple[str, ...]:
+        """Names of the decoders that read it, so far."""
+        return self._chunks.decoders
+
+    @property
+    def total_s(self) -> float | None:
+        """Seconds of all chunks, including those before ``start``; ``None`` if unknown."""
+        return self._chunks.total_s
+
+    def done_s(self, position: int) -> float:
+        """Seconds of the chunks before a sample of the recording."""
+        return self._chunks.done_s(position)
+
+    def duration_s(self) -> float:
+        """Length of the recording in seconds, once ``ended`` is true."""
+        return self._duration_s
+
+    def detect_with(self, detector: Detector | None) -> None:
+        """Name the detector; no chunk is ready before, but the first one is read."""
+        self._detector = detector
+        self._detector_named.set()
+
+    def take(self, timeout_s: float) -> Chunk | None:
+        """The next chunk, or ``None`` if it is not ready in time, or all were taken: ``ended``.
 
         Raises:
-            BaseException: what computing it raised.
+            AudioError: the recording cannot be read.
+            BackendError: the detector failed.
+            PluginError: a decoder or filter failed.
+            UsageError: a clip begins after the end of the recording.
         """
         if self.ended:
             return None
@@ -397,32 +480,80 @@ class Ahead(Generic[T]):
         except Empty:
             return None
         if isinstance(found, tuple):
-            self._room.release()
-            return found[0]
+            self._taken.release()
+            chunk, self._warnings = found
+            return chunk
         self.ended = True
+        self._warnings = self._chunks.warnings
         if found is not None:
             raise found
         return None
 
+    def __iter__(self) -> Iterator[Chunk]:
+        while not self.ended:
+            chunk = self.take(_POLL_S)
+            if chunk is not None:
+                yield chunk
+                del chunk  # now, as its memory is needed for the one after the next
+
     def close(self) -> None:
-        """Stop after the item that is being computed, and wait for that."""
-        self.ended = True
-        self._closed.set()
-        self._room.release()
+        """Stop reading and detecting; safe to call again."""
+        self.ended = self._closed = True
+        self._detector_named.set()
+        self._taken.release()
+        self._chunks.stop()
+        if self._detecting and self._thread.ident is not None:
+            import ctypes
+
+            # As Ctrl-C stops it in the main thread: a detector computes for seconds.
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(self._thread.ident), ctypes.py_object(StoppedError)
+            )
         self._thread.join()
+        self._stack.close()
 
     def _work(self) -> None:
         try:
-            items = iter(self._items)
-            while True:
-                self._room.acquire()
-                if self._closed.is_set():
-                    return
-                self._ready.put((next(items),))
-        except StopIteration:
+            for chunk in self._chunks:
+                self._detector_named.wait()
+                self._check_open()
+                self._detecting = True
+                complete = detected(chunk, self._detector, self._options)
+                self._detecting = False
+                self._ready.put((complete, self._chunks.warnings))
+                del chunk, complete
+                self._taken.acquire()
+                self._check_open()
+            self._duration_s = self._chunks.duration_s()
             self._ready.put(None)
         except BaseException as error:
             self._ready.put(error)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoppedError
+
+
+def detected(chunk: Chunk, detector: Detector | None, options: TranscriptionOptions) -> Chunk:
+    """The chunk with detections, if there is a detector and an option needs them."""
+    vad = detection_options(options)
+    if detector is None or (vad is None and not options.speech_check):
+        return chunk
+    import numpy as np
+
+    samples = chunk.samples if chunk.samples.ndim == 2 else chunk.samples[:, np.newaxis]
+    detections = tuple(
+        detector.detect(np.ascontiguousarray(channel), vad or VadOptions()) for channel in samples.T
+    )
+    return replace(chunk, detections=detections)
+
+
+def detection_options(options: TranscriptionOptions) -> VadOptions | None:
+    """Options of the detection that chunks are cut to speech by; ``None`` if they are not."""
+    if options.vad is None and options.speakers_from_channels:
+        # Whisper's times are bad around long silence, and each is silent while others speak.
+        return VadOptions()
+    return options.vad
 
 
 def audible_clips(options: TranscriptionOptions) -> tuple[Clip, ...]:

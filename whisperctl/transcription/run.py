@@ -8,10 +8,10 @@ from functools import partial
 
 from whisperctl import languages
 from whisperctl.audio import SAMPLE_RATE
-from whisperctl.engine.protocol import Detector, OnSegment
+from whisperctl.engine.protocol import OnSegment
 from whisperctl.engine.session import HostSession
 from whisperctl.errors import UsageError
-from whisperctl.options import TranscriptionOptions, VadOptions
+from whisperctl.options import TranscriptionOptions
 from whisperctl.text import on_one_line, quoted
 from whisperctl.transcript import Segment, SpokenLanguage, Transcript
 from whisperctl.transcription.chunk_decoder import (
@@ -20,7 +20,7 @@ from whisperctl.transcription.chunk_decoder import (
     UnsureLanguageError,
     tail,
 )
-from whisperctl.transcription.chunking import Chunk, ChunkSource
+from whisperctl.transcription.chunking import Chunk, ChunkSource, detection_options
 from whisperctl.transcription.quality import Tally, repetition_warning
 from whisperctl.transcription.repetition import RepetitionOutcome
 from whisperctl.transcription.spoken_language import SpeechWindows, is_sure, vote
@@ -131,7 +131,6 @@ class RecordingRun:
     Args:
         chunks: the recording, or a part of it; channels are apart if they are speakers.
         session: the open model.
-        detector: an open detector, which ``options.vad`` needs.
         options: options of the whole run.
         callbacks: callbacks for what happens.
         resume_from: where an earlier run stopped.
@@ -141,14 +140,12 @@ class RecordingRun:
         self,
         chunks: ChunkSource,
         session: HostSession,
-        detector: Detector | None,
         options: TranscriptionOptions,
         callbacks: Callbacks,
         resume_from: Checkpoint | None,
     ) -> None:
         self.tally = Tally()
         self._chunks = chunks
-        self._detector = detector
         self._options = options
         self._callbacks = callbacks
         self._segments: list[Segment] = []
@@ -215,7 +212,8 @@ class RecordingRun:
             )
         segments: list[Segment] = []
         for i in range(n_channels):
-            mono = Chunk(chunk.start, np.ascontiguousarray(chunk.samples[:, i]))
+            samples = np.ascontiguousarray(chunk.samples[:, i])
+            mono = Chunk(chunk.start, samples, chunk.detections[i : i + 1])
             channel = _Channel(i, n_channels, f"Speaker {i + 1}")
             self._transcribe_chunk(mono, segments.append, channel)
         for segment in sorted(segments, key=lambda segment: (segment.start_s, segment.speaker)):
@@ -228,7 +226,7 @@ class RecordingRun:
         channel: _Channel = _WHOLE,
     ) -> None:
         """Transcribe one chunk of mono."""
-        speech, parts = self._detect_speech(chunk)
+        speech, parts = self._find_speech(chunk)
         if not parts:
             self._report_progress(chunk, 1.0, channel)
             return
@@ -271,17 +269,11 @@ class RecordingRun:
             self._language = language.code
             self._language_probability = language.probability
 
-    def _detect_speech(self, chunk: Chunk) -> tuple[ChunkSpeech, list[Stretch]]:
+    def _find_speech(self, chunk: Chunk) -> tuple[ChunkSpeech, list[Stretch]]:
         """Speech in a chunk, and the parts of the chunk to decode: none if it has no speech."""
-        vad = self._options.vad
-        if vad is None and self._options.speakers_from_channels and self._detector is not None:
-            # Whisper's times are bad around long silence, and each is silent while others speak.
-            vad = VadOptions()
-        detection = None
-        if self._detector is not None and (vad is not None or self._options.speech_check):
-            detection = self._detector.detect(chunk.samples, vad or VadOptions())
+        detection = chunk.detections[0] if chunk.detections else None
         speech = ChunkSpeech(chunk.start, chunk.samples, detection)
-        if vad is not None and detection is not None:
+        if detection is not None and detection_options(self._options) is not None:
             return speech, stretches(detection.spans, len(chunk.samples))
         if self._options.speech_check and not speech.is_possible():
             return speech, []

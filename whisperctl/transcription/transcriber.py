@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from whisperctl.models import store
 from whisperctl.options import TranscriptionOptions
 from whisperctl.text import quoted
 from whisperctl.transcript import Transcript
-from whisperctl.transcription.chunking import CHUNK_S, ChunkFile, OneChunk, open_chunks
+from whisperctl.transcription.chunking import CHUNK_S, ChunkFile, OneChunk, ReadAhead, detected
 from whisperctl.transcription.quality import Tally
 from whisperctl.transcription.run import (
     Callbacks,
@@ -37,6 +37,7 @@ __all__ = [
     "Transcriber",
     "find_vad_model",
     "open_transcriber",
+    "read_ahead",
 ]
 
 
@@ -67,7 +68,7 @@ class Transcriber:
 
     def transcribe(
         self,
-        source: str | Path,
+        source: str | Path | ReadAhead,
         options: TranscriptionOptions,
         *,
         on_segment: OnSegment | None = None,
@@ -82,7 +83,8 @@ class Transcriber:
         stops the run and propagates.
 
         Args:
-            source: a media file, or ``"-"`` for standard input.
+            source: a media file, or ``"-"`` for standard input; or one that is being read
+                already, with the same options and from where ``resume_from`` is. It is closed.
             options: options for this recording.
             on_segment: called with each segment once it is final, in order of time.
             on_progress: called with the progress of the run.
@@ -101,13 +103,13 @@ class Transcriber:
         """
         self._check(options)
         callbacks = Callbacks(on_segment, on_progress, on_warning, on_checkpoint)
-        start = 0 if resume_from is None else round(resume_from.position_s * SAMPLE_RATE)
-        with open_chunks(source, options, start=start, chunk_s=self._chunk_s) as chunks:
-            return self._described(
-                RecordingRun(
-                    chunks, self._session, self._detector, options, callbacks, resume_from
-                ).transcribe()
-            )
+        reading = source
+        if not isinstance(reading, ReadAhead):
+            reading = read_ahead(reading, options, resume_from, chunk_s=self._chunk_s)
+        with closing(reading):
+            reading.detect_with(self._detector)
+            run = RecordingRun(reading, self._session, options, callbacks, resume_from)
+            return self._described(run.transcribe())
 
     def transcribe_chunk(
         self,
@@ -148,9 +150,8 @@ class Transcriber:
                 f"{quoted(source)}: a chunk of it cannot be read ({error}): try again"
             ) from error
         callbacks = Callbacks(on_segment, on_progress, on_warning, on_language=on_language)
-        run = RecordingRun(
-            OneChunk(chunk, source), self._session, self._detector, options, callbacks, resume_from
-        )
+        chunks = OneChunk(detected(chunk, self._detector, options), source)
+        run = RecordingRun(chunks, self._session, options, callbacks, resume_from)
         return self._described(run.transcribe(whole=False)), run.tally
 
     def _check(self, options: TranscriptionOptions) -> None:
@@ -162,6 +163,28 @@ class Transcriber:
             return transcript
         description = self._model.info.description
         return replace(transcript, model=self._model.path, model_description=description)
+
+
+def read_ahead(
+    source: str | Path,
+    options: TranscriptionOptions,
+    resume_from: Checkpoint | None = None,
+    *,
+    chunk_s: float = CHUNK_S,
+) -> ReadAhead:
+    """Begin to read a recording, which may be done before the model is loaded.
+
+    Args:
+        source: a media file, or ``"-"`` for standard input.
+        options: options for this recording.
+        resume_from: where to begin; ``None`` is at the start.
+        chunk_s: as for ``Transcriber``.
+
+    Raises:
+        AudioError, PluginError, UsageError: it cannot be opened.
+    """
+    start = 0 if resume_from is None else round(resume_from.position_s * SAMPLE_RATE)
+    return ReadAhead(source, options, start=start, chunk_s=chunk_s)
 
 
 def find_vad_model(options: TranscriptionOptions, requested: str | None = None) -> Path | None:
@@ -191,8 +214,11 @@ def open_transcriber(
     threads: int,
     vad_model: Path | None,
     stall_timeout_s: float | None = stall.TIMEOUT_S,
+    reading: ReadAhead | None = None,
 ) -> Iterator[Transcriber]:
     """Open the model, and the voice activity model if there is one.
+
+    ``reading`` is a recording in which speech can be detected while the model is loaded.
 
     Raises:
         UsageError: the backend has no such runtime, or cannot use so many threads.
@@ -200,18 +226,23 @@ def open_transcriber(
         ModelError: a model is damaged, or the engine refused it.
     """
     with ExitStack() as stack:
-        checked = registry.check_model(model)
-        session = stack.enter_context(
-            registry.open_session(
-                engine,
-                checked,
-                threads=threads,
-                word_timestamps=options.decoding.word_timestamps,
-            )
-        )
         detector = _open_detector(engine, options, vad_model)
         if detector is not None:
             stack.enter_context(detector)
+        with ExitStack() as opening:
+            if reading is not None:
+                reading.detect_with(detector)
+                opening.callback(reading.close)  # before the detector
+            checked = registry.check_model(model)
+            session = stack.enter_context(
+                registry.open_session(
+                    engine,
+                    checked,
+                    threads=threads,
+                    word_timestamps=options.decoding.word_timestamps,
+                )
+            )
+            opening.pop_all()
         yield Transcriber(
             session, model=checked, detector=detector, stall_timeout_s=stall_timeout_s
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,11 +28,9 @@ from whisperctl.text import on_one_line, quoted
 from whisperctl.transcript import Segment, SpokenLanguage, TimingsSum, Transcript
 from whisperctl.transcription.chunking import (
     PARALLEL_CHUNK_S,
-    Ahead,
     Chunk,
     ChunkFile,
-    Chunks,
-    open_chunks,
+    ReadAhead,
 )
 from whisperctl.transcription.quality import Tally
 from whisperctl.transcription.run import Checkpoint
@@ -189,26 +187,34 @@ class _Recording:
         self._system_info = ""
         self._waiting: deque[Chunk] = deque()
         self._folder: Path | None = None
-        self._chunks: Chunks | None = None
-        self._ahead = Ahead(self._read(chunk_s))
+        self._chunks: ReadAhead | None = None
+        try:
+            self._chunks = ReadAhead(
+                task.recording.name, job.options, start=self._start, chunk_s=chunk_s
+            )
+            self._chunks.detect_with(None)  # which the workers do
+        except Exception as error:
+            self.failure = failed(task, error)
 
     @property
     def is_one_chunk(self) -> bool:
         """True if all of it is the one chunk that is to begin."""
-        return not self.parts and len(self._waiting) == 1 and self._ahead.ended
+        return not self.parts and len(self._waiting) == 1 and self._is_read
 
     @property
     def ended(self) -> bool:
         """True once every chunk is transcribed."""
-        return (
-            self._ahead.ended and not self._waiting and all(part.transcript for part in self.parts)
-        )
+        return self._is_read and not self._waiting and all(part.transcript for part in self.parts)
+
+    @property
+    def _is_read(self) -> bool:
+        return self._chunks is None or self._chunks.ended
 
     def read(self, timeout_s: float) -> None:
         """Take chunks that were read: two, as the first one may be the only one."""
         try:
-            while len(self._waiting) < 2 and not self._ahead.ended:
-                chunk = self._ahead.take(timeout_s)
+            while len(self._waiting) < 2 and self._chunks is not None and not self._chunks.ended:
+                chunk = self._chunks.take(timeout_s)
                 if chunk is None:
                     return
                 self._waiting.append(chunk)
@@ -220,7 +226,7 @@ class _Recording:
         if not self._waiting:
             return False
         if not self.parts:
-            return len(self._waiting) > 1 or self._ahead.ended
+            return len(self._waiting) > 1 or self._is_read
         return (
             not self._detects
             or self._spoken is not None
@@ -282,11 +288,6 @@ class _Recording:
         self._open()
         assert self._chunks is not None
         name = quoted(self._chunks.source)
-        try:
-            duration_s = self._chunks.duration_s()
-        except Exception as error:
-            self.emit(failed(self._task, error))
-            return
         for warning in self._warnings():
             self.emit(warning)
         for text in self._tally.warnings(name, len(self._segments)):
@@ -302,7 +303,7 @@ class _Recording:
                 Transcript(
                     segments=tuple(self._segments),
                     language=language,
-                    duration_s=duration_s,
+                    duration_s=self._chunks.duration_s(),
                     timings=self._timings.total(self._chunks.decode_ms),
                     language_probability=self._spoken.probability if self._spoken else None,
                     system_info=self._system_info,
@@ -316,17 +317,10 @@ class _Recording:
 
     def close(self) -> None:
         """Stop reading, and remove what was written for workers."""
-        self._ahead.close()
+        if self._chunks is not None:
+            self._chunks.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _read(self, chunk_s: float) -> Generator[Chunk]:
-        """Chunks of the recording; runs in a thread of its own."""
-        with open_chunks(
-            self._task.recording.name, self._job.options, start=self._start, chunk_s=chunk_s
-        ) as chunks:
-            self._chunks = chunks
-            yield from chunks
 
     def _open(self) -> None:
         if not self._opened:

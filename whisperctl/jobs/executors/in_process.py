@@ -8,13 +8,11 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
-from pathlib import Path
 from typing import Self, TypeVar
 
 from whisperctl import __version__
-from whisperctl.audio.source import STDIN, open_source
 from whisperctl.errors import WhisperctlError
 from whisperctl.jobs import events
 from whisperctl.jobs.events import WorkerEvent
@@ -23,8 +21,13 @@ from whisperctl.jobs.job import Job, Task
 from whisperctl.options import Clip
 from whisperctl.text import on_one_line
 from whisperctl.transcript import Segment, Transcript
-from whisperctl.transcription.chunking import audible_clips
-from whisperctl.transcription.transcriber import Progress, Transcriber, open_transcriber
+from whisperctl.transcription.chunking import ReadAhead, audible_clips
+from whisperctl.transcription.transcriber import (
+    Progress,
+    Transcriber,
+    open_transcriber,
+    read_ahead,
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -120,13 +123,13 @@ class TaskRunner:
             guarded(lambda: emit(event))
 
         try:
-            self._transcribe(task, lambda: guarded(self._load), emitted)
+            self._transcribe(task, lambda reading: guarded(lambda: self._load(reading)), emitted)
         except Exception as error:
             if ours:
                 raise ours[0] from ours[0].__cause__
             emit(failed(task, error))
 
-    def _load(self) -> Transcriber:
+    def _load(self, reading: ReadAhead | None) -> Transcriber:
         if self._transcriber is None:
             job = self._job
             self._transcriber = self._stack.enter_context(
@@ -137,17 +140,15 @@ class TaskRunner:
                     threads=job.threads,
                     vad_model=job.vad_model,
                     stall_timeout_s=job.stall_timeout_s,
+                    reading=reading,
                 )
             )
         return self._transcriber
 
-    def _transcribe(self, task: Task, load: Callable[[], Transcriber], emit: Emit) -> None:
+    def _transcribe(
+        self, task: Task, load: Callable[[ReadAhead | None], Transcriber], emit: Emit
+    ) -> None:
         name = task.recording.name
-        # A mistyped name shows before a model is loaded. A pipe can be read only once.
-        if task.chunk is None and name != STDIN and Path(name).is_file():
-            open_source(name).file.close()
-        transcriber = load()
-        emit(events.Opened())
 
         def on_segment(segment: Segment) -> None:
             emit(events.SegmentDecoded(segment))
@@ -159,6 +160,8 @@ class TaskRunner:
             emit(events.WarningIssued(f"warning: {text}"))
 
         if task.chunk is not None:
+            transcriber = load(None)
+            emit(events.Opened())
             transcript, tally = transcriber.transcribe_chunk(
                 task.chunk,
                 name,
@@ -171,15 +174,19 @@ class TaskRunner:
             )
             emit(events.Transcribed(transcript, tally))
             return
-        transcript = transcriber.transcribe(
-            name,
-            self._job.options,
-            on_segment=on_segment,
-            on_progress=on_progress,
-            on_warning=on_warning,
-            on_checkpoint=lambda checkpoint: emit(events.CheckpointReached(checkpoint)),
-            resume_from=task.resume_from,
-        )
+        # A mistyped name shows before a model is loaded, and the first chunk is read meanwhile.
+        with closing(read_ahead(name, self._job.options, task.resume_from)) as reading:
+            transcriber = load(reading)
+            emit(events.Opened())
+            transcript = transcriber.transcribe(
+                reading,
+                self._job.options,
+                on_segment=on_segment,
+                on_progress=on_progress,
+                on_warning=on_warning,
+                on_checkpoint=lambda checkpoint: emit(events.CheckpointReached(checkpoint)),
+                resume_from=task.resume_from,
+            )
         _log_timings(
             transcript,
             requested_s(audible_clips(self._job.options), task.start_s, transcript.duration_s),
