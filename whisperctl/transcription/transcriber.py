@@ -23,7 +23,6 @@ from whisperctl.transcription.run import (
     Callbacks,
     Checkpoint,
     OnCheckpoint,
-    OnLanguage,
     OnProgress,
     OnWarning,
     Progress,
@@ -31,6 +30,7 @@ from whisperctl.transcription.run import (
 )
 
 __all__ = [
+    "Callbacks",
     "OnProgress",
     "OnWarning",
     "Progress",
@@ -116,11 +116,7 @@ class Transcriber:
         file: ChunkFile,
         source: str,
         options: TranscriptionOptions,
-        *,
-        on_segment: OnSegment | None = None,
-        on_progress: OnProgress | None = None,
-        on_warning: OnWarning | None = None,
-        on_language: OnLanguage | None = None,
+        callbacks: Callbacks,
         resume_from: Checkpoint | None = None,
     ) -> tuple[Transcript, Tally]:
         """Transcribe one chunk of a recording, without the text before it.
@@ -129,10 +125,7 @@ class Transcriber:
             file: the chunk; options about reading recordings were applied to it.
             source: name of the recording in messages.
             options: options for the recording.
-            on_segment: called with each segment once it is final, in seconds of the recording.
-            on_progress: called with the progress within the chunk.
-            on_warning: called with one line about the text.
-            on_language: called with the language of the chunk, once it has text.
+            callbacks: callbacks in this thread; segments are in seconds of the recording.
             resume_from: a checkpoint that names the language, if it is known.
 
         Returns:
@@ -149,7 +142,6 @@ class Transcriber:
             raise AudioError(
                 f"{quoted(source)}: a chunk of it cannot be read ({error}): try again"
             ) from error
-        callbacks = Callbacks(on_segment, on_progress, on_warning, on_language=on_language)
         chunks = OneChunk(detected(chunk, self._detector, options), source)
         run = RecordingRun(chunks, self._session, options, callbacks, resume_from)
         return self._described(run.transcribe(whole=False)), run.tally

@@ -23,6 +23,7 @@ from whisperctl.text import on_one_line
 from whisperctl.transcript import Segment, Transcript
 from whisperctl.transcription.chunking import ReadAhead, audible_clips
 from whisperctl.transcription.transcriber import (
+    Callbacks,
     Progress,
     Transcriber,
     open_transcriber,
@@ -162,15 +163,14 @@ class TaskRunner:
         if task.chunk is not None:
             transcriber = load(None)
             emit(events.Opened())
-            transcript, tally = transcriber.transcribe_chunk(
-                task.chunk,
-                name,
-                self._job.options,
-                on_segment=on_segment,
-                on_progress=on_progress,
-                on_warning=on_warning,
+            callbacks = Callbacks(
+                on_segment,
+                on_progress,
+                on_warning,
                 on_language=lambda spoken: emit(events.LanguageFound(spoken)),
-                resume_from=task.resume_from,
+            )
+            transcript, tally = transcriber.transcribe_chunk(
+                task.chunk, name, self._job.options, callbacks, task.resume_from
             )
             emit(events.Transcribed(transcript, tally))
             return
