@@ -222,7 +222,7 @@ def processor(path: Path, speexdsp: Path) -> Program:
     """
     common = (
         *compiler.zig("cc", "wasm32-freestanding", SIMD),
-        *("-O3", "-g0", "-fno-sanitize=undefined", "-std=gnu11"),
+        *("-O3", "-g0", "-fno-sanitize=undefined", "-std=gnu11", "-fno-math-errno"),
         *(f"-ffile-prefix-map={speexdsp}=speexdsp", f"-ffile-prefix-map={HERE}=wasm-build"),
     )
     further = PROCESSOR_SOURCES.get(path.stem, ())

@@ -8,9 +8,11 @@
 double cos(double);
 double exp(double);
 double fabs(double);
-double floor(double);
 double log(double);
 double sin(double);
-double sqrt(double);
 double atan(double);
 double pow(double, double);
+
+// Instructions, where the compiler's library computes bit by bit.
+static inline double floor(double x) { return __builtin_floor(x); }
+static inline double sqrt(double x) { return __builtin_sqrt(x); }
