@@ -207,7 +207,8 @@ from whisperctl_native import NativeBackend
 
 session = NativeBackend().open(Model.inspect(Path(sys.argv[1])), OpenOptions(1))
 audio = Audio(np.zeros(32_000, np.float32), "silence")
-session.transcribe(audio, DecodeOptions(), on_progress=lambda _: None)
+options = DecodeOptions(beam_size=2, temperature_increment=0.0)
+session.transcribe(audio, options, on_progress=lambda _: None)
 print("done")
 """
 
