@@ -141,7 +141,8 @@ void ff_imdct_half_c(FFTContext *s, FFTSample *output, const FFTSample *input)
 {
     FFTComplex *z = (FFTComplex *)output;
     size_t n = (size_t)1 << (s->mdct_bits - 2), half = n / 2;
-    const FFTSample *last = input + 2 * n - 4;
+    const FFTSample *last = input + 2 * n - 4, *tcos = s->tcos, *tsin = s->tsin;
+    const uint16_t *revtab = s->revtab;
     for (size_t k = 0; k < n; k += 4) {
         v128_t a = wasm_v128_load(input + 2 * k), b = wasm_v128_load(input + 2 * k + 4);
         v128_t c = wasm_v128_load(last - 2 * k), d = wasm_v128_load(last - 2 * k - 4);
@@ -149,20 +150,21 @@ void ff_imdct_half_c(FFTContext *s, FFTSample *output, const FFTSample *input)
             wasm_i32x4_shuffle(c, d, 3, 1, 7, 5),
             wasm_i32x4_shuffle(a, b, 0, 2, 4, 6),
         };
-        in = multiply(in, wasm_v128_load(s->tcos + k), wasm_v128_load(s->tsin + k));
-        wasm_v128_store64_lane(z + s->revtab[k], first_two(in), 0);
-        wasm_v128_store64_lane(z + s->revtab[k + 1], first_two(in), 1);
-        wasm_v128_store64_lane(z + s->revtab[k + 2], last_two(in), 0);
-        wasm_v128_store64_lane(z + s->revtab[k + 3], last_two(in), 1);
+        in = multiply(in, wasm_v128_load(tcos + k), wasm_v128_load(tsin + k));
+        size_t i0 = revtab[k], i1 = revtab[k + 1], i2 = revtab[k + 2], i3 = revtab[k + 3];
+        wasm_v128_store64_lane(z + i0, first_two(in), 0);
+        wasm_v128_store64_lane(z + i1, first_two(in), 1);
+        wasm_v128_store64_lane(z + i2, last_two(in), 0);
+        wasm_v128_store64_lane(z + i3, last_two(in), 1);
     }
     fft(z, s->nbits);
     for (size_t k = 0; k < half; k += 4) {
         size_t below = half - k - 4, above = half + k;
         Complex4 a = load(z + below), b = load(z + above);
-        a = multiply((Complex4){ a.im, a.re }, wasm_v128_load(s->tsin + below),
-                     wasm_v128_load(s->tcos + below));
-        b = multiply((Complex4){ b.im, b.re }, wasm_v128_load(s->tsin + above),
-                     wasm_v128_load(s->tcos + above));
+        a = multiply((Complex4){ a.im, a.re }, wasm_v128_load(tsin + below),
+                     wasm_v128_load(tcos + below));
+        b = multiply((Complex4){ b.im, b.re }, wasm_v128_load(tsin + above),
+                     wasm_v128_load(tcos + above));
         store(z + below, (Complex4){ a.re, reversed(b.im) });
         store(z + above, (Complex4){ b.re, reversed(a.im) });
     }
