@@ -241,10 +241,27 @@ def test_instances_at_once_are_a_document(cli: Cli) -> None:
             '--audio "2G" is more than the limit of memory, 1 GiB: choose less, or a larger '
             "--memory",
         ),
+        (("stress", "--memory", ""), '"" is not a size: write one such as 2G or 500M'),
+        (("stress", "--memory", "-1"), '"-1" is not a size: write one such as 2G or 500M'),
+        (
+            ("stress", "--audio", "0", "--memory", "0"),
+            "memory must be more than 0: write a size such as 2G or 500M",
+        ),
+        (("stress", "--audio", "nan"), '"nan" is not a size: write one such as 2G or 500M'),
+        (
+            ("stress", "--audio", "999999999T", "--memory", "9999999999T"),
+            '--audio "999999999T" is more than half of the available memory, 2 GiB: choose less',
+        ),
+        (("stress", "--time", "nan"), "time must be from 0.1 to 3600, not nan"),
+        (("stress", "--block", "0"), "block must be from 1 to 65536, not 0"),
         (("bench", "gain:db=900"), 'filter "gain": db must be from -120 to 60 dB, not "900"'),
     ],
 )
-def test_wrong_arguments_are_one_line(cli: Cli, arguments: tuple[str, ...], said: str) -> None:
+def test_wrong_arguments_are_one_line(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.setattr(measuring, "available_bytes", lambda: 4 << 30)
+
     done = cli.here("filters", *arguments)
 
     assert (done.code, done.out, done.err) == (2, "", f"whisperctl: error: {said}\n")

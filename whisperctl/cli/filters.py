@@ -291,14 +291,21 @@ def stress_filter(
     half = measuring.available_bytes() // 2
     bounds = measuring.Bounds(
         instances,
-        size_bytes(memory) if memory else min(half, _MOST_MEMORY_BYTES),
+        min(half, _MOST_MEMORY_BYTES) if memory is None else size_bytes(memory),
         time,
     )
+    if not bounds.memory_bytes:
+        raise UsageError("memory must be more than 0: write a size such as 2G or 500M")
     audio_bytes = size_bytes(audio)
     if audio_bytes > bounds.memory_bytes:
         raise UsageError(
             f"--audio {quoted(audio)} is more than the limit of memory, "
             f"{size_text(bounds.memory_bytes)}: choose less, or a larger --memory"
+        )
+    if audio_bytes > half:  # the first instance holds a copy of what the others are given
+        raise UsageError(
+            f"--audio {quoted(audio)} is more than half of the available memory, "
+            f"{size_text(half)}: choose less"
         )
     blocks = sorted(set(block)) if block else (1024,)
     machine = describe_machine()
@@ -423,7 +430,7 @@ def _short(ms: float) -> str:
 def _verdict(growth: Growth) -> str:
     kept = f"{growth.most} at once kept the deadline, and"
     at = growth.end_count
-    opened = f"; opening one took {growth.open_ms:.2g} ms"
+    opened = f"; opening one took {_short(growth.open_ms)} ms" if growth.open_ms else ""
     broke = {
         "deadline": f"at {at} blocks took longer than they last",
         "refused": f"number {at} was refused: {growth.reason}",
