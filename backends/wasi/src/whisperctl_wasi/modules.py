@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+import msgspec
 
 from whisperctl.errors import BackendError
 from whisperctl_wasi.host.guest import Program
@@ -20,6 +22,20 @@ MEDIA = "media"
 """FFmpeg's demuxers and decoders, on one thread, for every WASI runtime."""
 
 VARIANT_VARIABLE = "WHISPERCTL_WASI_VARIANT"
+
+_FIX = "install the whisperctl-wasi wheel again, or run `make wasm` in a checkout"
+
+
+class _Built(msgspec.Struct, frozen=True):
+    sha256: str
+
+
+class _Build(msgspec.Struct, frozen=True):
+    """What the build recorded of the modules and the libraries in them."""
+
+    whisper: str
+    ffmpeg: str
+    modules: dict[str, _Built]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +75,19 @@ def media() -> MediaModule:
     return MediaModule(*_find(MEDIA, "ffmpeg"))
 
 
-def _find(name: str, library: str) -> tuple[Path, str, str]:
+def _find(name: str, library: Literal["whisper", "ffmpeg"]) -> tuple[Path, str, str]:
     """Path and SHA-256 of a module, and the version of the library that it was made of."""
     folder = Path(__file__).parent
     path = folder / f"{name}.wasm"
+    missing = f"{path.name} is missing from the installed package; {_FIX}"
     try:
-        record = json.loads((folder / "build.json").read_text("utf-8"))
-        if not path.is_file():
-            raise FileNotFoundError(path)
-        return path, record["modules"][name]["sha256"], record[library]
-    except (OSError, ValueError, KeyError) as error:
-        raise BackendError(
-            f"{path.name} is missing from the installed package; install the whisperctl-wasi wheel "
-            "again, or run `make wasm` in a checkout"
-        ) from error
+        record = (folder / "build.json").read_bytes()
+    except OSError as error:
+        raise BackendError(missing) from error
+    if not path.is_file():
+        raise BackendError(missing)
+    try:
+        build = msgspec.json.decode(record, type=_Build)
+        return path, build.modules[name].sha256, getattr(build, library)
+    except (KeyError, RecursionError, UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise BackendError(f"build.json does not describe {path.name}: {_FIX}") from error
