@@ -89,6 +89,31 @@ def test_a_signal_ends_a_run_cleanly(
     assert list(fake.directory.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "terminated by SIGTERM"),
+    ],
+    ids=str,
+)
+def test_a_signal_during_a_finalizer_is_not_lost(
+    number: signal.Signals, code: int, said: str
+) -> None:
+    program = (
+        "import os, sys, time\n"
+        "from whisperctl import cli\n"
+        "class Handle:\n"
+        "    def __del__(self):\n"
+        f"        os.kill(os.getpid(), {number:d})\n"
+        "        time.sleep(5)\n"
+        "cli._run = lambda arguments: [Handle()].clear() or time.sleep(30) or 0\n"
+        "sys.exit(cli.main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (done.returncode, done.stderr.decode()) == (code, f"whisperctl: {said}\n")
+
+
 def test_a_hangup_that_nohup_has_ignored_stays_ignored() -> None:
     program = (
         "import os, signal, sys\n"

@@ -19,6 +19,7 @@ FAILED = 1
 USAGE = 2
 _SIGNALLED = 128
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_AGAIN_S = 0.01
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
@@ -164,6 +165,7 @@ def _catch_signals() -> None:
         # nohup has SIGHUP ignored, which must stay so.
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _terminate)
+    sys.unraisablehook = _send_again
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
@@ -171,6 +173,28 @@ def _terminate(number: int, frame: FrameType | None) -> None:
         # A terminal that is closed sends SIGHUP twice; the second must not stop the cleaning up.
         signal.signal(other, signal.SIG_IGN)
     raise _Terminated(number)
+
+
+def _send_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Send a signal again that came where Python drops exceptions.
+
+    A finalizer and a callback from C are such places: the run would go on, deaf to signals.
+    """
+    error = unraisable.exc_value
+    if isinstance(error, _Terminated):
+        number = error.number
+        signal.signal(number, _terminate)
+    elif isinstance(error, KeyboardInterrupt):
+        number = signal.SIGINT
+    else:
+        sys.__unraisablehook__(unraisable)
+        return
+    import threading
+
+    # Later: here it would be dropped again.
+    again = threading.Timer(_AGAIN_S, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
 
 
 def _prepare_streams() -> None:
