@@ -1,10 +1,11 @@
 // The mel spectrogram: of every 10 ms, the power of 400 windowed samples at 201 frequencies, summed by
 // the model's filters, as a logarithm. patches/whisper/0013 has whisper.cpp call it.
 //
-// Four frames are worked on at a time, one in each lane, so that every step is a vector's. The transform
-// of 400 = 16 * 25 real numbers is made of 16 of 25, each with what is symmetric in them added up first,
-// and of four levels of butterflies that keep only the half of a spectrum that the other half mirrors.
-// The filters are narrow triangles: only what lies between their ends is summed.
+// Four frames are worked on at a time, one in each lane, by the very operations that whisper.cpp does with
+// one, in the same order: 16 plain transforms of 25 numbers and four levels of butterflies. A cleverer
+// transform would take a third of the time, but its roundings are others, and they show: the encoder rounds what
+// comes of them to half precision, and a token's probability changes in the fourth place. What can be
+// left out without a trace is left out: multiplying by the zeros of a filter, frequencies that the others mirror.
 
 #include "mel.h"
 #include "simd.h"
@@ -21,8 +22,6 @@ constexpr int kFrame = 400;
 constexpr int kBins = kFrame / 2 + 1;
 constexpr int kLeaf = 25;
 constexpr int kLeaves = kFrame / kLeaf;
-constexpr int kLeafBins = kLeaf / 2 + 1;
-constexpr int kMostBins = kLeaves * kLeafBins; // of all spectra of a level
 constexpr int kLanes = 4;
 
 struct Complex {
@@ -30,33 +29,30 @@ struct Complex {
     f32x4 im;
 };
 
-// cos and sin of 2 pi i / 400.
+// cos and sin of 2 pi i / 400, as whisper.cpp rounds them.
 struct Circle {
     float cos[kFrame];
     float sin[kFrame];
     Circle() {
         for (int i = 0; i < kFrame; i++) {
-            cos[i] = float(std::cos(2.0 * M_PI * i / kFrame));
-            sin[i] = float(std::sin(2.0 * M_PI * i / kFrame));
+            const double angle = 2 * M_PI * i / kFrame;
+            cos[i] = cosf(float(angle));
+            sin[i] = sinf(float(angle));
         }
     }
 };
 const Circle circle;
 
-// The first 13 frequencies of every 16th number.
+// The spectrum of every 16th number.
 void leaf(const f32x4 * x, Complex * out) {
-    f32x4 even[kLeafBins], odd[kLeafBins];
-    for (int n = 1; n < kLeafBins; n++) {
-        even[n] = wasm_f32x4_add(x[kLeaves * n], x[kLeaves * (kLeaf - n)]);
-        odd[n] = wasm_f32x4_sub(x[kLeaves * n], x[kLeaves * (kLeaf - n)]);
-    }
-    for (int k = 0; k < kLeafBins; k++) {
-        f32x4 re = x[0];
+    for (int k = 0; k < kLeaf; k++) {
+        f32x4 re = zero();
         f32x4 im = zero();
-        for (int n = 1; n < kLeafBins; n++) {
-            const int angle = k * n % kLeaf * kLeaves;
-            re = madd(even[n], load_splat(circle.cos + angle), re);
-            im = wasm_f32x4_sub(im, wasm_f32x4_mul(odd[n], load_splat(circle.sin + angle)));
+        for (int n = 0, angle = 0; n < kLeaf; n++) {
+            re = wasm_f32x4_add(re, wasm_f32x4_mul(x[kLeaves * n], load_splat(circle.cos + angle)));
+            im = wasm_f32x4_sub(im, wasm_f32x4_mul(x[kLeaves * n], load_splat(circle.sin + angle)));
+            angle += k * kLeaves;
+            angle -= angle >= kFrame ? kFrame : 0;
         }
         out[k] = {re, im};
     }
@@ -65,58 +61,84 @@ void leaf(const f32x4 * x, Complex * out) {
 // The spectrum of `size` numbers, from those of its even and its odd ones.
 void join(const Complex * even, const Complex * odd, int size, Complex * out) {
     const int half = size / 2;
-    for (int k = 0; k <= half / 2; k++) {
-        const f32x4 re = load_splat(circle.cos + k * (kFrame / size));
-        const f32x4 im = load_splat(circle.sin + k * (kFrame / size));
-        const f32x4 turned_re = wasm_f32x4_add(wasm_f32x4_mul(re, odd[k].re), wasm_f32x4_mul(im, odd[k].im));
-        const f32x4 turned_im = wasm_f32x4_sub(wasm_f32x4_mul(re, odd[k].im), wasm_f32x4_mul(im, odd[k].re));
-        out[k] = {wasm_f32x4_add(even[k].re, turned_re), wasm_f32x4_add(even[k].im, turned_im)};
-        out[half - k] = {wasm_f32x4_sub(even[k].re, turned_re), wasm_f32x4_sub(turned_im, even[k].im)};
+    for (int k = 0; k < half; k++) {
+        const f32x4 c = load_splat(circle.cos + k * (kFrame / size));
+        const f32x4 s = load_splat(circle.sin + k * (kFrame / size));
+        const f32x4 c_re = wasm_f32x4_mul(c, odd[k].re), c_im = wasm_f32x4_mul(c, odd[k].im);
+        const f32x4 s_re = wasm_f32x4_mul(s, odd[k].re), s_im = wasm_f32x4_mul(s, odd[k].im);
+        out[k] = {wasm_f32x4_add(wasm_f32x4_add(even[k].re, c_re), s_im),
+                  wasm_f32x4_sub(wasm_f32x4_add(even[k].im, c_im), s_re)};
+        if (size == kFrame && k > 0) {
+            continue; // What lies beyond half the rate mirrors what lies below.
+        }
+        out[k + half] = {wasm_f32x4_sub(wasm_f32x4_sub(even[k].re, c_re), s_im),
+                         wasm_f32x4_add(wasm_f32x4_sub(even[k].im, c_im), s_re)};
     }
 }
 
 // The powers of all frequencies of four frames, from their samples.
 void powers(const f32x4 * x, f32x4 * out) {
-    Complex buffers[2][kMostBins];
+    Complex buffers[2][kFrame];
     Complex * now = buffers[0];
     Complex * next = buffers[1];
     for (int i = 0; i < kLeaves; i++) {
-        leaf(x + i, now + i * kLeafBins);
+        leaf(x + i, now + i * kLeaf);
     }
-    int bins = kLeafBins;
     for (int size = 2 * kLeaf, count = kLeaves / 2; count > 0; size *= 2, count /= 2) {
         for (int i = 0; i < count; i++) {
-            join(now + i * bins, now + (i + count) * bins, size, next + i * (size / 2 + 1));
+            join(now + i * (size / 2), now + (i + count) * (size / 2), size, next + i * size);
         }
-        bins = size / 2 + 1;
         std::swap(now, next);
     }
     for (int k = 0; k < kBins; k++) {
-        out[k] = madd(now[k].re, now[k].re, wasm_f32x4_mul(now[k].im, now[k].im));
+        out[k] = wasm_f32x4_add(wasm_f32x4_mul(now[k].re, now[k].re), wasm_f32x4_mul(now[k].im, now[k].im));
     }
 }
 
-// log10 of normal positive numbers: the exponent, and the logarithm of what is between sqrt(1/2) and
-// sqrt(2) as 2 artanh((m - 1) / (m + 1)), in odd powers up to the ninth (2e-9 from the truth).
-f32x4 log10_of(f32x4 x) {
-    const v128_t shifted = wasm_i32x4_sub(x, wasm_i32x4_const_splat(0x3f3504f3));
-    const v128_t exponent = wasm_i32x4_shr(shifted, 23);
-    const f32x4 m = wasm_i32x4_sub(x, wasm_i32x4_shl(exponent, 23));
-    const f32x4 one = splat(1.0f);
-    const f32x4 t = wasm_f32x4_div(wasm_f32x4_sub(m, one), wasm_f32x4_add(m, one));
-    const f32x4 t2 = wasm_f32x4_mul(t, t);
-    // 2 / ln(10) / (2 i + 1)
-    f32x4 p = madd(t2, splat(0.0965096616f), splat(0.124083849f));
-    p = madd(p, t2, splat(0.173717389f));
-    p = madd(p, t2, splat(0.289528985f));
-    p = madd(p, t2, splat(0.868588964f));
-    return madd(wasm_f32x4_convert_i32x4(exponent), splat(0.301029996f), wasm_f32x4_mul(p, t));
+// log10 of two normal positive doubles: the exponent, and the logarithm of what is between sqrt(1/2) and
+// sqrt(2) as 2 artanh((m - 1) / (m + 1)), in odd powers up to the 21st (1e-16 from the truth).
+v128_t log10_of(v128_t x) {
+    const v128_t shifted = wasm_i64x2_sub(x, wasm_i64x2_const_splat(0x3fe6a09e667f3bcd));
+    const v128_t exponent = wasm_i64x2_shr(shifted, 52);
+    const v128_t m = wasm_i64x2_sub(x, wasm_i64x2_shl(exponent, 52));
+    const v128_t one = wasm_f64x2_const_splat(1.0);
+    const v128_t t = wasm_f64x2_div(wasm_f64x2_sub(m, one), wasm_f64x2_add(m, one));
+    const v128_t t2 = wasm_f64x2_mul(t, t);
+    v128_t p = wasm_f64x2_const_splat(0.0);
+    for (int i = 21; i > 0; i -= 2) {
+        p = wasm_f64x2_add(wasm_f64x2_mul(p, t2), wasm_f64x2_splat(1.0 / i));
+    }
+    p = wasm_f64x2_mul(wasm_f64x2_mul(p, t), wasm_f64x2_const_splat(2 * 0.43429448190325182765));
+    const v128_t whole = wasm_f64x2_convert_low_i32x4(wasm_i32x4_shuffle(exponent, exponent, 0, 2, 0, 2));
+    return wasm_f64x2_add(wasm_f64x2_mul(whole, wasm_f64x2_const_splat(0.30102999566398119521)), p);
 }
 
+v128_t lower(f32x4 x) { return wasm_f64x2_promote_low_f32x4(x); }
+v128_t upper(f32x4 x) { return wasm_f64x2_promote_low_f32x4(wasm_i64x2_shuffle(x, x, 1, 1)); }
+
+// Ends of what is not zero in a filter, at multiples of four: so many products are summed in single
+// precision, and these sums in double precision.
 struct Filter {
     int begin;
     int end;
 };
+
+// The logarithms of four frames' powers, summed by a filter.
+f32x4 filtered(const f32x4 * power, const float * filter, Filter ends) {
+    v128_t low = wasm_f64x2_const_splat(0.0), high = low;
+    for (int k = ends.begin; k < ends.end; k += 4) {
+        f32x4 four = wasm_f32x4_mul(power[k], load_splat(filter + k));
+        for (int i = k + 1; i < std::min(k + 4, kBins); i++) {
+            four = wasm_f32x4_add(four, wasm_f32x4_mul(power[i], load_splat(filter + i)));
+        }
+        low = wasm_f64x2_add(low, lower(four));
+        high = wasm_f64x2_add(high, upper(four));
+    }
+    const v128_t least = wasm_f64x2_const_splat(1e-10);
+    low = wasm_f32x4_demote_f64x2_zero(log10_of(wasm_f64x2_max(low, least)));
+    high = wasm_f32x4_demote_f64x2_zero(log10_of(wasm_f64x2_max(high, least)));
+    return wasm_i64x2_shuffle(low, high, 0, 2);
+}
 
 } // namespace
 
@@ -130,8 +152,8 @@ extern "C" void whisperctl_mel(const float * samples, int64_t n_frames, int64_t 
         while (at.end > 0 && filter[at.end - 1] == 0.0f) {
             at.end--;
         }
-        while (at.begin < at.end && filter[at.begin] == 0.0f) {
-            at.begin++;
+        while (at.begin + 4 < at.end && std::all_of(filter + at.begin, filter + at.begin + 4, [](float x) { return x == 0.0f; })) {
+            at.begin += 4;
         }
     }
     f32x4 x[kFrame], power[kBins];
@@ -154,11 +176,7 @@ extern "C" void whisperctl_mel(const float * samples, int64_t n_frames, int64_t 
         powers(x, power);
         for (int j = 0; j < n_mel; j++) {
             const float * filter = filters + int64_t(j) * kBins;
-            f32x4 total = zero();
-            for (int k = ends[size_t(j)].begin; k < ends[size_t(j)].end; k++) {
-                total = madd(power[k], load_splat(filter + k), total);
-            }
-            total = log10_of(wasm_f32x4_max(total, splat(1e-10f)));
+            const f32x4 total = filtered(power, filter, ends[size_t(j)]);
             float * to = mel + j * row + i;
             if (i + kLanes <= n_frames) {
                 store(to, total);

@@ -39,18 +39,24 @@ double sum_of(const float * x, int64_t n) {
     return total;
 }
 
-// The sum of e^(x - offset), in single precision by 16 lanes: the terms are so many that a single float
-// that adds them up is off by a few millionths.
+// The sum of e^(x - offset), one term after the other, as whisper.cpp has it: summed otherwise, thousands of terms
+// would count that are too small to change a float, and probabilities differ in the fourth place. Where four
+// terms in a row are that small they are left out, which changes nothing.
 float sum_of_exp(const float * x, int64_t n, float offset) {
-    f32x4 by = splat(offset);
-    f32x4 sums_[4] = {zero(), zero(), zero(), zero()};
+    const f32x4 by = splat(offset);
+    float total = 0.0f;
     int64_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        for (int j = 0; j < 4; j++) {
-            sums_[j] = wasm_f32x4_add(sums_[j], exp_nonpositive(wasm_f32x4_sub(load(x + i + 4 * j), by)));
+    for (; i + 4 <= n; i += 4) {
+        f32x4 terms = exp_nonpositive(wasm_f32x4_sub(load(x + i), by));
+        // Less than half of the total's last place, whatever its mantissa is.
+        if (!wasm_v128_any_true(wasm_f32x4_gt(terms, splat(total * 0x1p-25f)))) {
+            continue;
         }
+        total += wasm_f32x4_extract_lane(terms, 0);
+        total += wasm_f32x4_extract_lane(terms, 1);
+        total += wasm_f32x4_extract_lane(terms, 2);
+        total += wasm_f32x4_extract_lane(terms, 3);
     }
-    float total = sum(sums(sums_[0], sums_[1], sums_[2], sums_[3]));
     for (; i < n; i++) {
         total += wasm_f32x4_extract_lane(exp_nonpositive(splat(x[i] - offset)), 0);
     }

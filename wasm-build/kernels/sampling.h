@@ -11,7 +11,7 @@ float whisperctl_max(const float * x, int64_t n);
 // Where the largest number stands first; 0 if there is none.
 int64_t whisperctl_argmax(const float * x, int64_t n);
 
-// log(sum(exp(x))).
+// log(sum(exp(x))), summed in single precision from the first to the last.
 float whisperctl_log_sum_exp(const float * x, int64_t n);
 
 // y = x - log(sum(exp(x))).

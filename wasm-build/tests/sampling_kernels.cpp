@@ -1,5 +1,5 @@
-// The kernels of sampling and of the mel spectrogram, compared with plain ones in double precision and
-// with std::discrete_distribution.
+// The kernels of sampling, compared with plain ones and with
+// std::discrete_distribution; and that of the mel spectrogram, which must give the same bits as plain loops.
 
 #include "cases.h"
 #include "mel.h"
@@ -18,7 +18,8 @@ namespace {
 std::vector<float> logits_row(size_t n, unsigned suppressed) {
     std::vector<float> x(n);
     for (auto & value : x) {
-        value = random_bits() % 100 < suppressed ? -INFINITY : random_float() * 20 + 3;
+        const float level = random_bits() % 1000 == 0 ? 20 : 4; // a few stand out
+        value = random_bits() % 100 < suppressed ? -INFINITY : random_float() * level + 3;
     }
     return x;
 }
@@ -26,11 +27,12 @@ std::vector<float> logits_row(size_t n, unsigned suppressed) {
 void softmax(size_t n, unsigned suppressed) {
     const std::vector<float> x = logits_row(n, suppressed);
     const float most = *std::max_element(x.begin(), x.end());
-    double total = 0;
+    // In single precision and one after the other, as whisper.cpp sums them.
+    float total = 0;
     for (float value : x) {
-        total += std::exp(double(value) - most);
+        total += value == -INFINITY ? 0 : float(std::exp(double(value - most)));
     }
-    const double log_total = most == -INFINITY ? -INFINITY : std::log(total) + most;
+    const double log_total = most == -INFINITY ? -INFINITY : std::log(double(total)) + most;
 
     std::vector<float> logprobs(n), probs(n);
     const float sum = whisperctl_log_sum_exp(x.data(), int64_t(n));
@@ -88,8 +90,40 @@ void odd_rows() {
     }
 }
 
+constexpr int kFrame = 400, kBins = 201, kStep = 160;
+
+float angle(size_t i, size_t n) { return float(2 * M_PI * double(i % n * (kFrame / n)) / kFrame); }
+
+// A spectrum as whisper.cpp computes it: real and imaginary parts by turns.
+std::vector<float> transform(const std::vector<float> & x) {
+    const size_t n = x.size(), half = n / 2;
+    std::vector<float> out(2 * n);
+    if (n % 2 == 1) {
+        for (size_t k = 0; k < n; k++) {
+            for (size_t i = 0; i < n; i++) {
+                out[2 * k] += x[i] * cosf(angle(k * i, n));
+                out[2 * k + 1] -= x[i] * sinf(angle(k * i, n));
+            }
+        }
+        return out;
+    }
+    std::vector<float> even(half), odd(half);
+    for (size_t i = 0; i < half; i++) {
+        even[i] = x[2 * i];
+        odd[i] = x[2 * i + 1];
+    }
+    const std::vector<float> e = transform(even), o = transform(odd);
+    for (size_t k = 0; k < half; k++) {
+        const float re = cosf(angle(k, n)), im = -sinf(angle(k, n));
+        out[2 * k] = e[2 * k] + re * o[2 * k] - im * o[2 * k + 1];
+        out[2 * k + 1] = e[2 * k + 1] + re * o[2 * k + 1] + im * o[2 * k];
+        out[2 * (k + half)] = e[2 * k] - re * o[2 * k] + im * o[2 * k + 1];
+        out[2 * (k + half) + 1] = e[2 * k + 1] - re * o[2 * k + 1] - im * o[2 * k];
+    }
+    return out;
+}
+
 void spectrogram(int n_mel, int n_frames, int threads, double amplitude) {
-    constexpr int kFrame = 400, kBins = 201, kStep = 160;
     const int row = n_frames + 3;
     std::vector<float> samples(size_t((n_frames - 1) * kStep + kFrame)), window(kFrame), filters(size_t(n_mel * kBins));
     for (auto & value : samples) {
@@ -110,37 +144,32 @@ void spectrogram(int n_mel, int n_frames, int threads, double amplitude) {
     for (int i = 0; i < threads; i++) {
         whisperctl_mel(samples.data(), n_frames, kStep, window.data(), filters.data(), n_mel, mel.data(), row, i, threads);
     }
-    std::vector<double> cosines(kFrame), sines(kFrame);
-    for (int i = 0; i < kFrame; i++) {
-        cosines[size_t(i)] = std::cos(2 * M_PI * i / kFrame);
-        sines[size_t(i)] = std::sin(2 * M_PI * i / kFrame);
-    }
-    double worst = 0;
+    int wrong = 0;
     for (int i = 0; i < n_frames; i++) {
-        std::vector<double> power(kBins);
-        for (int k = 0; k < kBins; k++) {
-            double re = 0, im = 0;
-            for (int n = 0; n < kFrame; n++) {
-                const double x = double(samples[size_t(i * kStep + n)]) * window[size_t(n)];
-                re += x * cosines[size_t(k * n % kFrame)];
-                im += x * sines[size_t(k * n % kFrame)];
-            }
-            power[size_t(k)] = re * re + im * im;
+        std::vector<float> frame(kFrame), power(kBins);
+        for (int n = 0; n < kFrame; n++) {
+            frame[size_t(n)] = window[size_t(n)] * samples[size_t(i * kStep + n)];
+        }
+        const std::vector<float> spectrum = transform(frame);
+        for (size_t k = 0; k < kBins; k++) {
+            power[k] = spectrum[2 * k] * spectrum[2 * k] + spectrum[2 * k + 1] * spectrum[2 * k + 1];
         }
         for (int j = 0; j < n_mel; j++) {
             double sum = 0;
-            for (int k = 0; k < kBins; k++) {
-                sum += power[size_t(k)] * filters[size_t(j * kBins + k)];
+            const float * filter = &filters[size_t(j * kBins)];
+            for (size_t k = 0; k < kBins - 1; k += 4) {
+                sum += power[k] * filter[k] + power[k + 1] * filter[k + 1] + power[k + 2] * filter[k + 2] + power[k + 3] * filter[k + 3];
             }
-            worst = std::max(worst, std::fabs(mel[size_t(j * row + i)] - std::log10(std::max(sum, 1e-10))));
+            sum += power[kBins - 1] * filter[kBins - 1];
+            wrong += mel[size_t(j * row + i)] != float(std::log10(std::max(sum, 1e-10)));
         }
     }
     for (int j = 0; j < n_mel; j++) {
-        worst = std::all_of(&mel[size_t(j * row + n_frames)], &mel[size_t(j * row)] + row, [](float x) { return x == 7.0f; }) ? worst : INFINITY;
+        wrong += std::count_if(&mel[size_t(j * row + n_frames)], &mel[size_t(j * row)] + row, [](float x) { return x != 7.0f; });
     }
     report("mel spectrogram of " + std::to_string(n_frames) + " frames, " + std::to_string(n_mel) + " filters, " +
                std::to_string(threads) + " threads, amplitude " + std::to_string(amplitude),
-           worst, 1e-5);
+           wrong, 0);
 }
 
 void scaling() {
