@@ -82,7 +82,7 @@ def _backends() -> Iterator[Check]:
         for runtime in one.info.runtimes:
             works = works or runtime.available
             status: Status = "ok" if runtime.available else "warn"
-            detail = runtime.problem or runtime.version
+            detail = runtime.problem or "; ".join(filter(None, (runtime.version, runtime.advice)))
             yield Check(f"runtime {one.name}/{runtime.name}", status, detail)
     fastest, _ = registry.fastest()
     if fastest is not None:

@@ -46,7 +46,8 @@ class RuntimeInfo:
     ``problem`` is ``None`` if the runtime works here; otherwise it says why not and what to
     install. ``files`` are files it runs besides its packages, such as WebAssembly modules; they are
     part of a comparison's record. ``compared`` is true if ``whisperctl compare`` measures the
-    runtime by default even where the backend prefers another one.
+    runtime by default even where the backend prefers another one. ``advice`` says what would make
+    it faster on this machine, for ``whisperctl doctor``; empty if there is nothing to do.
     """
 
     name: str
@@ -54,6 +55,7 @@ class RuntimeInfo:
     problem: str | None = None
     files: tuple[Path, ...] = ()
     compared: bool = False
+    advice: str = ""
 
     @property
     def available(self) -> bool:

@@ -16,6 +16,7 @@ from whisperctl.engine.protocol import Model, OpenOptions
 from whisperctl.errors import BackendError, ModelError, UsageError
 from whisperctl.options import DecodeOptions
 from whisperctl_native import NativeBackend
+from whisperctl_native.backend import advice_for
 from whisperctl_native.session import NativeSession
 
 GREEDY = DecodeOptions(language="en", beam_size=1)
@@ -36,6 +37,30 @@ def test_describes_itself() -> None:
     assert info.library == "whisper.cpp 1.8.5 via pywhispercpp 1.5.1"
     assert [(r.name, r.version) for r in info.runtimes] == [("native", "1.5.1")]
     assert "CPU : " in NativeBackend().system_info()
+
+
+STOCK = "WHISPER : COREML = 0 | CPU : AVX = 1 | AVX2 = 1 | F16C = 1 | OPENMP = 1 |"
+
+
+@pytest.mark.parametrize(
+    ("cpu_flags", "has", "lacks", "left_out"),
+    [
+        ("avx avx2 avx512f amx_tile avx512_fp16", "", "LLAMAFILE and AVX512", "-mno-avx512fp16"),
+        ("avx avx2", "", "LLAMAFILE", ""),
+        ("avx avx2 avx512f", " LLAMAFILE = 1 |", "AVX512", ""),
+        ("avx avx2 avx512f", " AVX512 = 1 | LLAMAFILE = 1 |", "", ""),
+        ("sse2", "", "", ""),
+    ],
+)
+def test_tells_how_to_compile_it_for_the_machine_where_that_is_faster(
+    cpu_flags: str, has: str, lacks: str, left_out: str
+) -> None:
+    advice = advice_for("1.5.1", STOCK + has, cpu_flags.split())
+
+    assert advice.startswith(f"compiled without {lacks}, which") if lacks else advice == ""
+    assert ("--no-binary pywhispercpp pywhispercpp==1.5.1" in advice) == bool(lacks)
+    assert ("CMAKE_C_FLAGS" in advice) == bool(left_out)
+    assert left_out in advice
 
 
 def test_describes_itself_without_its_bindings(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from whisperctl.engine import resources
 from whisperctl.engine.protocol import BackendInfo, Model, OpenOptions, RuntimeInfo
 from whisperctl.errors import BackendError, UsageError
 
@@ -22,6 +24,16 @@ _BINDINGS = "pywhispercpp"
 _SPINS = "GOMP_SPINCOUNT"
 _MAX_THREADS = 512
 """ggml's own limit, GGML_MAX_N_THREADS."""
+
+_FASTER = {"avx": "LLAMAFILE", "avx512f": "AVX512"}
+"""By the CPU's feature, what a build for the machine has in whisper.cpp's line of features."""
+_LEFT_OUT = {
+    "amx_tile": ("-mno-amx-tile", "-mno-amx-int8", "-mno-amx-bf16"),
+    "avx512_fp16": ("-mno-avx512fp16",),
+}
+"""By the CPU's feature, what tells a compiler not to use it. Virtual machines may announce AMX and
+then refuse to run it; in half precision ggml adds up whole rows, and computes heads of 64 one
+number at a time."""
 
 
 class NativeBackend:
@@ -40,6 +52,9 @@ class NativeBackend:
             from whisperctl_native import library
 
             name = f"whisper.cpp {library.whisper_version()}".rstrip()
+            cpu_flags = resources.cpu_facts("flags")
+            advice = advice_for(runtime.version, library.system_info(), cpu_flags)
+            runtime = replace(runtime, advice=advice)
         return BackendInfo(
             name=self.name,
             version=_version("whisperctl-native"),
@@ -148,3 +163,28 @@ def _runtime_info() -> RuntimeInfo:
             f"try: pip install --force-reinstall --no-cache-dir {_BINDINGS}",
         )
     return RuntimeInfo(_RUNTIME, installed)
+
+
+def advice_for(version: str, system_info: str, cpu_flags: Collection[str]) -> str:
+    """What a build for this machine would have, and the command for it; empty if nothing more.
+
+    Args:
+        version: version of the bindings.
+        system_info: whisper.cpp's line of features.
+        cpu_flags: features of the CPU by their names in Linux.
+    """
+    lacks = [
+        name
+        for flag, name in _FASTER.items()
+        if flag in cpu_flags and f" {name} = 1 " not in f" {system_info} "
+    ]
+    if not lacks:
+        return ""
+    left_out = " ".join(o for flag, one in _LEFT_OUT.items() if flag in cpu_flags for o in one)
+    flags = f'CMAKE_C_FLAGS="{left_out}" CMAKE_CXX_FLAGS="{left_out}" ' if left_out else ""
+    return (
+        f"compiled without {' and '.join(lacks)}, which this machine can use; faster, with gcc and "
+        f"a few minutes: GGML_NATIVE=ON GGML_LLAMAFILE=ON BUILD_SHARED_LIBS=OFF "
+        f"CMAKE_POSITION_INDEPENDENT_CODE=ON {flags}pip install --force-reinstall --no-deps "
+        f"--no-cache-dir --no-binary {_BINDINGS} {_BINDINGS}=={version}"
+    )
