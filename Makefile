@@ -39,7 +39,7 @@ help: ## list these commands
 demo: setup wasm ## transcribe real speech on every backend and compare them
 	$(BIN)/whisperctl models pull tiny.en
 	@mkdir -p build
-	$(BIN)/whisperctl compare samples/jfk.wav --model tiny.en --reference samples/jfk.txt --output build/demo.html
+	$(BIN)/whisperctl compare samples/jfk.wav --model tiny.en --repeat 3 --no-warm-up --reference samples/jfk.txt --output build/demo.html
 
 test: setup wasm browser ## run all tests
 	$(BIN)/whisperctl models pull tiny.en base

@@ -203,6 +203,19 @@ def test_a_single_run_has_no_spread(make: Make) -> None:
     assert "whisker" not in re.sub(r"<style>.*?</style>", "", page(single), flags=re.DOTALL)
 
 
+def test_every_report_warns_of_a_busy_machine_and_of_single_runs(make: Make) -> None:
+    quiet = make(["native", "wasi/wasmtime"], [A_TEXT, A_TEXT])
+    busy = replace(
+        make(["native", "wasi/wasmtime"], [A_TEXT, A_TEXT], repeats=1),
+        machine=replace(quiet.machine, load_average=(6.25, 5.0, 4.0)),
+    )
+
+    for report in (terminal.plain_text, markdown.text, page):
+        assert "arning: " not in report(quiet)
+        for warning in ("load average 6.2 on 2 processors", "cell ran once"):
+            assert warning in report(busy)
+
+
 def test_markdown_keeps_its_columns_whatever_names_hold(make: Make) -> None:
     odd = make(["a|b", "c\\|d*_`<i>"], ["x | y", "x || [z](y)"], recordings=("a|b\nc.wav",))
     text = markdown.text(odd)

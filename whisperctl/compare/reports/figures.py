@@ -300,6 +300,19 @@ def facts(comparison: Comparison) -> Iterator[Fact]:
     yield "made by", describe_origin(comparison)
 
 
+def caveats(comparison: Comparison) -> Iterator[str]:
+    """Reasons to doubt the times: other programs ran at the start, or each cell ran once."""
+    machine = comparison.machine
+    if machine.load_average and machine.load_average[0] > machine.processors_allowed:
+        yield (
+            f"load average {machine.load_average[0]:.1f} on {machine.processors_allowed} "
+            "processors at the start: times are too long, and ratios uncertain; "
+            "compare again when other programs are done"
+        )
+    if comparison.repeats == 1:
+        yield "each cell ran once: times are uncertain; use --repeat 3 or more"
+
+
 def describe_recording(recording: RecordingInfo) -> str:
     """Recording with its duration, the hash of its samples and its reference."""
     parts = [

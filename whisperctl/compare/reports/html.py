@@ -111,6 +111,7 @@ def page(comparison: Comparison, samples: Sequence[npt.NDArray[np.float32] | Non
         no_change=figures.NO_CHANGE,
         legends=(figures.LEGEND, figures.WORDS_LEGEND),
         method=figures.describe_method(comparison),
+        caveats=list(figures.caveats(comparison)),
         document=_embedded(comparison),
     )
     return figures.writable(html)

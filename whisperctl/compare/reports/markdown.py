@@ -35,6 +35,7 @@ def escaped(text: str) -> str:
 def _lines(comparison: Comparison) -> Iterator[str]:
     yield f"## Comparison of {_names(comparison)}"
     yield ""
+    yield from _list(f"warning: {caveat}" for caveat in figures.caveats(comparison))
     yield from _table(grid.by_cell(comparison, comparison.cells))
     for recording, info in enumerate(comparison.recordings):
         cells = figures.cells_of(comparison, recording)

@@ -242,6 +242,8 @@ def _heading(comparison: Comparison, draw: _Style) -> Iterator[RenderableType]:
         line.add_column(overflow="fold")
         line.add_row(draw.text(name, "dim"), draw.text(text))
         yield line
+    for caveat in figures.caveats(comparison):
+        yield draw.text(f"warning: {caveat}", "yellow")
 
 
 def _words(comparison: Comparison, draw: _Style) -> Iterator[RenderableType]:
