@@ -16,8 +16,10 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 # What pywhispercpp is compiled with for this machine. Its setup.py hands every environment variable to
 # CMake. One library with all in it needs no search path of its own, which only a repaired wheel has.
 TUNED  := GGML_NATIVE=ON GGML_LLAMAFILE=ON BUILD_SHARED_LIBS=OFF CMAKE_POSITION_INDEPENDENT_CODE=ON
-# Without AMX, which virtual machines announce and some then refuse to run.
-NO_AMX := $(shell $(CC) -mno-amx-tile -E -x c /dev/null >/dev/null 2>&1 && echo -mno-amx-tile -mno-amx-int8 -mno-amx-bf16)
+# Without AMX, which virtual machines announce and some then refuse to run; and without arithmetic in half
+# precision, in which ggml adds up whole rows (less exactly) and computes heads of 64 one number at a time.
+LEFT_OUT := $(foreach flag,-mno-amx-tile -mno-amx-int8 -mno-amx-bf16 -mno-avx512fp16, \
+    $(shell $(CC) $(flag) -E -x c /dev/null >/dev/null 2>&1 && echo $(flag)))
 
 # Says what is done and how long it took; what the command itself says is shown only if it fails.
 define quietly
@@ -133,7 +135,7 @@ $(NATIVE)/.installed: requirements-native.lock backends/native/pyproject.toml | 
 	    --disable-pip-version-check --require-hashes -r requirements-native.lock)
 	archive=$$($(BIN)/python wasm-build/source.py) && \
 	    PATH="$(abspath $(NATIVE))/bin:$$PATH" $(TUNED) \
-	    CMAKE_C_FLAGS="$(NO_AMX)" CMAKE_CXX_FLAGS="$(NO_AMX)" \
+	    CMAKE_C_FLAGS="$(strip $(LEFT_OUT))" CMAKE_CXX_FLAGS="$(strip $(LEFT_OUT))" \
 	    $(NATIVE)/bin/python -m pip install --quiet --disable-pip-version-check \
 	    --no-deps --no-build-isolation --no-cache-dir "$$archive"
 	$(NATIVE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
