@@ -221,7 +221,7 @@ def test_a_prompt_sets_the_style_unless_there_is_no_room(
             ["So"],
         ),
         ({"max_context": 6}, [], 5),
-        ({"max_context": 0}, [], []),
+        ({"max_context": 0, "batch_size": 1}, [], []),
     ],
 )
 def test_each_window_gets_the_text_that_was_asked_for(
