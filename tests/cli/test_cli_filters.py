@@ -85,6 +85,32 @@ def test_verbose_shows_the_chain(fake: Cli, jfk: Path) -> None:
     assert "option filter: highpass:frequency=120, gain:db=-3 (command line)" in done.err
 
 
+def test_apply_is_configured_like_other_commands(fake: Cli, jfk: Path) -> None:
+    import soundfile
+
+    file = fake.directory / "c.toml"
+    env = {"WHISPERCTL_CONFIG": "c.toml"}
+    apply = ("filters", "apply", jfk, "a.wav")
+
+    def kept_s(*arguments: str) -> int:
+        done = fake.here(*apply, *arguments, env=env)
+        assert (done.code, done.err) == (0, 'whisperctl: wrote "a.wav": 11.0 s, 16000 Hz, mono\n')
+        samples, rate = soundfile.read(fake.directory / "a.wav")
+        return round(float(np.flatnonzero(samples)[-1] / rate))
+
+    file.write_text('filter = ["trim:end=1"]\ndecoder = "soundfile"\n[filters]\nforce = true\n')
+    assert kept_s() == 1
+    assert kept_s("--filter", "trim:end=2") == 2
+    shown = fake.here("config", "show", env=env).out
+    assert "\n[filters]\nforce = true  # file: line 4\n" in shown
+
+    variable = fake.here(*apply, env={**env, "WHISPERCTL_DECODER": "acme"})
+    assert (variable.code, variable.err.count("\n")) == (2, 1)
+    assert "(set by the environment variable WHISPERCTL_DECODER)" in variable.err
+    file.write_text('[filters]\nmodel = "base"\n')
+    assert 'line 2: unknown option "model"' in fake.here(*apply, env=env).err
+
+
 @pytest.mark.parametrize("command", ["transcribe", "compare"])
 def test_filters_that_leave_nothing_are_an_error(fake: Cli, jfk: Path, command: str) -> None:
     done = fake.here(command, jfk, "--filter", "trim:end=5", "--filter", "trim:start=6")

@@ -36,8 +36,8 @@ def print_path() -> None:
 def show() -> None:
     """Print the value of every option, and where it is set.
 
-    The options are those of transcribe, and those set for compare alone. The output can be used as
-    a configuration file.
+    The options are those of transcribe, and those set for another command alone. The output can be
+    used as a configuration file.
     """
     import typer.main
 
@@ -69,7 +69,8 @@ def show() -> None:
 def _lines(
     command: ConfiguredCommand, parent: Context, settings: dict[str, Setting], *, whole: bool
 ) -> Iterator[str]:
-    with command.make_context(command.name, [], parent=parent) as context:
+    required = [str(param.name) for param in command.params if param.required]
+    with command.make_context(command.name, required, parent=parent) as context:
         for key in command.keys.values():
             value = context.params[key.parameter]
             source = context.get_parameter_source(key.parameter)

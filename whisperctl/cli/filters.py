@@ -14,7 +14,7 @@ from whisperctl.cli import completion
 from whisperctl.cli.options import with_flags
 from whisperctl.cli.options.transcription import DecoderFlags, TrackFlags
 from whisperctl.cli.support import console
-from whisperctl.cli.support.command import Command, Group
+from whisperctl.cli.support.command import Command, ConfiguredCommand, Group
 from whisperctl.errors import OutputError, UsageError, WhisperctlError
 from whisperctl.options import Topic
 from whisperctl.text import quoted
@@ -119,7 +119,14 @@ def show_filter(
     console.result(f"    version {info.version}")
 
 
-@app.command("apply", cls=Command)
+class ApplyCommand(ConfiguredCommand):
+    """``filters apply``, whose ``--force`` is its own."""
+
+    group = "filters"
+    apart = frozenset({"force"})
+
+
+@app.command("apply", cls=ApplyCommand)
 @with_flags
 def apply_filters(
     track: TrackFlags,

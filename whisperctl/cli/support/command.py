@@ -183,6 +183,9 @@ class Group(_Helpful, TyperGroup):
 class ConfiguredCommand(Command):
     """A command whose options the environment and the configuration file may set."""
 
+    group: str = ""
+    """Name of the group that the command is in, if any."""
+
     apart: frozenset[str] = frozenset()
     """Names of options with another meaning than another command's of the same name."""
 
@@ -202,6 +205,11 @@ class ConfiguredCommand(Command):
                 # No variable holds a null character, so that there is nothing to part.
                 option.envvar_list_splitter = "\0"  # type: ignore[misc]  # this option's alone
 
+    @property
+    def table(self) -> str:
+        """Name of its table in the configuration file."""
+        return self.group or str(self.name)
+
     def options(self) -> list[TyperOption]:
         """Return its options, without ``--help``."""
         return [param for param in self.params if isinstance(param, TyperOption)]
@@ -214,7 +222,7 @@ class ConfiguredCommand(Command):
         """
         settings: Mapping[str, Setting] = {}
         if not ctx.resilient_parsing and not set(ctx.help_option_names) & set(args):
-            settings = _load(ctx).get(str(self.name), {})
+            settings = _load(ctx).get(self.table, {})
         ctx.default_map = {name: setting.value for name, setting in settings.items()}
         with self._where_it_is_set(ctx):
             rest = super().parse_args(ctx, args)
@@ -351,11 +359,12 @@ class TranscribeCommand(ConfiguredCommand):
 
 
 def configured(root: TyperGroup) -> dict[str, ConfiguredCommand]:
-    """Return the commands of ``root`` with configurable options, by name."""
+    """Return the commands of ``root`` with configurable options, by their tables."""
     return {
-        name: command
-        for name, command in root.commands.items()
-        if isinstance(command, ConfiguredCommand)
+        one.table: one
+        for command in root.commands.values()
+        for one in (command.commands.values() if isinstance(command, TyperGroup) else [command])
+        if isinstance(one, ConfiguredCommand)
     }
 
 
