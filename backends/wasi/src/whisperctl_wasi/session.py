@@ -47,6 +47,7 @@ from whisperctl_wasi.protocol import (
 
 if TYPE_CHECKING:
     from whisperctl.audio import Audio
+    from whisperctl.models.ggml import ModelInfo
     from whisperctl.options import DecodeOptions
 
 _LOGGER = logging.getLogger("whisperctl.engine")
@@ -56,6 +57,9 @@ _CHUNK_BYTES = 1 << 20
 _WORK_MEMORY = 5 << 29
 """Memory for a guest beside twice its model: enough for hours of audio in one run."""
 _MOST_MEMORY = 4 << 30
+_MIB = 1 << 20
+_OTHER_MEMORY = 48 << 20
+"""The vocabulary, tables, stacks and the module's own data."""
 
 
 class WasiSession(Handle):
@@ -70,6 +74,7 @@ class WasiSession(Handle):
         self._runtime = options.runtime
         self._module = module
         self._model = model.path
+        self._info = model.info
         self._guest: Guest | None = None
         self._log: list[str] = []
         self._threads = options.threads
@@ -114,6 +119,8 @@ class WasiSession(Handle):
         on_progress: OnProgress | None,
         on_language: OnLanguage | None,
     ) -> SessionResult:
+        tried = options.temperature > 0 or options.temperature_increment > 0
+        self._check_memory(max(options.beam_size, options.best_of if tried else 1))
         guest = self.guest
         language = languages.resolve(
             options.language, self._multilingual, options.task, cantonese=self._cantonese
@@ -186,6 +193,8 @@ class WasiSession(Handle):
         except OSError as error:
             raise self._unreadable(error) from error
         limits = limits_for("engine", memory_bytes=min(_MOST_MEMORY, _WORK_MEMORY + 2 * size))
+        self._memory_bytes = limits.memory_bytes
+        self._check_memory(1)
         guest = runtimes.start(self._runtime, self._module, limits)
         try:
             self._runtime = guest.runtime
@@ -198,6 +207,23 @@ class WasiSession(Handle):
             raise
         self._guest = guest
         return guest
+
+    def _check_memory(self, decoders: int) -> None:
+        """Refuse what does not fit, before minutes are spent on it.
+
+        Raises:
+            ModelError: the model does not fit into the guest's memory.
+        """
+        needed = memory_bytes(self._info, decoders)
+        if needed <= self._memory_bytes:
+            return
+        at_once = f" with {decoders} beams or candidates" if decoders > 1 else ""
+        fewer = "choose fewer with --beam-size and --best-of, " if decoders > 1 else ""
+        raise ModelError(
+            f"{quoted(self._model)} does not fit into the sandbox{at_once}: it needs "
+            f"{needed / _MIB:.0f} MiB of {self._memory_bytes / _MIB:.0f} MiB; {fewer}"
+            "quantize the model (whisperctl models quantize), or use another backend"
+        )
 
     def _load(self, guest: Guest, size: int) -> None:
         ask(guest, protocol.load_request(size, self._alignment))
@@ -268,3 +294,20 @@ class WasiSession(Handle):
     def _broken(self, what: str) -> GuestError:
         self._drop_guest()
         return broken(what)
+
+
+def memory_bytes(info: ModelInfo, decoders: int) -> int:
+    """Estimate the linear memory of a guest that decodes with a model.
+
+    Args:
+        info: the model.
+        decoders: beams or candidates at once.
+    """
+    # Keys and values in half precision; contexts are rounded up to 256. Several decoders get
+    # the room of two more.
+    position = 2 * 2 * info.n_state * info.n_text_layers
+    own = 512 * (decoders + 2 if decoders > 1 else 1)
+    logits = 4 * info.n_vocab * info.n_text_ctx
+    # Graphs: the decoder's is bound by the vocabulary, the encoder's by the layers' width.
+    graphs = logits + 80 * 1024 * info.n_state
+    return info.size_bytes + position * (own + 1536) + logits + graphs + _OTHER_MEMORY
