@@ -33,7 +33,7 @@ endef
 PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 LONGEST  := tests/testing wasm-build
 
-.PHONY: help demo test test-fast fuzz browser check docs format bench bench-decoders experiment native profile wasm missing-module build lock setup clean distclean
+.PHONY: help demo test test-fast fuzz browser check docs format bench bench-decoders bench-peers experiment native profile wasm missing-module build lock setup clean distclean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -80,6 +80,43 @@ bench: setup wasm ## measure bench/plan.toml (or PLAN=...) and update docs/perfo
 
 bench-decoders: setup wasm ## measure the decoders on ten-minute recordings and update docs/sandbox.md (needs 4 GB of disk)
 	$(BIN)/python -m bench decoders build/recordings
+
+WHISPER_CTRANSLATE2 := 0.5.8
+OPENAI_WHISPER := 20250625
+TORCH := 2.13.0
+
+# Each peer in a directory of its own. What cannot be had is left out, and the bench says so.
+PEERS   := build/peers
+LENGTHS ?= 11 180 600
+
+bench-peers: setup wasm $(PEERS)/ctranslate2/.installed $(PEERS)/openai/.installed $(PEERS)/whisper.cpp/.installed ## measure whole commands against other programs' on LENGTHS seconds of speech, and update docs/performance.md
+	$(BIN)/whisperctl models pull tiny.en
+	$(BIN)/python -m bench peers $(PEERS) $(LENGTHS)
+
+$(PEERS)/ctranslate2/.installed:
+	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
+	-@$(call quietly,Installing whisper-ctranslate2, $(@D)/bin/python -m pip install \
+	    --disable-pip-version-check whisper-ctranslate2==$(WHISPER_CTRANSLATE2)) && touch $@
+
+# The program looks for ffmpeg; a package has one where the machine has none.
+$(PEERS)/openai/.installed:
+	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
+	-@$(call quietly,Installing openai-whisper and PyTorch, $(@D)/bin/python -m pip install \
+	    --disable-pip-version-check torch==$(TORCH) openai-whisper==$(OPENAI_WHISPER) imageio-ffmpeg) && \
+	    ln -sf "$$($(@D)/bin/python -c 'import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())')" \
+	        $(@D)/bin/ffmpeg && touch $@
+
+# From the source that the backends are made from, with the flags of `make native`.
+$(PEERS)/whisper.cpp/.installed: | $(VENV)/.installed
+	@rm -rf $(@D) && mkdir -p $(@D) && $(PYTHON) -m venv $(@D)/tools
+	-@$(call quietly,Compiling whisper-cli for this machine (a few minutes), sh -ec '\
+	    $(@D)/tools/bin/python -m pip install --disable-pip-version-check cmake ninja; \
+	    PATH="$(abspath $(@D))/tools/bin:$$PATH"; \
+	    tar -xzf "$$($(BIN)/python wasm-build/source.py)" -C $(@D) --strip-components 2 --wildcards "*/whisper.cpp"; \
+	    cmake -G Ninja -S $(@D) -B $(@D)/build -DCMAKE_BUILD_TYPE=Release $(TUNED:%=-D%) \
+	        -DWHISPER_BUILD_TESTS=OFF -DWHISPER_BUILD_SERVER=OFF \
+	        "-DCMAKE_C_FLAGS=$(strip $(LEFT_OUT))" "-DCMAKE_CXX_FLAGS=$(strip $(LEFT_OUT))"; \
+	    cmake --build $(@D)/build --target whisper-cli') && touch $@
 
 experiment: setup wasm ## measure the first experiment again and update docs/experiment.md
 	$(BIN)/whisperctl models pull base

@@ -6,6 +6,8 @@ python -m bench experiment RUN.json    update docs/experiment.md
 python -m bench decoders FOLDER        measure decoders on recordings made in FOLDER, and
                                        update docs/sandbox.md
 python -m bench decode FILE DECODER    measure one decoder
+python -m bench peers FOLDER [S]...    measure the programs installed in FOLDER on S seconds of
+                                       speech (11, 180 and 600), and update docs/performance.md
 """
 
 from __future__ import annotations
@@ -29,7 +31,6 @@ from whisperctl.compare.statistics import paired_ratio, shown
 from whisperctl.errors import WhisperctlError
 
 ROOT = Path(__file__).resolve().parents[1]
-BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
 
 _ARTICLE_NATIVE_S, _ARTICLE_WASI_S = 17.2, 96.9
 """Times of the article for 11 seconds of speech on one thread."""
@@ -52,16 +53,16 @@ def long(path: Path) -> None:
     soundfile.write(path, samples, SAMPLE_RATE, subtype="PCM_16")
 
 
-def page(text: str, section: str) -> str:
-    """Replace the measured section of a page.
+def page(text: str, section: str, name: str = "measured") -> str:
+    """Replace a section of a page, which stands between comments with its name.
 
     Raises:
         ValueError: the page has no such section.
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = text.partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition(f"<!-- /{name} -->\n")
     if not begin or not end:
-        raise ValueError("the page has no measured section")
+        raise ValueError(f"the page has no {name} section")
     return f"{before}{begin}\n{section}\n{end}{after}"
 
 
@@ -214,9 +215,9 @@ def _seconds(ms: float) -> str:
     return f"{ms / 1000:.2f} s"
 
 
-def _update(target: Path, lines: Iterable[str]) -> None:
+def _update(target: Path, lines: Iterable[str], name: str = "measured") -> None:
     section = "\n".join(lines)
-    target.write_text(page(target.read_text("utf-8"), section), "utf-8")
+    target.write_text(page(target.read_text("utf-8"), section, name), "utf-8")
     print(f"bench: updated {target}", file=sys.stderr)
 
 
@@ -242,6 +243,12 @@ def main(arguments: list[str]) -> int:
             from bench import decoders
 
             print(json.dumps(decoders.decode(Path(path), decoder)))
+        case ["peers", folder, *lengths]:
+            from bench import peers
+
+            lengths_s = [int(length) for length in lengths] or peers.LENGTHS_S
+            target = ROOT / "docs/performance.md"
+            _update(target, peers.measure(Path(folder).resolve(), lengths_s), "peers")
         case _:
             print(__doc__, file=sys.stderr)
             return 2

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench import __main__ as bench
+from bench import peers
 from tests.compare.conftest import HEARD, MISHEARD, SAID, made_up
 from whisperctl import audio
 from whisperctl.compare import matrix
@@ -96,3 +98,32 @@ def test_the_plan_can_be_read_and_a_wrong_command_is_refused(
     assert bench.main(["tables"]) == 2
     assert bench.main(["performance", str(tmp_path / "gone.json")]) == 1
     assert '"gone.json"' not in capsys.readouterr().out
+
+
+def test_a_command_is_measured_and_its_text_compared(tmp_path: Path) -> None:
+    speech = peers.Recording(tmp_path / "a.wav", "And so, my fellow Americans.", 1.0)
+    write = "import sys; open(sys.argv[1] + '/a.txt', 'w').write('and so my yellow Americans')"
+    program = peers.Program("mine", (sys.executable, "-c", write, "{out}"), ("--unused",))
+
+    made = peers.run(program, "like for like", speech, tmp_path / "out", 0, 11)
+
+    assert made.word_errors == pytest.approx(1 / 5)
+    assert made.wall_s > 0 and made.cpu_s > 0 and made.memory_mib > 1
+    broken = peers.Program("mine", (sys.executable, "-c", "raise SystemExit('no model')"), ())
+    with pytest.raises(ValueError, match="exit code 1: no model"):
+        peers.run(broken, "defaults", speech, tmp_path / "out", 0, 11)
+
+
+def test_peers_are_compared_within_each_repeat() -> None:
+    def made(program: str, walls_s: list[float]) -> list[peers.Run]:
+        return [
+            peers.Run(program, "defaults", 11, repeat, wall_s, 2.0, 100.0, 0.05)
+            for repeat, wall_s in enumerate(walls_s)
+        ]
+
+    runs = made(peers.BASELINE, [10.0, 20.0, 100.0]) + made("mine", [5.0, 40.0, 50.0])
+    first, second = rows(list(peers.table(runs)))
+
+    assert (first[""], first["wall s"], first["wall x"]) == (peers.BASELINE, "20.00", "1.00")
+    assert (second[""], second["wall s"], second["wall x"]) == ("mine", "40.00", "0.50")
+    assert (second["MiB"], second["WER"], second["CPU x"]) == ("100", "5.0%", "1.00")
