@@ -81,6 +81,6 @@ def test_more_beams_than_fit_are_refused_before_a_run(
     monkeypatch.setenv("WHISPERCTL_WASI_LIMITS", f"memory={most}")
     with (
         WasiBackend().open(model, OpenOptions()) as opened,
-        pytest.raises(ModelError, match="with 5 beams or candidates.*--beam-size and --best-of"),
+        pytest.raises(ModelError, match=r"with 5 beams or candidates.*--beam-size and --best-of"),
     ):
         opened.transcribe(jfk, DecodeOptions())

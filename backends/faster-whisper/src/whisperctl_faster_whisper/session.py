@@ -26,11 +26,15 @@ from whisperctl_faster_whisper.weights import GgmlWeights
 
 if TYPE_CHECKING:
     from whisperctl.audio import Audio
+    from whisperctl.models.ggml.layout import Hyperparameters
     from whisperctl.options import DecodeOptions
 
 
 _BATCH_SIZE = 8
 """Default number of windows to decode at once; more take more memory and hardly less time."""
+
+_BATCH_BYTES = 1 << 30
+"""Memory that the decoder's keys and values of a default batch may take."""
 
 
 class FasterWhisperSession(Handle):
@@ -108,7 +112,7 @@ class FasterWhisperSession(Handle):
             params,
             word_timestamps=options.word_timestamps,
             suppressed=suppressed,
-            batch_size=_batch_size(options),
+            batch_size=_batch_size(options, self._parameters),
             stop=self._stop,
         )
         segments: list[Segment] = []
@@ -176,10 +180,10 @@ class FasterWhisperSession(Handle):
             ) from error
 
 
-def _batch_size(options: DecodeOptions) -> int:
+def _batch_size(options: DecodeOptions, model: Hyperparameters) -> int:
     """Number of windows to decode at once.
 
-    By default several, where no window is to get the text before it.
+    By default several, where no window is to get the text before it and memory allows.
     """
     if options.batch_size is not None:
         if options.batch_size > 1 and options.temperature > 0:
@@ -195,4 +199,8 @@ def _batch_size(options: DecodeOptions) -> int:
     if options.temperature > 0 or options.carry_initial_prompt:
         return 1
     alone = options.condition_on_previous_text and options.max_context != 0
-    return 1 if alone else _BATCH_SIZE
+    if alone:
+        return 1
+    values = 2 * model.n_text_layer * model.n_text_state * model.n_text_ctx
+    window_bytes = 4 * values * options.beam_size
+    return max(1, min(_BATCH_SIZE, _BATCH_BYTES // window_bytes))
