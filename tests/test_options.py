@@ -32,6 +32,7 @@ def test_the_defaults_are_those_of_whisper_cli() -> None:
     ("options", "words"),
     [
         ({"beam_size": 0}, "beam size must be from 1 to 8, not 0"),
+        ({"beam_size": 10**400}, "beam size must be from 1 to 8, not 1000"),
         ({"beam_size": 9}, "beam size must be from 1 to 8, not 9"),
         ({"best_of": 0}, "best of"),
         ({"temperature": -0.1}, "temperature must be from 0 to 1"),
@@ -39,7 +40,7 @@ def test_the_defaults_are_those_of_whisper_cli() -> None:
         ({"temperature_increment": 2.0}, "temperature increment on fallback must be from 0 to 1"),
         ({"task": "sing"}, 'not "sing"'),
         ({"entropy_threshold": float("inf")}, "entropy threshold must be a number, not inf"),
-        ({"max_context": -1}, "max context must be at least 0, not -1"),
+        ({"max_context": -1}, "max context must be 0 or more, not -1"),
     ],
 )
 def test_a_value_out_of_range_is_named_with_the_range(options: dict[str, Any], words: str) -> None:
@@ -111,9 +112,9 @@ class Toy:
         ({"count": 0}, "count must be from 1 to 3, not 0"),
         ({"share": 1.0}, "share must be between 0 and 1, not 1"),
         ({"share": math.nan}, "share must be between 0 and 1, not nan"),
-        ({"wait": -1.0}, "wait for must be at least 0 seconds, not -1"),
+        ({"wait": -1.0}, "wait for must be 0 or more seconds, not -1"),
         ({"wait": math.inf}, "wait for must be a number, not inf"),
-        ({"most": 0.5}, "most must be at least 1, not 0.5"),
+        ({"most": 0.5}, "most must be 1 or more, not 0.5"),
     ],
 )
 def test_values_are_checked_as_declared_in_one_wording(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import unicodedata
@@ -9,7 +10,16 @@ import unicodedata
 import pytest
 
 from whisperctl.errors import BackendError, WhisperctlError
-from whisperctl.text import on_one_line, parse_time, quoted, short_time, timestamp, unknown, visible
+from whisperctl.text import (
+    on_one_line,
+    parse_time,
+    quoted,
+    range_text,
+    short_time,
+    timestamp,
+    unknown,
+    visible,
+)
 from whisperctl.transcript import Segment, Token, Transcript, Word
 
 PROSE = (
@@ -158,3 +168,19 @@ def test_what_is_not_a_time_is_refused_in_one_line(text: str, lenient: bool) -> 
 def test_times_are_printed_for_files_and_for_messages() -> None:
     assert (timestamp(3723.2504), timestamp(0, ",")) == ("01:02:03.250", "00:00:00,000")
     assert (short_time(3723.9), short_time(63)) == ("1:02:03", "1:03")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (1, 1_000_000, "from 1 to 1000000"),
+        (-0.5, 1e7, "from -0.5 to 10000000"),
+        (0.0, None, "0 or more"),
+        (-math.inf, 8, "8 or less"),
+        (None, math.inf, ""),
+    ],
+)
+def test_ranges_are_written_without_exponents(
+    low: float | None, high: float | None, text: str
+) -> None:
+    assert range_text(low, high) == text

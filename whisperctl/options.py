@@ -17,6 +17,7 @@ from typing import Any, Literal, TypedDict, TypeVar, get_args, get_origin, get_t
 
 from whisperctl.audio.decoders.registry import AUTO
 from whisperctl.errors import UsageError
+from whisperctl.text import number_text, range_text
 
 Task = Literal["transcribe", "translate"]
 
@@ -86,21 +87,19 @@ class Option:
     @property
     def range(self) -> str:
         """Allowed values in words, empty if any number is."""
-        if self.minimum is not None and self.maximum is not None:
-            words = ("between", "and") if self.exclusive else ("from", "to")
-            limits = f"{words[0]} {self.minimum:g} {words[1]} {self.maximum:g}"
-        elif self.minimum is not None:
-            limits = f"{'above' if self.exclusive else 'at least'} {self.minimum:g}"
-        else:
-            return ""
-        return f"{limits} {self.unit}".rstrip()
+        limits = range_text(self.minimum, self.maximum)
+        if self.exclusive and self.minimum is not None:
+            low = number_text(self.minimum)
+            limits = f"above {low}"
+            if self.maximum is not None:
+                limits = f"between {low} and {number_text(self.maximum)}"
+        return f"{limits} {self.unit}".rstrip() if limits else ""
 
     def allows(self, value: float) -> bool:
         """True if a number is within the range; not-a-number never is."""
-        if math.isnan(value):
-            return False
         low = -math.inf if self.minimum is None else self.minimum
         high = math.inf if self.maximum is None else self.maximum
+        # Comparisons alone: NaN passes none, and integers may be too large for a float.
         return low < value < high if self.exclusive else low <= value <= high
 
 
@@ -164,9 +163,9 @@ def check(values: object) -> None:
             continue
         if not one.option.allows(value):
             limits = one.option.range or "a number"
-            raise UsageError(f"{label} must be {limits}, not {value:g}")
-        if math.isinf(value) and value != one.default:
-            raise UsageError(f"{label} must be a number, not {value:g}")
+            raise UsageError(f"{label} must be {limits}, not {number_text(value)}")
+        if value in (math.inf, -math.inf) and value != one.default:
+            raise UsageError(f"{label} must be a number, not {number_text(value)}")
 
 
 @dataclass(frozen=True, slots=True)

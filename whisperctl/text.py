@@ -46,6 +46,23 @@ _FILE_TIME = re.compile(
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
+def number_text(value: float) -> str:
+    """A number as people write it: no exponent, and no fraction that is 0."""
+    if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
+        return str(int(value))
+    return str(value)
+
+
+def range_text(low: float | None, high: float | None) -> str:
+    """A range of numbers in words, empty if it has no end; ``None`` and infinity are none."""
+    low_text, high_text = (
+        "" if end is None or math.isinf(end) else number_text(end) for end in (low, high)
+    )
+    if low_text and high_text:
+        return f"from {low_text} to {high_text}"
+    return f"{low_text} or more" if low_text else f"{high_text} or less" if high_text else ""
+
+
 def visible(text: str, *, prose: bool = False) -> str:
     r"""``text`` with characters that control a terminal, or that nobody sees, made visible.
 

@@ -165,13 +165,13 @@ def test_the_command_line_comes_before_the_environment_before_the_file(
     done = fake.here("transcribe", jfk, env=env)
     assert done.code == 2
     assert done.err == (
-        f'whisperctl: error: threads must be at least 1, not 0 (threads is set in "{file}")\n'
+        f'whisperctl: error: threads must be 1 or more, not 0 (threads is set in "{file}")\n'
     )
     env["WHISPERCTL_THREADS"] = "-1"
     done = fake.here("transcribe", jfk, env=env)
     assert "not -1 (set by the environment variable WHISPERCTL_THREADS)" in done.err
     done = fake.here("transcribe", jfk, "--threads", "-2", env=env)
-    assert done.err == "whisperctl: error: threads must be at least 1, not -2\n"
+    assert done.err == "whisperctl: error: threads must be 1 or more, not -2\n"
     done = fake.here("transcribe", jfk, "--threads", "1", env=env)
     assert '"gremlin"' in done.err and f'(language is set in "{file}")' in done.err
     env["WHISPERCTL_LANGUAGE"] = ""  # no variable at all

@@ -342,7 +342,7 @@ def test_one_format_goes_to_standard_output_instead_of_segments(
         (("-f", "srt,txt", "--output", "-"), 2, "one format"),
         (("-f", "srt,txt", "--output", "{stem}"), 2, "{ext}"),
         (("talks/deeper/x.wav", "--output", "same.srt"), 2, "would both be written"),
-        (("--jobs", "0"), 2, "jobs must be at least 1"),
+        (("--jobs", "0"), 2, "jobs must be 1 or more"),
         (("--timeout", "-1"), 2, "above 0 seconds"),
         (("--stall-timeout", "-1"), 2, "0 (no limit) or more seconds"),
         (("--max-memory", "much"), 2, "2G or 500M"),

@@ -317,7 +317,7 @@ def test_conditions_decide_the_exit_code(fake: Cli, clip: Path) -> None:
         (("{jfk}", "-b", "natve"), 2, 'did you mean "native"?'),
         (("{jfk}", "-b", "wasi/wasmtim"), 2, 'did you mean "wasmtime"?'),
         (("{jfk}", "--language", "gremlin"), 2, '"gremlin"'),
-        (("{jfk}", "-t", "0"), 2, "threads must be at least 1"),
+        (("{jfk}", "-t", "0"), 2, "threads must be 1 or more"),
         (("{jfk}", "--repeat", "0"), 2, "repeat must be from 1"),
         (("{jfk}", "--format", "pdf"), 2, 'unknown format "pdf"'),
         (("{jfk}", "-o", "report"), 2, '"report" does not show a format'),

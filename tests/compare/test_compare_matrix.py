@@ -108,7 +108,7 @@ def test_models_and_quantizations_that_cannot_be_had_are_refused(tiny_en: Path) 
 @pytest.mark.parametrize("text", ["0", "two", "-1", "1.5"])
 def test_threads_are_whole_numbers_from_one(text: str) -> None:
     assert matrix.choose_threads(["2", "1", "2"]) == [2, 1]
-    with pytest.raises(UsageError, match="at least 1"):
+    with pytest.raises(UsageError, match="1 or more"):
         matrix.choose_threads([text])
 
 

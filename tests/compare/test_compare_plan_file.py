@@ -194,7 +194,7 @@ def test_chains_of_filters_are_a_dimension(fake: Cli, folder: Path) -> None:
         ('language = "en"', "beam_size = 'x'", "the plan has an invalid option: beam_size"),
         ('["jfk.wav"]', "[]", "the plan has no recordings: list one or more"),
         ('["jfk.wav"]', '["gone.wav"]', '"gone.wav" does not exist'),
-        ("[1, 2]", "[0]", "threads must be at least 1"),
+        ("[1, 2]", "[0]", "threads must be 1 or more"),
         ('["fake", "other"]', '["gone"]', "no engine of the plan can be used (gone: "),
         ("warm_up", 'baseline = "gone"\nwarm_up', 'unknown baseline "gone"'),
         ("warm_up", 'decoder = "gone"\nwarm_up', 'unknown decoder "gone"'),

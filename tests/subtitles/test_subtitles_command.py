@@ -80,7 +80,7 @@ def test_convert_refuses_what_it_cannot_do(cli: Cli) -> None:
         (("a.srt", "b.vtt", "--from", "vtt"), 1, "is not vtt"),
         (("a.srt", "none/b.vtt"), 1, "no directory"),
         (("none.srt", "b.vtt"), 1, "does not exist"),
-        (("a.srt", "b.vtt", "--max-line-width", "0"), 2, "at least 1"),
+        (("a.srt", "b.vtt", "--max-line-width", "0"), 2, "1 or more"),
     ):
         done = cli.here("subtitles", "convert", *arguments)
         assert (done.code, done.out) == (code, "")

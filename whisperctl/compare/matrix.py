@@ -190,7 +190,7 @@ def choose_threads(texts: Sequence[str]) -> list[int]:
     found = []
     for text in texts:
         if not text.isdecimal() or int(text) < 1:
-            raise UsageError(f'threads must be at least 1, such as 1,2, not "{text}"')
+            raise UsageError(f'threads must be 1 or more, such as 1,2, not "{text}"')
         found.append(int(text))
     return list(dict.fromkeys(found))
 

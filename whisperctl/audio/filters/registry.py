@@ -25,7 +25,7 @@ from whisperctl.audio.filters import (
 )
 from whisperctl.errors import PluginError, UsageError
 from whisperctl.plugins import Described, Door
-from whisperctl.text import quoted, unknown
+from whisperctl.text import number_text, quoted, range_text, unknown
 
 MOST_FILTERS = 100
 """Filters in a chain, at most."""
@@ -191,15 +191,7 @@ def range_of(parameter: Parameter) -> str:
     if parameter.type == "str":
         return "text"
     number = "whole number" if parameter.type == "int" else "number"
-    low, high = (shown_value(limit) for limit in (parameter.low, parameter.high))
-    if math.isinf(parameter.low) and math.isinf(parameter.high):
-        shown = number
-    elif math.isinf(parameter.high):
-        shown = f"{low} or more"
-    elif math.isinf(parameter.low):
-        shown = f"{high} or less"
-    else:
-        shown = f"{low} to {high}"
+    shown = range_text(parameter.low, parameter.high).removeprefix("from ") or number
     return f"{shown} {parameter.unit}".rstrip()
 
 
@@ -207,8 +199,8 @@ def shown_value(value: Value | None) -> str:
     """A value as a person writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
+    if isinstance(value, int | float):
+        return number_text(value)
     return "" if value is None else str(value)
 
 

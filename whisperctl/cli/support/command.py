@@ -94,16 +94,12 @@ def _in_range(value: Any, param: Any, label: str) -> Any:
     Raises:
         UsageError: it does not.
     """
-    low, high = getattr(param, "min", None), getattr(param, "max", None)
-    if low is None and high is None:
-        return value
-    # So written that a number that is none is not in any range.
-    if (low is None or value >= low) and (high is None or value <= high):
-        return value
-    wanted = f"{low} or more" if high is None else f"from {low} to {high}"
-    if low is None:
-        wanted = f"{high} or less"
-    raise UsageError(f"{label} must be {wanted}, not {value}")
+    from whisperctl.options import Option
+
+    allowed = Option("", minimum=getattr(param, "min", None), maximum=getattr(param, "max", None))
+    if allowed.range and not allowed.allows(value):
+        raise UsageError(f"{label} must be {allowed.range}, not {value}")
+    return value
 
 
 def _read(kind: Any, value: Any, label: str) -> Any:
