@@ -155,7 +155,7 @@ def test_each_type_of_parameter_is_read() -> None:
         ("acme", 'filter "acme": seed is missing: write acme:seed=VALUE'),
         ("acme:seed=1.5", 'seed must be a whole number, not "1.5"'),
         ("acme:seed=1,order=9", 'order must be a whole number from 1 to 8, not "9"'),
-        ("acme:seed=1,mode=Hard", 'mode must be one of soft, hard, not "Hard"'),
+        ("acme:seed=1,mode=Hard", 'mode must be soft or hard, not "Hard"'),
         ("acme:seed=1,wet=maybe", 'wet must be true or false, not "maybe"'),
         ("acme:seed=1,delay=-1", 'delay must be 0 or more ms, not "-1"'),
     ],

@@ -76,7 +76,15 @@ class Trim:
             version="1",
             parameters=(
                 Parameter("start", "float", 0.0, 0.0, 1e7, "s", "Start of the stretch to keep."),
-                Parameter("end", "float", None, 0.0, 1e7, "s", "End of it; default: the end."),
+                Parameter(
+                    "end",
+                    "float",
+                    None,
+                    0.0,
+                    1e7,
+                    "s",
+                    "End of the stretch; by default, the end of the recording.",
+                ),
             ),
         )
 

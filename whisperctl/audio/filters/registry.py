@@ -187,7 +187,7 @@ def range_of(parameter: Parameter) -> str:
     if parameter.type == "bool":
         return "true or false"
     if parameter.choices:
-        return ", ".join(parameter.choices)
+        return " or ".join(parameter.choices)
     if parameter.type == "str":
         return "text"
     number = "whole number" if parameter.type == "int" else "number"
@@ -240,7 +240,7 @@ def _value(filter_name: str, parameter: Parameter, written: str) -> Value:
 def _described(parameter: Parameter) -> str:
     shown = range_of(parameter)
     if parameter.type == "str":
-        return f"one of {shown}" if parameter.choices else "a text"
+        return shown if parameter.choices else "a text"
     if "number" in shown:
         return f"a {shown}"
     bounded = f"from {shown}" if " to " in shown else shown
