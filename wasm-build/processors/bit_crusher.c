@@ -10,9 +10,9 @@ struct channel {
 DESCRIBE({"abi": 1, "name": "bit_crusher", "version": "1",
  "summary": "Reduce the bits of samples, and the sample rate without a filter.", "parameters": [
   {"name": "bits", "type": "float", "default": 8, "low": 1, "high": 24, "unit": "bit",
-   "help": "Resolution of full scale, sign included."},
+   "help": "Bits of each sample, with the sign."},
   {"name": "hold", "type": "int", "default": 1, "low": 1, "high": 64, "unit": "samples",
-   "help": "Repeat each sample this many times, and leave out those between."}
+   "help": "Keep one sample of so many, and repeat it in place of the others."}
 ]});
 
 static float levels, step;

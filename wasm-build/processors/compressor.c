@@ -11,13 +11,13 @@ DESCRIBE({"abi": 1, "name": "compressor", "version": "1",
   {"name": "threshold", "type": "float", "default": -24, "low": -60, "high": 0, "unit": "dB",
    "help": "Level above which the compressor works."},
   {"name": "ratio", "type": "float", "default": 4, "low": 1, "high": 20,
-   "help": "Decibels above the threshold that become one."},
+   "help": "Input above the threshold, in dB, for 1 dB of output."},
   {"name": "attack", "type": "float", "default": 5, "low": 0.1, "high": 200, "unit": "ms",
    "help": "Time to follow a rising level."},
   {"name": "release", "type": "float", "default": 100, "low": 5, "high": 2000, "unit": "ms",
    "help": "Time to follow a falling level."},
   {"name": "makeup", "type": "float", "default": 0, "low": 0, "high": 40, "unit": "dB",
-   "help": "Gain of all that comes out."}
+   "help": "Gain applied to the output."}
 ]});
 
 static float threshold, log_threshold, slope, attack, release, makeup;

@@ -12,7 +12,7 @@ struct channel {
 
 DESCRIBE({"abi": 1, "name": "denoise", "version": "1", "summary": "Suppress steady noise.", "parameters": [
   {"name": "reduction", "type": "int", "default": 15, "low": 0, "high": 60, "unit": "dB",
-   "help": "Attenuation of noise, at most."}
+   "help": "Largest attenuation of the noise."}
 ]});
 
 static int frame;

@@ -11,7 +11,7 @@ DESCRIBE({"abi": 1, "name": "echo", "version": "1", "summary": "Add echoes that 
   {"name": "delay", "type": "float", "default": 250, "low": 1, "high": 2000, "unit": "ms",
    "help": "Time between echoes."},
   {"name": "feedback", "type": "float", "default": 0.35, "low": 0, "high": 0.95,
-   "help": "Level of each echo, of that before it."},
+   "help": "Level of each echo, as a share of the one before it."},
   {"name": "mix", "type": "float", "default": 0.3, "low": 0, "high": 1,
    "help": "Level of the echoes; the recording keeps its own."}
 ]});
