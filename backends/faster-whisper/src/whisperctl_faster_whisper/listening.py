@@ -131,7 +131,7 @@ class Listening:
         while waiting:
             taken = waiting[: self._batch_size]
             del waiting[: self._batch_size]
-            parts = [np.ascontiguousarray(samples[w.start : w.end]) for w in taken]
+            parts = [_filled(samples[w.start : w.end]) for w in taken]
             together = [
                 part
                 for window, part in zip(taken, parts, strict=True)
@@ -211,6 +211,15 @@ class Listening:
     def _spans(self, tokens: object) -> list[WordSpan]:
         """What was found out about the words of a segment, known by the very list of its tokens."""
         return next((spans for those, spans in reversed(self.run.words) if those is tokens), [])
+
+
+def _filled(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """A window with silence behind it, up to its full length.
+
+    ``WhisperModel`` fills a spectrogram with zeros, which is no silence; the text then often ends a
+    sentence early.
+    """
+    return np.pad(samples, (0, max(0, windows.LONGEST - len(samples))))
 
 
 def _timed(tokens: Sequence[Token], spans: Sequence[WordSpan], until_s: float) -> list[Token]:
