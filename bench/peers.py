@@ -40,6 +40,8 @@ ENGINES = (
     "wasi/wasmtime",
     "native",
 )
+BATCHING = "faster-whisper/int8"
+"""Engine that is measured with several windows at once as well."""
 
 _REPEATS = {11: 3, 180: 3, 600: 1}
 _PAUSE_S = 0.5
@@ -160,6 +162,8 @@ def programs(folder: Path) -> list[Program]:
         )
         like = ("--beam-size=5", "--threads=2", "--temperature-increment-on-fallback=0")
         found.append(Program(name, command, like))
+        if engine == BATCHING:
+            found.append(Program(f"{name}, batched", (*command, "--batch-size=8"), like))
     return found
 
 
