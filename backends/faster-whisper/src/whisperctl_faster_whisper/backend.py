@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from whisperctl.engine import resources
 from whisperctl.engine.protocol import BackendInfo, Model, OpenOptions, RuntimeInfo
 from whisperctl.errors import BackendError, UsageError
 
@@ -105,7 +106,8 @@ def _chosen(runtime: str | None) -> str:
 def _runtimes() -> tuple[RuntimeInfo, ...]:
     installed = _version("ctranslate2")
     try:
-        import ctranslate2
+        with resources.short_spins():
+            import ctranslate2
 
         supported: set[str] = ctranslate2.get_supported_compute_types("cpu")
     except ModuleNotFoundError as error:

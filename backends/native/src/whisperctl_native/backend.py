@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
 _RUNTIME = "native"
 _BINDINGS = "pywhispercpp"
-_SPINS = "GOMP_SPINCOUNT"
 _MAX_THREADS = 512
 """ggml's own limit, GGML_MAX_N_THREADS."""
 
@@ -124,30 +121,10 @@ def _version(distribution: str) -> str:
         return ""
 
 
-@contextmanager
-def _short_spins() -> Iterator[None]:
-    """Have GNU's OpenMP, if it is loaded inside the ``with``, spin but briefly at barriers.
-
-    ggml has a barrier after each of the some hundred operations of a token. By default a thread
-    that waits there spins for milliseconds; where other programs want the processors too, it spins
-    while the thread that it waits for has none, and a token takes twenty times as long. A thousand
-    turns are enough when nothing else runs. libgomp reads its environment once, when it is loaded:
-    https://gcc.gnu.org/onlinedocs/libgomp/GOMP_005fSPINCOUNT.html
-    """
-    if any(name in os.environ for name in ("OMP_WAIT_POLICY", _SPINS)):
-        yield
-        return
-    os.environ[_SPINS] = "1000"
-    try:
-        yield
-    finally:
-        del os.environ[_SPINS]
-
-
 def _runtime_info() -> RuntimeInfo:
     installed = _version(_BINDINGS)
     try:
-        with _short_spins():
+        with resources.short_spins():
             import _pywhispercpp  # noqa: F401
     except ModuleNotFoundError:
         return RuntimeInfo(
