@@ -114,7 +114,7 @@ class Listening:
         self._emit(spoken)
         if len(samples) >= _MIN_SAMPLES:
             self._duration_s = self._until_s = len(samples) / _RATE
-            if self._batch_size > 1:
+            if self._batch_size > 1 and len(samples) > windows.LONGEST:
                 self._transcribe_windows(samples, spoken.code)
             else:
                 self._transcribe(samples, spoken.code)
