@@ -52,4 +52,4 @@ def test_engines_that_all_fail_are_an_error_with_their_reasons(
     (recording,) = load_recordings([str(jfk)], [])
 
     with pytest.raises(BackendError, match=r"no engine could transcribe jfk\.wav \(fake/fail: "):
-        tune(recording, model_file, [Engine("fake", "fail")], DecodeOptions())
+        tune(recording, model_file, [Engine("fake", "fail")], DecodeOptions(), seconds=30)

@@ -164,14 +164,15 @@ def _decoders() -> Iterator[Check]:
 
 def _default_decoder(working: Sequence[str]) -> Check:
     """Check that one of the decoders that are tried without ``--decoder`` works."""
-    from whisperctl.audio.decoders.registry import AUTO, choose
+    from whisperctl.audio.decoders.registry import AUTO, choose, options
 
     tried = [decoder.name for decoder in choose(AUTO)]
     others = sorted(set(working) - set(tried))
     if not any(name in working for name in tried):
-        usable = " or ".join(f"--decoder {name}" for name in others)
         return Check(
-            "default decoder", "fail", f"{tried[-1]} does not work: repair it, or use {usable}"
+            "default decoder",
+            "fail",
+            f"{tried[-1]} does not work: repair it, or use {options(others)}",
         )
     only = f"; only with --decoder: {', '.join(others)}" if others else ""
     return Check("default decoder", "ok", ", else ".join(tried) + only)

@@ -20,9 +20,6 @@ from whisperctl.engine.registry import Engine, Fastest
 from whisperctl.errors import BackendError
 from whisperctl.options import DecodeOptions
 
-SECONDS = 30.0
-"""Default time to measure for."""
-
 _CLOSE = 1.5
 """Engines that took up to this many times the fastest one's time are measured again."""
 
@@ -48,7 +45,7 @@ def tune(
     engines: Sequence[Engine],
     options: DecodeOptions,
     *,
-    seconds: float = SECONDS,
+    seconds: float,
     left_out: tuple[LeftOut, ...] = (),
     on_step: OnStep | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -161,18 +158,23 @@ def _joined(before: Measurement | None, now: Measurement) -> Measurement:
 
 def _ranked(found: Mapping[Cell, Measurement]) -> list[Variant]:
     """Variants that worked, the fastest first by its fastest run, which nothing disturbed."""
-    times = {cell.variant: _best_ms(m) for cell, m in found.items() if m.runs and not m.error}
+    times = _times_ms(found)
     return sorted(times, key=lambda variant: times[variant])
 
 
 def _close(found: Mapping[Cell, Measurement]) -> list[Variant]:
-    ranked = _ranked(found)
-    times = {cell.variant: _best_ms(m) for cell, m in found.items() if m.runs}
+    """The fastest variants, two at least, if there are several."""
+    ranked, times = _ranked(found), _times_ms(found)
     if len(ranked) < 2:
         return []
     close = [v for v in ranked if times[v] <= _CLOSE * times[ranked[0]]]
     return close if len(close) > 1 else ranked[:2]
 
 
-def _best_ms(measurement: Measurement) -> float:
-    return min(run.values["wall_ms"] for run in measurement.runs)
+def _times_ms(found: Mapping[Cell, Measurement]) -> dict[Variant, float]:
+    """Time of the fastest run of each variant that worked."""
+    return {
+        cell.variant: min(run.values["wall_ms"] for run in measurement.runs)
+        for cell, measurement in found.items()
+        if measurement.runs and not measurement.error
+    }

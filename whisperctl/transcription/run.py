@@ -11,7 +11,7 @@ from whisperctl.audio import SAMPLE_RATE
 from whisperctl.engine.protocol import OnSegment
 from whisperctl.engine.session import HostSession
 from whisperctl.errors import UsageError
-from whisperctl.options import TranscriptionOptions
+from whisperctl.options import DecodeOptions, TranscriptionOptions
 from whisperctl.text import on_one_line, quoted
 from whisperctl.transcript import Segment, SpokenLanguage, Transcript
 from whisperctl.transcription.chunk_decoder import (
@@ -191,7 +191,7 @@ class RecordingRun:
         self._save(done=True)
         return Transcript(
             segments=tuple(self._segments),
-            language=self._language or self._requested_language(),
+            language=self._language or requested_language(self._options.decoding),
             duration_s=duration_s,
             timings=self._decoder.timings.total(self._chunks.decode_ms),
             language_probability=self._language_probability,
@@ -346,11 +346,6 @@ class RecordingRun:
         decode(options.in_language(spoken.code))
         self._decoder.spoken = spoken
 
-    def _requested_language(self) -> str:
-        """Code of the language asked for; empty if it was to be detected."""
-        language = self._options.decoding.language
-        return "" if language == languages.AUTO else languages.resolve(language, True, "transcribe")
-
     def _report_progress(self, chunk: Chunk, share: float, channel: _Channel) -> None:
         share = (channel.index + share) / channel.count
         position = chunk.start + round(share * len(chunk.samples))
@@ -385,3 +380,10 @@ class RecordingRun:
         for warning in warnings[self._n_warnings :]:
             self._callbacks.warning(warning)
         self._n_warnings = len(warnings)
+
+
+def requested_language(decoding: DecodeOptions) -> str:
+    """Code of the language asked for; empty if it was to be detected."""
+    if decoding.language == languages.AUTO:
+        return ""
+    return languages.resolve(decoding.language, True, "transcribe")

@@ -33,7 +33,7 @@ from whisperctl.transcription.chunking import (
     ReadAhead,
 )
 from whisperctl.transcription.quality import Tally
-from whisperctl.transcription.run import Checkpoint
+from whisperctl.transcription.run import Checkpoint, requested_language
 
 if TYPE_CHECKING:
     from whisperctl.jobs.executors import Execution, Executor, ExecutorOptions, OnWorkerEvent
@@ -248,13 +248,7 @@ class _Recording:
             return None
         part = _Part(file, chunk.end, self._warnings())
         self.parts.append(part)
-        known = Checkpoint(
-            chunk.start / SAMPLE_RATE,
-            (),
-            self._spoken.code if self._spoken is not None else "",
-            self._spoken.probability if self._spoken is not None else None,
-        )
-        return part, Task(self._task.recording, known, file)
+        return part, Task(self._task.recording, self._checkpoint(chunk.start), file)
 
     def take(self, part: _Part, event: events.WorkerEvent) -> None:
         """Take an event of a chunk's, and report what is now in order."""
@@ -293,11 +287,7 @@ class _Recording:
         for text in self._tally.warnings(name, len(self._segments)):
             self.emit(_warning(text))
         decoding = self._job.options.decoding
-        language = ""
-        if self._spoken is not None:
-            language = self._spoken.code
-        elif decoding.language != languages.AUTO:
-            language = languages.resolve(decoding.language, True, "transcribe")
+        language = self._spoken.code if self._spoken else requested_language(decoding)
         self.emit(
             events.Transcribed(
                 Transcript(
@@ -340,16 +330,13 @@ class _Recording:
             self._segments += part.transcript.segments
             if self._spoken is None and part.transcript.segments and part.transcript.language:
                 self._spoken = SpokenLanguage(part.transcript.language)
-            self.emit(
-                events.CheckpointReached(
-                    Checkpoint(
-                        part.end / SAMPLE_RATE,
-                        part.transcript.segments,
-                        self._spoken.code if self._spoken is not None else "",
-                        self._spoken.probability if self._spoken is not None else None,
-                    )
-                )
-            )
+            reached = self._checkpoint(part.end, part.transcript.segments)
+            self.emit(events.CheckpointReached(reached))
+
+    def _checkpoint(self, position: int, segments: tuple[Segment, ...] = ()) -> Checkpoint:
+        """Checkpoint at a sample, with the language as far as it is known."""
+        spoken = self._spoken or SpokenLanguage("")
+        return Checkpoint(position / SAMPLE_RATE, segments, spoken.code, spoken.probability)
 
     def _report_progress(self) -> None:
         assert self._chunks is not None

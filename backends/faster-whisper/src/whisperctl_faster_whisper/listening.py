@@ -22,8 +22,8 @@ from whisperctl_faster_whisper.loaded_model import LoadedModel, Run, WordSpan
 Event = Segment | SpokenLanguage | float
 Emit = Callable[[Event], None]
 
-_RATE = 16_000
-_WINDOW_S = 30.0
+_RATE = windows.RATE
+_WINDOW_S = windows.LONGEST / _RATE
 _CALLBACK_S = 0.05
 _MIN_SAMPLES = 1600
 """whisper.cpp hears nothing in less than a tenth of a second, and so does this."""
@@ -139,7 +139,7 @@ class Listening:
             ]
             ready = loaded.prepare(together, language, arguments) if len(together) > 1 else []
             for window, part in zip(taken, parts, strict=True):
-                loaded.use(next((one for one in ready if one.samples is part), None))
+                loaded.prepared = next((one for one in ready if one.samples is part), None)
                 self._offset_s = self._at_s = window.start / _RATE
                 self._until_s = window.end / _RATE
                 self._begun = False

@@ -151,6 +151,8 @@ class Prepared:
 class LoadedModel(WhisperModel):  # type: ignore[misc]  # the library has no types
     """A loaded model; one ``run`` at a time.
 
+    The next ``transcribe`` takes what is ``prepared`` for its recording, once.
+
     Args:
         directory: a model of CTranslate2's with its tokenizer.
         compute_type: what CTranslate2 computes with.
@@ -176,7 +178,7 @@ class LoadedModel(WhisperModel):  # type: ignore[misc]  # the library has no typ
         extractor: Any = self.feature_extractor
         self.feature_extractor: Any = _Measured(self, extractor)
         self._detecting = False
-        self._prepared: Prepared | None = None
+        self.prepared: Prepared | None = None
 
     def prepare(
         self, windows: Sequence[npt.NDArray[np.float32]], language: str, arguments: dict[str, Any]
@@ -186,7 +188,7 @@ class LoadedModel(WhisperModel):  # type: ignore[misc]  # the library has no typ
         The decoder reads its weights once for all of them. None gets earlier text.
 
         Args:
-            windows: float32, shape (n_samples,), up to 30 s each.
+            windows: at least one; float32, shape (n_samples,), up to 30 s each.
             language: code of the language.
             arguments: those of ``transcribe``.
 
@@ -206,15 +208,11 @@ class LoadedModel(WhisperModel):  # type: ignore[misc]  # the library has no typ
         encoded = [
             run.measured("encode", partial(encode, pad_or_trim(one[:, :-1]))) for one in features
         ]
-        together = encoded[0]
-        if len(encoded) > 1:
-            together = ctranslate2.StorageView.from_array(np.concatenate(encoded))
-        several = arguments["beam_size"] > 1 or len(windows) > 1
         results = run.measured(
-            "batchd" if several else "decode",
+            "batchd",
             partial(
                 self.model.generate,
-                together,
+                ctranslate2.StorageView.from_array(np.concatenate(encoded)),
                 [prompt] * len(windows),
                 beam_size=arguments["beam_size"],
                 max_length=self.max_length,
@@ -231,15 +229,6 @@ class LoadedModel(WhisperModel):  # type: ignore[misc]  # the library has no typ
             )
         ]
 
-    @property
-    def prepared(self) -> Prepared | None:
-        """What ``use`` was called with, until it is used."""
-        return self._prepared
-
-    def use(self, prepared: Prepared | None) -> None:
-        """Let the next ``transcribe`` take what is prepared for its recording, once."""
-        self._prepared = prepared
-
     def detect_language(self, *arguments: Any, **named: Any) -> Any:
         """As in ``WhisperModel``; no window of the transcription."""
         self._detecting = True
@@ -252,8 +241,8 @@ class LoadedModel(WhisperModel):  # type: ignore[misc]  # the library has no typ
         """As in ``WhisperModel``; measured."""
         if not self._detecting:
             self.run.on_window()
-        if self._prepared is not None:
-            return self._prepared.encoded
+        if self.prepared is not None:
+            return self.prepared.encoded
         encode = super().encode
         return self.run.measured("encode", lambda: encode(features))
 
@@ -282,7 +271,7 @@ class LoadedModel(WhisperModel):  # type: ignore[misc]  # the library has no typ
         """
         generate = super().generate_with_fallback
         tried: list[tuple[bool, Any]] = []
-        prepared, self._prepared = self._prepared, None
+        prepared, self.prepared = self.prepared, None
         for temperature in options.temperatures:
             self.run.drew |= temperature > 0
             alone = replace(

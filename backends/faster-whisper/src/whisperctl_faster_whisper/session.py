@@ -196,10 +196,8 @@ def _batch_size(options: DecodeOptions, model: Hyperparameters) -> int:
                 "--carry-initial-prompt"
             )
         return options.batch_size
-    if options.temperature > 0 or options.carry_initial_prompt:
-        return 1
-    alone = options.condition_on_previous_text and options.max_context != 0
-    if alone:
+    conditioned = options.condition_on_previous_text and options.max_context != 0
+    if conditioned or options.temperature > 0 or options.carry_initial_prompt:
         return 1
     values = 2 * model.n_text_layer * model.n_text_state * model.n_text_ctx
     window_bytes = 4 * values * options.beam_size
