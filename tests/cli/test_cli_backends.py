@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+
+from whisperctl.audio.decoders import registry
+from whisperctl.cli import doctor
+from whisperctl.errors import PluginError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -139,6 +143,19 @@ def test_a_sandbox_that_does_not_work_is_no_reason_to_read_natively(
     assert (done.code, done.out) == (1, "")
     assert "pip install acme, or use --decoder ffmpeg or --decoder soundfile to decode" in done.err
     assert "read by ffmpeg" in cli.here("probe", jfk, "--decoder", "ffmpeg", env=env).out
+
+
+def test_the_doctor_says_what_stops_the_default_decoder_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none_may_read(name: str) -> NoReturn:
+        raise PluginError('decoder "acme" does not load')
+
+    monkeypatch.setattr(registry, "choose", none_may_read)
+
+    (check,) = [one for one in doctor.run() if one.subject == "default decoder"]
+
+    assert (check.status, check.detail) == ("fail", 'decoder "acme" does not load')
 
 
 def test_the_doctor_finds_nothing_wrong_here(cli: Cli, tiny_en: Path) -> None:

@@ -166,7 +166,10 @@ def _default_decoder(working: Sequence[str]) -> Check:
     """Check that one of the decoders that are tried without ``--decoder`` works."""
     from whisperctl.audio.decoders.registry import AUTO, choose, options
 
-    tried = [decoder.name for decoder in choose(AUTO)]
+    try:
+        tried = [decoder.name for decoder in choose(AUTO)]
+    except WhisperctlError as error:
+        return Check("default decoder", "fail", str(error))
     others = sorted(set(working) - set(tried))
     if not any(name in working for name in tried):
         return Check(
