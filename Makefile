@@ -182,18 +182,22 @@ $(NATIVE)/.installed: requirements-native.lock backends/native/pyproject.toml | 
 
 setup: $(VENV)/.installed ## create the environment
 
+# uv installs the same files in a quarter of pip's time. It does not read pip's configuration, which may
+# name the only index within reach: pip then does it.
 $(VENV)/.installed: requirements.lock pyproject.toml $(BACKENDS:%=%/pyproject.toml)
 	@echo "Setting up the environment in $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(call quietly,Installing what whisperctl stands on (one to three minutes the first time), \
-	    $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock)
+	@awk '/^uv==/,!/\\$$/' requirements.lock >$(VENV)/uv.lock
+	@$(call quietly,Installing what whisperctl stands on (up to three minutes the first time), sh -c '\
+	    $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock && \
+	    $(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock || \
+	    $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock')
 	@$(call quietly,Installing whisperctl and its backends, \
 	    $(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation \
 	    -e . $(BACKENDS:%=-e %))
 	@touch $@
 
 lock: setup ## resolve requirements.lock anew
-	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock" \
 	    --python-version 3.11 --group dev --output-file requirements.lock \
 	    --no-emit-package whisperctl-asr $(BACKENDS:backends/%=--no-emit-package whisperctl-%) \
