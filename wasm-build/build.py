@@ -39,10 +39,8 @@ WHISPER_SOURCES = (
     "ggml/src/ggml-cpu/binary-ops.cpp",
     "ggml/src/ggml-cpu/ggml-cpu.c",
     "ggml/src/ggml-cpu/ggml-cpu.cpp",
-    "ggml/src/ggml-cpu/hbm.cpp",
     "ggml/src/ggml-cpu/ops.cpp",
     "ggml/src/ggml-cpu/quants.c",
-    "ggml/src/ggml-cpu/repack.cpp",
     "ggml/src/ggml-cpu/traits.cpp",
     "ggml/src/ggml-cpu/unary-ops.cpp",
     "ggml/src/ggml-cpu/vec.cpp",
@@ -50,7 +48,6 @@ WHISPER_SOURCES = (
     "ggml/src/ggml-threading.cpp",
     "ggml/src/ggml.c",
     "ggml/src/ggml.cpp",
-    "ggml/src/gguf.cpp",
 )
 # Flags of single files of whisper.cpp's. ggml's scheduler sets memory aside for copies between
 # devices, for each of four graphs 65 MB of a 32-bit memory; there is one device here, and no copy.
