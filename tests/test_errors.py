@@ -22,6 +22,7 @@ def test_every_error_is_a_whisperctl_error_and_is_drawn_in_the_docstring() -> No
         "OutputError",
         "PluginError",
         "SubtitleError",
+        "UnknownModelError",
         "UnsupportedMediaError",
         "UsageError",
         "WhisperctlError",

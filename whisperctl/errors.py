@@ -7,7 +7,8 @@
     ├── AudioError      a media file is missing, empty, damaged, or contains no audio
     │   ├── UnsupportedMediaError  a decoder does not read this kind of file; another may
     │   └── DecoderStoppedError    a decoder ended before the recording did
-    ├── ModelError      a model is unknown, missing, truncated, or not a ggml file
+    ├── ModelError      a model is missing, truncated, or not a ggml file
+    │   └── UnknownModelError      a name is no model's; a UsageError too
     ├── BackendError    a backend is unknown or unavailable, or its engine failed
     │   └── GuestError  the program inside the sandbox trapped, aborted, or broke the protocol
     ├── PluginError     a decoder, filter or executor does not load, or is for another version
@@ -49,6 +50,10 @@ class DecoderStoppedError(AudioError):
 
 class ModelError(WhisperctlError):
     """A model is unknown, missing, truncated, or not a ggml Whisper file."""
+
+
+class UnknownModelError(ModelError, UsageError):
+    """A name is neither an installed nor a published model's."""
 
 
 class BackendError(WhisperctlError):

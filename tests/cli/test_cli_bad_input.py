@@ -92,10 +92,18 @@ def test_a_file_that_is_no_model(fake: Cli, jfk: Path, model: Path, damage: str)
     assert_refused(done, fake, 1, str(bad))
 
 
-def test_a_mistyped_model(fake: Cli, jfk: Path) -> None:
-    assert_refused(
-        fake.here("transcribe", jfk, "-m", "tinny"), fake, 1, '"tinny"', 'did you mean "tiny"?'
-    )
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("talks/*.wav",), '"talks/*.wav" does not match any file: check the pattern'),
+        (("a.wav", "-m", "tinny"), 'unknown model "tinny": did you mean "tiny"?'),
+        (("a.wav", "-b", "fakke"), 'unknown backend "fakke": did you mean "fake"?'),
+    ],
+)
+def test_a_mistyped_name_is_a_misuse_of_whatever_it_is(
+    fake: Cli, arguments: tuple[str, ...], named: str
+) -> None:
+    assert_refused(fake.here("transcribe", *arguments), fake, 2, named)
 
 
 def test_an_output_directory_that_cannot_be_made(fake: Cli, jfk: Path, model: Path) -> None:

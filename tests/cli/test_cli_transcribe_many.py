@@ -301,6 +301,11 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
         '"talks/deeper/x.wav": skipped: its results exist'
     )
 
+    lacking = fake.here(*command, "--dry-run", "no such file.wav")
+    assert lacking.code == 1
+    assert lacking.out.endswith('"no such file.wav": does not exist\n')
+    assert lacking.err == ('whisperctl: error: "no such file.wav" does not exist: check the name\n')
+
     too_long = fake.here(*command, "--dry-run", "--output", "a" * 252 + "{stem}.{ext}")
     assert too_long.code == 1
     assert too_long.err.endswith("its name is too long for the file system; choose a shorter one\n")
@@ -347,7 +352,7 @@ def test_one_format_goes_to_standard_output_instead_of_segments(
         (("--stall-timeout", "-1"), 2, "0 (no limit) or more seconds"),
         (("--max-memory", "much"), 2, "2G or 500M"),
         (("--files-from", "missing"), 1, '"missing" cannot be read'),
-        (("nothing/*.mp3",), 1, '"nothing/*.mp3" does not match any file'),
+        (("nothing/*.mp3",), 2, '"nothing/*.mp3" does not match any file'),
         (("empty",), 1, '"empty" is a directory without recordings'),
     ],
 )

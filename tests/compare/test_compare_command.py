@@ -361,6 +361,12 @@ def test_a_document_defines_what_to_compare_whatever_is_configured(cli: Cli) -> 
         assert (done.code, done.err.count("\n")) == (2, 1)
         assert '"gone" cannot be read' in done.err
 
+    (cli.directory / "plan.toml").write_text(
+        'recordings = ["a.wav"]\nengines = ["native"]\nmodels = ["tiny.en"]\n'
+    )
+    done = cli.here("compare", "--plan", "plan.toml", env={"WHISPERCTL_THREADS": "2"})
+    assert done.err == "whisperctl: error: the plan has no threads: list one or more\n"
+
 
 def test_engines_that_cannot_be_used_are_left_out_aloud(
     cli: Cli, tiny_en: Path, plugin: MakePlugin

@@ -90,7 +90,7 @@ def test_a_recording_named_twice_counts_once(here: Path) -> None:
     ],
 )
 def test_nothing_found_is_an_error(given: str, message: str) -> None:
-    with pytest.raises(AudioError, match=message):
+    with pytest.raises((AudioError, UsageError), match=message):
         find(["two words.wav", given])
 
 

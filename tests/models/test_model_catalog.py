@@ -54,11 +54,16 @@ def test_hashes_are_unique_and_complete() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "meant"),
-    [("tinny", "tiny"), ("Base", "base"), ("turbo", "large-v3-turbo"), ("smal.en", "small.en")],
+    [("tinny", "tiny"), ("Base", "base"), ("tubro", "turbo"), ("smal.en", "small.en")],
 )
 def test_a_misspelt_name_is_answered_with_the_nearest(wrong: str, meant: str) -> None:
     with pytest.raises(ModelError, match=f'did you mean "{re.escape(meant)}"'):
         catalog.find(wrong)
+
+
+def test_names_of_openai_stand_for_the_same_models() -> None:
+    names = {"large": "large-v3", "turbo": "large-v3-turbo"}
+    assert {name: catalog.find(name).name for name in names} == names
 
 
 def test_a_name_like_no_other_is_answered_with_where_to_look() -> None:

@@ -240,7 +240,7 @@ def test_a_model_that_is_there_is_replaced_only_when_asked_to(
         (("tiny.en", "q9_9"), 2, 'unknown quantization "q9_9": choose from q8_0, q5_1'),
         (("tiny.en", "f16"), 2, "choose from q8_0"),
         (("small", "q8_0"), 1, 'run "whisperctl models pull small"'),
-        (("tinny.en", "q8_0"), 1, 'did you mean "tiny.en"?'),
+        (("tinny.en", "q8_0"), 2, 'did you mean "tiny.en"?'),
         (("no such.bin", "q8_0"), 1, '"no such.bin" does not exist'),
         (("small.bin", "q8_0", "--name", "a/b"), 1, "invalid model name"),
         (("small.bin", "q8_0", "--backend", "nativ"), 2, 'did you mean "native"?'),

@@ -20,7 +20,7 @@ from whisperctl.cli.options.transcription import (
     check_fit,
 )
 from whisperctl.cli.support import console, progress
-from whisperctl.cli.support.command import ConfiguredCommand, is_typed
+from whisperctl.cli.support.command import ConfiguredCommand, is_typed, leave_out
 from whisperctl.cli.support.help_text import long_name
 from whisperctl.compare.reports import BY_EXTENSION, REPORTS
 from whisperctl.errors import UsageError
@@ -351,7 +351,7 @@ class CompareCommand(ConfiguredCommand):
                 off = option.secondary_opts and ctx.params[option.name] is False
                 typed.append(option.secondary_opts[0] if off else f"--{long_name(option)}")
             elif option.name in idle:
-                ctx.params[option.name] = option.default
+                leave_out(ctx, option)
         if typed:
             verb, what = ("have", "them") if len(typed) > 1 else ("has", "it")
             raise UsageError(

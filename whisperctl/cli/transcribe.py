@@ -96,10 +96,7 @@ def transcribe(
     warning = ignored(results.formats, settings.subtitles)
     if warning and not flags.messages.quiet:
         console.note(warning)
-    if run.dry_run:
-        _print_plan(job, planned)
-        return
-    failed = _run(job, planned, flags, limits)
+    failed = _print_plan(job, planned) if run.dry_run else _run(job, planned, flags, limits)
     if failed:
         raise typer.Exit(1)
 
@@ -143,12 +140,18 @@ def _run(
     return bool(reporter.failures)
 
 
-def _print_plan(job: Job, planned: Sequence[Planned]) -> None:
+def _print_plan(job: Job, planned: Sequence[Planned]) -> bool:
+    """Print what would be done; true if a recording is missing."""
     from whisperctl.cli.support import console
-    from whisperctl.jobs.plan import describe
+    from whisperctl.jobs.plan import describe, is_missing
 
     for line in describe(job, planned):
         console.result(line)
+    missing = [item.recording.label for item in planned if is_missing(item.recording)]
+    if missing:
+        verb = "do" if len(missing) > 1 else "does"
+        console.error(f"{', '.join(missing)} {verb} not exist: check the name")
+    return bool(missing)
 
 
 def _results(flags: OutputFlags) -> Results:

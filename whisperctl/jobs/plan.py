@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from whisperctl.audio.source import STDIN
 from whisperctl.errors import OutputError
 from whisperctl.jobs import journal
 from whisperctl.jobs.deliver import PlannedOutput, is_there, plan_outputs
@@ -134,10 +136,18 @@ def describe(job: Job, planned: Sequence[Planned]) -> Iterator[str]:
         name = item.recording.label
         if item.skip:
             yield f"{name}: {_WHY[item.skip]}"
+        elif is_missing(item.recording):
+            yield f"{name}: does not exist"
         elif item.outputs:
             yield f"{name} -> {', '.join(quoted(output.path) for output in item.outputs)}"
         else:
             yield f"{name} -> standard output"
+
+
+def is_missing(recording: Recording) -> bool:
+    """Return true if a recording is a path where nothing is."""
+    name = recording.name
+    return name != STDIN and "://" not in name and not os.path.lexists(name)
 
 
 def _changed(options: object, default: object) -> Iterator[str]:

@@ -69,8 +69,8 @@ def find(
     and directories, no patterns. A file need not exist: whoever reads it finds out.
 
     Raises:
-        UsageError: standard input is named twice.
-        AudioError: a directory or pattern holds no recording, or a list is unreadable or empty.
+        UsageError: standard input is named twice, or a pattern does not match any file.
+        AudioError: a directory holds no recording, or a list is unreadable or empty.
     """
     readers = [*names, *(item.name for item in lists)]
     if readers.count(STDIN) > 1:
@@ -124,7 +124,7 @@ def _in_folder(folder: str, *, recursive: bool) -> Iterator[Recording]:
 def _matches(pattern: str) -> list[Recording]:
     paths = [path for path in glob.glob(pattern, recursive=True) if not _is_directory(path)]  # noqa: PTH207 - Path.glob takes no absolute pattern
     if not paths:
-        raise AudioError(f"{quoted(pattern)} does not match any file: check the pattern")
+        raise UsageError(f"{quoted(pattern)} does not match any file: check the pattern")
     # The shell's "talks/*" may hit notes too; but who asks for "*.rec" gets those.
     recordings = [path for path in paths if _is_recording(path)] or paths
     root = _fixed_part(pattern)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from whisperctl import text
-from whisperctl.errors import ModelError
+from whisperctl.errors import UnknownModelError
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,8 @@ DETECTOR = CatalogModel(
 DETECTORS = {DETECTOR.name: DETECTOR}
 """Published speech detectors by name, apart from ``MODELS``, which transcribe."""
 
-ALIASES = {"silero": DETECTOR.name}
-"""Other names of published models."""
+ALIASES = {"large": "large-v3", "turbo": "large-v3-turbo", "silero": DETECTOR.name}
+"""Other names of published models; those of models that transcribe are OpenAI's."""
 
 _BY_SHA1 = {model.sha1: model for model in (*_MODELS, DETECTOR) if model.sha1}
 
@@ -111,7 +111,7 @@ def find(name: str) -> CatalogModel:
     """The published model called ``name``, a Whisper model or a speech detector.
 
     Raises:
-        ModelError: there is none; the message names the nearest.
+        UnknownModelError: there is none; the message names the nearest.
     """
     model = published(name)
     if model is None:
@@ -130,14 +130,14 @@ def canonical(name: str) -> str:
     return ALIASES.get(name, name)
 
 
-def unknown(name: str, others: tuple[str, ...] = ()) -> ModelError:
+def unknown(name: str, others: tuple[str, ...] = ()) -> UnknownModelError:
     """The error for a name that is neither in the catalog nor among ``others``."""
     known = [*others, *MODELS, *DETECTORS, *ALIASES]
     containing = next((other for other in known if name and name in other), None)
     advice = 'run "whisperctl models list" for their names'
     if containing is not None:
         advice = f'did you mean "{containing}"?'
-    return ModelError(text.unknown("model", name, known, otherwise=advice))
+    return UnknownModelError(text.unknown("model", name, known, otherwise=advice))
 
 
 def with_sha1(sha1: str) -> CatalogModel | None:

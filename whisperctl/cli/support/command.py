@@ -244,7 +244,7 @@ class ConfiguredCommand(Command):
             if all(name in options and _given(ctx, name) for name in pair):
                 near, far = sorted(pair, key=lambda name: _ORDER.index(_source(ctx, options[name])))
                 if _source(ctx, options[near]) != _source(ctx, options[far]):
-                    ctx.params[far] = options[far].default
+                    leave_out(ctx, options[far])
         for name, (needed, advice) in _NEEDS.items():
             if name in options and _given(ctx, name) and not any(map(ctx.params.get, needed)):
                 if is_typed(ctx, options[name]):
@@ -252,7 +252,7 @@ class ConfiguredCommand(Command):
                         f"--{help_text.long_name(options[name])} needs "
                         f"--{help_text.long_name(options[needed[0]])}: {advice}"
                     )
-                ctx.params[name] = options[name].default
+                leave_out(ctx, options[name])
 
     @contextmanager
     def _where_it_is_set(self, ctx: Context) -> Iterator[None]:
@@ -386,6 +386,14 @@ def _given(ctx: Context, name: str) -> bool:
 def is_typed(ctx: Context, option: TyperOption) -> bool:
     """Return true if an option is on the command line."""
     return _source(ctx, option) == _TYPED
+
+
+def leave_out(ctx: Context, option: TyperOption) -> None:
+    """Take the default of an option that is configured, as if it were not."""
+    ctx.params[option.name] = option.default
+    source = ctx.get_parameter_source(option.name)
+    if source is not None:  # or an error about another of that name would blame the configuration
+        ctx.set_parameter_source(option.name, source.DEFAULT)
 
 
 def _source(ctx: Context, option: TyperOption) -> str:
