@@ -388,7 +388,7 @@ class VadOptions:
         maximum=1,
         exclusive=True,
         whisper_cpp="threshold",
-        openai="--vad_threshold",
+        openai="--vad_threshold --vad_onset",
         whisper_cli="-vt --vad-threshold",
     )
     min_speech_duration_ms: int = option(

@@ -143,6 +143,9 @@ def test_lines_of_other_tools(command: TranscribeCommand, line: str, ours: str) 
         ("-osrt=1", "does not take a value"),
         ("--vad=perhaps", 'True or False, not "perhaps"'),
         ("--model_dir /models", "WHISPERCTL_MODELS"),
+        ("--compute_type int8", "use a quantized --model such as base-q8_0"),
+        ("--batched True", "use --batch-size"),
+        ("--hotwords Ahab", "use --initial-prompt"),
     ],
 )
 def test_what_cannot_be_taken_over_is_one_clear_line(fake: Cli, line: str, named: str) -> None:

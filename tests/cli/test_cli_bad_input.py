@@ -141,6 +141,8 @@ def test_an_output_that_is_a_directory(fake: Cli, jfk: Path, model: Path) -> Non
         (("--entropy-threshold", "nan"), "entropy threshold"),
         (("--output-format", "srtt"), 'did you mean "srt"?'),
         (("--output-dir", "there"), "--output-format"),
+        (("--output", "talk.docx"), '--output "talk.docx": unknown format "docx": choose from txt'),
+        (("--output", "{stem}.{lang}"), "--output-format"),
         (("--no-such-option",), "--no-such-option"),
     ],
 )
@@ -149,6 +151,12 @@ def test_a_wrong_option_is_a_misuse(
 ) -> None:
     assert_refused(fake.here("transcribe", jfk, "-m", model, *arguments), fake, 2, named)
     assert list(fake.directory.iterdir()) == []
+
+
+def test_a_recording_in_place_of_a_command_is_answered_with_the_whole_line(fake: Cli) -> None:
+    done = fake.here("my talk.MP3", "-f", "srt")
+    line = "whisperctl transcribe 'my talk.MP3' -f srt"
+    assert_refused(done, fake, 2, f'"my talk.MP3" is not a command: run {line}')
 
 
 @pytest.mark.parametrize("command", ["transcribe", "compare"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, MutableMapping
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +13,8 @@ import typer.main
 
 from whisperctl import __version__
 from whisperctl.cli.support.command import Command, Group, TranscribeCommand
+from whisperctl.errors import UsageError
+from whisperctl.text import quoted
 
 if TYPE_CHECKING:
     from whisperctl.cli.support.command import ClickCommand, Context, HelpFormatter
@@ -69,10 +73,33 @@ class Root(Group):
         super().__init__(**{**kwargs, "commands": None})
         self.commands = Commands()
 
+    def resolve_command(
+        self, ctx: Context, args: list[str]
+    ) -> tuple[str | None, ClickCommand | None, list[str]]:
+        """Find the command that the first argument names.
+
+        Raises:
+            UsageError: it is a recording's name.
+        """
+        if not ctx.resilient_parsing and args and _is_recording(args[0]):
+            line = shlex.join(["whisperctl", "transcribe", *args])
+            raise UsageError(f"{quoted(args[0])} is not a command: run {line}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
         """List the commands without loading them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(SUMMARIES.items()))
+
+
+def _is_recording(word: str) -> bool:
+    """Return true if what stands where a command belongs is a recording, there or not."""
+    if word in SUMMARIES or word.startswith("-"):
+        return False
+    from whisperctl.jobs.sources import EXTENSIONS
+
+    path = Path(word)
+    return path.suffix[1:].lower() in EXTENSIONS or path.is_file()
 
 
 def _load(name: str) -> ClickCommand:

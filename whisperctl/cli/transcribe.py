@@ -16,6 +16,7 @@ from whisperctl.cli.options.running import OutputFlags, RunFlags
 from whisperctl.cli.options.transcription import Settings, TranscribeFlags, ignored
 from whisperctl.errors import UsageError
 from whisperctl.formats import FORMATS
+from whisperctl.text import quoted, unknown
 
 if TYPE_CHECKING:
     from whisperctl.jobs.job import Job, RecordingLimits, Results
@@ -171,6 +172,8 @@ def _results(flags: OutputFlags) -> Results:
     suffix = Path(output or "").suffix[1:]
     if not formats and suffix in FORMATS:
         formats = [suffix]  # as its name says
+    if not formats and suffix and "{" not in suffix:
+        raise UsageError(f"--output {quoted(output or '')}: {unknown('format', suffix, FORMATS)}")
     if not formats and (directory is not None or output is not None):
         option = "--output" if directory is None else "--output-dir"
         raise UsageError(f"{option} needs --output-format: name the formats to write")

@@ -1,5 +1,7 @@
 """Spellings of OpenAI's ``whisper`` and of ``whisper-cli``, translated to ours before parsing.
 
+Options of ``whisper-ctranslate2`` and ``whisperx``, which have OpenAI's and more, are known too.
+
 Only for ``transcribe``. Options declare how the other tools spell them; here are conversions of
 their values, and the spellings that are more than another name. Underscores are hyphens everywhere.
 docs/options.md shows all of it.
@@ -204,6 +206,49 @@ REFUSED: Mapping[str, str] = {
     "--grammar-penalty": "grammars are not supported; use --suppress-regex or --initial-prompt",
     "-vo": "overlapping speech is not supported; use --vad-speech-pad-ms",
     "--vad-samples-overlap": "overlapping speech is not supported; use --vad-speech-pad-ms",
+    **dict.fromkeys(
+        ("--model-directory", "--model-path"), "give the path of a ggml file to --model"
+    ),
+    **dict.fromkeys(
+        ("--model-cache-only", "--local-files-only"), "no model is downloaded unasked; remove it"
+    ),
+    "--compute-type": "use a quantized --model such as base-q8_0, or a --runtime of the backend",
+    "--device-index": "whisperctl computes on the CPU only; remove it",
+    "--batched": "use --batch-size, with a backend that decodes in batches",
+    **dict.fromkeys(
+        ("--hotwords", "--prefix"), "use --initial-prompt, and --carry-initial-prompt to keep it"
+    ),
+    **dict.fromkeys(
+        ("--repetition-penalty", "--no-repeat-ngram-size"),
+        "repetition loops are found and decoded again; remove it",
+    ),
+    "--prompt-reset-on-temperature": "use --no-condition-on-previous-text",
+    "--suppress-blank": "blanks at the start of a window are always suppressed; remove it",
+    "--suppress-numerals": "use --suppress-regex",
+    "--multilingual": "use --language auto, which detects the language of each recording",
+    **dict.fromkeys(
+        ("--chunk-length", "--chunk-size", "--max-new-tokens"),
+        "the model always decodes windows of 30 seconds; remove it",
+    ),
+    "--vad-method": "speech is detected by Silero's model; use --vad-model for another of them",
+    "--vad-offset": "use --vad-threshold, which has one value for the start and end of speech",
+    "--pretty-json": "use --output-format json, and indent it by another program",
+    "--segment-resolution": "use --split-sentences",
+    **dict.fromkeys(
+        ("--align-model", "--interpolate-method", "--no-align", "--return-char-alignments"),
+        "words get their times from the Whisper model itself; use --word-timestamps",
+    ),
+    **dict.fromkeys(
+        (
+            *("--hf-token", "--speaker-name", "--speaker-num", "--min-speakers"),
+            *("--max-speakers", "--diarize-model", "--speaker-embeddings"),
+        ),
+        "speakers are told apart only by --speaker-from-channels",
+    ),
+    **dict.fromkeys(
+        ("--live-transcribe", "--live-volume-threshold", "--live-input-device"),
+        'record with another program, and pipe the recording into "whisperctl transcribe -"',
+    ),
 }
 """Options of the other tools that have no counterpart, and what to do instead."""
 
