@@ -8,13 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.console import Console
+from rich.text import Text
 
 from whisperctl.cli.support.console import colored
+from whisperctl.cli.support.progress import wrapped_line
 from whisperctl.formats.console import line
+from whisperctl.jobs import runner
+from whisperctl.jobs.journal import Journal
 from whisperctl.transcript import Segment, Token, Word
+from whisperctl.transcription.run import Checkpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.conftest import Cli
+    from whisperctl.jobs.job import Job
+    from whisperctl.jobs.sources import Recording
 
 COLOR = re.compile(r"\x1b\[(?:38;5;\d+|0)m")
 
@@ -126,7 +136,39 @@ def test_verbose_shows_what_the_engine_says(
     assert done.code == 0
     said = "whisper_model_load: n_vocab       = 51864"
     assert f"whisperctl: {said}\n" in done.err
+    assert done.err.count("\nwhisperctl: time encode: ") == 1
+    assert "print_timings" not in done.err
     assert f" {said}\n" in (cli.directory / "log.txt").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (60, ["[00:00:00.000 --> 00:00:01.500]   Ask not what your country", f"{'':34}can do"]),
+        (40, ["[00:00:00.000 --> 00:00:01.500]   Ask", "not what your country can do"]),
+    ],
+)
+def test_a_segment_is_wrapped_at_words(width: int, lines: list[str]) -> None:
+    text = line(Segment(0.0, 1.5, " Ask not what your country can do"))
+    wrapped = wrapped_line(Text(text), Console(width=width)).plain
+    assert [shown.rstrip() for shown in wrapped.split("\n")] == lines
+
+
+def test_an_interrupted_run_says_how_to_go_on(
+    fake: Cli, jfk: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(job: Job, recordings: Sequence[Recording], *_: object, **__: object) -> None:
+        with Journal(job, recordings[0]) as journal:
+            journal.add(Checkpoint(5.0, ()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "run", interrupted)
+    done = fake.here("transcribe", jfk, "-m", model)
+    assert done.code == 130
+    assert done.err.splitlines() == [
+        "whisperctl: what is done is kept: run the same command with --resume to go on",
+        "whisperctl: interrupted",
+    ]
 
 
 def test_a_log_is_kept_of_a_quiet_run_and_of_errors(fake: Cli, tmp_path: Path) -> None:

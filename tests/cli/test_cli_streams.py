@@ -256,6 +256,7 @@ def test_a_bar_is_drawn_only_on_a_terminal(fake: Cli, jfk: Path, model: Path) ->
     )
     os.close(terminal)
     shown = read_terminal(controller, process)
+    assert "loading the model" in shown
     assert process.stdout is not None
     with process.stdout:
         printed = process.stdout.read().decode()

@@ -133,12 +133,14 @@ def test_one_bad_recording_does_not_stop_the_others(fake: Cli, jfk: Path, model:
     ]
     lines = done.err.splitlines()
     assert lines[0] == f"==> {jfk} <=="
-    assert lines[1] == f"==> {bad} <=="
-    assert lines[2].startswith(f'whisperctl: error: "{bad}" ')
-    assert lines[3] == f"==> {second} <=="
-    assert lines[4] == "whisperctl: error: 1 of 3 recordings failed:"
-    assert lines[5].startswith(f'  "{bad}" is not a recording that the sandbox decodes: use')
-    assert len(lines) == 6
+    assert lines[1] == 'whisperctl: wrote "out/jfk.txt"'
+    assert lines[2] == f"==> {bad} <=="
+    assert lines[3].startswith(f'whisperctl: error: "{bad}" ')
+    assert lines[4] == f"==> {second} <=="
+    assert lines[5] == 'whisperctl: wrote "out/second.txt"'
+    assert lines[6] == "whisperctl: error: 1 of 3 recordings failed:"
+    assert lines[7].startswith(f'  "{bad}" is not a recording that the sandbox decodes: use')
+    assert len(lines) == 8
 
 
 def test_quiet_leaves_only_segments_and_errors(fake: Cli, jfk: Path, model: Path) -> None:

@@ -205,7 +205,7 @@ class TestAMatrix:
             *("--fail-if", "drift.wer>0", "--fail-if", "drift<1000"),
         )
         assert done.code == 1
-        failures = done.err.splitlines()
+        failures = [line for line in done.err.splitlines() if "error: " in line]
         assert len(failures) == 4
         assert all("drift<1000: it is " in line for line in failures)
         again = json.loads(done.out)
@@ -226,7 +226,8 @@ def test_the_table_fits_eighty_columns_and_is_plain_in_a_pipe(
     cli: Cli, clip: Path, tiny_en: Path
 ) -> None:
     done = cli("compare", clip, "-m", tiny_en, *NATIVE)
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0
+    assert re.fullmatch(r"whisperctl: 1/1 native: \d+\.\d s\n", done.err)
     assert "\x1b" not in done.out
     assert max(map(len, done.out.splitlines())) <= 80
     assert "my fellow Americans" in done.out
@@ -253,7 +254,7 @@ def test_a_run_is_repeated_elsewhere_with_its_recording_beside_it(fake: Cli, cli
     assert done.code == 0
     here.rename(there)
     again = fake.here("compare", "--from", there / "run.json", "--fail-if", "drift.wer>0")
-    assert (again.code, again.err) == (0, "")
+    assert (again.code, again.err.count("\n")) == (0, 1)
 
 
 @pytest.mark.slow
@@ -265,7 +266,7 @@ def test_a_cell_that_fails_does_not_stop_the_others(
     arguments = ("compare", clip, "-b", "acme", *FAKE)
     done = fake.here(*arguments, "--repeat", "2", "-o", "run.json", env=env)
     assert done.code == 1
-    assert done.err.splitlines() == [
+    assert [line for line in done.err.splitlines() if " s" not in line[-3:]] == [
         "whisperctl: error: acme failed: the engine is on strike",
         'whisperctl: wrote "run.json"',
     ]
@@ -304,7 +305,7 @@ def test_conditions_decide_the_exit_code(fake: Cli, clip: Path) -> None:
         *("--fail-if", "normalized_wer>0.1", "--fail-if", "wer>9", "--format", "csv"),
     )
     assert done.code == 1
-    (line,) = done.err.splitlines()
+    _, line = done.err.splitlines()
     assert line.startswith("whisperctl: error: normalized_wer>0.1: it is ")
     assert line.endswith(f"with fake on {clip.name}")
 

@@ -124,7 +124,7 @@ def test_a_run_goes_on_within_a_recording_and_ends_the_same(
     with pytest.raises(Killed):
         process(job, recording, transcriber, until_fifth)
     assert not (tmp_path / "talk.srt").exists()
-    assert len(files(state)) == 1
+    assert len(files(state)) == 1 and journal.kept(job, recording)
 
     again: list[Event] = []
     process(job, recording, transcriber, lambda _, one: again.append(one))

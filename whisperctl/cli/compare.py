@@ -294,6 +294,10 @@ class Display:
                 completed=step.n_done,
                 note=progress.eta(step.eta_s),
             )
+        elif step.state == "done":
+            console.note(
+                f"{step.n_done}/{step.n_total} {self._label(step.cell)}: {step.took_s:.1f} s"
+            )
 
     def interrupted(self) -> None:
         """Say how to continue, if any run is done."""

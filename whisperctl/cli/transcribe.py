@@ -109,7 +109,7 @@ def _run(
     from whisperctl.cli.support import console
     from whisperctl.cli.support.progress import Bars, Reporter
     from whisperctl.formats import console as lines
-    from whisperctl.jobs import executors, plan, runner
+    from whisperctl.jobs import executors, journal, plan, runner
 
     messages = flags.messages
     quiet = messages.quiet
@@ -136,7 +136,12 @@ def _run(
         )
         jobs = flags.run.jobs if job.chunk_threads is not None else min(flags.run.jobs, len(due))
         chosen = executors.choose(flags.run.executor, jobs, limits)
-        runner.run(job, due, reporter.event, jobs=jobs, limits=limits, executor=chosen)
+        try:
+            runner.run(job, due, reporter.event, jobs=jobs, limits=limits, executor=chosen)
+        except KeyboardInterrupt:
+            if not quiet and any(journal.kept(job, recording) for recording in due):
+                console.note("what is done is kept: run the same command with --resume to go on")
+            raise
     reporter.summarize(len(planned))
     return bool(reporter.failures)
 

@@ -239,10 +239,14 @@ def is_there(results: Results, recording: Recording, output: PlannedOutput) -> b
 
 @dataclass(frozen=True, slots=True)
 class WrittenResults:
-    """Files of a recording, or the text of its one format where no file is written."""
+    """Files of a recording, or the text of its one format where no file is written.
+
+    ``kept`` are those of ``paths`` that existed before and were not written.
+    """
 
     paths: tuple[Path, ...] = ()
     text: str | None = None
+    kept: tuple[Path, ...] = ()
 
 
 def write_results(job: Job, recording: Recording, transcript: Transcript) -> WrittenResults:
@@ -261,11 +265,13 @@ def write_results(job: Job, recording: Recording, transcript: Transcript) -> Wri
         return WrittenResults(text=text.getvalue())
     # The text of a translation is English, whatever was spoken.
     language = "en" if transcript.task == "translate" else transcript.language
-    paths = []
+    paths: list[Path] = []
+    kept: list[Path] = []
     for name in results.formats:
         path = _path_of(results, recording, name, results.language or language or "und")
         paths.append(path)
         if job.skip_existing and os.path.lexists(path):
+            kept.append(path)
             continue
         _make_folder(path)
         write = writer(name)
@@ -274,7 +280,7 @@ def write_results(job: Job, recording: Recording, transcript: Transcript) -> Wri
             write(transcript, out, results.subtitles)
 
         files.write_atomic(path, write_to)
-    return WrittenResults(tuple(paths))
+    return WrittenResults(tuple(paths), kept=tuple(kept))
 
 
 def _path_of(results: Results, recording: Recording, name: str, language: str) -> Path:

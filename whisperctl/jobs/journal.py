@@ -73,6 +73,17 @@ def finished(job: Job, recording: Recording) -> bool:
     return bool(lines) and _holds(lines[-1], _asked(job, recording))
 
 
+def kept(job: Job, recording: Recording) -> bool:
+    """True if a later run with ``resume`` has something of this recording to go on from."""
+    parts = _parts(job, recording)
+    if parts is None:
+        return False
+    try:
+        return state.path_of(parts).stat().st_size > 0
+    except OSError:
+        return False
+
+
 class Journal:
     """The journal of one recording.
 

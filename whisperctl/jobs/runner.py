@@ -202,6 +202,7 @@ class _Coordinator:
                 language=transcript.language,
                 language_probability=transcript.language_probability,
                 quality=assess(transcript, clips).warning() or "",
+                paths=tuple(path for path in written.paths if path not in written.kept),
             ),
         )
 

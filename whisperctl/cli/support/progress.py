@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Self
@@ -12,11 +13,13 @@ from whisperctl.cli.support import console
 from whisperctl.jobs import events
 from whisperctl.jobs.events import Advanced, Event, Failed, Finished, Opened, Started, Workload
 from whisperctl.jobs.sources import Recording
-from whisperctl.text import on_one_line, timestamp, visible
+from whisperctl.text import on_one_line, quoted, timestamp, visible
 from whisperctl.transcript import Segment
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, TaskID
+    from rich.text import Text
 
 
 class Bars:
@@ -44,16 +47,36 @@ class Bars:
         if self._progress is not None:
             self._progress.stop()
 
-    def result(self, text: str) -> None:
-        """Write a line of a transcript, or a whole document, above the bars if there are any."""
+    def document(self, text: str) -> None:
+        """Write a whole document, above the bars if there are any."""
         if self._progress is None or not sys.stdout.isatty():
             console.result(text, prose=True, styled=True)
             return
+        self._print(text, wrapped=False)
+
+    def segment(self, text: str) -> None:
+        """Write a line of a transcript, wrapped at words on a terminal."""
+        if sys.stdout.isatty():
+            self._print(text, wrapped=True)
+        else:
+            console.result(text, prose=True, styled=True)
+
+    def _print(self, text: str, *, wrapped: bool) -> None:
+        """Write to the terminal that standard output is."""
+        from rich.console import Console
         from rich.text import Text
 
-        # As one unit, or it would be wrapped at words and not at the terminal's width.
         shown = Text.from_ansi(console.shown(text, prose=True, styled=True))
-        self._progress.console.print(shown, soft_wrap=True)
+        drawn = Console(highlight=False) if self._progress is None else self._progress.console
+        try:
+            if wrapped:
+                shown = wrapped_line(shown, drawn)
+            # As one unit, which a document stays whatever the terminal's width is.
+            drawn.print(shown, soft_wrap=True)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise console.stdout_error(error) from error
         console.keep(text)
 
     def event(self, index: int, event: Event) -> None:
@@ -61,15 +84,20 @@ class Bars:
         if self._progress is None:
             return
         self._workload.event(index, event)
-        if isinstance(event, Started | Opened) and index not in self._bars:
-            name = console.short(self._recordings[index].name)
-            self._bars[index] = self._progress.add_task(name, total=None, note="")
+        if isinstance(event, Started | Opened):
+            note = "loading the model" if isinstance(event, Started) else "reading the recording"
+            if index in self._bars:
+                self._progress.update(self._bars[index], note=note)
+            else:
+                name = console.short(self._recordings[index].name)
+                self._bars[index] = self._progress.add_task(name, total=None, note=note)
         elif isinstance(event, Advanced) and index in self._bars:
+            note = self._note() if self._overall is None else ""
             self._progress.update(
                 self._bars[index],
                 completed=event.done_s,
                 total=event.total_s,
-                note=self._note() if self._overall is None else "",
+                note=note if event.done_s else "decoding",
             )
         elif isinstance(event, Finished | Failed) and index in self._bars:
             self._progress.remove_task(self._bars.pop(index))
@@ -94,6 +122,23 @@ class Bars:
         if self._workload.speed is not None:
             parts.append(f"{self._workload.speed:.1f}x")
         return "  ".join(parts)
+
+
+_TIMES = re.compile(r"\[[\d:.]+ --> [\d:.]+\] +")
+_LEAST_WIDTH = 20
+
+
+def wrapped_line(line: Text, drawn: Console) -> Text:
+    """Wrap a segment's line at words, with its text beside the times if there is room for that."""
+    from rich.text import Text
+
+    times = _TIMES.match(line.plain)
+    indent = times.end() if times else 0
+    if drawn.width - indent < _LEAST_WIDTH:
+        indent = 0
+    head, body = line[:indent], line[indent:]
+    lines = body.wrap(drawn, drawn.width - indent)
+    return head + Text(f"\n{'':{indent}}" if indent else "\n").join(lines)
 
 
 def eta(left_s: float | None) -> str:
@@ -164,7 +209,7 @@ class Reporter:
                 if self._shows_segments:
                     self._show(segment)
             case events.Written(text):
-                self._bars.result(text.removesuffix("\n"))
+                self._bars.document(text.removesuffix("\n"))
             case events.WarningIssued(text):
                 self._note(text)
             case events.Logged(logger, level, text):
@@ -177,7 +222,7 @@ class Reporter:
 
     def _show(self, segment: Segment) -> None:
         try:
-            self._bars.result(self._line(segment))
+            self._bars.segment(self._line(segment))
         except BrokenPipeError:
             if not self._writes_files:
                 raise
@@ -192,6 +237,8 @@ class Reporter:
             self._note(f"detected language: {name} (p = {event.language_probability:.2f})")
         if event.quality:
             self._note(event.quality)
+        if event.paths:
+            self._note(f"wrote {', '.join(map(quoted, event.paths))}")
 
     def _note(self, text: str) -> None:
         if not self._quiet:

@@ -379,6 +379,15 @@ def parse_timings(lines: Iterable[str]) -> dict[str, Phase]:
     return phases
 
 
+def is_timing(line: str) -> bool:
+    """Return true for a line of ``whisper_print_timings``, a part of a sum that is printed later.
+
+    Backends leave these lines out of the log: whisper.cpp prints them after each run, with what it
+    counted before that run too.
+    """
+    return line.startswith("whisper_print_timings")
+
+
 def parse_fallbacks(lines: Iterable[str]) -> int | None:
     """Number of windows decoded again at a higher temperature, from ``whisper_print_timings``.
 

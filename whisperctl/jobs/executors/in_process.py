@@ -212,8 +212,12 @@ def requested_s(clips: Sequence[Clip], start_s: float, duration_s: float) -> flo
 
 
 def _log_timings(transcript: Transcript, computed_s: float) -> None:
-    """Log times that whisper.cpp has not logged itself."""
+    """Log what the recording took, summed over the runs of the engine."""
     times = transcript.timings
+    for name, phase in times.phases.items():
+        if phase.runs:
+            runs = "1 run" if phase.runs == 1 else f"{phase.runs} runs"
+            _LOG.debug("time %s: %.1f ms in %s", name, phase.total_ms, runs)
     for name, value in (
         ("audio decode", times.audio_decode_ms),
         ("module compile", times.module_compile_ms),

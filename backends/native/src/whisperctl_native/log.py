@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import _pywhispercpp as pw
-from whisperctl.engine.toolkit.whisper_params import message
+from whisperctl.engine.toolkit.whisper_params import is_timing, message
 
 _LOGGER = logging.getLogger("whisperctl.engine")
 
@@ -41,7 +41,8 @@ class Log:
         for line in whole:
             if line.strip():
                 self.lines.append(line)
-                _LOGGER.debug("%s", line)
+                if not is_timing(line):
+                    _LOGGER.debug("%s", line)
                 if self._level == _ERROR:
                     self.errors.append(line)
 

@@ -20,6 +20,7 @@ from whisperctl.engine.protocol import (
 from whisperctl.engine.toolkit.handle import Handle
 from whisperctl.engine.toolkit.token_times import TokenTimes
 from whisperctl.engine.toolkit.whisper_params import (
+    is_timing,
     parse_language,
     parse_timings,
     refused_regex,
@@ -256,7 +257,8 @@ class WasiSession(Handle):
             if not isinstance(event, Log):
                 return event
             self._log.append(event.text)
-            _LOGGER.debug("%s", event.text)
+            if not is_timing(event.text):
+                _LOGGER.debug("%s", event.text)
 
     def _spoken_language(self) -> SpokenLanguage:
         """The language that whisper.cpp's log says it detected."""
