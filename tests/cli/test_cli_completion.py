@@ -1,12 +1,15 @@
-"""Completing command lines: the protocol of each shell, and a real bash."""
+"""Completing command lines: the protocol of each shell, and real shells."""
 
 from __future__ import annotations
 
 import os
+import pty
+import select
 import shutil
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,6 +86,14 @@ def test_models_are_completed_where_their_folder_cannot_be_read(cli: Cli, tmp_pa
         ("whisperctl transcribe -f srt,s", []),
         ("whisperctl transcribe -f srt,vt", ["srt,vtt"]),
         ("whisperctl models quantize tiny.en q8", ["q8_0"]),
+        ("whisperctl compare --quant f16,q8", ["f16,q8_0"]),
+        ("whisperctl compare -b native,wasi/wasmt", ["native,wasi/wasmtime"]),
+        ("whisperctl compare --fail-if wer", ["wer"]),
+        ("whisperctl compare --format h", ["html"]),
+        ("whisperctl compare --baseline na", ["native"]),
+        ("whisperctl subtitles convert --to v", ["vtt"]),
+        ("whisperctl subtitles lint --format j", ["json"]),
+        ("whisperctl tune -b na", ["native"]),
         ("whisperctl completion z", ["zsh"]),
         ("whisperctl transcribe tal", []),  # the shell's own names of files
         ("whisperctl transcribe --no-such thing", []),
@@ -148,12 +159,33 @@ def test_another_shell_is_a_misuse(cli: Cli) -> None:
     assert 'shell must be "bash" or "zsh" or "fish", not "tcsh"' in done.err
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
-def test_a_real_bash_completes(cli: Cli, models: dict[str, str]) -> None:
+@pytest.fixture
+def shell(cli: Cli, models: dict[str, str]) -> dict[str, str]:
+    """An environment for shells that find the command by its name."""
     program = cli.directory / "whisperctl"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m whisperctl "$@"\n')
     program.chmod(0o755)
+    environment = cli.environment(models)
+    environment["PATH"] = f"{cli.directory}{os.pathsep}{environment['PATH']}"
+    return {**environment, "TERM": "dumb", "PS1": "$ "}
+
+
+def said(environment: dict[str, str], *command: str) -> list[str]:
+    """What a shell prints, line by line."""
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment, timeout=60, check=True
+    )
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+def needs(shell: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(shutil.which(shell) is None, reason=f"{shell} is not installed")
+
+
+@pytest.mark.slow
+@needs("bash")
+def test_a_real_bash_completes(shell: dict[str, str]) -> None:
     script = """
         eval "$(whisperctl completion bash)"
         complete -p whisperctl
@@ -163,22 +195,59 @@ def test_a_real_bash_completes(cli: Cli, models: dict[str, str]) -> None:
             echo "${#COMPREPLY[@]} ${COMPREPLY[0]}"
         }
         ask whisperctl transcribe '"a talk.wav"' --model my
+        ask whisperctl transcribe --model = my
+        ask whisperctl transcribe --model =
         ask whisperctl transcribe -f srt,vt
         ask whisperctl transcribe tal
     """
-    environment = cli.environment(models)
-    environment["PATH"] = f"{cli.directory}{os.pathsep}{environment['PATH']}"
-    done = subprocess.run(
-        ["bash", "--norc", "-c", script],
-        capture_output=True, text=True, env=environment, timeout=60, check=True,
-    )  # fmt: skip
-    assert done.stderr == ""
-    assert done.stdout.splitlines() == [
-        "complete -o default -F _whisperctl_completion whisperctl",
-        "1 my-own",
-        "1 srt,vtt",
-        "0 ",
+    answers = said(shell, "bash", "--norc", "-c", script)
+    assert answers[0] == "complete -o default -F _whisperctl_completion whisperctl"
+    every = f"{len(catalog.MODELS) + 1} tiny.en"
+    assert answers[1:] == ["1 my-own", "1 my-own", every, "1 srt,vtt", "0 "]
+
+
+@pytest.mark.slow
+@needs("fish")
+def test_a_real_fish_completes(shell: dict[str, str]) -> None:
+    script = """
+        whisperctl completion fish | source
+        complete -C "whisperctl transcribe --model=my"
+        complete -C "whisperctl transcribe -f srt,vt"
+    """
+    assert said(shell, "fish", "--no-config", "-c", script) == [
+        "--model=my-own\tinstalled",
+        "srt,vtt\tformat",
     ]
+
+
+@pytest.mark.slow
+@needs("zsh")
+def test_a_real_zsh_completes(cli: Cli, shell: dict[str, str]) -> None:
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        ["zsh", "-f", "-i"],
+        stdin=terminal, stdout=terminal, stderr=terminal,
+        cwd=cli.directory, env=shell, start_new_session=True,
+    )  # fmt: skip
+    cli.started.append(process)
+    os.close(terminal)
+    load = "autoload -U compinit && compinit -u -D"
+    teach = f"{load}; eval \"$(whisperctl completion zsh)\"; echo r''y"
+    for typed, shown in (
+        (f"{teach}\n", "\nry"),
+        ("whisperctl transcribe --model=my\t", "--model=my-own "),
+        ("-f srt,vt\t", "-f srt,vtt "),
+    ):
+        os.write(controller, typed.encode())
+        seen = ""
+        deadline = time.monotonic() + 30
+        while shown not in seen:
+            assert time.monotonic() < deadline, seen
+            if select.select([controller], [], [], 0.1)[0]:
+                seen += os.read(controller, 65536).decode(errors="replace")
+    process.kill()
+    process.wait()
+    os.close(controller)
 
 
 def test_completing_loads_nothing_heavy_and_is_quick(cli: Cli, models: dict[str, str]) -> None:

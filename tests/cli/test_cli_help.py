@@ -96,6 +96,15 @@ def test_help_of_all_commands_loads_none_of_them_and_says_what_they_say() -> Non
     assert [command.name for command in commands.values()] == list(SUMMARIES)
 
 
+def test_summaries_fit_eighty_columns(cli: Cli) -> None:
+    env = {"COLUMNS": "80"}
+    for group in ((), ("models",), ("subtitles",), ("filters",), ("config",)):
+        shown = cli.here(*group, "--help", env=env).out
+        commands = shown.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+        assert len(commands) > 1
+        assert all(re.fullmatch(r"  [a-z]+ +[A-Z].*[^.]\.", line) for line in commands), shown
+
+
 @pytest.mark.parametrize("command", list(_commands()), ids=" ".join)
 def test_every_command_has_help_and_documented_options(cli: Cli, command: tuple[str, ...]) -> None:
     done = cli.here(*command, "--help")

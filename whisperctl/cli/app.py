@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 SUMMARIES = {
     "transcribe": "Transcribe recordings to text and subtitles.",
-    "compare": "Compare the speed and the output of engines, models and quantizations.",
+    "compare": "Compare speed and output of engines, models and quantizations.",
     "tune": "Find the fastest engine and number of threads on this machine.",
     "probe": "Show container, audio tracks and duration of media files.",
-    "backends": "List backends, runtimes, versions and CPU features, and decoders.",
-    "filters": "List audio filters, apply them to a file, and measure their speed.",
+    "backends": "List backends, runtimes, CPU features and decoders.",
+    "filters": "List, apply and measure audio filters.",
     "doctor": "Check that everything a run needs is installed and works.",
-    "completion": "Print a script for shell completion of options, models and formats.",
+    "completion": "Print a script for completion in bash, zsh or fish.",
     "models": "Download, import, quantize, verify and remove models.",
     "subtitles": "Convert subtitle files, and check them.",
-    "config": "Show where the configuration file is, and the value of every option.",
+    "config": "Show the configuration file and the value of every option.",
 }
 """Summary of each command, by its name, which is also its module's."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def backends(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document.")] = False,
 ) -> None:
-    """List backends, runtimes, versions and CPU features, and decoders.
+    """List backends, runtimes, CPU features and decoders.
 
     For a backend, runtime or decoder that does not work, print why, and what to install. Decoders
     are listed in the order in which they are tried, those last that are only used with --decoder.

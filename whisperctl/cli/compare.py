@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
+from whisperctl.cli import completion
 from whisperctl.cli.options import options_of, parameter_of, with_flags
 from whisperctl.cli.options.comparison import MatrixFlags, MeasuringFlags
 from whisperctl.cli.options.transcription import (
@@ -403,6 +404,7 @@ def compare(
         typer.Option(
             "--fail-if",
             metavar="CONDITION",
+            autocompletion=completion.metrics,
             help='Exit with 1 if this holds for any cell, such as "wer>0.05" or "ratio>1.5".',
             rich_help_panel=Topic.MEASURING.value,
         ),
@@ -444,7 +446,7 @@ def compare(
         ),
     ] = False,
 ) -> None:
-    """Compare the speed and the output of engines, models and quantizations.
+    """Compare speed and output of engines, models and quantizations.
 
     All given backends, models, quantizations and numbers of threads are combined; each combination
     with a recording is a cell. Every run is a fresh process; runs are interleaved, on the same

@@ -7,6 +7,8 @@ person is typing.
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -34,7 +36,7 @@ def completion(
         Shell, typer.Argument(metavar="bash|zsh|fish", help="Shell to print the script for.")
     ],
 ) -> None:
-    """Print a script for shell completion of options, models and formats."""
+    """Print a script for completion in bash, zsh or fish."""
     from whisperctl.cli.support import console
     from whisperctl.cli.support.command import completion_script
 
@@ -63,6 +65,35 @@ def answer(command: TyperGroup, instruction: str) -> int:
     return code
 
 
+Completer = Callable[[str], Iterator[tuple[str, str]]]
+"""Values that begin with what is typed, each with a word about it."""
+
+
+def _separated(values: Completer) -> Completer:
+    """Complete the last of several values that commas separate, but for those before it."""
+
+    @functools.wraps(values)
+    def complete(incomplete: str) -> Iterator[tuple[str, str]]:
+        before, comma, last = incomplete.rpartition(",")
+        given = before.split(",")
+        return (
+            (f"{before}{comma}{value}", about)
+            for value, about in values(last)
+            if value not in given
+        )
+
+    return complete
+
+
+def of_metavar(metavar: str) -> Completer | None:
+    """Return the completer of an option that names none but whose placeholder shows its values."""
+    if re.fullmatch(r"[a-z0-9-]+(\|[a-z0-9-]+)+", metavar):
+        names = dict.fromkeys(metavar.split("|"), "")
+        return lambda incomplete: _starting(incomplete, names)
+    return {"FORMAT": formats, "NAME[/RUNTIME]": engines, "NAME|PATH": models}.get(metavar)
+
+
+@_separated
 def models(incomplete: str) -> Iterator[tuple[str, str]]:
     """Names of models that transcribe, installed ones before published ones."""
     yield from _models(incomplete, vad=False)
@@ -83,8 +114,10 @@ def published_models(incomplete: str) -> Iterator[tuple[str, str]]:
     from whisperctl.models import catalog
 
     yield from _starting(incomplete, dict.fromkeys(catalog.MODELS, "published"))
+    yield from _starting(incomplete, catalog.ALIASES)
 
 
+@_separated
 def engines(incomplete: str) -> Iterator[tuple[str, str]]:
     """Installed backends, none of which is loaded; the runtimes of one after its name and slash."""
     from whisperctl.engine import registry
@@ -104,6 +137,7 @@ def executors(incomplete: str) -> Iterator[tuple[str, str]]:
     yield from _starting(incomplete, dict.fromkeys(EXECUTORS.installed(), "executor"))
 
 
+@_separated
 def runtimes(incomplete: str) -> Iterator[tuple[str, str]]:
     """Runtimes of all installed backends."""
     from whisperctl.engine import registry
@@ -119,15 +153,21 @@ def decoders(incomplete: str) -> Iterator[tuple[str, str]]:
     yield from _starting(incomplete, dict.fromkeys(registry.names(), "decoder"))
 
 
+@_separated
 def formats(incomplete: str) -> Iterator[tuple[str, str]]:
-    """Names of formats, also after a comma."""
-    from whisperctl.formats import FORMATS
+    """Names of formats."""
+    from whisperctl.formats import ALL, FORMATS
 
-    before, comma, last = incomplete.rpartition(",")
-    given = before.split(",")
-    for name in [*FORMATS, "all"]:
-        if name.startswith(last) and name not in given:
-            yield f"{before}{comma}{name}", "format"
+    yield from _starting(incomplete, dict.fromkeys([*FORMATS, ALL], "format"))
+
+
+def metrics(incomplete: str) -> Iterator[tuple[str, str]]:
+    """Numbers that a comparison has, for conditions."""
+    from whisperctl.compare.statistics import ERRORS, VALUES
+
+    found = dict.fromkeys(ERRORS, "against the reference")
+    found |= {"ratio": "to the baseline", "drift": "since the earlier comparison"}
+    yield from _starting(incomplete, found | {value.name: value.label for value in VALUES})
 
 
 def filters(incomplete: str) -> Iterator[tuple[str, str]]:
@@ -147,11 +187,19 @@ def languages(incomplete: str) -> Iterator[tuple[str, str]]:
         yield from _starting(incomplete, {name: code for code, name in LANGUAGES.items()})
 
 
+@_separated
 def quantizations(incomplete: str) -> Iterator[tuple[str, str]]:
     """Types that models can be quantized to."""
     from whisperctl.models.ggml.layout import FTYPE_OF_QUANTIZATION
 
     yield from _starting(incomplete, dict.fromkeys(FTYPE_OF_QUANTIZATION, "type"))
+
+
+@_separated
+def number_formats(incomplete: str) -> Iterator[tuple[str, str]]:
+    """Types of weights that models can be compared in."""
+    yield from _starting(incomplete, {"f16": "as most models are", "f32": "type"})
+    yield from quantizations(incomplete)
 
 
 def _starting(incomplete: str, names: dict[str, str]) -> Iterator[tuple[str, str]]:

@@ -20,7 +20,7 @@ app = typer.Typer(
     cls=Group,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Show where the configuration file is, and the value of every option.",
+    help="Show the configuration file and the value of every option.",
 )
 
 

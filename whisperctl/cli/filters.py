@@ -57,13 +57,13 @@ app = typer.Typer(
     cls=Group,
     rich_markup_mode=None,
     invoke_without_command=True,
-    help="List audio filters, apply them to a file, and measure their speed.",
+    help="List, apply and measure audio filters.",
 )
 
 
 @app.callback()
 def filters(ctx: typer.Context, as_json: _Json = False) -> None:
-    """List audio filters, apply them to a file, and measure their speed.
+    """List, apply and measure audio filters.
 
     Without a command, list the filters. transcribe and compare apply filters with --filter, such as
     --filter highpass:frequency=80.

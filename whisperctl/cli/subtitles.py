@@ -83,7 +83,7 @@ def convert_subtitles(
         ),
     ] = False,
 ) -> None:
-    """Convert a subtitle file to another format, or break its lines differently.
+    """Convert a subtitle file, or break its lines differently.
 
     Italics, bold, underline, speakers and times of words are kept if both formats have them.
     Positions, colors and fonts are not. --max-line-count needs --max-line-width here.

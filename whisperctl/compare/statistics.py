@@ -180,7 +180,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
 }
 _CONDITION = re.compile(r"\s*([\w.]+)\s*(>=|<=|==|!=|>|<)\s*(\S+)\s*")
-_ERRORS = ("wer", "cer", "normalized_wer", "normalized_cer")
+ERRORS = ("wer", "cer", "normalized_wer", "normalized_cer")
 _SHORT = {"rtf": "real_time_factor", "memory": "peak_memory_bytes"}
 _WALL = "wall_ms"
 _AGREEMENT = "token_agreement"
@@ -238,10 +238,10 @@ def _resolved(metric: str) -> str:
     if kind in ("ratio", "drift"):
         if not dot:
             return f"{kind}.{_WALL}"
-        if kind == "drift" and name in _ERRORS:
+        if kind == "drift" and name in ERRORS:
             return metric
         return f"{kind}.{_value(name, metric)}"
-    if metric in (*_ERRORS, _AGREEMENT, _DELTA):
+    if metric in (*ERRORS, _AGREEMENT, _DELTA):
         return metric
     return _value(metric, metric)
 
@@ -251,7 +251,7 @@ def _value(name: str, metric: str) -> str:
     for full in (name, f"{name}_ms"):
         if full in NAMES:
             return full
-    known = [*_ERRORS, "ratio", "drift", _AGREEMENT, _DELTA, *_SHORT, *NAMES]
+    known = [*ERRORS, "ratio", "drift", _AGREEMENT, _DELTA, *_SHORT, *NAMES]
     raise UsageError(unknown("metric", metric, known))
 
 
@@ -290,7 +290,7 @@ def _never(condition: Condition) -> UsageError:
 def _missing(metric: str) -> str:
     if metric.startswith("drift"):
         return "it needs an earlier comparison (--from)"
-    if metric in _ERRORS:
+    if metric in ERRORS:
         return "it needs a reference (--reference) or a second engine"
     if metric.startswith("ratio") or metric == _AGREEMENT:
         return "it needs a second engine that reports this"
@@ -313,7 +313,7 @@ def _numbers(comparison: Comparison, metric: str) -> Iterator[tuple[int, float]]
 
 def _number(cell: CellInfo, metric: str) -> float | None:
     agreement = cell.agreement
-    if metric in _ERRORS:
+    if metric in ERRORS:
         difference = cell.difference or (agreement.difference if agreement is not None else None)
         return _rate(difference, metric)
     if metric == _AGREEMENT:
@@ -328,7 +328,7 @@ def _number(cell: CellInfo, metric: str) -> float | None:
 
 def _drift(drift: CellDrift, metric: str) -> float | None:
     name = metric.partition(".")[2]
-    if name not in _ERRORS:
+    if name not in ERRORS:
         return _ratio(drift.ratios, metric)
     return 0.0 if drift.text == "same" else _rate(drift.difference, name)
 

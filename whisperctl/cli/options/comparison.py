@@ -59,6 +59,7 @@ class MatrixFlags(Flags):
         Topic.MATRIX,
         metavar="TYPE",
         default="as the model is",
+        completes="number_formats",
     )
     threads: list[str] | None = option(
         None,
@@ -75,6 +76,7 @@ class MatrixFlags(Flags):
         Topic.MATRIX,
         name="filter-chain",
         metavar="CHAIN",
+        completes="filters",
     )
     baseline: str | None = option(
         None,
@@ -83,6 +85,7 @@ class MatrixFlags(Flags):
         Topic.MATRIX,
         metavar="NAME",
         default="the first engine",
+        completes="engines",
     )
 
     def variants(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum
 from types import UnionType
@@ -29,6 +29,7 @@ from whisperctl.text import quoted
 if TYPE_CHECKING:
     from typer._click import Command as ClickCommand
     from typer._click import Context, HelpFormatter
+    from typer._click.shell_completion import CompletionItem, ShellComplete
 
     from whisperctl.cli.support.aliases import Own
 
@@ -155,6 +156,8 @@ class Command(_Helpful, TyperCommand):
         super().__init__(*args, **kwargs)
         for param in self.params:
             param._runtime_param = _Reader(param.type_descriptor.annotation)  # type: ignore[attr-defined]  # typer's parameters have both
+            if isinstance(param, TyperOption) and param._custom_shell_complete is None:
+                param._custom_shell_complete = _completer(str(param.metavar))
 
     def collect_usage_pieces(self, ctx: Context) -> list[str]:
         """Return the parts of the usage line; typer's own has required arguments in braces."""
@@ -164,6 +167,22 @@ class Command(_Helpful, TyperCommand):
         """Write examples, arguments, and options by topic."""
         help_text.write_examples(ctx.command_path, formatter)
         help_text.write_parameters(self.get_params(ctx), formatter)
+
+
+def _completer(metavar: str) -> Callable[..., list[CompletionItem]] | None:
+    """Return click's completer of an option whose placeholder shows its values."""
+    from whisperctl.cli import completion
+
+    values = completion.of_metavar(metavar)
+    if values is None:
+        return None
+
+    def complete(ctx: Context, param: Any, incomplete: str) -> list[CompletionItem]:
+        from typer._click.shell_completion import CompletionItem
+
+        return [CompletionItem(value, help=about) for value, about in values(incomplete)]
+
+    return complete
 
 
 class Group(_Helpful, TyperGroup):
@@ -434,8 +453,43 @@ def complete(command: ClickCommand, program: str, variable: str, instruction: st
     Raises:
         SystemExit: the exit code, for a shell that is answered by it.
     """
-    from typer._completion_classes import completion_init
     from typer.completion import shell_complete
 
-    completion_init()  # as add_completion=True does
+    _teach_shells()
     return shell_complete(command, {}, program, variable, instruction)
+
+
+def _teach_shells() -> None:
+    """Have typer answer shells as it does with ``add_completion=True``, but for ``--name=value``.
+
+    bash takes ``=`` for a word of its own and completes what is after it. zsh and fish complete the
+    word as a whole, so that values need the option's name in front.
+    """
+    from typer._click.shell_completion import CompletionItem, add_completion_class
+    from typer._completion_classes import BashComplete, FishComplete, ZshComplete
+
+    class Bash(BashComplete):
+        def get_completion_args(self) -> tuple[list[str], str]:
+            args, incomplete = super().get_completion_args()
+            joined: list[str] = []
+            for word in [*args, incomplete]:
+                option = joined[-1] if joined else ""
+                if option.startswith("--") and (word == "=" or option.endswith("=")):
+                    joined[-1] += word
+                else:
+                    joined.append(word)
+            return joined[:-1], joined[-1]
+
+    def whole(kind: type[ShellComplete]) -> type[ShellComplete]:
+        class Whole(kind):  # type: ignore[valid-type, misc]  # a class made of one that is given
+            def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
+                found: list[CompletionItem] = super().get_completions(args, incomplete)
+                name, equals, _ = incomplete.partition("=")
+                if equals and name.startswith("--"):
+                    return [CompletionItem(f"{name}={one.value}", help=one.help) for one in found]
+                return found
+
+        return Whole
+
+    for name, kind in (("bash", Bash), ("zsh", whole(ZshComplete)), ("fish", whole(FishComplete))):
+        add_completion_class(kind, name)
