@@ -24,6 +24,23 @@ from whisperctl.options import Declared, DecodeOptions, Topic, VadOptions, decla
 
 DOCS = Path(__file__).parent
 
+_FILES = (
+    ("~/.config/whisperctl/config.toml", "Options that are set once and for all."),
+    ("~/.local/share/whisperctl/models", "Installed models."),
+    ("~/.cache/whisperctl", "Compiled modules and converted models; may be removed at any time."),
+    ("~/.local/state/whisperctl", "What --resume continues from; entries are removed in time."),
+)
+_MAN_EXAMPLES = (
+    ("whisperctl models pull base", "Get a model, which is needed once:"),
+    ("whisperctl transcribe talk.mp3", "Print what is said in a recording:"),
+    ("whisperctl transcribe film.mkv -f srt --max-line-width 42", "Write film.srt:"),
+    (
+        "whisperctl transcribe --recursive recordings -f txt -o texts --resume",
+        "Transcribe all recordings of a directory, and go on where an earlier run stopped:",
+    ),
+    ("whisperctl compare talk.mp3 -o report.html", "Compare every engine on a recording:"),
+)
+_SEE_ALSO = (("ffmpeg", 1), ("mpv", 1), ("parallel", 1))
 _VARIABLES = (
     ("WHISPERCTL_CONFIG", "Another configuration file."),
     ("WHISPERCTL_MODELS", "Where models are kept."),
@@ -219,6 +236,14 @@ def _man() -> Iterator[str]:
     )
     for name, text in _VARIABLES:
         yield f".TP\n.B {name}\n{_troff(text)}\n"
+    yield ".SH FILES\nOn Linux; macOS has them in ~/Library, and variables name other places.\n"
+    for name, text in _FILES:
+        yield f".TP\n.I {_troff(name)}\n{_troff(text)}\n"
+    yield ".SH EXAMPLES\n"
+    for line, text in _MAN_EXAMPLES:
+        yield f".PP\n{_troff(text)}\n.PP\n.nf\n.RS\n{_troff(line)}\n.RE\n.fi\n"
+    pages = ", ".join(f"\n.BR {name} ({section})" for name, section in _SEE_ALSO)
+    yield f".SH SEE ALSO{pages.replace('), ', '),')}\n"
 
 
 def _tagged(entry: Entry) -> str:

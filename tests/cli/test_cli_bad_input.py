@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -151,6 +154,35 @@ def test_a_wrong_option_is_a_misuse(
 ) -> None:
     assert_refused(fake.here("transcribe", jfk, "-m", model, *arguments), fake, 2, named)
     assert list(fake.directory.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_missing_model_is_offered_at_a_terminal(fake: Cli, jfk: Path, tmp_path: Path) -> None:
+    """Nothing is downloaded here: no answer is yes, and the registry cannot be reached."""
+    env = fake.environment(
+        {"WHISPERCTL_MODELS": str(tmp_path / "none"), "TERM": "xterm", "COLUMNS": "200"}
+    )
+    for answer, models in ((b"n\n", ()), (b"\x04", ("-m", "turbo"))):
+        controller, terminal = pty.openpty()
+        process = subprocess.Popen(
+            fake.command("transcribe", jfk, *models),
+            stdin=terminal, stdout=subprocess.PIPE, stderr=terminal,
+            cwd=fake.directory, env=env, start_new_session=True,
+        )  # fmt: skip
+        os.close(terminal)
+        shown = os.read(controller, 65536).decode()
+        name, size = ("large-v3-turbo", "1.5 GiB") if models else ("base", "141 MiB")
+        assert shown == (
+            f'whisperctl: model "{name}" is not installed: download it now ({size})? [Y/n] '
+        )
+        os.write(controller, answer)
+        assert process.wait(timeout=60) == 1
+        shown = os.read(controller, 65536).decode()
+        os.close(controller)
+        assert "whisperctl models pull" in shown
+        assert process.stdout is not None
+        with process.stdout:
+            assert process.stdout.read() == b""
 
 
 def test_a_recording_in_place_of_a_command_is_answered_with_the_whole_line(fake: Cli) -> None:

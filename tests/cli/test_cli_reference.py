@@ -32,4 +32,6 @@ def test_the_man_page_is_proper_troff() -> None:
     )  # fmt: skip
     assert done.stderr == ""
     assert "--[no-]word-timestamps" in done.stdout
-    assert "EXIT STATUS" in done.stdout
+    for heading in ("EXIT STATUS", "FILES", "EXAMPLES", "SEE ALSO"):
+        assert f"\n{heading}\n" in done.stdout
+    assert "~/.config/whisperctl/config.toml" in done.stdout

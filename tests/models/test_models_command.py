@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +9,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from whisperctl.cli.models import app
+from whisperctl.cli.models import app, offer_missing
+from whisperctl.cli.support import console
 from whisperctl.errors import ModelError
 from whisperctl.models import catalog
+from whisperctl.models.pull import Installed
 
 
 def run(*arguments: str) -> Result:
@@ -83,6 +86,41 @@ def test_the_model_that_detects_speech_is_kept_like_any_other_and_listed_apart(
     assert run("rm", "silero").stdout == f"silero-v6.2.0: removed, {path}\n"
     assert not path.exists()
     assert isinstance(run("rm", "silero").exception, ModelError)
+
+
+@pytest.mark.parametrize(
+    ("answer", "pulled"),
+    [
+        ("\n", ["base", "silero-v6.2.0"]),
+        ("Yes\n", ["base", "silero-v6.2.0"]),
+        ("no\n", []),
+        ("", []),
+    ],
+)
+def test_a_missing_model_is_pulled_where_a_person_agrees(
+    answer: str,
+    pulled: list[str],
+    store_directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked: list[str] = []
+
+    def pull(name: str, on_progress: object) -> Installed:
+        asked.append(name)
+        return Installed(name, store_directory / name, new=True, published_as=None)
+
+    monkeypatch.setattr("whisperctl.models.pull.pull", pull)
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    offer_missing(None)  # nobody is there to ask
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(console, "is_dialog", lambda: True)
+    for name in ("no-such", "some/path.bin", "silero"):
+        offer_missing(name)
+    offer_missing(None)
+    assert asked == pulled
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err.count("[Y/n]") == 1
 
 
 @pytest.mark.parametrize(

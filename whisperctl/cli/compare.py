@@ -126,11 +126,15 @@ def _planned(
     decoder: str,
 ) -> Plan:
     """Plan from options."""
-    from whisperctl.compare.matrix import choose_chains
+    from whisperctl.cli.models import offer_missing
+    from whisperctl.compare.matrix import choose_chains, split
     from whisperctl.compare.plan import Plan, baseline_name, baselines, load_recordings
     from whisperctl.compare.result import LeftOut
 
     chains = choose_chains(track.filters, matrix.filter_chains or [])
+    models: list[str | None] = [*split(matrix.model or [])]
+    for model in models or [None]:
+        offer_missing(model)
     variants, unavailable = matrix.variants(options, quantize)
     left_out = tuple(LeftOut(one.engine.label, one.problem) for one in unavailable)
     _report_engines(left_out)

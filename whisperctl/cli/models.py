@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -87,10 +87,36 @@ def pull_models(
         state = "installed" if result.new else "already installed"
         console.result(f"{name}: {state}, {result.path}")
     if not Store().detectors():
-        _pull_detector()
+        _pull_detector(console.result)
 
 
-def _pull_detector() -> None:
+def offer_missing(name: str | None) -> None:
+    """Offer a person at a terminal to pull a published model that is not installed.
+
+    Args:
+        name: the model's name or path; ``None`` is the default model.
+
+    Raises:
+        ModelError: it was wanted, and cannot be pulled.
+    """
+    from whisperctl.models.pull import pull
+    from whisperctl.models.store import Store
+
+    if not console.is_dialog():
+        return
+    missing = Store().missing(name)
+    if missing is None or not console.agrees(
+        f'model "{missing.name}" is not installed: download it now ({_size(missing.size_bytes)})?'
+    ):
+        return
+    with _progress() as on_progress:
+        result = pull(missing.name, on_progress=on_progress)
+    console.note(f"{result.name}: installed, {result.path}")
+    if not Store().detectors():
+        _pull_detector(console.note)
+
+
+def _pull_detector(say: Callable[[str], None]) -> None:
     """Install the model that detects speech along with another model."""
     from whisperctl.errors import ModelError
     from whisperctl.models import catalog
@@ -102,7 +128,7 @@ def _pull_detector() -> None:
     except ModelError as error:
         console.line(f"note: the model that detects speech was not installed: {error}")
         return
-    console.result(f"{result.name}: installed, {result.path} (detects speech)")
+    say(f"{result.name}: installed, {result.path} (detects speech)")
 
 
 @app.command("import", cls=Command)

@@ -74,6 +74,7 @@ def tune(
     in a fresh process. An engine that hears clearly worse than the others is not chosen.
     "--backend auto" uses the result from then on, and --save makes it the default.
     """
+    from whisperctl.cli.models import offer_missing
     from whisperctl.compare import matrix
     from whisperctl.compare import tune as tuning
     from whisperctl.compare.conclude import Start, conclude
@@ -90,6 +91,7 @@ def tune(
     left_out = tuple(LeftOut(one.engine.label, one.problem) for one in unavailable)
     for one in left_out:
         console.note(f"{one.engine} is left out: {one.reason}")
+    offer_missing(model)
     (chosen,) = matrix.choose_models([model or Store().default()], [], _no_quantizing)
     own = subject.sample("jfk.wav")
     references = [str(subject.sample("jfk.txt"))] if file is None else []

@@ -146,6 +146,19 @@ class Store:
             raise ModelError(f"no default model: name one with --model ({', '.join(here)})")
         raise ModelError(f'no model is installed: run "whisperctl models pull {_DEFAULTS[0]}"')
 
+    def missing(self, name: str | None) -> catalog.CatalogModel | None:
+        """The published model that ``resolve`` would look for in vain, to be pulled.
+
+        ``None`` if the model is installed, or is not a published one's name.
+        """
+        if name is None:
+            return None if self.installed() else catalog.MODELS[_DEFAULTS[0]]
+        try:
+            self.locate(name)
+        except ModelError:
+            return catalog.MODELS.get(catalog.canonical(name))
+        return None
+
     def locate(self, text: str) -> Path:
         """The file that a name or path stands for, of either type, whole or not.
 

@@ -310,6 +310,8 @@ class TranscribeFlags(Flags):
                 model.
             ModelError: the model is unknown, not installed, or damaged.
         """
+        from whisperctl.cli.models import offer_missing
+
         typed = self.transcription
         decoders.check(typed.decoder)
         transcription = dataclasses.replace(
@@ -318,6 +320,8 @@ class TranscribeFlags(Flags):
             clips=self.parts.clips(),
             vad=self.speech.vad_options(typed.vad),
         )
+        if not self.run.dry_run:
+            offer_missing(self.engine.model)
         settings = dataclasses.replace(
             self.engine.settings(transcription),
             subtitles=self.subtitles.limits,

@@ -130,6 +130,20 @@ def line(text: str, *, log: str | None = None) -> None:
         print(visible(text), file=sys.stderr, flush=True)
 
 
+def is_dialog() -> bool:
+    """Return true if a question would be seen and answered: by a person at a terminal."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
+def agrees(question: str) -> bool:
+    """Ask a question; anything but yes, or Enter for it, is no."""
+    print(f"whisperctl: {on_one_line(question)} [Y/n] ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline()
+    if not answer:  # Ctrl-D
+        line("")
+    return answer.strip().lower() in ("y", "yes") or answer == "\n"
+
+
 def keep(text: str) -> None:
     """Write printed text to the log too."""
     PRINTED.info("%s", text)
