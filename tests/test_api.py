@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import os
 import re
@@ -10,10 +11,12 @@ import sys
 from pathlib import Path
 from typing import get_type_hints
 
+import numpy as np
 import pytest
 
 import whisperctl
-from whisperctl import api
+from whisperctl import api, audio
+from whisperctl.models import catalog
 from whisperctl.options import DecodeKeywords, DecodeOptions
 
 ROOT = Path(__file__).parents[1]
@@ -21,9 +24,10 @@ ROOT = Path(__file__).parents[1]
 
 def test_the_public_names_are_these() -> None:
     assert whisperctl.__all__ == [
-        "AudioError", "BackendError", "DecodeOptions", "ModelError", "OutputError",
-        "PluginError", "Segment", "Token", "Transcriber", "Transcript", "UsageError",
-        "VadOptions", "WhisperctlError", "Word", "__version__", "transcribe",
+        "Audio", "AudioError", "BackendError", "DecodeOptions", "ModelError", "OutputError",
+        "PluginError", "Progress", "Segment", "SubtitleOptions", "Token", "Transcriber",
+        "Transcript", "UnknownModelError", "UsageError", "VadOptions", "WhisperctlError", "Word",
+        "__version__", "pull", "transcribe", "write",
     ]  # fmt: skip
     assert all(getattr(whisperctl, name) is not None for name in whisperctl.__all__)
     assert dir(whisperctl) == sorted(whisperctl.__all__)
@@ -124,6 +128,22 @@ def test_a_keyword_that_does_not_exist_is_a_type_error(jfk: Path) -> None:
         ({"beam_size": 0}, "beam size must be from 1 to 8"),
         ({"clips": [(5, 3)]}, "a clip from 5 s to 3 s is empty"),
         ({"backend": "nativ"}, 'did you mean "native"'),
+        ({"backend": 5}, "the backend must be a name, not int"),
+        ({"model": 5}, "the model must be a name or a path, not int"),
+        ({"threads": "2"}, "threads must be a whole number, not str"),
+        ({"beam_size": "5"}, "beam size must be a whole number, not '5'"),
+        ({"temperature": "hot"}, "temperature must be a number, not 'hot'"),
+        ({"speech_check": "no"}, "speech check must be True or False, not 'no'"),
+        ({"language": 5}, "language must be a string, not 5"),
+        ({"clips": "0-1"}, "clips must be pairs of seconds"),
+        ({"vad": "yes"}, "vad must be True, False or VadOptions, not str"),
+        ({"filters": [5]}, r"filters must be strings such as .highpass., not \[5\]"),
+        ({"audio_track": 1.5}, "audio_track must be a number or a language"),
+        ({"decoding": {"beam_size": 1}}, "decoding must be DecodeOptions, not dict"),
+        ({"on_progress": 5}, "on_progress must be a function, not int"),
+        ({"path": None}, "the recording must be a path, an Audio or an array"),
+        ({"path": np.zeros((5, 2), np.float32)}, r"not float32 of shape \(5, 2\): convert them"),
+        ({"path": np.zeros(5, np.int16)}, "samples must be floats of shape"),
     ],
 )
 def test_a_wrong_argument_is_a_usage_error(
@@ -136,6 +156,61 @@ def test_a_wrong_argument_is_a_usage_error(
 ) -> None:
     monkeypatch.syspath_prepend(fake_site)
     monkeypatch.setenv("WHISPERCTL_MODELS", os.fspath(model.parent))
-    arguments = {"backend": "fake", "model": model, **wrong}
+    arguments = {"path": jfk, "backend": "fake", "model": model, **wrong}
     with pytest.raises(whisperctl.UsageError, match=says):
-        whisperctl.transcribe(jfk, **arguments)  # type: ignore[arg-type] # wrong on purpose
+        whisperctl.transcribe(**arguments)  # type: ignore[arg-type] # wrong on purpose
+
+
+def test_samples_in_memory_are_transcribed_like_their_file(
+    jfk: Path, model: Path, fake_site: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(fake_site)
+    samples = audio.load(jfk, decoder="soundfile").samples
+    progress: list[whisperctl.Progress] = []
+    warnings: list[str] = []
+    with whisperctl.Transcriber(model, "fake", threads=1) as transcriber:
+        expected = transcriber.transcribe(jfk, decoder="soundfile", beam_size=1)
+        for given in (samples, samples.astype(np.float64), whisperctl.Audio(samples, "speech")):
+            got = transcriber.transcribe(
+                given,
+                beam_size=1,
+                on_progress=progress.append,
+                on_warning=warnings.append,
+            )
+            assert (got.segments, got.duration_s) == (expected.segments, 11.0)
+        assert progress[-1] == whisperctl.Progress(11.0, 11.0)
+        assert warnings == []
+        broken = np.full(16_000, np.nan, np.float32)
+        transcriber.transcribe(broken, clips=[(0.5, None)], on_warning=warnings.append)
+        assert warnings[0].startswith('"array" has 16000 samples that are not numbers')
+        with pytest.raises(whisperctl.AudioError, match='"array" contains no audio'):
+            transcriber.transcribe(samples[:0])
+
+    whisperctl.write(expected, tmp_path / "jfk.srt")
+    assert (tmp_path / "jfk.srt").read_text("utf-8").startswith("1\n00:00:00,000 --> ")
+    whisperctl.write(expected, tmp_path / "jfk", "json-full")
+    assert (tmp_path / "jfk").read_text("utf-8").startswith("{")
+    for wrong in ("jfk.docx", "jfk"):
+        with pytest.raises(whisperctl.UsageError, match="unknown format"):
+            whisperctl.write(expected, tmp_path / wrong)
+    with pytest.raises(whisperctl.OutputError):
+        whisperctl.write(expected, tmp_path / "none" / "jfk.srt")
+
+
+def test_a_model_is_pulled_by_its_name(
+    model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A model that is installed needs no network, if it has the published hash."""
+    sha1 = hashlib.sha1(model.read_bytes()).hexdigest()
+    published = catalog.CatalogModel("tiny.en", model.stat().st_size, sha1)
+    monkeypatch.setitem(catalog.MODELS, "tiny.en", published)
+    monkeypatch.setenv("WHISPERCTL_MODELS", os.fspath(model.parent))
+    steps: list[str] = []
+
+    def on_progress(step: str, done_bytes: int, total_bytes: int | None) -> None:
+        steps.append(step)
+
+    assert whisperctl.pull("tiny.en", on_progress) == model
+    assert steps
+    with pytest.raises(whisperctl.UnknownModelError, match='did you mean "tiny"'):
+        whisperctl.pull("tinny")

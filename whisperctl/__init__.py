@@ -1,7 +1,8 @@
 """Speech to text and subtitles on the command line, natively and in a WebAssembly sandbox.
 
 As a library: ``whisperctl.transcribe("talk.mp3", model="base")`` returns a ``Transcript``;
-``whisperctl.Transcriber`` keeps the model loaded for many recordings.
+``whisperctl.Transcriber`` keeps the model loaded for many recordings, ``whisperctl.write`` makes
+subtitles, and ``whisperctl.pull`` installs a model.
 """
 
 from __future__ import annotations
@@ -9,44 +10,51 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from whisperctl.api import Transcriber, transcribe
+    from whisperctl.api import Audio, Progress, Transcriber, pull, transcribe, write
     from whisperctl.errors import (
         AudioError,
         BackendError,
         ModelError,
         OutputError,
         PluginError,
+        UnknownModelError,
         UsageError,
         WhisperctlError,
     )
-    from whisperctl.options import DecodeOptions, VadOptions
+    from whisperctl.options import DecodeOptions, SubtitleOptions, VadOptions
     from whisperctl.transcript import Segment, Token, Transcript, Word
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Audio",
     "AudioError",
     "BackendError",
     "DecodeOptions",
     "ModelError",
     "OutputError",
     "PluginError",
+    "Progress",
     "Segment",
+    "SubtitleOptions",
     "Token",
     "Transcriber",
     "Transcript",
+    "UnknownModelError",
     "UsageError",
     "VadOptions",
     "WhisperctlError",
     "Word",
     "__version__",
+    "pull",
     "transcribe",
+    "write",
 ]
 
 _HOMES = {
     **dict.fromkeys(__all__, "errors"),
-    **dict.fromkeys(("Transcriber", "transcribe"), "api"),
-    **dict.fromkeys(("DecodeOptions", "VadOptions"), "options"),
+    **dict.fromkeys(("Audio", "Progress", "Transcriber", "pull", "transcribe", "write"), "api"),
+    **dict.fromkeys(("DecodeOptions", "SubtitleOptions", "VadOptions"), "options"),
     **dict.fromkeys(("Segment", "Token", "Transcript", "Word"), "transcript"),
 }
 

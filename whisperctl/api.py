@@ -1,30 +1,46 @@
-"""The library: ``transcribe`` for one recording, ``Transcriber`` for many with one model."""
+"""The library: ``transcribe`` for one recording, ``Transcriber`` for many with one model.
+
+``pull`` installs a model, and ``write`` makes a file of a transcript.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from whisperctl.audio import SAMPLE_RATE, Audio
 from whisperctl.audio.decoders import registry as decoders
 from whisperctl.engine import registry, resources, stall
 from whisperctl.engine.protocol import OnSegment
 from whisperctl.errors import UsageError
 from whisperctl.models import store
+from whisperctl.models.ggml import files
 from whisperctl.options import (
+    NO_LIMITS,
     Clip,
     DecodeKeywords,
     DecodeOptions,
+    SubtitleOptions,
     TranscriptionOptions,
     VadOptions,
 )
 from whisperctl.transcript import Transcript
 from whisperctl.transcription import transcriber
-from whisperctl.transcription.transcriber import OnProgress, OnWarning
+from whisperctl.transcription.transcriber import OnProgress, OnWarning, Progress
+
+__all__ = ["Audio", "Keywords", "Progress", "Transcriber", "pull", "transcribe", "write"]
+
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Source = str | os.PathLike[str] | Audio | NDArray[np.floating[Any]]
 
 
 class Keywords(DecodeKeywords, total=False):
@@ -47,8 +63,9 @@ class Keywords(DecodeKeywords, total=False):
             can.
         filters: filters to apply to the audio, in order, such as ``"highpass:frequency=80"``.
         on_segment: called with each segment once it is certain.
-        on_progress: called with the progress of the run.
-        on_warning: called with one-line remarks about the recording and its transcription.
+        on_progress: called with the ``Progress`` of the run, in seconds of audio.
+        on_warning: called with one-line remarks about the recording and its transcription, which
+            nobody is told otherwise.
     """
 
     decoding: DecodeOptions | None
@@ -65,11 +82,12 @@ class Keywords(DecodeKeywords, total=False):
     on_warning: OnWarning | None
 
 
+_VAD = "True, False or VadOptions"
 _CALLBACKS = ("on_segment", "on_progress", "on_warning")
 
 
 def transcribe(
-    path: str | os.PathLike[str],
+    path: Source,
     model: str | os.PathLike[str] | None = None,
     backend: str | None = None,
     *,
@@ -84,7 +102,8 @@ def transcribe(
     ``Transcriber`` for many recordings.
 
     Args:
-        path: an audio or video file, or ``"-"`` for standard input.
+        path: an audio or video file, or ``"-"`` for standard input; or samples in memory: an
+            ``Audio``, or an array of floats, shape (n_samples,), [-1, 1], 16 kHz mono.
         model: name of an installed model, or a ggml file; ``None`` is the command's default: base
             if it is installed, else tiny.en, else the only one that is.
         backend: name of an installed backend, or of a backend and its runtime with a slash
@@ -103,8 +122,9 @@ def transcribe(
         BackendError: the backend is not available, or its engine failed or made no progress.
     """
     wanted, callbacks = _options(options)
+    source = _source(path)
     with _opened(model, backend, wanted, threads, stall_timeout_s) as opened:
-        return opened.transcribe(_source(path), wanted, **callbacks)
+        return opened.transcribe(source, wanted, **callbacks)
 
 
 class Transcriber:
@@ -147,11 +167,12 @@ class Transcriber:
             _opened(model, backend, options, threads, stall_timeout_s)
         )
 
-    def transcribe(self, path: str | os.PathLike[str], **options: Unpack[Keywords]) -> Transcript:
+    def transcribe(self, path: Source, **options: Unpack[Keywords]) -> Transcript:
         """Transcribe a recording of any length; nothing lingers from earlier ones.
 
         Args:
-            path: an audio or video file, or ``"-"`` for standard input.
+            path: an audio or video file, ``"-"`` for standard input, or samples, as for
+                ``whisperctl.transcribe``.
             **options: see ``Keywords`` and ``DecodeOptions``.
 
         Raises:
@@ -193,6 +214,10 @@ def _opened(
     threads: int | None,
     stall_timeout_s: float | None,
 ) -> Iterator[transcriber.Transcriber]:
+    _check_type("the model", model, (str, os.PathLike, type(None)), "a name or a path")
+    _check_type("the backend", backend, (str, type(None)), "a name")
+    _check_type("threads", threads, (int, type(None)), "a whole number")
+    _check_type("stall_timeout_s", stall_timeout_s, (int, float, type(None)), "a number")
     engine = registry.choose(backend, None)
     file = store.resolve(model)
     with transcriber.open_transcriber(
@@ -206,26 +231,110 @@ def _opened(
         yield opened
 
 
-def _source(path: str | os.PathLike[str]) -> str | Path:
-    return path if isinstance(path, str) else Path(path)
+def pull(name: str, on_progress: files.OnProgress = files.ignore) -> Path:
+    """Install a published model, unless it is installed already.
+
+    Args:
+        name: its name, such as ``"base"``; ``"silero"`` is the one that detects speech.
+        on_progress: called as ``on_progress(step, done_bytes, total_bytes)`` with what is done, the
+            bytes of it that are done, and all there are, ``None`` if that is unknown.
+
+    Returns:
+        The model's file.
+
+    Raises:
+        UnknownModelError: there is no such model.
+        ModelError: it cannot be downloaded, or does not have the published hash.
+    """
+    from whisperctl.models import pull as pulling
+
+    _check_type("the model", name, str, "a name")
+    return pulling.pull(name, on_progress=on_progress).path
+
+
+def write(
+    transcript: Transcript,
+    path: str | os.PathLike[str],
+    file_format: str | None = None,
+    subtitles: SubtitleOptions = NO_LIMITS,
+) -> None:
+    """Write a transcript to a file, which appears whole or not at all.
+
+    Args:
+        transcript: what to write.
+        path: the file; an existing one is replaced.
+        file_format: name of the format, such as ``"json-full"``; ``None`` is the path's extension.
+        subtitles: limits of cues and lines; some need a transcript with times of words.
+
+    Raises:
+        UsageError: there is no such format.
+        OutputError: the file cannot be written.
+    """
+    from whisperctl import formats
+    from whisperctl.storage.files import write_atomic
+
+    _check_type("the transcript", transcript, Transcript, "a Transcript")
+    _check_type("the path", path, (str, os.PathLike), "a name or a path")
+    _check_type("subtitles", subtitles, SubtitleOptions, "SubtitleOptions")
+    target = Path(path)
+    writer = formats.writer(target.suffix[1:].lower() if file_format is None else file_format)
+    write_atomic(target, lambda out: writer(transcript, out, subtitles))
+
+
+def _check_type(what: str, value: object, kinds: type | tuple[type, ...], wanted: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        raise UsageError(f"{what} must be {wanted}, not {type(value).__name__}")
+
+
+def _source(given: Source) -> str | Path | Audio:
+    if isinstance(given, str):
+        return given
+    if isinstance(given, os.PathLike):
+        return Path(given)
+    import numpy as np
+
+    samples, name = (given.samples, given.source) if isinstance(given, Audio) else (given, "array")
+    _check_type("the recording", samples, np.ndarray, "a path, an Audio or an array of samples")
+    if samples.ndim != 1 or samples.dtype.kind != "f":
+        raise UsageError(
+            f"samples must be floats of shape (n_samples,), mono at {SAMPLE_RATE} Hz, not "
+            f"{samples.dtype} of shape {samples.shape}: convert them, or write them to a file"
+        )
+    warnings, decoders = (given.warnings, given.decoders) if isinstance(given, Audio) else ((), ())
+    return Audio(np.ascontiguousarray(samples, np.float32), name, 0.0, warnings, decoders)
 
 
 def _options(keywords: Keywords) -> tuple[TranscriptionOptions, dict[str, Any]]:
     """Return the options that keywords stand for, and the callbacks."""
     given: dict[str, Any] = dict(keywords)
     callbacks = {name: given.pop(name) for name in _CALLBACKS if name in given}
+    for name, callback in callbacks.items():
+        if callback is not None and not callable(callback):
+            raise UsageError(f"{name} must be a function, not {type(callback).__name__}")
     wanted = {
         one.name: given.pop(one.name) for one in fields(TranscriptionOptions) if one.name in given
     }
     wanted["decoding"] = _decoding(wanted.get("decoding"), given)
-    wanted["clips"] = tuple(Clip(start_s, end_s) for start_s, end_s in wanted.get("clips", ()))
+    try:
+        wanted["clips"] = tuple(Clip(start_s, end_s) for start_s, end_s in wanted.get("clips", ()))
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            "clips must be pairs of seconds such as [(60, 90), (3600, None)], not "
+            f"{wanted['clips']!r:.80}"
+        ) from error
     vad = wanted.get("vad", False)
+    _check_type("vad", vad if vad not in (True, False) else None, (VadOptions, type(None)), _VAD)
     wanted["vad"] = (VadOptions() if vad else None) if isinstance(vad, bool) else vad
     track = wanted.get("audio_track")
+    _check_type("audio_track", track, (int, str, type(None)), "a number or a language")
     wanted["audio_track"] = None if track is None else str(track)
     filters = wanted.get("filters", ())
+    if not isinstance(filters, Iterable) or not all(isinstance(one, str) for one in filters):
+        raise UsageError(f'filters must be strings such as "highpass", not {filters!r:.80}')
     wanted["filters"] = (filters,) if isinstance(filters, str) else tuple(filters)
-    decoders.check(wanted.get("decoder", decoders.AUTO))
+    decoder = wanted.get("decoder", decoders.AUTO)
+    _check_type("decoder", decoder, str, "a name")
+    decoders.check(decoder)
     return TranscriptionOptions(**wanted), callbacks
 
 
@@ -239,6 +348,7 @@ def _decoding(decoding: DecodeOptions | None, single: dict[str, Any]) -> DecodeO
     for name in single.keys() - set(names):
         raise TypeError(f"transcribe() got an unexpected keyword argument '{name}'")
     given = {name: single[name] for name in names if single.get(name) is not None}
+    _check_type("decoding", decoding, (DecodeOptions, type(None)), "DecodeOptions")
     if decoding is None:
         return DecodeOptions(**given)
     if given:

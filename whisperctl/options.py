@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
+from numbers import Integral, Real
 from typing import Any, Literal, TypedDict, TypeVar, get_args, get_origin, get_type_hints
 
 from whisperctl.audio.decoders.registry import AUTO
@@ -146,16 +147,39 @@ def declared(owner: type) -> tuple[Declared, ...]:
     )
 
 
+_WORDS: dict[type, str] = {
+    bool: "True or False",
+    int: "a whole number",
+    float: "a number",
+    str: "a string",
+}
+
+
+def _is(value: object, kind: Any) -> bool:
+    """Return true if a value is of a type in ``_WORDS``, or ``None`` where that may be left out."""
+    if kind in (int, int | None, float, float | None):
+        number = Real if kind in (float, float | None) else Integral  # NumPy's are both too
+        kind = number if kind in (int, float) else number | None
+        return isinstance(value, kind) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
 def check(values: object) -> None:
     """Check the options of a dataclass against their declarations.
 
     Raises:
-        UsageError: a value is outside its range, is not one of the choices, or is not a number.
+        UsageError: a value is of another type, outside its range, not one of the choices, or not a
+            number.
     """
     owner: type = type(values)  # for mypy, to which not every type[object] is hashable
     for one in declared(owner):
         value = getattr(values, one.field)
         label = one.name.replace("-", " ")
+        wanted = next(
+            (word for kind, word in _WORDS.items() if one.type in (kind, kind | None)), ""
+        )
+        if wanted and not _is(value, one.type):
+            raise UsageError(f"{label} must be {wanted}, not {value!r:.80}")
         if get_origin(one.type) is Literal and value not in get_args(one.type):
             choices = " or ".join(f'"{choice}"' for choice in get_args(one.type))
             raise UsageError(f'{label} must be {choices}, not "{value}"')

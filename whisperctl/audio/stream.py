@@ -65,6 +65,47 @@ class Audio:
         return len(self.samples) / SAMPLE_RATE
 
 
+class _SampleReader:
+    """Samples in memory, read as ``MediaReader`` reads a file."""
+
+    def __init__(self, audio: Audio) -> None:
+        self.source = _Named(audio.source, quoted(audio.source))
+        self.warnings = list(audio.warnings)
+        self.decoders = list(audio.decoders)
+        self.stated_s = self.expected_s = audio.duration_s
+        self._samples = audio.samples
+
+    def warn(self, what: str) -> None:
+        """Note something about the samples, as the rest of a sentence."""
+        self.warnings.append(f"{self.source.label} {what}")
+
+    def reaches_s(self, end_s: float) -> float:
+        """Where the samples end, in seconds."""
+        return self.stated_s
+
+    def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield ``SAMPLE_RATE`` and samples of shape (n_samples, 1).
+
+        Raises:
+            AudioError: there are none.
+        """
+        if not len(self._samples):
+            raise AudioError(f"{self.source.label} contains no audio: it has no samples")
+        for start in range(0, len(self._samples), SAMPLE_RATE):
+            yield SAMPLE_RATE, self._samples[start : start + SAMPLE_RATE, None]
+
+    def close(self) -> None:
+        """Do nothing: the samples are the caller's."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Name of samples, and how sentences show it."""
+
+    name: str
+    label: str
+
+
 class BlockStream:
     """A recording being decoded: iterate over it once, and close it or use it in a ``with``.
 
@@ -75,7 +116,7 @@ class BlockStream:
 
     def __init__(
         self,
-        source: str | Path,
+        source: str | Path | Audio,
         block_s: float | None,
         *,
         split: bool = False,
@@ -88,7 +129,11 @@ class BlockStream:
             from whisperctl.audio.filters import registry
 
             self._filters = registry.parse_all(filters)
-        self._media = MediaReader(source, track=track, decoder=decoder)
+        self._media = (
+            _SampleReader(source)
+            if isinstance(source, Audio)
+            else MediaReader(source, track=track, decoder=decoder)
+        )
         self._split = split
         self._chain: FilterChain | None = None
         self._pieces = self._clipped()
@@ -205,7 +250,7 @@ class BlockStream:
 
 
 def open_stream(
-    source: str | Path,
+    source: str | Path | Audio,
     block_s: float = 30.0,
     *,
     split: bool = False,
@@ -216,7 +261,8 @@ def open_stream(
     """Decode a recording of any length in little memory.
 
     Args:
-        source: a media file, or ``"-"`` for standard input.
+        source: a media file, ``"-"`` for standard input, or samples in memory, for which ``track``
+            and ``decoder`` have no meaning.
         block_s: seconds in each block, but for the last, which may be shorter.
         split: keep the channels apart instead of averaging them.
         track: number, from 1, or language of the audio track to read; ``None`` is the default one,

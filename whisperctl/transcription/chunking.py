@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from whisperctl.audio import BlockStream
+    from whisperctl.audio import Audio, BlockStream
     from whisperctl.engine.protocol import Detection, Detector
 
 _BLOCK_S = 30.0
@@ -356,12 +356,16 @@ class Chunks:
 
 @contextmanager
 def open_chunks(
-    source: str | Path, options: TranscriptionOptions, *, start: int = 0, chunk_s: float = CHUNK_S
+    source: str | Path | Audio,
+    options: TranscriptionOptions,
+    *,
+    start: int = 0,
+    chunk_s: float = CHUNK_S,
 ) -> Iterator[Chunks]:
     """Open a recording to be transcribed with ``options``; channels are apart if they are speakers.
 
     Args:
-        source: a media file, or ``"-"`` for standard input.
+        source: a media file, ``"-"`` for standard input, or samples in memory.
         options: track, decoder, filters and clips.
         start: the sample to begin at.
         chunk_s: longest chunk, except for the last.
@@ -388,7 +392,7 @@ class ReadAhead:
     That thread runs the detector as well. A ``ChunkSource`` that is to be closed.
 
     Args:
-        source: a media file, or ``"-"`` for standard input.
+        source: a media file, ``"-"`` for standard input, or samples in memory.
         options: options for the recording.
         start: the sample to begin at.
         chunk_s: longest chunk, except for the last.
@@ -400,7 +404,7 @@ class ReadAhead:
 
     def __init__(
         self,
-        source: str | Path,
+        source: str | Path | Audio,
         options: TranscriptionOptions,
         *,
         start: int = 0,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from whisperctl.audio import SAMPLE_RATE
 from whisperctl.engine import registry, stall
@@ -28,6 +29,9 @@ from whisperctl.transcription.run import (
     Progress,
     RecordingRun,
 )
+
+if TYPE_CHECKING:
+    from whisperctl.audio import Audio
 
 __all__ = [
     "Callbacks",
@@ -68,7 +72,7 @@ class Transcriber:
 
     def transcribe(
         self,
-        source: str | Path | ReadAhead,
+        source: str | Path | Audio | ReadAhead,
         options: TranscriptionOptions,
         *,
         on_segment: OnSegment | None = None,
@@ -83,7 +87,7 @@ class Transcriber:
         stops the run and propagates.
 
         Args:
-            source: a media file, or ``"-"`` for standard input; or one that is being read
+            source: a media file, ``"-"`` for standard input, or samples; or one that is being read
                 already, with the same options and from where ``resume_from`` is. It is closed.
             options: options for this recording.
             on_segment: called with each segment once it is final, in order of time.
@@ -158,7 +162,7 @@ class Transcriber:
 
 
 def read_ahead(
-    source: str | Path,
+    source: str | Path | Audio,
     options: TranscriptionOptions,
     resume_from: Checkpoint | None = None,
     *,
@@ -167,7 +171,7 @@ def read_ahead(
     """Begin to read a recording, which may be done before the model is loaded.
 
     Args:
-        source: a media file, or ``"-"`` for standard input.
+        source: a media file, ``"-"`` for standard input, or samples in memory.
         options: options for this recording.
         resume_from: where to begin; ``None`` is at the start.
         chunk_s: as for ``Transcriber``.
