@@ -203,6 +203,52 @@ def test_a_single_run_has_no_spread(make: Make) -> None:
     assert "whisker" not in re.sub(r"<style>.*?</style>", "", page(single), flags=re.DOTALL)
 
 
+def test_every_report_begins_with_a_verdict(four_engines: Comparison, make: Make) -> None:
+    said = (
+        "wasi/wasmtime takes 1.75 times native's time and says the same.",
+        "wasi/wasmer takes 2.48 times native's time and differs in 27.3% of the words.",
+    )
+    assert tuple(lines(four_engines, 120)[:2]) == said
+    assert markdown.text(four_engines).splitlines()[2] == " ".join(said)
+    assert 'class="verdict">' + " ".join(said).replace("'", "&#39;") in page(four_engines)
+
+    alone = make(["native"], [A_TEXT])
+    assert lines(alone)[0] == "native takes 0.096 times the length of the recording."
+    many = " ".join(lines(make(MANY, [A_TEXT] * 7 + [ANOTHER]), 200)[:2])
+    assert many == (
+        "The fastest, wasi/wasmtime q8_0 2t takes 1.75 times wasi/wasmtime q8_0 1t's time; the "
+        "slowest, wasi/wasmtime q8_0 8t takes 6.13 times wasi/wasmtime q8_0 1t's time. "
+        "6 of 7 variants say the same as the one they are compared with."
+    )
+    failed = make(["native", "wasi/wasmer"], [None, None])
+    assert lines(failed)[0] == "" and 'class="verdict"' not in page(failed)
+
+
+def test_no_column_is_empty_and_nothing_that_is_not_there_is_explained(make: Make) -> None:
+    alone = make(["native"], [A_TEXT], repeats=1)
+    (header,) = (line for line in markdown.text(alone).splitlines() if "RTF |" in line)
+    assert "wall ms" in header and "ratio" not in header and "differs" not in header
+    body = page(alone)
+    for text in (markdown.text(alone), "\n".join(lines(alone)), body):
+        assert "bootstrap" not in text and "normalizer" not in text and "MAD" not in text
+    assert "only here" not in body
+    same = make(["native", "wasi/wasmer"], [A_TEXT, A_TEXT])
+    (header,) = (line for line in markdown.text(same).splitlines() if "against |" in line)
+    assert header == "|  | against | WER | tokens | starts | ends |"
+    assert "starts, ends: mean" in markdown.text(same)
+
+
+def test_words_of_the_reference_have_the_times_of_what_was_heard(four_engines: Comparison) -> None:
+    articles = html.page(four_engines, [np.zeros(1600, np.float32)]).split("<article")[1:3]
+    reference, text = (
+        re.findall(r'class="w" data-start="([\d.]+)" data-end="[\d.]+">([^<]+)<', article)
+        for article in articles
+    )
+    assert len(reference) == len(text) == 22
+    assert [start for start, _ in reference] == [start for start, _ in text]
+    assert reference[4][1] == "Americans," and text[4][1] == "American&#39;s,"
+
+
 def test_every_report_warns_of_a_busy_machine_and_of_single_runs(make: Make) -> None:
     quiet = make(["native", "wasi/wasmtime"], [A_TEXT, A_TEXT])
     busy = replace(

@@ -409,7 +409,8 @@ def compare(
             "--fail-if",
             metavar="CONDITION",
             autocompletion=completion.metrics,
-            help='Exit with 1 if this holds for any cell, such as "wer>0.05" or "ratio>1.5".',
+            help='Exit with 1 if this holds for any cell, such as "normalized_wer>0.05" or '
+            '"ratio>1.5".',
             rich_help_panel=Topic.MEASURING.value,
         ),
     ] = None,

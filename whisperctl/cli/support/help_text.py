@@ -33,7 +33,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "whisperctl compare talk.mp3",
         "whisperctl compare talk.mp3 -t 1,2 --quant f16,q8_0 --repeat 5",
         "whisperctl compare *.flac --reference texts -o report.html -o run.json",
-        'whisperctl compare --from run.json --fail-if "wer>0.05"',
+        'whisperctl compare --from run.json --fail-if "normalized_wer>0.05"',
     ),
     "whisperctl probe": (
         "whisperctl probe film.mkv",

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from statistics import geometric_mean
 from typing import Any
 
 from whisperctl.audio.decoders.registry import AUTO
@@ -29,6 +30,9 @@ from whisperctl.transcript import PHASES
 NOTHING = "-"
 """Placeholder for a value that was not measured."""
 
+BASELINE = "baseline"
+"""Stands for a figure of the baseline itself."""
+
 FAILED = "failed"
 
 IDENTICAL = "identical"
@@ -44,19 +48,8 @@ WITH_SPREAD = ("total_ms", "cold_start_ms", "wall_ms", "cpu_ms")
 KEY_RATIOS = ("wall_ms", "encode_ms", "decode_ms", "batchd_ms", "cold_start_ms", "cpu_ms")
 """Values whose ratios tables show besides ``peak_memory_bytes``, the most important first."""
 
-LEGEND = (
-    "Times are medians in ms ± the median absolute deviation (MAD) over the runs; in brackets runs "
-    "of a phase x ms a run. Real-time factor (RTF): wall / duration. Ratios are to the baseline, "
-    "with their 95 % bootstrap interval."
-)
-"""Explanation of times and ratios."""
-
-WORDS_LEGEND = (
-    "WER and CER: word and character errors over the reference's words and characters; S, D, I: "
-    "substituted, deleted, inserted. norm.: after Whisper's normalizer. Start and end deltas: mean "
-    "and 95th percentile of the distance between the times of matched words."
-)
-"""Explanation of the figures in ``grid.words``."""
+_MANY = 3
+"""Variants that the verdict has a sentence each for; of more, only the extremes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +144,7 @@ def runs_of_phase(cell: CellInfo, value: Value) -> str:
 def ratio(cell: CellInfo, name: str) -> str:
     """Ratio of a cell to its baseline."""
     if is_baseline(cell):
-        return "baseline"
+        return BASELINE
     return interval(cell.ratios.get(name))
 
 
@@ -207,6 +200,97 @@ def divergence(cell: CellInfo) -> str:
     theirs = f'"{found.baseline}"' if found.baseline else "its end"
     own = f'"{found.text}"' if found.text else "its end"
     return f"{shown(found.time_s, 's')} s, token {found.n_tokens + 1}: {theirs} → {own}"
+
+
+def verdict(comparison: Comparison) -> tuple[str, ...]:
+    """Say in a sentence what time each variant takes and whether it says the same.
+
+    Of many variants only the fastest and the slowest, and how many say the same. Empty if no
+    variant can be judged.
+    """
+    cells = [cell for cell in comparison.cells if not cell.error]
+    judged: dict[int, list[CellInfo]] = {}
+    for cell in cells:
+        if not is_baseline(cell) and cell.agreement is not None and "wall_ms" in cell.ratios:
+            judged.setdefault(cell.variant, []).append(cell)
+    if not judged:
+        factors = [s.median for cell in cells if (s := cell.stats.get("real_time_factor"))]
+        if len(comparison.variants) > 1 or not factors:
+            return ()
+        length = "length of the recording" + ("s" if len(factors) > 1 else "")
+        factor = shown(geometric_mean(factors), "times")
+        return (f"{comparison.variants[0].label} takes {factor} times the {length}.",)
+    times = {
+        variant: geometric_mean(cell.ratios["wall_ms"].value for cell in own)
+        for variant, own in judged.items()
+    }
+    ranked = sorted(judged, key=times.__getitem__)
+    if len(ranked) <= _MANY:
+        return tuple(
+            f"{_time(comparison, judged[variant], times[variant])} and "
+            f"{_agreement(judged[variant])}."
+            for variant in judged
+        )
+    same = sum(_agreement(own) == _SAME for own in judged.values())
+    others = f"{same} of {len(ranked)} variants say the same as the one they are compared with."
+    fastest, slowest = (
+        _time(comparison, judged[variant], times[variant]) for variant in (ranked[0], ranked[-1])
+    )
+    return (f"The fastest, {fastest}; the slowest, {slowest}.", others)
+
+
+_SAME = "says the same"
+
+
+def _time(comparison: Comparison, cells: Sequence[CellInfo], ratio: float) -> str:
+    base = comparison.variants[cells[0].baseline or 0].label
+    text = f"{label(comparison, cells[0])} takes {shown(ratio, 'times')} times {base}'s time"
+    wide = [
+        found.low is not None and found.high is not None and found.low <= 1 <= found.high
+        for found in (cell.ratios["wall_ms"] for cell in cells)
+    ]
+    return f"{text} (no significant difference)" if all(wide) else text
+
+
+def _agreement(cells: Sequence[CellInfo]) -> str:
+    found = [cell.agreement.difference for cell in cells if cell.agreement is not None]
+    if all(difference.identical for difference in found):
+        return _SAME
+    errors = [difference.wer for difference in found]
+    n_wrong = sum(one.substitutions + one.deletions + one.insertions for one in errors)
+    n_words = sum(one.n_reference for one in errors)
+    return f"differs in {shown(min(1.0, n_wrong / max(1, n_words)), 'share')} of the words"
+
+
+def legends(comparison: Comparison) -> tuple[str, ...]:
+    """Explain the figures of times and ratios, then those of words, as far as there are any."""
+    cells = comparison.cells
+    times = "Times are in ms"
+    if comparison.repeats > 1:
+        times = "Times are medians in ms ± the median absolute deviation (MAD) over the runs"
+    if any(phase.count > 1 for cell in cells for phase in cell.phases):
+        times += "; in brackets runs of a phase x ms a run"
+    times += ". Real-time factor (RTF): wall / duration."
+    ratios = [ratio for cell in cells if not is_baseline(cell) for ratio in cell.ratios.values()]
+    if ratios:
+        spread = any(ratio.low is not None for ratio in ratios)
+        times += " Ratios are to the baseline"
+        times += ", with their 95 % bootstrap interval." if spread else "."
+    words = []
+    agreements = [cell.agreement for cell in cells if cell.agreement is not None]
+    found = [agreement.difference for agreement in agreements]
+    found += [cell.difference for cell in cells if cell.difference is not None]
+    if not all(difference.identical for difference in found):
+        words.append(
+            "WER and CER: word and character errors over the reference's words and characters; "
+            "S, D, I: substituted, deleted, inserted. norm.: after Whisper's normalizer."
+        )
+    if any(agreement.times is not None for agreement in agreements):
+        words.append(
+            "starts, ends: mean and 95th percentile of the distance between the times of matched "
+            "words."
+        )
+    return (times, " ".join(words)) if words else (times,)
 
 
 def same_texts(comparison: Comparison, cells: Sequence[CellInfo]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ LINE: Row = ()
 MORE = ("cold_start_ms", "cpu_ms", "encode_ms", "load_ms", "linear_memory_bytes", "start_ms")
 """Optional columns of ``by_cell``, the most important first."""
 
-_BRIEF = (("wall", "wall_ms"), ("RTF", "real_time_factor"))
+_BRIEF = (("wall ms", "wall_ms"), ("RTF", "real_time_factor"))
 _DRIFT = ("wall_ms", "peak_memory_bytes")
 _NO_TIMES = (figures.NOTHING,) * 3
 
@@ -50,7 +50,7 @@ def by_variant(comparison: Comparison, cells: Sequence[CellInfo]) -> Grid:
         rows += [LINE, ("WER", *(figures.word_error(cell.difference) for cell in cells))]
     rows.append(("text", *(text_group(cell) for cell in cells)))
     columns = [figures.label(comparison, cell).replace(" ", "\n") for cell in cells]
-    return Grid(("", *columns), tuple(rows))
+    return Grid(("ms", *columns), tuple(rows))
 
 
 def by_cell(
@@ -79,7 +79,7 @@ def by_cell(
     columns.append(("ratio", lambda cell: figures.ratio(cell, "wall_ms")))
     columns.append(("memory", partial(_brief, statistics.BY_NAME["peak_memory_bytes"])))
     columns += [
-        (statistics.BY_NAME[name].label, partial(_brief, statistics.BY_NAME[name]))
+        (_with_unit(statistics.BY_NAME[name]), partial(_brief, statistics.BY_NAME[name]))
         for name in MORE[:n_more]
         if any(name in cell.stats for cell in cells)
     ]
@@ -89,7 +89,7 @@ def by_cell(
         columns.append(("differs", _against_baseline))
     columns.append(("text", text_group))
     rows = [tuple(text(cell) for _, text in columns) for cell in cells]
-    return Grid(tuple(name for name, _ in columns), tuple(rows), n_names)
+    return _filled(Grid(tuple(name for name, _ in columns), tuple(rows), n_names))
 
 
 def words(comparison: Comparison, cells: Sequence[CellInfo]) -> Grid:
@@ -126,7 +126,7 @@ def words(comparison: Comparison, cells: Sequence[CellInfo]) -> Grid:
         "starts",
         "ends",
     )
-    return Grid(columns, tuple(rows), 2)
+    return _filled(Grid(columns, tuple(rows), 2))
 
 
 def drift(comparison: Comparison, found: Drift) -> Grid:
@@ -173,13 +173,29 @@ def text_group(cell: CellInfo) -> str:
     return cell.text_group + ("" if cell.stable else " (varies)")
 
 
+def _filled(made: Grid) -> Grid:
+    """Grid without the columns of figures that say nothing in any row."""
+    empty = (figures.NOTHING, figures.BASELINE)
+    kept = [
+        n
+        for n in range(len(made.columns))
+        if n < made.n_names or any(row[n] not in empty for row in made.rows)
+    ]
+    rows = tuple(tuple(row[n] for n in kept) for row in made.rows)
+    return Grid(tuple(made.columns[n] for n in kept), rows, made.n_names)
+
+
+def _with_unit(value: statistics.Value) -> str:
+    return f"{value.label} ms" if value.unit == "ms" else value.label
+
+
 def _brief(value: statistics.Value, cell: CellInfo) -> str:
     return figures.number(cell, value)
 
 
 def _against_baseline(cell: CellInfo) -> str:
     if figures.is_baseline(cell) and not cell.error:
-        return "baseline"
+        return figures.BASELINE
     return figures.word_error(cell.agreement.difference if cell.agreement else None)
 
 

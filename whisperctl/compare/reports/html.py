@@ -6,7 +6,7 @@ import base64
 import io
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +109,8 @@ def page(comparison: Comparison, samples: Sequence[npt.NDArray[np.float32] | Non
         facts=list(figures.facts(comparison)),
         drift=comparison.drift and grid.drift(comparison, comparison.drift),
         no_change=figures.NO_CHANGE,
-        legends=(figures.LEGEND, figures.WORDS_LEGEND),
+        legends=figures.legends(comparison),
+        verdict=" ".join(figures.verdict(comparison)),
         method=figures.describe_method(comparison),
         caveats=list(figures.caveats(comparison)),
         document=_embedded(comparison),
@@ -220,6 +221,11 @@ class _Panel:
         """True if the time of a word is known."""
         return any(part.start_s is not None for line in self.lines for part in line.parts)
 
+    @property
+    def differs(self) -> bool:
+        """True if a word is marked."""
+        return any(part.kind for line in self.lines for part in line.parts)
+
 
 def _panels(comparison: Comparison, recording: int) -> Iterator[_Panel]:
     """Panels of the reference, if there is one, and of each distinct text."""
@@ -228,7 +234,8 @@ def _panels(comparison: Comparison, recording: int) -> Iterator[_Panel]:
     if reference is not None:
         language = _language(groups[0].cells[0].language) if groups else ""
         words = wer.split_words(reference.text)
-        parts = tuple(_text_parts([None] * len(words), 0, words, {}, set()))
+        timed = _reference_times(groups, words)
+        parts = tuple(_text_parts(timed, 0, words, {}, set()))
         yield _Panel(
             "Reference", PurePath(reference.source).name, language, "", (_Line("", None, parts),)
         )
@@ -241,6 +248,29 @@ def _panels(comparison: Comparison, recording: int) -> Iterator[_Panel]:
             note=_note(comparison, cell),
             lines=tuple(_lines(comparison, cell)),
         )
+
+
+def _reference_times(
+    groups: Sequence[figures.Group], words: Sequence[str]
+) -> list[WordInfo | None]:
+    """Words of the reference with the times of the words that the first timed text has for them."""
+    found: list[WordInfo | None] = [None] * len(words)
+    for cell in (group.cells[0] for group in groups):
+        heard = [word for segment in cell.segments for word in segment.words]
+        if cell.difference is None or not heard:
+            continue
+        if len(heard) != len(wer.split_words(cell.text)):
+            continue  # the times belong to other words
+        for span in cell.difference.spans:
+            pairs = zip(
+                range(span.reference_start, span.reference_end),
+                heard[span.text_start : span.text_end],
+                strict=False,  # more or fewer words were heard
+            )
+            for n, word in pairs:
+                found[n] = replace(word, text=words[n])
+        break
+    return found
 
 
 def _language(code: str) -> str:

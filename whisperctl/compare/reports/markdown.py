@@ -35,6 +35,10 @@ def escaped(text: str) -> str:
 def _lines(comparison: Comparison) -> Iterator[str]:
     yield f"## Comparison of {_names(comparison)}"
     yield ""
+    found = figures.verdict(comparison)
+    if found:
+        yield " ".join(map(escaped, found))
+        yield ""
     yield from _list(f"warning: {caveat}" for caveat in figures.caveats(comparison))
     yield from _table(grid.by_cell(comparison, comparison.cells))
     for recording, info in enumerate(comparison.recordings):
@@ -69,7 +73,7 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     yield "### Origin of the numbers"
     yield ""
     yield from _list(f"{name}: {fact}" for name, fact in figures.facts(comparison))
-    yield f"{escaped(figures.LEGEND)} {escaped(figures.WORDS_LEGEND)}"
+    yield " ".join(map(escaped, figures.legends(comparison)))
 
 
 def _names(comparison: Comparison) -> str:

@@ -132,9 +132,8 @@ def tables(
     yield from _drift(comparison, draw)
     yield from _failures(comparison, draw)
     yield Text()
-    yield draw.text(figures.LEGEND, "dim")
-    if any(cell.agreement or cell.difference for cell in comparison.cells):
-        yield draw.text(figures.WORDS_LEGEND, "dim")
+    for legend in figures.legends(comparison):
+        yield draw.text(legend, "dim")
 
 
 class _Style:
@@ -234,6 +233,9 @@ class _Style:
 
 
 def _heading(comparison: Comparison, draw: _Style) -> Iterator[RenderableType]:
+    for sentence in figures.verdict(comparison):
+        yield draw.text(sentence, "bold")
+    yield Text()
     found = list(figures.facts(comparison))
     width = max(len(name) for name, _ in found)
     for name, text in found:
