@@ -98,6 +98,11 @@ def quoted(name: str | PathLike[str]) -> str:
     return f'"{visible(text)}"'
 
 
+def counted(n: int, noun: str) -> str:
+    """A number with its noun: ``1 thread``, ``2 threads``."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
 def unknown(
     what: str, name: str, known: Collection[str], *, of: str = "", otherwise: str | None = None
 ) -> str:

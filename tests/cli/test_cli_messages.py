@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from whisperctl.cli.support import console
 from whisperctl.cli.support.console import colored
 from whisperctl.cli.support.progress import wrapped_line
 from whisperctl.formats.console import line
@@ -216,3 +217,16 @@ def test_who_speaks_stands_before_the_text() -> None:
     assert line(segment, times=False) == "left: Hello."
     colored_line = line(segment, colors=True)
     assert COLOR.sub("", colored_line) == line(segment)
+
+
+def test_a_table_has_figures_to_the_right_and_no_empty_column(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [("a", "9 MiB", "", "English"), ("中文", "~10 MiB", "", "9\x1b"), ("c", "", "", "")]
+    console.table(("name", "size", "state", "speaks"), rows, indent="  ")
+    assert capsys.readouterr().out.splitlines() == [
+        "  name     size  speaks",
+        "  a       9 MiB  English",
+        "  中文  ~10 MiB  9\\x1b",
+        "  c",
+    ]

@@ -19,7 +19,7 @@ from whisperctl.cli.support import console
 from whisperctl.engine import registry
 from whisperctl.errors import WhisperctlError
 from whisperctl.storage.files import reason
-from whisperctl.text import quoted
+from whisperctl.text import counted, quoted
 
 
 def doctor() -> None:
@@ -89,7 +89,7 @@ def _backends() -> Iterator[Check]:
         yield Check(
             "fastest engine",
             "ok",
-            f"{fastest.engine.label} with {fastest.threads} threads, measured on "
+            f"{fastest.engine.label} with {counted(fastest.threads, 'thread')}, measured on "
             f'{fastest.date[:10]}; "--backend auto" uses it',
         )
     if not works:

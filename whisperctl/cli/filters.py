@@ -389,7 +389,7 @@ def _print_cost(cost: FilterCost) -> None:
         *("block", "total us", "call", "copies", "work", f"{python} us", "ratio"),
         *("ms/s", f"{python} ms/s"),
     )
-    _print_table(heads, rows)
+    console.table(heads, rows, indent="  ")
     starts = ", ".join(f"{name} {shown(ms, 'ms')} ms" for name, ms in cost.starts_ms.items())
     if starts:
         console.result(f"  start: {starts}")
@@ -420,7 +420,7 @@ def _print_growths(growths: Sequence[Growth]) -> None:
             )
         rows.append(tuple(row))
     if rows:
-        _print_table(heads, rows)
+        console.table(heads, rows, indent="  ")
     for line in _plot(growths):
         console.result(f"  {line}".rstrip())
     for one in growths:
@@ -486,19 +486,6 @@ def _plot(growths: Sequence[Growth]) -> Iterator[str]:
     )
     both = ", * both" if len(growths) > 1 else ""
     yield f"{'':>11}time of a round as a share of the deadline, by instances: {legend}{both}"
-
-
-def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print columns of figures, without those that are empty."""
-    columns = [
-        (head, *cells)
-        for head, cells in zip(heads, zip(*rows, strict=True), strict=True)
-        if any(cells)
-    ]
-    widths = [max(map(len, column)) for column in columns]
-    for row in zip(*columns, strict=True):
-        cells = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        console.result(f"  {'  '.join(cells)}".rstrip())
 
 
 def _write(stream: BlockStream, target: Path) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -59,7 +59,7 @@ def list_models(
                 state = "damaged"
         use = "detects speech" if name in detectors else _languages(n_languages)
         rows.append((name, _size(size_bytes), use, state))
-    _print_table(("NAME", "SIZE", "LANGUAGES", "STATE"), rows)
+    console.table(("NAME", "SIZE", "LANGUAGES", "STATE"), rows)
 
 
 @app.command("pull", cls=Command)
@@ -311,20 +311,6 @@ def _progress() -> Iterator[OnProgress]:
             bars.update(task, completed=done_bytes, total=total_bytes)
 
         yield on_bar
-
-
-def _print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for title in header:
-        table.add_column(title, justify="right" if title == "SIZE" else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    # Not on a terminal there is no width to keep to, and nothing may be cut off.
-    width = None if sys.stdout.isatty() else 10_000
-    Console(markup=False, emoji=False, width=width).print(table)
 
 
 def _size(size_bytes: int) -> str:

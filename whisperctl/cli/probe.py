@@ -14,12 +14,11 @@ from whisperctl.cli.support import console
 from whisperctl.cli.support.command import ConfiguredCommand
 from whisperctl.errors import UsageError, WhisperctlError
 from whisperctl.options import Topic
-from whisperctl.text import on_one_line, visible
+from whisperctl.text import visible
 
 if TYPE_CHECKING:
     from whisperctl.audio.decoders import MediaInfo, Track
 
-_WIDTH = 200
 _LONGEST = 40
 
 
@@ -108,20 +107,11 @@ def _fields(file: str, by: str, info: MediaInfo) -> dict[str, Any]:
 
 
 def _print(name: str, by: str, info: MediaInfo) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from whisperctl.audio.tracks import language_name
 
     console.result(f"{visible(name)}: {visible(info.container)}, read by {by}")
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    heads = ("track", "codec", "rate", "channels", "language", "default", "duration", "title")
-    for head in heads:
-        table.add_column(head, justify="right" if head in ("rate", "duration") else "left")
-    for track in info.tracks:
-        cells = (
+    rows = [
+        (
             str(track.number),
             track.codec or "unknown",
             f"{track.sample_rate} Hz",
@@ -131,15 +121,13 @@ def _print(name: str, by: str, info: MediaInfo) -> None:
             _duration(track, info),
             track.title,
         )
-        table.add_row(*(Text(on_one_line(cell)[:_LONGEST]) for cell in cells))
-    if not info.tracks:
+        for track in info.tracks
+    ]
+    if not rows:
         console.result("  no audio track")
         return
-    plain = Console(width=_WIDTH, color_system=None, force_terminal=False)
-    with plain.capture() as capture:
-        plain.print(table, highlight=False)
-    for line in capture.get().rstrip("\n").split("\n"):
-        console.result(f"  {line}".rstrip(), prose=True)
+    heads = ("track", "codec", "rate", "channels", "language", "default", "duration", "title")
+    console.table(heads, rows, indent="  ", longest=_LONGEST)
 
 
 def _duration(track: Track, info: MediaInfo) -> str:

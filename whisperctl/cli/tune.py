@@ -12,7 +12,7 @@ import typer
 from whisperctl.cli.support import console
 from whisperctl.errors import UsageError
 from whisperctl.storage.files import reason, write_text
-from whisperctl.text import quoted
+from whisperctl.text import counted, quoted
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -124,7 +124,7 @@ def _no_quantizing(model: str, quant: str) -> Path:
 
 
 def _threads(variant: Variant) -> str:
-    return f"{variant.threads} thread{'s' if variant.threads > 1 else ''}"
+    return counted(variant.threads, "thread")
 
 
 def _report(step: Step) -> None:
@@ -138,18 +138,13 @@ def _report(step: Step) -> None:
 
 def _print(comparison: Comparison, recording: PreparedRecording) -> None:
     """Print a row for each engine and number of threads, the fastest first."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     model = comparison.models[0]
     console.result(f"{recording.label}, {recording.audio.duration_s:.1f} s, {model.label}")
     scored = any(cell.difference is not None for cell in comparison.cells)
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("engine")
-    heads = ["threads", "runs", "time s", "real-time factor", "start s", "memory MiB"]
-    for head in [*heads, "WER"] if scored else heads:
-        table.add_column(head, justify="right")
+    heads = ["engine", "threads", "runs", "time s", "real-time factor", "start s", "memory MiB"]
+    if scored:
+        heads.append("WER")
+    rows = []
     worked = [cell for cell in comparison.cells if cell.runs and not cell.error]
     for cell in sorted(worked, key=lambda cell: cell.stats["wall_ms"].low):
         variant = comparison.variants[cell.variant]
@@ -168,12 +163,8 @@ def _print(comparison: Comparison, recording: PreparedRecording) -> None:
         if scored:
             rate = None if cell.difference is None else cell.difference.normalized_wer.rate
             row.append("" if rate is None else f"{rate:.1%}")
-        table.add_row(*row)
-    plain = Console(width=100, color_system=None)
-    with plain.capture() as captured:
-        plain.print(table, highlight=False)
-    lines = captured.get().splitlines()
-    console.result("\n".join(line.rstrip() for line in lines))
+        rows.append(row)
+    console.table(heads, rows)
 
 
 def _configuration() -> TOMLDocument:

@@ -16,7 +16,7 @@ from whisperctl.engine.registry import Engine
 from whisperctl.errors import AudioError, UsageError
 from whisperctl.models.ggml.files import hex_digest
 from whisperctl.storage.files import reason
-from whisperctl.text import quoted, unknown, visible
+from whisperctl.text import counted, quoted, unknown, visible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +57,7 @@ class Variant:
     @property
     def label(self) -> str:
         """Full label on one line."""
-        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        threads = counted(self.threads, "thread")
         return f"{self.engine.label}, {self.model.label}, {threads}"
 
 

@@ -16,7 +16,7 @@ from whisperctl.jobs.job import Job, Results
 from whisperctl.jobs.sources import Recording
 from whisperctl.options import DecodeOptions, SubtitleOptions, TranscriptionOptions
 from whisperctl.storage import files, state
-from whisperctl.text import quoted, visible
+from whisperctl.text import counted, quoted, visible
 
 Skip = Literal["", "exists", "finished"]
 
@@ -126,7 +126,7 @@ _WHY = {"exists": "skipped: its results exist", "finished": "skipped: finished b
 def describe(job: Job, planned: Sequence[Planned]) -> Iterator[str]:
     """Lines that say what would be read and written, with which model, engine and options."""
     yield f"model: {quoted(job.model)}"
-    yield f"engine: {job.engine.label}, {job.threads} thread{'s' if job.threads > 1 else ''}"
+    yield f"engine: {job.engine.label}, {counted(job.threads, 'thread')}"
     changed = [
         *_changed(job.options, TranscriptionOptions()),
         *_changed(job.results.subtitles, SubtitleOptions()),

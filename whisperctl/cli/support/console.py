@@ -14,7 +14,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
@@ -65,6 +65,40 @@ def result(text: str, *, prose: bool = False, styled: bool = False) -> None:
     except OSError as error:
         raise stdout_error(error) from error
     keep(text)
+
+
+_FIGURE = re.compile(r"[~+-]?\d")
+_GAP = "  "
+
+
+def table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], *, indent: str = "", longest: int = 120
+) -> None:
+    """Write a table as the result, without columns that are empty; columns of figures to the right.
+
+    Args:
+        heads: titles of the columns.
+        rows: the cells of each row, as many as titles.
+        indent: what each line begins with.
+        longest: characters after which a cell is cut off.
+
+    Raises:
+        OutputError, BrokenPipeError: as for ``result``.
+    """
+    from rich.cells import cell_len
+
+    lines = [""] * (len(rows) + 1)
+    for head, *cells in zip(heads, *rows, strict=True):
+        if rows and not any(cells):
+            continue
+        column = [shown(on_one_line(cell)[:longest]) for cell in (head, *cells)]
+        width = max(map(cell_len, column))
+        right = bool(rows) and all(_FIGURE.match(cell) for cell in cells if cell)
+        for n, cell in enumerate(column):
+            space = " " * (width - cell_len(cell))
+            lines[n] += (f"{space}{cell}" if right else f"{cell}{space}") + _GAP
+    for line in lines:
+        result(f"{indent}{line}".rstrip())
 
 
 def path(name: str | os.PathLike[str]) -> None:
