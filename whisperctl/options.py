@@ -16,6 +16,7 @@ from functools import cache
 from numbers import Integral, Real
 from typing import Any, Literal, TypedDict, TypeVar, get_args, get_origin, get_type_hints
 
+from whisperctl.audio.decoders import check_track
 from whisperctl.audio.decoders.registry import AUTO
 from whisperctl.errors import UsageError
 from whisperctl.text import number_text, range_text
@@ -553,9 +554,7 @@ class TranscriptionOptions:
     def __post_init__(self) -> None:
         check(self)
         if self.audio_track is not None:
-            from whisperctl.audio import tracks  # which help of a command does without
-
-            tracks.check(self.audio_track)
+            check_track(self.audio_track)
         if self.filters:
             from whisperctl.audio.filters import chain
 

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from whisperctl import audio
-from whisperctl.audio import Audio, tracks
-from whisperctl.audio.decoders import Track, registry
+from whisperctl.audio import Audio
+from whisperctl.audio.decoders import Track, choose_track, registry
 from whisperctl.audio.source import open_source
 from whisperctl.errors import AudioError, UnsupportedMediaError
 
@@ -44,7 +44,7 @@ def reading(path: Path, name: str, track: str | None = None) -> Reading | None:
     source = open_source(path)
     try:
         with source.file, closing(registry.DECODERS.load(name).open(source)) as media:
-            found.track = tracks.choose(media.probe().tracks, track, source.label)
+            found.track = choose_track(media.probe().tracks, track, source.label)
             for rate, block in media.blocks(found.track.number):
                 shape = (rate, block.shape[1])
                 if not found.parts or found.parts[-1][0] != shape:

@@ -107,7 +107,7 @@ def _fields(file: str, by: str, info: MediaInfo) -> dict[str, Any]:
 
 
 def _print(name: str, by: str, info: MediaInfo) -> None:
-    from whisperctl.audio.tracks import language_name
+    from whisperctl.audio.decoders import language_name
 
     console.result(f"{visible(name)}: {visible(info.container)}, read by {by}")
     rows = [

@@ -1,4 +1,4 @@
-"""Decoders of media files: the protocol that they keep; the others here are the first-party ones.
+"""Decoders of media files: the protocol that they keep, and the choice of an audio track.
 
 ``docs/decoders.md`` lists what a decoder promises, and ``whisperctl.testing`` tests it.
 
@@ -19,6 +19,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from whisperctl import languages
+from whisperctl.errors import AudioError, UnsupportedMediaError, UsageError
+from whisperctl.text import quoted
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from whisperctl.audio.source import Source
 
     Block: TypeAlias = tuple[int, NDArray[np.float32]]
+
+_MOST_LISTED = 12
 
 CONTRACT = 1
 """Number of the contract on this page; a decoder states the one it was written for."""
@@ -156,3 +162,108 @@ class Decoder(Protocol):
 def is_sandboxed(decoder: Decoder) -> bool:
     """True if it has an attribute ``sandboxed`` that is true."""
     return getattr(decoder, "sandboxed", False) is True
+
+
+# ----------------------------------------------------------------------- choice of a track
+
+
+def check_track(wanted: str) -> None:
+    """Check that a choice is a number from 1, or a language.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    wanted = wanted.strip()
+    if not wanted or (wanted.isdecimal() and _track_number(wanted) < 1):
+        raise UsageError(
+            f'audio track "{wanted}" is invalid: give a number from 1, or a language such as "en"'
+        )
+
+
+def choose_track(tracks: Sequence[Track], wanted: str | None, label: str) -> Track:
+    """The track asked for; else the default track, else the first, of those that can be decoded.
+
+    Args:
+        tracks: the recording's.
+        wanted: a number from 1, or a language; of several in the language the default one is
+            taken, else the first.
+        label: the recording's name, as messages show it.
+
+    Raises:
+        UnsupportedMediaError: the decoder knows no codec for it.
+        AudioError: there is no track, or none like the one asked for.
+    """
+    if not tracks:
+        raise AudioError(f"{label} has no audio track: check that it is the right file")
+    fitting = list(tracks) if wanted is None else _fitting_tracks(tracks, wanted)
+    if not fitting:
+        only = "only " if len(tracks) == 1 else ""
+        raise AudioError(
+            f"{label} has no audio track {quoted(wanted or '')}: it has {only}"
+            f"{describe_tracks(tracks)}"
+        )
+    known = [track for track in fitting if track.codec]
+    if not known:
+        raise UnsupportedMediaError(f"{label} has audio in an unknown codec")
+    return next((track for track in known if track.default), known[0])
+
+
+def track_remark(tracks: Sequence[Track], chosen: Track, wanted: str | None) -> str | None:
+    """Rest of a sentence about the choice; ``None`` if there was only one track to take."""
+    fitting = list(tracks) if wanted is None else _fitting_tracks(tracks, wanted)
+    if len(fitting) < 2:
+        return None
+    what = f"has {len(fitting)} audio tracks" + (f" for {quoted(wanted)}" if wanted else "")
+    listed = describe_tracks(tracks if wanted is None else fitting)
+    return f"{what} ({listed}): track {chosen.number} is used; --audio-track chooses another"
+
+
+def describe_tracks(tracks: Sequence[Track]) -> str:
+    """Numbers of tracks with what is known of each, such as ``1 English, 2 German (default)``."""
+    shown = [_described(track) for track in tracks[:_MOST_LISTED]]
+    more = len(tracks) - _MOST_LISTED
+    return ", ".join([*shown, f"and {more} more"] if more > 0 else shown)
+
+
+def language_name(track: Track) -> str:
+    """English name of a track's language, its code if that is unknown, or nothing."""
+    code = _track_language(track)
+    known = languages.code_of(code) if code else None
+    return languages.LANGUAGES[known].title() if known else code
+
+
+def _described(track: Track) -> str:
+    code = _track_language(track)
+    parts = [str(track.number)]
+    if code:
+        parts.append(language_name(track) if languages.code_of(code) else quoted(code))
+    if track.title:
+        parts.append(quoted(track.title[:40]))
+    if track.default:
+        parts.append("(default)")
+    return " ".join(parts)
+
+
+def _fitting_tracks(tracks: Sequence[Track], wanted: str) -> list[Track]:
+    wanted = wanted.strip()
+    if wanted.isdecimal():
+        number = _track_number(wanted)
+        return [track for track in tracks if track.number == number]
+    code = languages.code_of(wanted) or wanted.casefold()
+    of_tracks = [(track, _track_language(track)) for track in tracks]
+    return [
+        track
+        for track, tag in of_tracks
+        if tag and code == (languages.code_of(tag) or tag.casefold())
+    ]
+
+
+def _track_number(digits: str) -> int:
+    """A number, or a large one for more digits than Python takes."""
+    return int(digits[:18])
+
+
+def _track_language(track: Track) -> str:
+    """The language's code in the file; nothing for "undetermined"."""
+    tag = track.language.strip()
+    return "" if tag.casefold() == "und" else tag

@@ -15,8 +15,16 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from whisperctl.audio import tracks
-from whisperctl.audio.decoders import Decoder, Media, MediaInfo, is_sandboxed, registry
+from whisperctl.audio.decoders import (
+    Decoder,
+    Media,
+    MediaInfo,
+    check_track,
+    choose_track,
+    is_sandboxed,
+    registry,
+    track_remark,
+)
 from whisperctl.audio.source import Source, open_source
 from whisperctl.errors import AudioError, DecoderStoppedError, PluginError, WhisperctlError
 from whisperctl.storage.files import reason
@@ -62,7 +70,7 @@ class MediaReader:
                 installed.
         """
         if track is not None:
-            tracks.check(track)
+            check_track(track)
         self._decoder = decoder
         self._decoders: Sequence[Decoder] = registry.choose(decoder)
         self.source = source if isinstance(source, Source) else open_source(source)
@@ -192,11 +200,11 @@ class MediaReader:
         """Decode with one decoder, and take over its warnings as they come."""
         with self._opened(decoder) as media:
             info = media.probe()
-            chosen = tracks.choose(info.tracks, self._track, self.source.label)
+            chosen = choose_track(info.tracks, self._track, self.source.label)
             self._stated_s = chosen.stated_s
             self._expected_s = chosen.stated_s or info.expected_s
             _LOG.debug("%s: read by decoder %s", self.source.label, decoder.name)
-            if remark := tracks.remark(info.tracks, chosen, self._track):
+            if remark := track_remark(info.tracks, chosen, self._track):
                 self.warn(remark)
             n_warnings = 0
             for rate, block in media.blocks(chosen.number):

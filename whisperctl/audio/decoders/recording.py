@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from whisperctl.audio import tracks
-from whisperctl.audio.decoders import BLOCK_SAMPLES, MediaInfo, Track, containers
+from whisperctl.audio.decoders import BLOCK_SAMPLES, MediaInfo, Track, choose_track, containers
 from whisperctl.errors import AudioError, DecoderStoppedError
 
 if TYPE_CHECKING:
@@ -297,7 +296,7 @@ class _Part:
         """Decode one track, with silence where timestamps leave a gap, so that times stay true."""
         import numpy as np
 
-        chosen = tracks.choose(self.info().tracks, str(track), self._source.label)
+        chosen = choose_track(self.info().tracks, str(track), self._source.label)
         self.stated_s = chosen.stated_s
         time_base = self._facts.tracks[chosen.number - 1].time_base
         clock = Clock(
