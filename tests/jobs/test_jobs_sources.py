@@ -12,6 +12,22 @@ from whisperctl.errors import AudioError, UsageError
 from whisperctl.jobs.sources import FileList, Recording, find
 
 
+@pytest.fixture
+def store() -> Iterator[str]:
+    """A directory of a store, with names that lead out of it."""
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    for name in (
+        *("part 10.mp3", "part 2.mp3", "notes.txt", ".hidden.wav", "a/x.mp4", ".git/x.wav"),
+        *("b/../../../up.wav", "b//./y.wav", "docs/readme.md"),
+    ):
+        memory.pipe_file(f"/calls/talks/{name}", b"RIFF")
+    yield "memory://calls/talks"
+    memory.store.clear()
+    memory.pseudo_dirs[:] = [""]
+
+
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
@@ -138,3 +154,40 @@ def test_a_list_without_end_is_an_error() -> None:
 def test_standard_input_is_one_thing_at_a_time() -> None:
     with pytest.raises(UsageError, match="once"):
         find(["-"], [FileList("-")])
+
+
+def test_a_directory_of_a_store_gives_its_media_in_natural_order(store: str) -> None:
+    found = find([store])
+
+    assert [one.name for one in found] == [f"{store}/part 2.mp3", f"{store}/part 10.mp3"]
+    assert [one.size_bytes for one in found] == [4, 4]
+
+
+def test_names_in_a_store_lead_nowhere_else(store: str) -> None:
+    for found in (find([f"{store}/"], recursive=True), find([f"{store}/**/*.*"])):
+        folders = {one.folder for one in found}
+        assert "a" in folders
+        assert not {"..", ".", ""} & {part for one in folders for part in one.split("/") if one}
+
+
+def test_patterns_of_a_store_match_as_those_of_files_do(store: str) -> None:
+    found = find([f"{store}/part*.mp3", f"{store}/part 2.mp3", f"{store}/none.mp3"])
+
+    assert [one.name.removeprefix(f"{store}/") for one in found] == [
+        *("part 2.mp3", "part 10.mp3", "none.mp3"),
+    ]
+    with pytest.raises(UsageError, match=r'^"memory://calls/talks/x\*" does not match any file'):
+        find([f"{store}/x*"])
+    with pytest.raises(AudioError, match="is a directory without recordings"):
+        find([f"{store}/docs"])
+
+
+def test_a_list_names_urls_and_credentials_are_in_no_error(store: str, here: Path) -> None:
+    (here / "list").write_text(f"{store}/part 2.mp3\nfile://{here}/x.rec\nftp://me:pw@host/x\n")
+    with pytest.raises(UsageError) as raised:
+        find([], [FileList("list")])
+    assert str(raised.value).startswith("ftp:// is not supported")
+
+    (here / "list").write_text(f"{store}/part 2.mp3\nfile://{here}/x.rec\n")
+    found = find([], [FileList("list")])
+    assert [one.name for one in found] == [f"{store}/part 2.mp3", str(here / "x.rec")]

@@ -1,4 +1,7 @@
-"""Recordings as seekable files: a path is opened, a pipe or standard input copied."""
+"""Recordings as seekable files: a path is opened, a pipe or standard input copied.
+
+A URL is read in ranges, and copied where a decoder needs a file.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from whisperctl.errors import AudioError
-from whisperctl.storage import files
+from whisperctl.storage import files, urls
 from whisperctl.storage.files import reason
 from whisperctl.text import quoted
 
@@ -50,21 +53,75 @@ class Source:
                 f"{self.label} cannot be read ({reason(error)}): check the disk it is on"
             ) from error
 
+    def stop(self) -> None:
+        """Make a read in another thread end at once, if it may take long."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSource(Source):
+    """A recording at a URL; ``file`` is empty until something asks for its descriptor."""
+
+    remote: urls.RemoteFile
+
+    @property
+    def descriptor(self) -> int:
+        """Descriptor of a copy of the whole recording, which is made for it.
+
+        Raises:
+            AudioError: the recording cannot be read.
+            OutputError: there is no room for the copy.
+        """
+        descriptor = self.file.fileno()
+        if not os.fstat(descriptor).st_size:
+            self.remote.copy(self.file)
+        return descriptor
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the recording."""
+        return self.remote.size_bytes
+
+    def peek(self, n_bytes: int, offset: int = 0) -> bytes:
+        """Up to ``n_bytes`` bytes from ``offset`` on.
+
+        Raises:
+            AudioError: they cannot be read.
+        """
+        return self.remote.read(n_bytes, offset)
+
+    def stop(self) -> None:
+        """Make a read in another thread end at once."""
+        self.remote.stop()
+
 
 def open_source(source: str | Path) -> Source:
-    """Open a path, or standard input for ``"-"``; the caller closes ``file``.
+    """Open a path, a URL, or standard input for ``"-"``; the caller closes ``file``.
 
     Pipes are copied to a temporary file, as most containers can only be read by seeking.
 
     Raises:
         AudioError: it is missing, may not be read, is not a file or pipe, or is empty.
         OutputError: there is no room for the copy of a pipe.
+        UsageError: the URL is not supported, or its scheme needs a package.
     """
     if str(source) == STDIN:
         label = "standard input"
         return Source(label, label, _open_stdin(label))
+    if isinstance(source, str) and urls.is_url(source):
+        source = urls.local_path(source)
+        if urls.is_url(source):
+            return _open_url(source)
     label = quoted(source)
     return Source(str(source), label, _open_path(Path(source), label))
+
+
+def _open_url(url: str) -> Source:
+    name = urls.shown(url)
+    label = quoted(name)
+    opened = urls.open_url(url)
+    if isinstance(opened, urls.RemoteFile):
+        return RemoteSource(name, label, files.open_temporary(label), opened)
+    return Source(name, label, opened)
 
 
 def _open_path(path: Path, label: str) -> BinaryIO:

@@ -79,6 +79,9 @@ class _SampleReader:
         """Note something about the samples, as the rest of a sentence."""
         self.warnings.append(f"{self.source.label} {what}")
 
+    def stop(self) -> None:
+        """Do nothing: no read takes long."""
+
     def reaches_s(self, end_s: float) -> float:
         """Where the samples end, in seconds."""
         return self.stated_s
@@ -173,6 +176,10 @@ class BlockStream:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def stop(self) -> None:
+        """Make a read in another thread end at once, if it may take long."""
+        self._media.stop()
 
     def close(self) -> None:
         """Close the filters and the file; may be called more than once."""

@@ -33,7 +33,7 @@ def transcribe(
         typer.Argument(
             metavar="FILE",
             help="Audio or video files, directories of them, or quoted patterns such as "
-            '"**/*.mp4"; "-" is standard input.',
+            '"**/*.mp4", also as URLs (https, s3, gs); "-" is standard input.',
             show_default=False,
         ),
     ] = None,

@@ -15,7 +15,7 @@ from whisperctl.audio.source import STDIN
 from whisperctl.errors import OutputError, UsageError
 from whisperctl.formats import Writer, extension, writer
 from whisperctl.languages import LANGUAGES
-from whisperctl.storage import files
+from whisperctl.storage import files, urls
 from whisperctl.text import quoted
 from whisperctl.transcript import Transcript
 
@@ -57,7 +57,7 @@ def output_path(
     Args:
         source: a recording, or ``"-"``, whose output is called ``stdin``.
         directory: directory of the file; ``None`` is that of the recording, or the current one if
-            the recording is standard input or a pipe.
+            the recording is standard input, a pipe or a URL.
         extension: the format's file extension.
         template: the name, with ``{stem}`` and ``{name}`` for the recording's name without and with
             its extension, ``{lang}`` for the language and ``{ext}`` for ``extension``.
@@ -67,10 +67,12 @@ def output_path(
     Raises:
         UsageError: the template holds another placeholder, or an unmatched brace.
     """
-    path = Path(source)
-    stem, name = (path.stem, path.name) if str(source) != STDIN else ("stdin", "stdin")
+    name = "stdin" if str(source) == STDIN else urls.file_name(str(source))
+    stem = Path(name).stem
     if directory is None:
-        directory = Path() if files.is_special(path) else path.parent
+        path = Path(source)
+        alone = urls.is_url(str(source)) or files.is_special(path)
+        directory = Path() if alone else path.parent
     values = {"stem": stem, "name": name, "lang": language or "{lang}", "ext": extension}
     parts = []
     for text, field in _parsed(template):
@@ -142,9 +144,17 @@ def plan_outputs(
         OutputError: a directory to write to is missing or may not be written to, a file's name is a
             directory's, or a file system does not take a name or path.
     """
+
+    def shown(name: str) -> str:
+        return quoted(urls.shown(name))
+
     language_open = not language and has_language(template)
     inputs = {files.identity(path): (what, str(path)) for what, path in others}
-    inputs |= {files.identity(Path(s)): (_INPUT, str(s)) for s in sources if str(s) != STDIN}
+    inputs |= {
+        files.identity(Path(s)): (_INPUT, str(s))
+        for s in sources
+        if str(s) != STDIN and not urls.is_url(str(s))
+    }
     planned: dict[object, PlannedOutput] = {}
     alike: dict[str, PlannedOutput] = {}
     for source, folder in zip(map(str, sources), folders or [""] * len(sources), strict=True):
@@ -178,13 +188,13 @@ def plan_outputs(
                     other = twin
             if other is not output and (other.source != source or other.format == fmt):
                 raise UsageError(
-                    f"{quoted(other.source)} and {quoted(source)} would both be written to "
+                    f"{shown(other.source)} and {shown(source)} would both be written to "
                     f"{quoted(path)}: rename one, or keep their endings with "
                     '--output "{name}.{ext}"'
                 )
             if other is not output:
                 raise UsageError(
-                    f"formats {other.format} and {fmt} of {quoted(source)} would both be written "
+                    f"formats {other.format} and {fmt} of {shown(source)} would both be written "
                     f"to {quoted(path)}: put {{ext}} into the output name"
                 )
             files.check_folder(path, None if makes_directory else directory)

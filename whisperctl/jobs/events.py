@@ -185,7 +185,7 @@ class Workload:
     def __init__(
         self, recordings: Sequence[Recording], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._parts = [_Part(_size(r), Path(r.name).suffix.lower()) for r in recordings]
+        self._parts = [_Part(_size(r), Path(r.shown).suffix.lower()) for r in recordings]
         self._clock = clock
         self._began: float | None = None
 
@@ -252,6 +252,8 @@ class Workload:
 
 
 def _size(recording: Recording) -> int:
+    if recording.is_url:
+        return recording.size_bytes or 0
     try:
         return Path(recording.name).stat().st_size
     except (OSError, ValueError):

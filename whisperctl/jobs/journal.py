@@ -23,7 +23,7 @@ from whisperctl.audio.filters import registry
 from whisperctl.audio.source import STDIN
 from whisperctl.jobs.job import Job
 from whisperctl.jobs.sources import Recording
-from whisperctl.storage import records, state
+from whisperctl.storage import records, state, urls
 from whisperctl.transcript import Transcript
 from whisperctl.transcription.run import Checkpoint
 
@@ -178,7 +178,11 @@ def _parts(job: Job, recording: Recording) -> list[object] | None:
     """Values that the journal's name depends on; ``None`` if no later run could find it."""
     if recording.name == STDIN:
         return None
-    identity = state.identity(Path(recording.name))
+    identity = (
+        urls.identity(recording.name, recording.size_bytes, recording.version)
+        if recording.is_url
+        else state.identity(Path(recording.name))
+    )
     model = state.identity(job.model)
     if identity is None or model is None:
         return None
@@ -196,7 +200,7 @@ def _parts(job: Job, recording: Recording) -> list[object] | None:
 def _asked(job: Job, recording: Recording) -> str:
     where = os.path.realpath(job.results.directory)
     return state.hashed(
-        [records.plain(job.results), where, recording.folder, Path(recording.name).name]
+        [records.plain(job.results), where, recording.folder, urls.file_name(recording.name)]
     )
 
 

@@ -1,4 +1,4 @@
-"""Recordings named by files, directories, patterns and lists of them."""
+"""Recordings named by files, directories, patterns, URLs and lists of them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import glob
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from whisperctl.audio.source import STDIN
 from whisperctl.errors import AudioError, UsageError
+from whisperctl.storage import urls
 from whisperctl.storage.files import reason
 from whisperctl.text import quoted
 
@@ -31,19 +32,32 @@ EXTENSIONS = frozenset(_ENDINGS.split())
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A recording to read: ``name`` is a path, or ``"-"`` for standard input.
+    """A recording to read: ``name`` is a path, a URL, or ``"-"`` for standard input.
 
     ``folder`` is its place below the directory or the fixed part of the pattern that it was found
-    by, empty for one named by itself; results keep that structure.
+    by, empty for one named by itself; results keep that structure. ``size_bytes`` and ``version``
+    are what its server said of the contents at a URL, as in ``whisperctl.storage.urls.Entry``.
     """
 
     name: str
     folder: str = ""
+    size_bytes: int | None = None
+    version: str = ""
+
+    @property
+    def is_url(self) -> bool:
+        """True if it is read from a URL, which may hold credentials."""
+        return urls.is_url(self.name)
+
+    @property
+    def shown(self) -> str:
+        """Its name without what is secret."""
+        return urls.shown(self.name)
 
     @property
     def label(self) -> str:
         """Its name as messages show it."""
-        return "standard input" if self.name == STDIN else quoted(self.name)
+        return "standard input" if self.name == STDIN else quoted(self.shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +79,14 @@ def find(
 
     A directory stands for the recordings in it, by their extensions, in natural order and without
     hidden ones; ``recursive`` includes its subdirectories. A name that is not a file's and holds
-    ``*``, ``?`` or ``[`` is a pattern, in which ``**`` matches any directories. Lists hold files
-    and directories, no patterns. A file need not exist: whoever reads it finds out.
+    ``*``, ``?`` or ``[`` is a pattern, in which ``**`` matches any directories. The same holds for
+    URLs of stores such as S3; on the web there are no directories, and patterns are for the links
+    of a page. Lists hold files and directories, no patterns. A file need not exist: whoever reads
+    it finds out.
 
     Raises:
-        UsageError: standard input is named twice, or a pattern does not match any file.
+        UsageError: standard input is named twice, a pattern does not match any file, or a URL is
+            not supported.
         AudioError: a directory holds no recording, or a list is unreadable or empty.
     """
     readers = [*names, *(item.name for item in lists)]
@@ -77,32 +94,90 @@ def find(
         raise UsageError('standard input can be read only once: give "-" once')
     unique: dict[str, Recording] = {}
     for item in _each(names, lists, recursive=recursive):
-        unique.setdefault(STDIN if item.name == STDIN else os.path.realpath(item.name), item)
+        as_it_is = item.name == STDIN or item.is_url
+        unique.setdefault(item.name if as_it_is else os.path.realpath(item.name), item)
     return list(unique.values())
 
 
 def _each(
     names: Sequence[str], lists: Sequence[FileList], *, recursive: bool
 ) -> Iterator[Recording]:
-    for name in names:
-        if name != STDIN and glob.has_magic(name) and not os.path.lexists(name):
+    paths = [urls.local_path(name) for name in names]
+    listed = [urls.local_path(name) for item in lists for name in _read_list(item)]
+    remote = [name for name in paths if urls.is_url(name) and not urls.has_magic(name)]
+    remote += filter(urls.is_url, listed)
+    known = urls.describe(remote) if remote else {}
+    for name in paths:
+        if urls.is_url(name):
+            yield from (
+                _remote_matches(name)
+                if urls.has_magic(name)
+                else _named(name, known, recursive=recursive)
+            )
+        elif name != STDIN and glob.has_magic(name) and not os.path.lexists(name):
             yield from _matches(name)
         else:
-            yield from _named(name, recursive=recursive)
-    for item in lists:
-        for name in _read_list(item):
-            yield from _named(name, recursive=recursive)
+            yield from _named(name, known, recursive=recursive)
+    for name in listed:
+        yield from _named(name, known, recursive=recursive)
 
 
-def _named(name: str, *, recursive: bool) -> Iterable[Recording]:
-    if name == STDIN or not _is_directory(name):
+def _named(name: str, known: Mapping[str, urls.Entry], *, recursive: bool) -> Iterable[Recording]:
+    if urls.is_url(name):
+        entry = known.get(name, urls.Entry(name))
+        if not entry.directory:
+            return [Recording(name, "", entry.size_bytes, entry.version)]
+        found = _in_remote_folder(name, recursive=recursive)
+    elif name == STDIN or not _is_directory(name):
         return [Recording(name)]
-    found = list(_in_folder(name, recursive=recursive))
+    else:
+        found = list(_in_folder(name, recursive=recursive))
     if not found:
         advice = (
             ": check the path" if recursive else ": use --recursive to search its subdirectories"
         )
-        raise AudioError(f"{quoted(name)} is a directory without recordings{advice}")
+        raise AudioError(f"{quoted(urls.shown(name))} is a directory without recordings{advice}")
+    return found
+
+
+def _in_remote_folder(folder: str, *, recursive: bool) -> list[Recording]:
+    return [
+        one
+        for one in _remote(urls.listed(folder, recursive=recursive), folder)
+        if _is_recording(urls.file_name(one.name))
+        and not any(part[0] == "." for part in (*PurePosixPath(one.folder).parts, _base(one)))
+    ]
+
+
+def _remote_matches(pattern: str) -> list[Recording]:
+    entries = urls.matching(pattern)
+    if not entries:
+        raise UsageError(
+            f"{quoted(urls.shown(pattern))} does not match any file: check the pattern"
+        )
+    found = _remote(entries, urls.fixed_part(pattern))
+    return [one for one in found if _is_recording(_base(one))] or found
+
+
+def _base(recording: Recording) -> str:
+    return urls.file_name(recording.name)
+
+
+def _remote(entries: Sequence[urls.Entry], root: str) -> list[Recording]:
+    """Recordings at URLs below a URL, in natural order.
+
+    Names of objects are anybody's: one that leads out of the directory for results is kept in it.
+    """
+    unknown = [one.url for one in entries if one.size_bytes is None and not one.version]
+    known = urls.describe(unknown) if unknown else {}
+    found = []
+    for entry in sorted(entries, key=lambda one: _natural(one.url)):
+        one = known.get(entry.url, entry)
+        below = one.url[len(root) :] if one.url.startswith(root) else ""
+        folder = "/".join(
+            part for part in below.split("/")[:-1] if part not in ("", os.curdir, os.pardir)
+        )
+        found.append(Recording(one.url, folder, one.size_bytes, one.version))
     return found
 
 

@@ -213,6 +213,7 @@ class Chunks:
     def stop(self) -> None:
         """Make the next read in another thread raise ``StoppedError``."""
         self._stopped = True
+        self._blocks.stop()
 
     @property
     def source(self) -> str:

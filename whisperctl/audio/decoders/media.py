@@ -109,6 +109,10 @@ class MediaReader:
         known = self.stated_s or self._expected_s
         return None if known is None else max(known, self._decoded_s)
 
+    def stop(self) -> None:
+        """Make a read in another thread end at once, if it may take long."""
+        self.source.stop()
+
     def close(self) -> None:
         """Close the file; may be called more than once."""
         self.source.file.close()

@@ -89,7 +89,7 @@ class Bars:
             if index in self._bars:
                 self._progress.update(self._bars[index], note=note)
             else:
-                name = console.short(self._recordings[index].name)
+                name = console.short(self._recordings[index].shown)
                 self._bars[index] = self._progress.add_task(name, total=None, note=note)
         elif isinstance(event, Advanced) and index in self._bars:
             note = self._note() if self._overall is None else ""
@@ -204,7 +204,7 @@ class Reporter:
         match event:
             case events.Started():
                 if self._several and not self._quiet:
-                    console.heading(recording.name)
+                    console.heading(recording.shown)
             case events.SegmentDecoded(segment):
                 if self._shows_segments:
                     self._show(segment)

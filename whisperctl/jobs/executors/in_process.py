@@ -170,7 +170,11 @@ class TaskRunner:
                 on_language=lambda spoken: emit(events.LanguageFound(spoken)),
             )
             transcript, tally = transcriber.transcribe_chunk(
-                task.chunk, name, self._job.options, callbacks, task.resume_from
+                task.chunk,
+                task.recording.shown,
+                self._job.options,
+                callbacks,
+                task.resume_from,
             )
             emit(events.Transcribed(transcript, tally))
             return

@@ -1,0 +1,255 @@
+"""Files named by URLs, from servers that send ranges, do not, break off, and lie."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.web import Served, serving
+from whisperctl.audio.source import RemoteSource, open_source
+from whisperctl.errors import AudioError, OutputError, UsageError
+from whisperctl.storage import files, urls
+from whisperctl.storage.urls import RemoteFile, open_url
+
+DATA = bytes(range(256)) * 1000
+SECRET = "X-Amz-Credential=AKIA%2Fme&X-Amz-Signature=5ecret"
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """A server; blocks are small, and nobody waits between attempts."""
+    monkeypatch.setattr(urls, "_PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr(urls, "_BLOCK_BYTES", 1 << 16)
+    monkeypatch.setattr(urls, "_MOST_RESPONSE_BYTES", 1 << 17)
+    with serving(DATA) as served:
+        yield served
+
+
+def test_blocks_are_read_as_they_are_needed_and_once(served: Served) -> None:
+    file = open_url(f"{served.base}/ranges/talk.wav?{SECRET}")
+
+    assert isinstance(file, RemoteFile)
+    assert file.size_bytes == len(DATA)
+    for offset, n_bytes in ((0, 10), (65530, 20), (len(DATA) - 3, 100), (5, 1), (200_000, 300)):
+        assert file.read(n_bytes, offset) == DATA[offset : offset + n_bytes]
+    assert file.read(10, len(DATA)) == b""
+    ranges = [asked for method, _, asked in served.requests if method == "GET"]
+    assert ranges == ["bytes=0-65535", "bytes=65536-131071", "bytes=196608-255999"]
+    assert {path for _, path, _ in served.requests} == {f"/ranges/talk.wav?{SECRET}"}
+
+
+def test_a_decoder_that_needs_a_descriptor_gets_a_copy(served: Served) -> None:
+    source = open_source(f"{served.base}/ranges/talk.wav")
+
+    assert isinstance(source, RemoteSource)
+    with source.file:
+        assert source.peek(4, 256) == DATA[:4]
+        assert os.pread(source.descriptor, len(DATA) + 1, 0) == DATA
+        n_requests = len(served.requests)
+        assert os.fstat(source.descriptor).st_size == source.size_bytes
+        assert len(served.requests) == n_requests
+
+
+@pytest.mark.parametrize("how", ["whole", "stream", "huge"])
+def test_without_ranges_or_a_size_it_is_copied(served: Served, how: str) -> None:
+    source = open_source(f"{served.base}/{how}/talk.wav")
+
+    with source.file:
+        assert not isinstance(source, RemoteSource)
+        assert source.size_bytes == len(DATA)
+        assert source.peek(len(DATA)) == DATA
+
+
+def test_a_connection_that_is_lost_once_is_made_again(served: Served) -> None:
+    file = open_url(f"{served.base}/once/talk.wav")
+
+    assert isinstance(file, RemoteFile)
+    assert file.read(len(DATA), 0) == DATA
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("broken", "cannot be read (the connection was lost): try again"),
+        ("403", "cannot be read (HTTP 403 Forbidden): check the URL and the credentials"),
+        ("404", "does not exist: check the URL"),
+        ("503", "cannot be read (HTTP 503 Service Unavailable): try again"),
+        ("empty", "is empty: record or copy it again"),
+        (
+            "elsewhere",
+            "cannot be read (it redirects to what is not a web address): check the URL",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_one_line_without_secrets(
+    served: Served, how: str, says: str
+) -> None:
+    base = served.base.replace("//", "//me:pa55word@")
+    with pytest.raises(AudioError) as raised:
+        open_source(f"{base}/{how}/talk.wav?{SECRET}")
+
+    assert str(raised.value) == f'"{served.base}/{how}/talk.wav" {says}'
+    n_gets = sum(method == "GET" for method, _, _ in served.requests)
+    assert n_gets <= 3, "attempts are bounded, and final answers are taken for final"
+
+
+def test_a_server_that_sends_more_than_was_asked_for_fills_no_memory(served: Served) -> None:
+    source = open_source(f"{served.base}/flood/talk.wav")
+
+    with source.file:  # a copy on disk, as of any server that ignores ranges
+        assert not isinstance(source, RemoteSource)
+
+
+def test_a_server_that_is_not_there_is_named_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(urls, "_PAUSES_S", (0.0,))
+    with pytest.raises(AudioError, match=r'^"http://127\.0\.0\.1:9/x" cannot be read \(.*: try'):
+        open_url(f"http://me:pa55word@127.0.0.1:9/x?{SECRET}")
+
+
+def test_a_read_that_waits_for_a_silent_server_can_be_stopped(served: Served) -> None:
+    source = open_source(f"{served.base}/silent/talk.wav")
+    ended: list[Exception] = []
+
+    def read() -> None:
+        try:
+            source.peek(1, 100_000)
+        except AudioError as error:
+            ended.append(error)
+
+    with source.file:
+        thread = threading.Thread(target=read)
+        thread.start()
+        time.sleep(0.05)
+        source.stop()
+        thread.join(5)
+    assert ended
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("https://me:pw@host.example:8080/a/b.mp3?sig=1#t=3", "https://host.example:8080/a/b.mp3"),
+        ("HTTP://token@Host/", "http://host/"),
+        ("http://[::1]:80/x", "http://[::1]:80/x"),
+        ("http://me:p/w@host/x", "http://…"),
+        ("s3://bucket/calls/what?.wav", "s3://bucket/calls/what?.wav"),
+        (f"s3://bucket/x.wav?{SECRET}", "s3://bucket/x.wav"),
+        ("s3://AKIA:sec/ret@bucket/x", "s3://…"),
+        ("zip://a?password=1", "zip://…"),
+        ("talk.mp4", "talk.mp4"),
+    ],
+)
+def test_what_is_shown_of_a_url_holds_no_credentials(url: str, text: str) -> None:
+    assert urls.shown(url) == text
+    assert urls.shown(text) == text
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("ftp://host/x.wav", "ftp:// is not supported"),
+        ("local:///etc/passwd", "local:// is not supported"),
+        ("zip://a.wav::https://host/x.zip", "zip:// is not supported"),
+        ("simplecache::s3://bucket/x.wav", "is a chain of URLs"),
+        ("http://host:99999/x", "is not a valid URL"),
+        ("http://me:p/w@host/x", "is not a valid URL"),
+        ("http:///x", "is not a valid URL"),
+        ("s3://AKIA:secret@bucket/x", "leave credentials to the environment"),
+        ("file://host/x", "is not a file of this machine"),
+    ],
+)
+def test_other_schemes_chains_and_nonsense_are_refused(url: str, says: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        open_source(url)
+
+    assert says in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+def test_a_file_url_is_a_path(tmp_path: Path) -> None:
+    (tmp_path / "two words.wav").write_bytes(b"RIFF")
+    source = open_source((tmp_path / "two words.wav").as_uri())
+
+    with source.file:
+        assert source.name == str(tmp_path / "two words.wav")
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://host/a/two%20words.mp3?x=/y.wav", "two words.mp3"),
+        ("https://host/a/..%2F..%2Fetc%2Fpasswd", ".._.._etc_passwd"),
+        ("https://host/a/%2E%2E", "host"),
+        ("https://host:80/", "host"),
+        ("https://host/a%00b.mp3", "a_b.mp3"),
+        ("s3://bucket/100%25.wav", "100%25.wav"),
+        ("talks/a.wav", "a.wav"),
+    ],
+)
+def test_the_name_of_a_file_is_never_a_path(url: str, name: str) -> None:
+    assert urls.file_name(url) == name
+
+
+def test_an_identity_forgets_signatures_and_nothing_else() -> None:
+    signed = [f"https://h/get?id=1&X-Amz-Signature={n}&Expires={n}&sig={n}" for n in (1, 2)]
+    first, second = (urls.identity(url, 5, '"tag"') for url in signed)
+
+    assert first == second
+    assert first != urls.identity("https://h/get?id=2", 5, '"tag"')
+    assert first != urls.identity(signed[0], 6, '"tag"')
+    assert first != urls.identity(signed[0], 5, '"other"')
+    assert urls.identity(signed[0], None, "") is None
+
+
+def test_links_of_a_page_match_a_pattern_and_lead_nowhere_else(served: Served) -> None:
+    found = urls.matching(f"{served.base}/page/*.mp3")
+
+    names = {one.url.removeprefix(served.base) for one in found}
+    assert "/page/two%20words.mp3" in names
+    assert all(one.url.startswith(f"{served.base}/page/") for one in found)
+    assert {urls.file_name(one.url) for one in found} <= {
+        *("two words.mp3", "up.mp3", ".._.._up.mp3", "x.mp3"),
+    }
+    with pytest.raises(UsageError, match="wildcard in the name of a directory"):
+        urls.matching(f"{served.base}/*/x.mp3")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "module", "says"),
+    [
+        ("https", "aiohttp", "https:// needs aiohttp: run pip install aiohttp"),
+        ("gs", "gcsfs", "gs:// needs gcsfs: run pip install gcsfs"),
+        ("https", "fsspec", "https:// needs fsspec: run pip install fsspec"),
+    ],
+)
+def test_a_missing_package_is_named(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, module: str, says: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(UsageError) as raised:
+        open_url(f"{scheme}://host/x.wav")
+
+    assert str(raised.value) == says
+
+
+class FullDisk(io.BytesIO):
+    def write(self, data: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_no_fault_of_the_server(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "open_temporary", lambda purpose: FullDisk())
+    with pytest.raises(OutputError, match=r"talk.wav\" needs a temporary file .*No space left"):
+        open_source(f"{served.base}/whole/talk.wav")

@@ -1,0 +1,673 @@
+"""Files named by URLs, through fsspec: found, read in ranges, and written whole.
+
+Credentials are fsspec's business: environment variables, its configuration, and those of the
+libraries that it loads. Those that a URL holds itself, before the host or in a signed query, are
+sent to its server and nowhere else: whatever is printed or kept of a URL has passed ``shown``.
+
+A URL may come from a stranger, in a list of recordings. It reaches the schemes of ``SCHEMES``
+alone, and no chain of them (``zip://a::https://b``) that fsspec would follow.
+"""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import re
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from http import HTTPStatus
+from pathlib import PurePath, PurePosixPath
+from typing import Any, BinaryIO, TypeVar
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+from whisperctl.errors import AudioError, OutputError, UsageError, WhisperctlError
+from whisperctl.storage import files
+from whisperctl.text import quoted
+
+T = TypeVar("T")
+
+SCHEMES = {
+    "http": "aiohttp",
+    "https": "aiohttp",
+    "s3": "s3fs",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "memory": "fsspec",
+}
+"""What URLs may begin with, and the package that reads them."""
+
+_WEB = ("http", "https")
+_URL = re.compile(r"([a-z][a-z0-9+.-]*(?:::[a-z0-9+.:-]*)?)://", re.IGNORECASE)
+_IN_TEXT = re.compile(r"[a-zA-Z][\w+.-]*://[^\s'\"<>]+")
+_STORE = re.compile(r"[\w.-]+|arn:[\w:.-]+")
+_SIGNING = re.compile(
+    r"(x-amz-|x-goog-|x-ms-).*|.*(sig|signature|token|secret|password|credential|apikey|api_key)"
+    r"|awsaccesskeyid|googleaccessid|key|key-pair-id|policy|auth|hdnts|expires|exp|se|sp|sr|sv|st",
+    re.IGNORECASE,
+)
+"""Parameters of a query that are part of a signature, and another in the next one."""
+
+_BLOCK_BYTES = 4 << 20
+_MOST_BLOCKS = 8
+_MOST_RESPONSE_BYTES = 2 * _BLOCK_BYTES
+"""A server that sends more was asked for less, or lists more than anybody has."""
+
+_MOST_SIZE_BYTES = 1 << 53
+_AT_ONCE = 16
+_CONNECT_S = 30.0
+_SILENCE_S = 60.0
+_POLL_S = 0.1
+_PAUSES_S = (0.5, 1.0, 2.0)
+"""Pauses between attempts, one fewer than there are attempts."""
+
+_VERSIONS = ("ETag", "etag", "md5Hash", "Content-MD5", "Last-Modified", "LastModified", "updated")
+"""Keys of fsspec's description of a file that change when the file does, the best first."""
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_WORDS = {
+    "ClientPayloadError": "the connection was lost",
+    "ServerDisconnectedError": "the connection was lost",
+    "ConnectionResetError": "the connection was lost",
+    "NonHttpUrlRedirectClientError": "it redirects to what is not a web address",
+    "TooManyRedirects": "it redirects too often",
+    "TimeoutError": "the server does not respond",
+    "NoCredentialsError": "no credentials are set",
+    "PermissionError": "access is denied",
+}
+"""Reasons by the names of classes, as their modules need not be installed."""
+_FINAL = ("RedirectClientError", "NoCredentialsError")
+
+
+# ------------------------------------------------------------------------------------- names
+
+
+def is_url(name: str) -> bool:
+    """True if a name begins with a scheme; ``file`` is one as well."""
+    return _URL.match(name) is not None
+
+
+def local_path(url: str) -> str:
+    """Path that a URL of the scheme ``file`` names; every other name as it is.
+
+    Raises:
+        UsageError: it names another machine.
+    """
+    if url[:7].lower() != "file://":
+        return url
+    host, slash, path = url[7:].partition("/")
+    if host.lower() not in ("", "localhost") or not slash:
+        raise UsageError(f"{quoted(url)} is not a file of this machine: write file:///PATH")
+    return "/" + unquote(path)
+
+
+def shown(name: str) -> str:
+    """A name as it is printed and kept: of a URL without credentials and signed query."""
+    if not is_url(name):
+        return name
+    try:
+        scheme, authority, path, _ = _split(name)
+    except UsageError:
+        return f"{_scheme(name)}://…"
+    return f"{scheme}://{authority}{path}"
+
+
+def check(url: str) -> None:
+    """Check that a URL is one that is read, without asking its server.
+
+    Raises:
+        UsageError: its scheme is none of ``SCHEMES``, it is a chain of several, or not valid.
+    """
+    _split(url)
+
+
+def file_name(name: str) -> str:
+    """Name of the file at a path or URL, to name others by: never a path, never empty for a URL."""
+    if not is_url(name):
+        return PurePath(name).name
+    scheme, authority, path, _ = _split(name)
+    last = path.rstrip("/").rpartition("/")[2]
+    if scheme in _WEB:
+        last = unquote(last)
+    last = last.replace("/", "_").replace("\0", "_")
+    return authority.partition(":")[0] if last in ("", ".", "..") else last
+
+
+def join(folder: str, path: PurePosixPath) -> str:
+    """URL of a relative path below a URL."""
+    return f"{folder.rstrip('/')}/{path}"
+
+
+def has_magic(url: str) -> bool:
+    """True if a URL is a pattern: ``*``, and where it is no web address ``?`` and ``[``."""
+    scheme, _, path, _ = _split(url)
+    return "*" in path or (scheme not in _WEB and any(mark in path for mark in "?["))
+
+
+def fixed_part(pattern: str) -> str:
+    """The part of a pattern up to the last slash before its first wildcard."""
+    scheme = _scheme(pattern)
+    first = re.search(r"\*" if scheme in _WEB else r"[*?[]", pattern)
+    return pattern[: first.start() if first else None].rpartition("/")[0] + "/"
+
+
+def _scheme(url: str) -> str:
+    match = _URL.match(url)
+    return match[1].lower() if match else ""
+
+
+def _split(url: str) -> tuple[str, str, str, str]:
+    """Scheme, host or bucket without credentials, path, and query of a URL.
+
+    Raises:
+        UsageError: as for ``check``.
+    """
+    scheme = _scheme(url)
+    if "::" in scheme:
+        raise UsageError(f'"{scheme}://…" is a chain of URLs, which is not read: name a file')
+    if scheme not in SCHEMES:
+        known = ", ".join(f"{name}://" for name in SCHEMES if name != "memory")
+        raise UsageError(f"{scheme}:// is not supported: use {known} or a path")
+    if scheme in _WEB:
+        try:
+            parts = urlsplit(url)
+            port = "" if parts.port is None else f":{parts.port}"
+            if parts.hostname:
+                host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+                return scheme, host + port, parts.path, parts.query
+        except ValueError:
+            pass
+        raise UsageError(f'"{scheme}://…" is not a valid URL: write {scheme}://HOST/PATH')
+    authority, slash, path = url[len(scheme) + 3 :].partition("/")
+    if not _STORE.fullmatch(authority) and scheme != "memory":
+        raise UsageError(
+            f'"{scheme}://…" is not a valid URL: write {scheme}://BUCKET/PATH, and leave '
+            "credentials to the environment"
+        )
+    key, mark, query = path.partition("?")
+    if "=" not in query:  # a name may hold the mark
+        key, query = key + mark + query, ""
+    return scheme, authority, slash + key, query
+
+
+# ------------------------------------------------------------------------------------- finding
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file or directory at a URL; ``version`` changes with its contents, and may be empty."""
+
+    url: str
+    size_bytes: int | None = None
+    version: str = ""
+    directory: bool = False
+
+
+def identity(url: str, size_bytes: int | None, version: str) -> list[object] | None:
+    """Value that is equal for the same contents at a URL, to be hashed; ``None`` if unknown.
+
+    A query counts but for its signature.
+    """
+    if size_bytes is None and not version:
+        return None
+    query = [(key, value) for key, value in parse_qsl(_split(url)[3]) if not _is_signature(key)]
+    return [shown(url), urlencode(query), size_bytes, version]
+
+
+def _is_signature(key: str) -> bool:
+    return _SIGNING.fullmatch(key) is not None
+
+
+def describe(urls: Iterable[str]) -> dict[str, Entry]:
+    """Describe URLs, several at once; those that cannot be described are left out.
+
+    Raises:
+        UsageError: a URL is not supported, or its scheme needs a package.
+    """
+    found: dict[str, Entry] = {}
+    waiting: dict[Any, list[str]] = {}
+    for url in dict.fromkeys(urls):
+        waiting.setdefault(_filesystem(url), []).append(url)
+    for system, names in waiting.items():
+        if system.async_impl:
+            infos = _wait(system, _infos(system, names))
+        else:
+            infos = [_info(system, name) for name in names]
+        for name, info in zip(names, infos, strict=True):
+            if info is not None:
+                found[name] = _entry(name, info)
+    return found
+
+
+async def _infos(system: Any, urls: list[str]) -> list[dict[str, Any] | None]:
+    import asyncio
+
+    limit = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(url: str) -> dict[str, Any] | None:
+        async with limit:
+            try:
+                info: dict[str, Any] = await system._info(url)
+            except Exception:  # whoever reads it says what is wrong
+                return None
+            return info
+
+    return await asyncio.gather(*map(one, urls))
+
+
+def _info(system: Any, url: str) -> dict[str, Any] | None:
+    try:
+        info: dict[str, Any] = system.info(url)
+    except Exception:  # whoever reads it says what is wrong
+        return None
+    return info
+
+
+def listed(folder: str, *, recursive: bool) -> list[Entry]:
+    """Files of a directory of a store, and of its subdirectories if ``recursive``.
+
+    Raises:
+        AudioError: it cannot be listed.
+    """
+    return _found(folder, "find", folder, maxdepth=None if recursive else 1)
+
+
+def matching(pattern: str) -> list[Entry]:
+    """Files that match a pattern; on the web, where wildcards are for the last part alone, links.
+
+    Raises:
+        UsageError: there are wildcards elsewhere.
+        AudioError: the server does not list files.
+    """
+    if _scheme(pattern) not in _WEB:
+        return _found(pattern, "glob", pattern)
+    folder = fixed_part(pattern)
+    last = pattern[len(folder) :].partition("?")[0]
+    if "/" in last:
+        raise UsageError(
+            f"{quoted(shown(pattern))} has a wildcard in the name of a directory: "
+            "use them only after the last slash"
+        )
+    return [
+        one
+        for one in _found(pattern, "ls", folder)
+        if one.url.startswith(folder)
+        and fnmatch.fnmatchcase(one.url[len(folder) :], last.replace("[", "[[]"))
+    ]
+
+
+def _found(url: str, method: str, *arguments: object, **options: Any) -> list[Entry]:
+    system = _filesystem(url)
+    found = _attempts(url, lambda: _call(system, method, *arguments, detail=True, **options))
+    infos = found.values() if isinstance(found, dict) else found
+    scheme = _scheme(url)
+    entries = []
+    for info in infos:
+        name = str(info["name"])
+        entry = _entry(name if is_url(name) else f"{scheme}://{name.lstrip('/')}", info)
+        if not entry.directory:
+            entries.append(entry)
+    return entries
+
+
+def _entry(url: str, info: dict[str, Any]) -> Entry:
+    size = info.get("size")
+    known = isinstance(size, int) and 0 <= size <= _MOST_SIZE_BYTES
+    version = next((str(info[key])[:200] for key in _VERSIONS if info.get(key)), "")
+    return Entry(url, size if known else None, version, info.get("type") == "directory")
+
+
+# ------------------------------------------------------------------------------------- reading
+
+
+class _NoRangesError(Exception):
+    """A server sends the whole file when asked for a part of it."""
+
+
+class RemoteFile:
+    """A file at a URL, of which ranges are read; ``size_bytes`` is above 0.
+
+    The blocks read last are kept in memory. For one thread, but for ``stop``.
+    """
+
+    def __init__(self, url: str, system: Any, size_bytes: int) -> None:
+        from fsspec.caching import BlockCache
+
+        self.size_bytes = size_bytes
+        self._url = url
+        self._system = system
+        self._stopped = threading.Event()
+        self._cache = BlockCache(_BLOCK_BYTES, self._fetch, size_bytes, _MOST_BLOCKS)
+
+    def read(self, n_bytes: int, offset: int) -> bytes:
+        """Up to ``n_bytes`` bytes from ``offset`` on.
+
+        Raises:
+            AudioError: they cannot be read, or ``stop`` was called.
+        """
+        # fsspec's caches have no types.
+        data: bytes = self._cache._fetch(offset, min(offset + n_bytes, self.size_bytes))
+        return data
+
+    def copy(self, file: BinaryIO) -> None:
+        """Write the whole of it into a file.
+
+        Raises:
+            AudioError: it cannot be read, or ``stop`` was called.
+            OutputError: there is no room for it.
+        """
+        try:
+            for offset in range(0, self.size_bytes, _BLOCK_BYTES):
+                file.write(self.read(_BLOCK_BYTES, offset))
+            file.flush()
+        except OSError as error:
+            raise files.no_temporary(quoted(shown(self._url)), error) from error
+
+    def stop(self) -> None:
+        """Make a read in another thread end at once."""
+        self._stopped.set()
+
+    def _fetch(self, start: int, end: int) -> bytes:
+        end = min(end, self.size_bytes)
+
+        def fetch() -> bytes:
+            data: bytes = _call(
+                self._system, "cat_file", self._url, start=start, end=end, stopped=self._stopped
+            )
+            if len(data) > end - start:
+                raise _NoRangesError
+            if len(data) < end - start:
+                raise ConnectionResetError
+            return data
+
+        return _attempts(self._url, fetch, self._stopped)
+
+
+def open_url(url: str) -> RemoteFile | BinaryIO:
+    """Open a file; of one that its server does not send in ranges, a temporary copy.
+
+    Raises:
+        UsageError: the URL is not supported, or its scheme needs a package.
+        AudioError: it is missing, may not be read, is a directory, or is empty.
+        OutputError: there is no room for a copy.
+    """
+    system = _filesystem(url)
+    label = quoted(shown(url))
+    info = _attempts(url, lambda: _call(system, "info", url))
+    entry = _entry(url, info)
+    if entry.directory:
+        raise AudioError(f"{label} is a directory: name a file in it")
+    if entry.size_bytes == 0:
+        raise AudioError(f"{label} is empty: record or copy it again")
+    if entry.size_bytes is not None and info.get("partial", True):
+        remote = RemoteFile(url, system, entry.size_bytes)
+        try:
+            remote.read(1, 0)
+        except _NoRangesError:
+            pass
+        else:
+            return remote
+    return _copied(url, system, entry.size_bytes)
+
+
+def _copied(url: str, system: Any, size_bytes: int | None) -> BinaryIO:
+    label = quoted(shown(url))
+    copy = files.open_temporary(label)
+    try:
+
+        def fetch() -> int:
+            copy.seek(0)
+            copy.truncate()
+            _call(system, "get_file", url, copy)
+            copy.flush()
+            return copy.tell()
+
+        n_bytes = _attempts(url, fetch)
+        if size_bytes is not None and n_bytes < size_bytes:
+            raise _failure(url, ConnectionResetError())
+        if n_bytes == 0:
+            raise AudioError(f"{label} is empty: record or copy it again")
+    except BaseException:
+        copy.close()
+        raise
+    return copy
+
+
+# ------------------------------------------------------------------------------------- writing
+
+
+def check_writable(folder: str) -> None:
+    """Check that files can be written below a URL, as far as that shows without writing one.
+
+    Raises:
+        UsageError: nothing can be written there.
+        OutputError: the bucket does not exist, or may not be seen.
+    """
+    scheme, bucket, _, _ = _split(folder)
+    if scheme in _WEB:
+        raise UsageError(
+            f"results cannot be written to {scheme}://: use a directory, s3:// or gs://"
+        )
+    system = _filesystem(folder)
+    if scheme == "memory":
+        return
+    try:
+        there = _call(system, "exists", f"{scheme}://{bucket}")
+    except Exception as error:
+        raise _not_written(folder, error) from error
+    if not there:
+        raise _not_written(folder, FileNotFoundError())
+
+
+def exists(url: str) -> bool:
+    """True if a file exists.
+
+    Raises:
+        OutputError: its server does not say.
+    """
+    system = _filesystem(url)
+    try:
+        return bool(_call(system, "exists", url))
+    except Exception as error:
+        raise _not_written(url, error) from error
+
+
+def write(url: str, data: bytes) -> None:
+    """Write a file, whole or not at all: stores show an object once all of it has arrived.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    system = _filesystem(url)
+    try:
+        _retried(lambda: _call(system, "pipe_file", url, data))
+    except Exception as error:
+        raise _not_written(url, error) from error
+
+
+def _not_written(url: str, error: Exception) -> OutputError:
+    if isinstance(error, FileNotFoundError):
+        return OutputError(
+            f"{quoted(shown(url))} cannot be written: its bucket does not exist; create it"
+        )
+    return OutputError(
+        f"{quoted(shown(url))} cannot be written ({_why(url, error)}): "
+        "check the URL and the credentials"
+    )
+
+
+# ------------------------------------------------------------------------------ calls and errors
+
+
+def _filesystem(url: str) -> Any:
+    """File system of fsspec's for a URL.
+
+    Raises:
+        UsageError: the URL is not supported, or a package is missing.
+    """
+    scheme = _split(url)[0]
+    try:
+        import fsspec
+
+        if scheme not in _WEB:
+            return fsspec.filesystem(scheme)
+        # What a person has typed is sent as it is: signatures depend on it.
+        typed = url.isascii() and url.isprintable() and " " not in url
+        return fsspec.filesystem(scheme, encoded=typed, client_kwargs=_client_options(scheme))
+    except ImportError as error:
+        package = SCHEMES[scheme] if error.name != "fsspec" else "fsspec"
+        raise UsageError(f"{scheme}:// needs {package}: run pip install {package}") from error
+
+
+def _client_options(scheme: str) -> dict[str, Any]:
+    """Options of the web client, with those of the person's own configuration of fsspec."""
+    import aiohttp
+    from fsspec.config import conf
+
+    theirs = dict(conf.get(scheme, {}).get("client_kwargs", {}))
+    headers = {"Accept-Encoding": "identity", **theirs.pop("headers", {})}
+    timeout = aiohttp.ClientTimeout(
+        total=None, sock_connect=_CONNECT_S, connect=None, sock_read=_SILENCE_S
+    )
+    ours = {"timeout": timeout, "trust_env": True, "response_class": _bounded_response()}
+    return {**ours, **theirs, "headers": headers}
+
+
+@lru_cache(maxsize=1)
+def _bounded_response() -> type:
+    """A response of which no more is read into memory than was asked for."""
+    import aiohttp
+
+    class BoundedResponse(aiohttp.ClientResponse):
+        async def read(self) -> bytes:
+            if self._body is None:
+                data = bytearray()
+                async for part in self.content.iter_chunked(1 << 16):
+                    data += part
+                    if len(data) > _MOST_RESPONSE_BYTES:
+                        self.close()
+                        raise _NoRangesError
+                self._body = bytes(data)
+            return self._body
+
+    return BoundedResponse
+
+
+def _call(
+    system: Any,
+    method: str,
+    *arguments: object,
+    stopped: threading.Event | None = None,
+    **options: object,
+) -> Any:
+    """Call a method of a file system; Ctrl-C and ``stopped`` end it at once."""
+    if not system.async_impl:
+        return getattr(system, method)(*arguments, **options)
+    return _wait(system, getattr(system, f"_{method}")(*arguments, **options), stopped)
+
+
+def _wait(system: Any, coroutine: Any, stopped: threading.Event | None = None) -> Any:
+    import asyncio
+    from concurrent import futures
+
+    future = asyncio.run_coroutine_threadsafe(coroutine, system.loop)
+    try:
+        while not futures.wait([future], _POLL_S).done:
+            if stopped is not None and stopped.is_set():
+                raise AudioError("reading was stopped")
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+def _attempts(url: str, work: Callable[[], T], stopped: threading.Event | None = None) -> T:
+    """Result of ``work``, which is tried again after errors that may pass.
+
+    Raises:
+        AudioError: it failed for good.
+        OutputError: there is no room for a temporary file.
+    """
+    try:
+        return _retried(work, stopped)
+    except (WhisperctlError, _NoRangesError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _DISK:
+            raise files.no_temporary(quoted(shown(url)), error) from error
+        raise _failure(url, error) from error
+
+
+def _retried(work: Callable[[], T], stopped: threading.Event | None = None) -> T:
+    waiting = stopped or threading.Event()
+    for pause_s in _PAUSES_S:
+        try:
+            return work()
+        except (WhisperctlError, _NoRangesError):
+            raise
+        except Exception as error:
+            if _is_final(error):
+                raise
+            waiting.wait(pause_s)
+    return work()
+
+
+def _cause(error: Exception) -> BaseException:
+    # fsspec calls whatever goes wrong when it asks a web server a missing file.
+    cause = error.__cause__ if isinstance(error, FileNotFoundError) else None
+    return error if cause is None else cause
+
+
+def _status(error: BaseException) -> int:
+    status = getattr(error, "status", 0)
+    return status if isinstance(status, int) else 0
+
+
+def _is_final(error: Exception) -> bool:
+    cause = _cause(error)
+    status = _status(cause)
+    if status:
+        return 400 <= status < 500 and status not in (408, 425, 429)
+    if isinstance(cause, OSError) and cause.errno in _DISK:
+        return True
+    if any(kind.__name__ in _FINAL for kind in type(cause).__mro__):
+        return True
+    return isinstance(cause, FileNotFoundError | PermissionError | ValueError | TypeError)
+
+
+def _is_refusal(error: Exception) -> bool:
+    cause = _cause(error)
+    refused = isinstance(cause, PermissionError) or type(cause).__name__ == "NoCredentialsError"
+    return refused or _status(cause) in (401, 403)
+
+
+def _failure(url: str, error: Exception) -> AudioError:
+    label = quoted(shown(url))
+    cause = _cause(error)
+    if isinstance(cause, FileNotFoundError) or _status(cause) in (404, 410):
+        return AudioError(f"{label} does not exist: check the URL")
+    why = _why(url, error)
+    fix = "check the URL" if _is_final(error) else "try again"
+    if _is_refusal(error):
+        fix = "check the URL and the credentials"
+    return AudioError(f"{label} cannot be read ({why}): {fix}")
+
+
+def _why(url: str, error: Exception) -> str:
+    """Reason of an error, on one line and without anything secret of a URL."""
+    cause = _cause(error)
+    status = _status(cause)
+    if status:
+        known = status in HTTPStatus._value2member_map_
+        return f"HTTP {status} {HTTPStatus(status).phrase}" if known else f"HTTP {status}"
+    for kind in type(cause).__mro__:
+        if kind.__name__ in _WORDS:
+            return _WORDS[kind.__name__]
+    text = files.reason(cause) if isinstance(cause, Exception) else type(cause).__name__
+    text = _IN_TEXT.sub(lambda found: shown(found[0]), text)
+    parts = urlsplit(url) if _scheme(url) in _WEB else None
+    if parts is not None:
+        for secret in (parts.query, parts.password):
+            text = text.replace(secret, "…") if secret else text
+    return text[:200]
