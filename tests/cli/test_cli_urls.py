@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 
@@ -65,6 +69,90 @@ def test_results_of_urls_do_not_replace_each_other(fake: Cli, served: Served) ->
     assert 'a/x.wav" and "http://127.0.0.1' in run.err
     assert "would both be written to" in run.err
     assert not [secret for secret in SECRETS if secret in run.err]
+
+
+@pytest.fixture(scope="module")
+def s3_settings() -> Iterator[dict[str, str]]:
+    """Environment that leads to a server of S3."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "AKIAme",
+        "AWS_SECRET_ACCESS_KEY": "5ecret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    server.stop()
+
+
+@pytest.fixture
+def s3(fake: Cli, jfk: Path, s3_settings: dict[str, str]) -> Iterator[tuple[Cli, Any]]:
+    """The command with a bucket, ``calls``, and fsspec's view of it, which remembers nothing."""
+    from s3fs import S3FileSystem
+
+    S3FileSystem.clear_instance_cache()
+    with patch.dict(os.environ, s3_settings):
+        system = S3FileSystem(use_listings_cache=False)
+        system.mkdir("calls")
+        for name in ("a/x.wav", "b/x.wav", "b/notes.txt"):
+            system.pipe_file(f"calls/{name}", jfk.read_bytes())
+        yield replace(fake, settings={**fake.settings, **s3_settings}), system
+        system.rm("calls", recursive=True)
+    S3FileSystem.clear_instance_cache()
+
+
+@pytest.mark.slow
+def test_a_pattern_of_a_store_is_transcribed_into_a_store(s3: tuple[Cli, Any], jfk: Path) -> None:
+    run, system = s3
+    command = ("transcribe", "s3://calls/**/*.wav", "-f", "srt,txt", "-o", "s3://calls/text/")
+    assert run.here("transcribe", jfk, "-f", "srt,txt", "-o", "local").code == 0
+
+    plan = run.here(*command, "--dry-run")
+    assert '"s3://calls/a/x.wav" -> "s3://calls/text/a/x.srt", "s3://calls/text/a/x.tx' in plan.out
+    assert not system.exists("s3://calls/text")
+
+    first = run.here(*command, "-v")
+    assert first.code == 0, first.err
+    results = [f"s3://calls/text/{folder}/x.{kind}" for folder in "ab" for kind in ("srt", "txt")]
+    for place in results:
+        local = run.directory / f"local/jfk.{place[-3:]}"
+        assert system.cat_file(place) == local.read_bytes(), place
+    assert not [text for text in (first.out, first.err) if "5ecret" in text or "AKIA" in text]
+
+    assert "2 of 2 recordings were finished by an earlier run" in run.here(*command, "--resume").err
+    system.rm_file(results[0])
+    type(system).clear_instance_cache()  # a command that is another process remembers no list
+    assert "1 of 2 recordings were finished" in run.here(*command, "--resume").err
+    assert system.exists(results[0])
+    assert "2 of 2 recordings are skipped" in run.here(*command, "--skip-existing").err
+
+
+@pytest.mark.slow
+def test_results_that_cannot_be_written_to_a_store_are_one_line(s3: tuple[Cli, Any]) -> None:
+    run, system = s3
+    for place, says, code in (
+        ("s3://none/text", '"s3://none/text" cannot be written: its bucket does not exist', 1),
+        ("https://host/text", "results cannot be written to https://", 2),
+        ("s3://calls/text?versionId=1", "has a query", 2),
+    ):
+        failed = run.here("transcribe", "s3://calls/a/x.wav", "-f", "txt", "-o", place)
+        assert (failed.code, failed.out) == (code, "")
+        assert says in failed.err
+        assert failed.err.count("\n") == 1
+    above = ("-o", "s3://calls/text", "--output", "../{stem}.txt")
+    failed = run.here("transcribe", "s3://calls/a/x.wav", "-f", "txt", *above)
+    assert '"../x.txt" is not below "s3://calls/text"' in failed.err
+
+    system.rm("s3://calls/b", recursive=True)
+    with patch.object(type(system), "_pipe_file", side_effect=PermissionError):
+        failed = run.here("transcribe", "s3://calls/a/x.wav", "-f", "txt", "-o", "s3://calls/text")
+    assert failed.code == 1
+    assert '"s3://calls/text/x.txt" cannot be written (access is denied)' in failed.err
+    assert system.find("s3://calls") == ["calls/a/x.wav"]
 
 
 @pytest.mark.slow

@@ -164,6 +164,7 @@ def _results(flags: OutputFlags) -> Results:
     from whisperctl.formats import parse
     from whisperctl.jobs.deliver import TEMPLATE
     from whisperctl.jobs.job import Results
+    from whisperctl.storage import urls
 
     directory, output = flags.output_dir, flags.output
     formats = parse(flags.output_format or [])
@@ -182,7 +183,11 @@ def _results(flags: OutputFlags) -> Results:
     if not formats and (directory is not None or output is not None):
         option = "--output" if directory is None else "--output-dir"
         raise UsageError(f"{option} needs --output-format: name the formats to write")
-    return Results(tuple(formats), directory or Path(), output or TEMPLATE)
+    url = None if directory is None else urls.of_path(directory)
+    if url is not None:
+        local = urls.local_path(url)
+        url, directory = (None, Path(local)) if local != url else (url, None)
+    return Results(tuple(formats), directory or Path(), output or TEMPLATE, url=url or "")
 
 
 def _limits(run: RunFlags) -> RecordingLimits:

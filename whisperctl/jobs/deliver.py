@@ -34,13 +34,20 @@ _INPUT = "the input"
 class PlannedOutput:
     """One file to write: ``source`` as the person named it, in the format ``format``.
 
-    While the language is unknown (``language_open``), ``path`` holds ``{lang}`` in its place.
+    While the language is unknown (``language_open``), ``path`` holds ``{lang}`` in its place. With
+    ``url``, ``path`` is below that URL.
     """
 
     source: str
     format: str
     path: Path
     language_open: bool = False
+    url: str = ""
+
+    @property
+    def place(self) -> str:
+        """Path or URL of the file."""
+        return urls.join(self.url, self.path) if self.url else str(self.path)
 
 
 def output_path(
@@ -121,6 +128,7 @@ def plan_outputs(
     folders: Sequence[str] = (),
     language: str = "",
     makes_directory: bool = False,
+    url: str = "",
     others: Sequence[tuple[str, Path]] = (),
 ) -> list[PlannedOutput]:
     """Name and check every file that a run will write, before it spends time on anything.
@@ -135,6 +143,7 @@ def plan_outputs(
         folders: path below ``directory`` for each source; empty for none.
         language: language of all recordings, if it is known before they are transcribed.
         makes_directory: True if ``directory`` need not exist either.
+        url: URL that ``directory`` is below, if it is not on a disk.
         others: other files that must not be replaced, each with its description, such as
             "the list".
 
@@ -151,9 +160,9 @@ def plan_outputs(
     language_open = not language and has_language(template)
     inputs = {files.identity(path): (what, str(path)) for what, path in others}
     inputs |= {
-        files.identity(Path(s)): (_INPUT, str(s))
-        for s in sources
-        if str(s) != STDIN and not urls.is_url(str(s))
+        shown if remote else files.identity(Path(shown)): (_INPUT, shown)
+        for shown, remote in ((urls.shown(str(s)), urls.is_url(str(s))) for s in sources)
+        if shown != STDIN
     }
     planned: dict[object, PlannedOutput] = {}
     alike: dict[str, PlannedOutput] = {}
@@ -167,37 +176,43 @@ def plan_outputs(
                 folder=folder,
                 language=language,
             )
-            output = PlannedOutput(source, fmt, path, language_open)
-            files.check_name(
-                output_path(
-                    source,
-                    directory,
-                    extension(fmt),
-                    template=template,
-                    folder=folder,
-                    language=language or max(LANGUAGES, key=len),
+            output = PlannedOutput(source, fmt, path, language_open, url)
+            if url and (path.is_absolute() or os.pardir in path.parts):
+                raise UsageError(
+                    f"{quoted(str(path))} is not below {quoted(url)}: choose another output name"
                 )
-            )
-            key = files.identity(path)
+            if not url:
+                files.check_name(
+                    output_path(
+                        source,
+                        directory,
+                        extension(fmt),
+                        template=template,
+                        folder=folder,
+                        language=language or max(LANGUAGES, key=len),
+                    )
+                )
+            key = output.place if url else files.identity(path)
             if key in inputs:
-                raise files.replaces(path, *inputs[key])
+                raise files.replaces(output.place, *inputs[key])
             other = planned.setdefault(key, output)
-            if other is output:
+            if other is output and not url:
                 twin = alike.setdefault(_folded(path), output)
                 if twin is not output and _one_file(twin.path, path):
                     other = twin
             if other is not output and (other.source != source or other.format == fmt):
                 raise UsageError(
                     f"{shown(other.source)} and {shown(source)} would both be written to "
-                    f"{quoted(path)}: rename one, or keep their endings with "
+                    f"{quoted(output.place)}: rename one, or keep their endings with "
                     '--output "{name}.{ext}"'
                 )
             if other is not output:
                 raise UsageError(
                     f"formats {other.format} and {fmt} of {shown(source)} would both be written "
-                    f"to {quoted(path)}: put {{ext}} into the output name"
+                    f"to {quoted(output.place)}: put {{ext}} into the output name"
                 )
-            files.check_folder(path, None if makes_directory else directory)
+            if not url:
+                files.check_folder(path, None if makes_directory else directory)
     return list(planned.values())
 
 
@@ -240,23 +255,24 @@ def _same_name(folder: Path, one: str, other: str) -> bool:
 
 def is_there(results: Results, recording: Recording, output: PlannedOutput) -> bool:
     """True if a result exists; in any language, while the language is unknown."""
-    if not output.language_open:
-        return os.path.lexists(output.path)
-    return any(
-        os.path.lexists(_path_of(results, recording, output.format, code)) for code in LANGUAGES
-    )
+    paths = [output.path]
+    if output.language_open:
+        paths = [_path_of(results, recording, output.format, code) for code in LANGUAGES]
+    if results.url:
+        return urls.any_exists([urls.join(results.url, path) for path in paths])
+    return any(os.path.lexists(path) for path in paths)
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenResults:
-    """Files of a recording, or the text of its one format where no file is written.
+    """Files of a recording by path or URL, or the text of its one format where none is written.
 
-    ``kept`` are those of ``paths`` that existed before and were not written.
+    ``kept`` are those of ``places`` that existed before and were not written.
     """
 
-    paths: tuple[Path, ...] = ()
+    places: tuple[str, ...] = ()
     text: str | None = None
-    kept: tuple[Path, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 def write_results(job: Job, recording: Recording, transcript: Transcript) -> WrittenResults:
@@ -269,19 +285,25 @@ def write_results(job: Job, recording: Recording, transcript: Transcript) -> Wri
     """
     results = job.results
     if results.to_stdout:
-        text = io.StringIO()
-        for name in results.formats:
-            writer(name)(transcript, text, results.subtitles)
-        return WrittenResults(text=text.getvalue())
+        return WrittenResults(
+            text="".join(_text(results, name, transcript) for name in results.formats)
+        )
     # The text of a translation is English, whatever was spoken.
     language = "en" if transcript.task == "translate" else transcript.language
-    paths: list[Path] = []
-    kept: list[Path] = []
+    places: list[str] = []
+    kept: list[str] = []
     for name in results.formats:
         path = _path_of(results, recording, name, results.language or language or "und")
-        paths.append(path)
+        place = urls.join(results.url, path) if results.url else str(path)
+        places.append(place)
+        if results.url:
+            if job.skip_existing and urls.any_exists([place]):
+                kept.append(place)
+            else:
+                urls.write(place, _text(results, name, transcript).encode("utf-8"))
+            continue
         if job.skip_existing and os.path.lexists(path):
-            kept.append(path)
+            kept.append(place)
             continue
         _make_folder(path)
         write = writer(name)
@@ -290,7 +312,14 @@ def write_results(job: Job, recording: Recording, transcript: Transcript) -> Wri
             write(transcript, out, results.subtitles)
 
         files.write_atomic(path, write_to)
-    return WrittenResults(tuple(paths), kept=tuple(kept))
+    return WrittenResults(tuple(places), kept=tuple(kept))
+
+
+def _text(results: Results, name: str, transcript: Transcript) -> str:
+    """A transcript in one format."""
+    text = io.StringIO()
+    writer(name)(transcript, text, results.subtitles)
+    return text.getvalue()
 
 
 def _path_of(results: Results, recording: Recording, name: str, language: str) -> Path:

@@ -87,8 +87,8 @@ class Written:
 class Finished:
     """Results are written. ``computed_s`` is the audio transcribed in this run, not an earlier one.
 
-    ``quality`` lists what looks wrong with the text, and is empty if nothing does. ``paths`` are
-    the files that were written.
+    ``quality`` lists what looks wrong with the text, and is empty if nothing does. ``places`` are
+    the paths or URLs of the files that were written.
     """
 
     duration_s: float
@@ -97,7 +97,7 @@ class Finished:
     language: str
     language_probability: float | None = None
     quality: str = ""
-    paths: tuple[Path, ...] = ()
+    places: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

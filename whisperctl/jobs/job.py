@@ -22,8 +22,9 @@ class Results:
     """Formats, names and places of results.
 
     ``formats`` may be empty; ``directory``, ``template`` and the empty string for an unknown
-    ``language`` are as for ``whisperctl.jobs.deliver.output_path``. With ``to_stdout`` the one
-    format is reported as text, and no file is written.
+    ``language`` are as for ``whisperctl.jobs.deliver.output_path``. With ``url`` files are written
+    to a store, and ``directory`` is a path below that URL. With ``to_stdout`` the one format is
+    reported as text, and no file is written.
     """
 
     formats: tuple[str, ...] = ()
@@ -32,6 +33,7 @@ class Results:
     language: str = ""
     subtitles: SubtitleOptions = field(default_factory=SubtitleOptions)
     to_stdout: bool = False
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

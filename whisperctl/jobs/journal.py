@@ -32,11 +32,12 @@ _LONGEST_S = 1e9
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """A result as it was when it was written."""
+    """A result as it was when it was written; ``version`` is that of one at a URL."""
 
     path: str
     size: int
     mtime_ns: int
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +131,12 @@ class Journal:
         """Add the whole transcript; it is on disk on return."""
         self._file.append(records.line(_Line(transcript=transcript)))
 
-    def written(self, paths: Iterable[Path]) -> None:
-        """Replace the contents by the names of the written results."""
+    def written(self, places: Iterable[str | Path]) -> None:
+        """Replace the contents by the paths or URLs of the written results."""
         if not self._file.usable:
             return
         try:
-            files = tuple(_written(path) for path in paths)
+            files = tuple(_written(place) for place in places)
         except OSError:
             files = ()  # gone again already
         if files:
@@ -198,20 +199,25 @@ def _parts(job: Job, recording: Recording) -> list[object] | None:
 
 
 def _asked(job: Job, recording: Recording) -> str:
-    where = os.path.realpath(job.results.directory)
+    where = "" if job.results.url else os.path.realpath(job.results.directory)
     return state.hashed(
         [records.plain(job.results), where, recording.folder, urls.file_name(recording.name)]
     )
 
 
-def _written(path: Path) -> WrittenFile:
-    status = path.stat()
-    return WrittenFile(os.path.realpath(path), status.st_size, status.st_mtime_ns)
+def _written(place: str | Path) -> WrittenFile:
+    if isinstance(place, str) and urls.is_url(place):
+        entry = urls.describe([place]).get(place)
+        if entry is None:
+            raise FileNotFoundError(place)
+        return WrittenFile(place, entry.size_bytes or 0, 0, entry.version)
+    status = Path(place).stat()
+    return WrittenFile(os.path.realpath(place), status.st_size, status.st_mtime_ns)
 
 
 def _unchanged(file: WrittenFile) -> bool:
     try:
-        return _written(Path(file.path)) == file
+        return _written(file.path) == file
     except (OSError, ValueError):  # not a possible path
         return False
 

@@ -15,7 +15,7 @@ from whisperctl.jobs.deliver import PlannedOutput, is_there, plan_outputs
 from whisperctl.jobs.job import Job, Results
 from whisperctl.jobs.sources import Recording
 from whisperctl.options import DecodeOptions, SubtitleOptions, TranscriptionOptions
-from whisperctl.storage import files, state
+from whisperctl.storage import files, state, urls
 from whisperctl.text import counted, quoted, visible
 
 Skip = Literal["", "exists", "finished"]
@@ -49,6 +49,8 @@ def plan(
         OutputError: a result cannot be written.
     """
     results = job.results
+    if results.url:
+        urls.check_folder(results.url)
     outputs: dict[str, list[PlannedOutput]] = {}
     if not results.to_stdout:
         for output in plan_outputs(
@@ -59,6 +61,7 @@ def plan(
             folders=[recording.folder for recording in recordings],
             language=results.language,
             makes_directory=True,
+            url=results.url,
             others=[("the model", job.model), *others],
         ):
             outputs.setdefault(output.source, []).append(output)
@@ -70,7 +73,7 @@ def plan(
             skip = "exists"
         elif job.resume and journal.finished(job, recording):
             skip = "finished"
-        if not skip and not job.skip_existing:
+        if not skip and not job.skip_existing and not results.url:
             for output in own:
                 files.check_replaceable(output.path)
         planned.append(Planned(recording, own, skip))
@@ -83,7 +86,7 @@ def prepare(job: Job, planned: Sequence[Planned]) -> None:
     Raises:
         OutputError: the directory cannot be made.
     """
-    if job.results.formats and not job.results.to_stdout:
+    if job.results.formats and not job.results.to_stdout and not job.results.url:
         try:
             job.results.directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -94,7 +97,8 @@ def prepare(job: Job, planned: Sequence[Planned]) -> None:
     state.prune()
     if not job.resume:
         journal.forget(job, [item.recording for item in planned if not item.skip])
-    for folder in dict.fromkeys(output.path.parent for item in planned for output in item.outputs):
+    outputs = (output for item in planned for output in item.outputs if not output.url)
+    for folder in dict.fromkeys(output.path.parent for output in outputs):
         files.remove_leftovers(folder)
 
 
@@ -139,7 +143,7 @@ def describe(job: Job, planned: Sequence[Planned]) -> Iterator[str]:
         elif is_missing(item.recording):
             yield f"{name}: does not exist"
         elif item.outputs:
-            yield f"{name} -> {', '.join(quoted(output.path) for output in item.outputs)}"
+            yield f"{name} -> {', '.join(quoted(output.place) for output in item.outputs)}"
         else:
             yield f"{name} -> standard output"
 
@@ -147,7 +151,7 @@ def describe(job: Job, planned: Sequence[Planned]) -> Iterator[str]:
 def is_missing(recording: Recording) -> bool:
     """Return true if a recording is a path where nothing is."""
     name = recording.name
-    return name != STDIN and "://" not in name and not os.path.lexists(name)
+    return name != STDIN and not recording.is_url and not os.path.lexists(name)
 
 
 def _changed(options: object, default: object) -> Iterator[str]:

@@ -189,7 +189,7 @@ class _Coordinator:
             return
         if written.text is not None:
             self._emit(index, events.Written(written.text))
-        journal.written(written.paths)
+        journal.written(written.places)
         if journal.problem:
             self._warn(index, f"warning: {journal.problem}")
         clips = audible_clips(self._job.options)
@@ -202,7 +202,7 @@ class _Coordinator:
                 language=transcript.language,
                 language_probability=transcript.language_probability,
                 quality=assess(transcript, clips).warning() or "",
-                paths=tuple(path for path in written.paths if path not in written.kept),
+                places=tuple(one for one in written.places if one not in written.kept),
             ),
         )
 

@@ -251,7 +251,7 @@ def check_name(path: Path) -> None:
         raise cannot_write(path, name_reason(error, "path")) from error
 
 
-def replaces(path: Path, what: str, source: str | Path) -> UsageError:
+def replaces(path: str | Path, what: str, source: str | Path) -> UsageError:
     """Error for a file that would replace an input, which is ``what``."""
     return UsageError(
         f"{quoted(path)} would replace {what} {quoted(source)}: "

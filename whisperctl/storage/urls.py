@@ -14,11 +14,11 @@ import errno
 import fnmatch
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
-from pathlib import PurePath, PurePosixPath
+from pathlib import PurePath
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
@@ -134,9 +134,16 @@ def file_name(name: str) -> str:
     return authority.partition(":")[0] if last in ("", ".", "..") else last
 
 
-def join(folder: str, path: PurePosixPath) -> str:
+def join(folder: str, path: PurePath) -> str:
     """URL of a relative path below a URL."""
-    return f"{folder.rstrip('/')}/{path}"
+    return f"{folder.rstrip('/')}/{path.as_posix()}"
+
+
+def of_path(path: PurePath) -> str | None:
+    """URL that an option took for a path, which has one slash less; ``None`` if it was a path."""
+    scheme, colon, rest = path.as_posix().partition(":/")
+    url = f"{scheme}://{rest}"
+    return url if colon and is_url(url) and (scheme in SCHEMES or scheme == "file") else None
 
 
 def has_magic(url: str) -> bool:
@@ -231,37 +238,26 @@ def describe(urls: Iterable[str]) -> dict[str, Entry]:
         waiting.setdefault(_filesystem(url), []).append(url)
     for system, names in waiting.items():
         if system.async_impl:
-            infos = _wait(system, _infos(system, names))
+            infos = _wait(system, _each(system._info, names, failing=False))
         else:
-            infos = [_info(system, name) for name in names]
+            infos = [system.info(name) if system.exists(name) else None for name in names]
         for name, info in zip(names, infos, strict=True):
-            if info is not None:
+            if isinstance(info, dict):
                 found[name] = _entry(name, info)
     return found
 
 
-async def _infos(system: Any, urls: list[str]) -> list[dict[str, Any] | None]:
+async def _each(method: Any, urls: Sequence[str], *, failing: bool = True) -> list[Any]:
+    """Results of a method for each URL, some at once; errors are results unless ``failing``."""
     import asyncio
 
     limit = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(url: str) -> dict[str, Any] | None:
+    async def one(url: str) -> Any:
         async with limit:
-            try:
-                info: dict[str, Any] = await system._info(url)
-            except Exception:  # whoever reads it says what is wrong
-                return None
-            return info
+            return await method(url)
 
-    return await asyncio.gather(*map(one, urls))
-
-
-def _info(system: Any, url: str) -> dict[str, Any] | None:
-    try:
-        info: dict[str, Any] = system.info(url)
-    except Exception:  # whoever reads it says what is wrong
-        return None
-    return info
+    return await asyncio.gather(*map(one, urls), return_exceptions=not failing)
 
 
 def listed(folder: str, *, recursive: bool) -> list[Entry]:
@@ -437,14 +433,16 @@ def _copied(url: str, system: Any, size_bytes: int | None) -> BinaryIO:
 # ------------------------------------------------------------------------------------- writing
 
 
-def check_writable(folder: str) -> None:
+def check_folder(folder: str) -> None:
     """Check that files can be written below a URL, as far as that shows without writing one.
 
     Raises:
         UsageError: nothing can be written there.
         OutputError: the bucket does not exist, or may not be seen.
     """
-    scheme, bucket, _, _ = _split(folder)
+    scheme, bucket, _, query = _split(folder)
+    if query:
+        raise UsageError(f"{quoted(shown(folder))} has a query: results are named below a path")
     if scheme in _WEB:
         raise UsageError(
             f"results cannot be written to {scheme}://: use a directory, s3:// or gs://"
@@ -460,17 +458,19 @@ def check_writable(folder: str) -> None:
         raise _not_written(folder, FileNotFoundError())
 
 
-def exists(url: str) -> bool:
-    """True if a file exists.
+def any_exists(urls: Sequence[str]) -> bool:
+    """True if a file exists at one of these URLs of one store.
 
     Raises:
         OutputError: its server does not say.
     """
-    system = _filesystem(url)
+    system = _filesystem(urls[0])
     try:
-        return bool(_call(system, "exists", url))
+        if system.async_impl:
+            return any(_wait(system, _each(system._exists, urls)))
+        return any(system.exists(url) for url in urls)
     except Exception as error:
-        raise _not_written(url, error) from error
+        raise _not_written(urls[0], error) from error
 
 
 def write(url: str, data: bytes) -> None:
@@ -616,7 +616,8 @@ def _retried(work: Callable[[], T], stopped: threading.Event | None = None) -> T
 def _cause(error: Exception) -> BaseException:
     # fsspec calls whatever goes wrong when it asks a web server a missing file.
     cause = error.__cause__ if isinstance(error, FileNotFoundError) else None
-    return error if cause is None else cause
+    known = cause is not None and type(cause).__module__.startswith("aiohttp")
+    return cause if known and cause is not None else error
 
 
 def _status(error: BaseException) -> int:

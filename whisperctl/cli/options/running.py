@@ -54,7 +54,8 @@ class OutputFlags(Flags):
     )
     output_dir: Path | None = option(
         None,
-        "Write files to this directory, which is created if it is missing.",
+        "Write files to this directory, which is created if it is missing, or below this URL "
+        "(s3, gs).",
         Topic.OUTPUT,
         short="o",
         metavar="DIRECTORY",

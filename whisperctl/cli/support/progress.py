@@ -237,8 +237,8 @@ class Reporter:
             self._note(f"detected language: {name} (p = {event.language_probability:.2f})")
         if event.quality:
             self._note(event.quality)
-        if event.paths:
-            self._note(f"wrote {', '.join(map(quoted, event.paths))}")
+        if event.places:
+            self._note(f"wrote {', '.join(map(quoted, event.places))}")
 
     def _note(self, text: str) -> None:
         if not self._quiet:
