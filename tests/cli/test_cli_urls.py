@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -59,6 +60,20 @@ def test_a_url_gives_what_the_file_gives_and_its_secrets_are_kept_nowhere(
     later = signed(served, "ranges/my%20talk.wav", "another")
     resumed = fake.here("transcribe", later, *options, "-o", "remote", "--resume")
     assert "1 of 1 recordings were finished by an earlier run" in resumed.err
+
+
+def test_other_commands_read_urls_or_refuse_them_and_print_no_secret(
+    fake: Cli, served: Served
+) -> None:
+    url = signed(served, "ranges/talk.wav")
+    probed = fake.here("probe", "--json", url, signed(served, "403/none.wav"))
+    compared = fake.here("compare", url)
+
+    assert json.loads(probed.out)[0]["file"] == f"{served.base}/ranges/talk.wav"
+    assert "HTTP 403" in probed.err
+    assert (compared.code, "is not a file" in compared.err) == (2, True)
+    printed = probed.out + probed.err + compared.out + compared.err
+    assert not [secret for secret in SECRETS if secret in printed]
 
 
 def test_results_of_urls_do_not_replace_each_other(fake: Cli, served: Served) -> None:

@@ -84,6 +84,8 @@ def probe(
 
 
 def _fields(file: str, by: str, info: MediaInfo) -> dict[str, Any]:
+    from whisperctl.storage import urls
+
     tracks = [
         {
             "number": track.number,
@@ -98,7 +100,7 @@ def _fields(file: str, by: str, info: MediaInfo) -> dict[str, Any]:
         for track in info.tracks
     ]
     return {
-        "file": file,
+        "file": urls.shown(file),
         "decoder": by,
         "container": info.container,
         "expected_duration_s": _finite(info.expected_s),

@@ -15,6 +15,7 @@ from whisperctl.engine import registry
 from whisperctl.engine.registry import Engine
 from whisperctl.errors import AudioError, UsageError
 from whisperctl.models.ggml.files import hex_digest
+from whisperctl.storage import urls
 from whisperctl.storage.files import reason
 from whisperctl.text import counted, quoted, unknown, visible
 
@@ -132,8 +133,8 @@ def load_recordings(
         chains: filters to apply, in order; each recording comes once with each chain.
 
     Raises:
-        UsageError: standard input is to be read twice, or a reference, decoder or filter cannot be
-            used.
+        UsageError: standard input is to be read twice, a name is a URL, or a reference, decoder or
+            filter cannot be used.
         AudioError: a recording cannot be read.
         SubtitleError: a reference is not in the format of its name.
     """
@@ -144,7 +145,12 @@ def load_recordings(
     if names.count(STDIN) * len(chains) > 1:
         once = "one --filter-chain" if len(chains) > 1 else '"-" once'
         raise UsageError(f"standard input can be read only once: give {once}")
-    names = list(dict.fromkeys(names))
+    names = list(dict.fromkeys(map(urls.local_path, names)))
+    for name in filter(urls.is_url, names):
+        raise UsageError(
+            f"{quoted(urls.shown(name))} is not a file, which compare needs to name and to repeat "
+            "its measurements: download it"
+        )
     short = [Path(name).name for name in names]
     labels = [
         "standard input" if name == STDIN else base if short.count(base) == 1 else name

@@ -660,8 +660,10 @@ def _why(url: str, error: Exception) -> str:
     cause = _cause(error)
     status = _status(cause)
     if status:
-        known = status in HTTPStatus._value2member_map_
-        return f"HTTP {status} {HTTPStatus(status).phrase}" if known else f"HTTP {status}"
+        try:
+            return f"HTTP {status} {HTTPStatus(status).phrase}"
+        except ValueError:
+            return f"HTTP {status}"
     for kind in type(cause).__mro__:
         if kind.__name__ in _WORDS:
             return _WORDS[kind.__name__]
