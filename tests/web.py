@@ -16,10 +16,14 @@ PAGE = b"""<a href="two%20words.mp3">a</a> <a href="../up.mp3">b</a> <a href="no
 
 @dataclass
 class Served:
-    """Address of a server, what it serves, and the requests: method, path and range."""
+    """Address of a server, what it serves, and the requests: method, path and range.
+
+    ``released`` ends what some paths do.
+    """
 
     base: str
     data: bytes
+    released: threading.Event
     requests: list[tuple[str, str, str]] = field(default_factory=list)
 
 
@@ -28,7 +32,6 @@ class Server(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     served: ClassVar[Served]
-    released: ClassVar[threading.Event]
 
     def log_message(self, *args: object) -> None:
         pass
@@ -68,8 +71,12 @@ class Server(http.server.BaseHTTPRequestHandler):
                 self._answer(code, part, length=10**17 if self.command == "HEAD" else len(part))
             case "silent":
                 if self.command == "GET" and n_before:
-                    self.released.wait(10)
+                    self.served.released.wait(10)
                 self._answer(code, part)
+            case "half" if start > len(data) // 2 and not self.served.released.is_set():
+                self._answer(503, b"")
+            case "forgets" if n_before:
+                self._answer(200, data)
             case "elsewhere":
                 self.send_response(302)
                 self.send_header("Location", "file:///etc/passwd")
@@ -101,14 +108,14 @@ class Server(http.server.BaseHTTPRequestHandler):
 def serving(data: bytes) -> Iterator[Served]:
     """A server of these bytes, under every name."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    Server.served = Served(f"http://127.0.0.1:{server.server_address[1]}", data)
-    Server.released = threading.Event()
+    base = f"http://127.0.0.1:{server.server_address[1]}"
+    Server.served = Served(base, data, threading.Event())
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
         yield Server.served
     finally:
-        Server.released.set()
+        Server.served.released.set()
         server.shutdown()
         thread.join()
         server.server_close()

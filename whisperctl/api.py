@@ -102,8 +102,8 @@ def transcribe(
     ``Transcriber`` for many recordings.
 
     Args:
-        path: an audio or video file, or ``"-"`` for standard input; or samples in memory: an
-            ``Audio``, or an array of floats, shape (n_samples,), [-1, 1], 16 kHz mono.
+        path: an audio or video file, its URL, or ``"-"`` for standard input; or samples in memory:
+            an ``Audio``, or an array of floats, shape (n_samples,), [-1, 1], 16 kHz mono.
         model: name of an installed model, or a ggml file; ``None`` is the command's default: base
             if it is installed, else tiny.en, else the only one that is.
         backend: name of an installed backend, or of a backend and its runtime with a slash
@@ -171,7 +171,7 @@ class Transcriber:
         """Transcribe a recording of any length; nothing lingers from earlier ones.
 
         Args:
-            path: an audio or video file, ``"-"`` for standard input, or samples, as for
+            path: an audio or video file, its URL, ``"-"`` for standard input, or samples, as for
                 ``whisperctl.transcribe``.
             **options: see ``Keywords`` and ``DecodeOptions``.
 

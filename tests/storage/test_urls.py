@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.web import Served, serving
+from whisperctl.audio import source as sources
 from whisperctl.audio.source import RemoteSource, open_source
 from whisperctl.errors import AudioError, OutputError, UsageError
 from whisperctl.storage import files, urls
-from whisperctl.storage.urls import RemoteFile, open_url
 
 DATA = bytes(range(256)) * 1000
 SECRET = "X-Amz-Credential=AKIA%2Fme&X-Amz-Signature=5ecret"
@@ -27,20 +27,20 @@ SECRET = "X-Amz-Credential=AKIA%2Fme&X-Amz-Signature=5ecret"
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     """A server; blocks are small, and nobody waits between attempts."""
     monkeypatch.setattr(urls, "_PAUSES_S", (0.0, 0.0))
-    monkeypatch.setattr(urls, "_BLOCK_BYTES", 1 << 16)
+    monkeypatch.setattr(sources, "_BLOCK_BYTES", 1 << 16)
     monkeypatch.setattr(urls, "_MOST_RESPONSE_BYTES", 1 << 17)
     with serving(DATA) as served:
         yield served
 
 
 def test_blocks_are_read_as_they_are_needed_and_once(served: Served) -> None:
-    file = open_url(f"{served.base}/ranges/talk.wav?{SECRET}")
+    source = open_source(f"{served.base}/ranges/talk.wav?{SECRET}")
 
-    assert isinstance(file, RemoteFile)
-    assert file.size_bytes == len(DATA)
+    assert source.size_bytes == len(DATA)
     for offset, n_bytes in ((0, 10), (65530, 20), (len(DATA) - 3, 100), (5, 1), (200_000, 300)):
-        assert file.read(n_bytes, offset) == DATA[offset : offset + n_bytes]
-    assert file.read(10, len(DATA)) == b""
+        assert source.peek(n_bytes, offset) == DATA[offset : offset + n_bytes]
+    assert source.peek(10, len(DATA)) == b""
+    source.file.close()
     ranges = [asked for method, _, asked in served.requests if method == "GET"]
     assert ranges == ["bytes=0-65535", "bytes=65536-131071", "bytes=196608-255999"]
     assert {path for _, path, _ in served.requests} == {f"/ranges/talk.wav?{SECRET}"}
@@ -58,6 +58,23 @@ def test_a_decoder_that_needs_a_descriptor_gets_a_copy(served: Served) -> None:
         assert len(served.requests) == n_requests
 
 
+def test_a_copy_that_failed_is_not_taken_for_the_whole(served: Served) -> None:
+    source = open_source(f"{served.base}/half/talk.wav")
+
+    with source.file:
+        with pytest.raises(AudioError, match="HTTP 503 Service Unavailable"):
+            _ = source.descriptor
+        served.released.set()
+        assert os.pread(source.descriptor, len(DATA) + 1, 0) == DATA
+
+
+def test_a_server_that_forgets_about_ranges_is_an_error(served: Served) -> None:
+    source = open_source(f"{served.base}/forgets/talk.wav")
+
+    with source.file, pytest.raises(AudioError, match="sends more than it was asked for"):
+        source.peek(10, 100_000)
+
+
 @pytest.mark.parametrize("how", ["whole", "stream", "huge"])
 def test_without_ranges_or_a_size_it_is_copied(served: Served, how: str) -> None:
     source = open_source(f"{served.base}/{how}/talk.wav")
@@ -69,10 +86,11 @@ def test_without_ranges_or_a_size_it_is_copied(served: Served, how: str) -> None
 
 
 def test_a_connection_that_is_lost_once_is_made_again(served: Served) -> None:
-    file = open_url(f"{served.base}/once/talk.wav")
+    source = open_source(f"{served.base}/once/talk.wav")
 
-    assert isinstance(file, RemoteFile)
-    assert file.read(len(DATA), 0) == DATA
+    with source.file:
+        assert isinstance(source, RemoteSource)
+        assert source.peek(len(DATA)) == DATA
 
 
 @pytest.mark.parametrize(
@@ -113,7 +131,7 @@ def test_a_server_that_is_not_there_is_named_with_the_reason(
 ) -> None:
     monkeypatch.setattr(urls, "_PAUSES_S", (0.0,))
     with pytest.raises(AudioError, match=r'^"http://127\.0\.0\.1:9/x" cannot be read \(.*: try'):
-        open_url(f"http://me:pa55word@127.0.0.1:9/x?{SECRET}")
+        open_source(f"http://me:pa55word@127.0.0.1:9/x?{SECRET}")
 
 
 def test_a_read_that_waits_for_a_silent_server_can_be_stopped(served: Served) -> None:
@@ -237,7 +255,7 @@ def test_a_missing_package_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(UsageError) as raised:
-        open_url(f"{scheme}://host/x.wav")
+        open_source(f"{scheme}://host/x.wav")
 
     assert str(raised.value) == says
 

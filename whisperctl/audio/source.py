@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from whisperctl.text import quoted
 
 STDIN = "-"
 """Name of standard input on the command line."""
+
+_BLOCK_BYTES = 4 << 20
+_MOST_BLOCKS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +61,58 @@ class Source:
         """Make a read in another thread end at once, if it may take long."""
 
 
+class RemoteFile:
+    """A file at a URL, of which ranges are read; ``size_bytes`` is above 0.
+
+    The blocks read last are kept in memory. For one thread, but for ``stop``.
+    """
+
+    def __init__(self, url: str, size_bytes: int) -> None:
+        from fsspec.caching import BlockCache
+
+        self.size_bytes = size_bytes
+        self._url = url
+        self._stopped = threading.Event()
+        self._cache = BlockCache(_BLOCK_BYTES, self._fetch, size_bytes, _MOST_BLOCKS)
+
+    def check(self) -> None:
+        """Read the first block.
+
+        Raises:
+            AudioError: it cannot be read.
+            urls.NoRangesError: the server sends all of the file.
+        """
+        self._cache._fetch(0, 1)
+
+    def read(self, n_bytes: int, offset: int) -> bytes:
+        """Up to ``n_bytes`` bytes from ``offset`` on.
+
+        Raises:
+            AudioError: they cannot be read, or ``stop`` was called.
+        """
+        try:
+            # Its public methods are for files of fsspec's own.
+            data: bytes = self._cache._fetch(offset, min(offset + n_bytes, self.size_bytes))
+        except urls.NoRangesError as error:
+            raise AudioError(
+                f"{quoted(urls.shown(self._url))} cannot be read (its server sends more than it "
+                "was asked for): try again"
+            ) from error
+        return data
+
+    def stop(self) -> None:
+        """Make a read in another thread end at once."""
+        self._stopped.set()
+
+    def _fetch(self, start: int, end: int) -> bytes:
+        return urls.fetch(self._url, start, min(end, self.size_bytes), self._stopped)
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteSource(Source):
     """A recording at a URL; ``file`` is empty until something asks for its descriptor."""
 
-    remote: urls.RemoteFile
+    remote: RemoteFile
 
     @property
     def descriptor(self) -> int:
@@ -72,8 +123,15 @@ class RemoteSource(Source):
             OutputError: there is no room for the copy.
         """
         descriptor = self.file.fileno()
-        if not os.fstat(descriptor).st_size:
-            self.remote.copy(self.file)
+        if os.fstat(descriptor).st_size == self.size_bytes:
+            return descriptor
+        try:
+            self.file.seek(0)
+            for offset in range(0, self.size_bytes, _BLOCK_BYTES):
+                self.file.write(self.peek(_BLOCK_BYTES, offset))
+            self.file.flush()
+        except OSError as error:
+            raise files.no_temporary(self.label, error) from error
         return descriptor
 
     @property
@@ -116,12 +174,27 @@ def open_source(source: str | Path) -> Source:
 
 
 def _open_url(url: str) -> Source:
+    """Open a file at a URL; one that its server does not send in ranges is copied."""
     name = urls.shown(url)
     label = quoted(name)
-    opened = urls.open_url(url)
-    if isinstance(opened, urls.RemoteFile):
-        return RemoteSource(name, label, files.open_temporary(label), opened)
-    return Source(name, label, opened)
+    entry = urls.info(url)
+    if entry.directory:
+        raise AudioError(f"{label} is a directory: name a file in it")
+    if entry.size_bytes == 0:
+        raise _empty(label)
+    if entry.size_bytes is not None and entry.ranges:
+        remote = RemoteFile(url, entry.size_bytes)
+        with suppress(urls.NoRangesError):
+            remote.check()
+            return RemoteSource(name, label, files.open_temporary(label), remote)
+    copy = files.open_temporary(label)
+    try:
+        urls.download(url, copy, entry.size_bytes)
+    except BaseException:
+        with suppress(OSError):  # what a full disk did not take is tried once more
+            copy.close()
+        raise
+    return Source(name, label, _not_empty(copy, label))
 
 
 def _open_path(path: Path, label: str) -> BinaryIO:
@@ -163,8 +236,12 @@ def _open_stdin(label: str) -> BinaryIO:
 def _not_empty(file: BinaryIO, label: str) -> BinaryIO:
     if os.fstat(file.fileno()).st_size == 0:
         file.close()
-        raise AudioError(f"{label} is empty: record or copy it again")
+        raise _empty(label)
     return file
+
+
+def _empty(label: str) -> AudioError:
+    return AudioError(f"{label} is empty: record or copy it again")
 
 
 def _next_chunk(pipe: BinaryIO, label: str) -> bytes:

@@ -49,9 +49,7 @@ _SIGNING = re.compile(
 )
 """Parameters of a query that are part of a signature, and another in the next one."""
 
-_BLOCK_BYTES = 4 << 20
-_MOST_BLOCKS = 8
-_MOST_RESPONSE_BYTES = 2 * _BLOCK_BYTES
+_MOST_RESPONSE_BYTES = 8 << 20
 """A server that sends more was asked for less, or lists more than anybody has."""
 
 _MOST_SIZE_BYTES = 1 << 53
@@ -203,12 +201,16 @@ def _split(url: str) -> tuple[str, str, str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file or directory at a URL; ``version`` changes with its contents, and may be empty."""
+    """A file or directory at a URL; ``version`` changes with its contents, and may be empty.
+
+    ``ranges`` is false if the server says that it sends no parts of it.
+    """
 
     url: str
     size_bytes: int | None = None
     version: str = ""
     directory: bool = False
+    ranges: bool = True
 
 
 def identity(url: str, size_bytes: int | None, version: str) -> list[object] | None:
@@ -311,123 +313,72 @@ def _entry(url: str, info: dict[str, Any]) -> Entry:
     size = info.get("size")
     known = isinstance(size, int) and 0 <= size <= _MOST_SIZE_BYTES
     version = next((str(info[key])[:200] for key in _VERSIONS if info.get(key)), "")
-    return Entry(url, size if known else None, version, info.get("type") == "directory")
+    return Entry(
+        url,
+        size if known else None,
+        version,
+        directory=info.get("type") == "directory",
+        ranges=bool(info.get("partial", True)),
+    )
 
 
 # ------------------------------------------------------------------------------------- reading
 
 
-class _NoRangesError(Exception):
-    """A server sends the whole file when asked for a part of it."""
+class NoRangesError(Exception):
+    """A server sends more than the part of a file that it was asked for."""
 
 
-class RemoteFile:
-    """A file at a URL, of which ranges are read; ``size_bytes`` is above 0.
-
-    The blocks read last are kept in memory. For one thread, but for ``stop``.
-    """
-
-    def __init__(self, url: str, system: Any, size_bytes: int) -> None:
-        from fsspec.caching import BlockCache
-
-        self.size_bytes = size_bytes
-        self._url = url
-        self._system = system
-        self._stopped = threading.Event()
-        self._cache = BlockCache(_BLOCK_BYTES, self._fetch, size_bytes, _MOST_BLOCKS)
-
-    def read(self, n_bytes: int, offset: int) -> bytes:
-        """Up to ``n_bytes`` bytes from ``offset`` on.
-
-        Raises:
-            AudioError: they cannot be read, or ``stop`` was called.
-        """
-        # fsspec's caches have no types.
-        data: bytes = self._cache._fetch(offset, min(offset + n_bytes, self.size_bytes))
-        return data
-
-    def copy(self, file: BinaryIO) -> None:
-        """Write the whole of it into a file.
-
-        Raises:
-            AudioError: it cannot be read, or ``stop`` was called.
-            OutputError: there is no room for it.
-        """
-        try:
-            for offset in range(0, self.size_bytes, _BLOCK_BYTES):
-                file.write(self.read(_BLOCK_BYTES, offset))
-            file.flush()
-        except OSError as error:
-            raise files.no_temporary(quoted(shown(self._url)), error) from error
-
-    def stop(self) -> None:
-        """Make a read in another thread end at once."""
-        self._stopped.set()
-
-    def _fetch(self, start: int, end: int) -> bytes:
-        end = min(end, self.size_bytes)
-
-        def fetch() -> bytes:
-            data: bytes = _call(
-                self._system, "cat_file", self._url, start=start, end=end, stopped=self._stopped
-            )
-            if len(data) > end - start:
-                raise _NoRangesError
-            if len(data) < end - start:
-                raise ConnectionResetError
-            return data
-
-        return _attempts(self._url, fetch, self._stopped)
-
-
-def open_url(url: str) -> RemoteFile | BinaryIO:
-    """Open a file; of one that its server does not send in ranges, a temporary copy.
+def info(url: str) -> Entry:
+    """Entry at a URL, from its server.
 
     Raises:
         UsageError: the URL is not supported, or its scheme needs a package.
-        AudioError: it is missing, may not be read, is a directory, or is empty.
-        OutputError: there is no room for a copy.
+        AudioError: it is missing, or may not be read.
     """
     system = _filesystem(url)
-    label = quoted(shown(url))
-    info = _attempts(url, lambda: _call(system, "info", url))
-    entry = _entry(url, info)
-    if entry.directory:
-        raise AudioError(f"{label} is a directory: name a file in it")
-    if entry.size_bytes == 0:
-        raise AudioError(f"{label} is empty: record or copy it again")
-    if entry.size_bytes is not None and info.get("partial", True):
-        remote = RemoteFile(url, system, entry.size_bytes)
-        try:
-            remote.read(1, 0)
-        except _NoRangesError:
-            pass
-        else:
-            return remote
-    return _copied(url, system, entry.size_bytes)
+    return _entry(url, _attempts(url, lambda: _call(system, "info", url)))
 
 
-def _copied(url: str, system: Any, size_bytes: int | None) -> BinaryIO:
-    label = quoted(shown(url))
-    copy = files.open_temporary(label)
-    try:
+def fetch(url: str, start: int, end: int, stopped: threading.Event) -> bytes:
+    """Read the bytes of a file from ``start`` to ``end``, neither more nor fewer.
 
-        def fetch() -> int:
-            copy.seek(0)
-            copy.truncate()
-            _call(system, "get_file", url, copy)
-            copy.flush()
-            return copy.tell()
+    Raises:
+        AudioError: they cannot be read, or ``stopped`` was set meanwhile.
+        NoRangesError: the server sends more.
+    """
+    system = _filesystem(url)
 
-        n_bytes = _attempts(url, fetch)
-        if size_bytes is not None and n_bytes < size_bytes:
-            raise _failure(url, ConnectionResetError())
-        if n_bytes == 0:
-            raise AudioError(f"{label} is empty: record or copy it again")
-    except BaseException:
-        copy.close()
-        raise
-    return copy
+    def once() -> bytes:
+        data: bytes = _call(system, "cat_file", url, start=start, end=end, stopped=stopped)
+        if len(data) > end - start:
+            raise NoRangesError
+        if len(data) < end - start:
+            raise ConnectionResetError
+        return data
+
+    return _attempts(url, once, stopped)
+
+
+def download(url: str, file: BinaryIO, size_bytes: int | None) -> int:
+    """Write a whole file into another, and return its size.
+
+    Raises:
+        AudioError: it cannot be read, or ends before ``size_bytes``.
+        OutputError: there is no room for it.
+    """
+    system = _filesystem(url)
+
+    def once() -> int:
+        file.seek(0)
+        file.truncate()
+        _call(system, "get_file", url, file)
+        file.flush()
+        if size_bytes is not None and file.tell() < size_bytes:
+            raise ConnectionResetError
+        return file.tell()
+
+    return _attempts(url, once)
 
 
 # ------------------------------------------------------------------------------------- writing
@@ -547,7 +498,7 @@ def _bounded_response() -> type:
                     data += part
                     if len(data) > _MOST_RESPONSE_BYTES:
                         self.close()
-                        raise _NoRangesError
+                        raise NoRangesError
                 self._body = bytes(data)
             return self._body
 
@@ -591,7 +542,7 @@ def _attempts(url: str, work: Callable[[], T], stopped: threading.Event | None =
     """
     try:
         return _retried(work, stopped)
-    except (WhisperctlError, _NoRangesError):
+    except (WhisperctlError, NoRangesError):
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _DISK:
@@ -604,7 +555,7 @@ def _retried(work: Callable[[], T], stopped: threading.Event | None = None) -> T
     for pause_s in _PAUSES_S:
         try:
             return work()
-        except (WhisperctlError, _NoRangesError):
+        except (WhisperctlError, NoRangesError):
             raise
         except Exception as error:
             if _is_final(error):
