@@ -86,6 +86,18 @@ def test_results_of_urls_do_not_replace_each_other(fake: Cli, served: Served) ->
     assert not [secret for secret in SECRETS if secret in run.err]
 
 
+def test_a_directory_by_a_file_url_is_a_directory_and_a_name_is_no_url(
+    fake: Cli, jfk: Path
+) -> None:
+    there = (fake.directory / "two words").as_uri()
+    written = fake.here("transcribe", jfk.as_uri(), "-f", "txt", "-o", there)
+    refused = fake.here("transcribe", jfk, "-f", "txt", "--output", "s3://calls/x.txt")
+
+    assert written.code == 0, written.err
+    assert (fake.directory / "two words/jfk.txt").read_text()
+    assert (refused.code, "--output is a name, not a URL" in refused.err) == (2, True)
+
+
 @pytest.fixture(scope="module")
 def s3_settings() -> Iterator[dict[str, str]]:
     """Environment that leads to a server of S3."""

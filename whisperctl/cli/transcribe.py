@@ -183,6 +183,11 @@ def _results(flags: OutputFlags) -> Results:
     if not formats and (directory is not None or output is not None):
         option = "--output" if directory is None else "--output-dir"
         raise UsageError(f"{option} needs --output-format: name the formats to write")
+    if output is not None and urls.is_url(output):
+        raise UsageError(
+            "--output is a name, not a URL: name a directory with --output-dir, and the file in it "
+            "with --output"
+        )
     url = None if directory is None else urls.of_path(directory)
     if url is not None:
         local = urls.local_path(url)

@@ -138,10 +138,11 @@ def join(folder: str, path: PurePath) -> str:
 
 
 def of_path(path: PurePath) -> str | None:
-    """URL that an option took for a path, which has one slash less; ``None`` if it was a path."""
+    """URL that an option took for a path, which has one slash; ``None`` if it was a path."""
     scheme, colon, rest = path.as_posix().partition(":/")
-    url = f"{scheme}://{rest}"
-    return url if colon and is_url(url) and (scheme in SCHEMES or scheme == "file") else None
+    if not colon or scheme not in (*SCHEMES, "file"):
+        return None
+    return f"{scheme}:///{rest}" if scheme == "file" else f"{scheme}://{rest}"
 
 
 def has_magic(url: str) -> bool:
