@@ -92,6 +92,10 @@ void add_mask(float * x, int n, const half * mask) {
     }
 }
 
+// What may not be seen has this probability, in powers of two: nothing beside the largest, which is 1, but no
+// product with a value is subnormal, which is slow (simd.h).
+constexpr float kLeast = -64.0f;
+
 // x = 2^(x - largest); their sum. Up to seven numbers behind the end are overwritten.
 float exponentials(float * x, int n, float largest) {
     for (int i = n; i % 8 != 0; i++) {
@@ -100,8 +104,8 @@ float exponentials(float * x, int n, float largest) {
     f32x4 total0 = zero(), total1 = zero();
     const f32x4 top = splat(largest);
     auto eight = [&](float * at) __attribute__((always_inline)) {
-        f32x4 a = exp2_nonpositive(wasm_f32x4_sub(load(at), top));
-        f32x4 b = exp2_nonpositive(wasm_f32x4_sub(load(at + 4), top));
+        f32x4 a = exp2_nonpositive(wasm_f32x4_sub(load(at), top), kLeast);
+        f32x4 b = exp2_nonpositive(wasm_f32x4_sub(load(at + 4), top), kLeast);
         store(at, a);
         store(at + 4, b);
         total0 = wasm_f32x4_add(total0, a);

@@ -1,10 +1,14 @@
-// The inner kernel of products with few columns: dot products of rows of a matrix with up to eight
-// vectors, the matrix read once and converted on the way. Bound by memory and by the conversion.
+// The inner kernels of products with few columns: dot products of rows of a matrix with up to eight
+// vectors. The matrix is read once, for all of them: two rows are widened into the first-level cache (rows.cpp)
+// and multiplied with all vectors there.
 #pragma once
 
 #include "simd.h"
 
 #include <cmath>
+
+// Floats of `n` halves, any of them; in rows.cpp.
+extern "C" void whisperctl_widen_row(const uint16_t * in, float * out, int64_t n);
 
 namespace kernels {
 
@@ -135,6 +139,91 @@ template <class H, int V>
         dot<H, V>(rows + i * stride, vectors, k, out + i, out_stride, largest);
     }
     return !H::kMustCheck || !has_special(largest);
+}
+
+// Vectors that `two_rows` takes at most: twice as many sums, two numbers of rows, one of a vector and a
+// product fit into the sixteen vector registers of x86-64.
+constexpr int kVectorsAtOnce = 5;
+
+// Never true, which the compilers cannot know.
+inline bool never(int n) {
+    asm volatile("" : "+r"(n));
+    return n == 0;
+}
+
+// out[2 v + r] = sum over i < 4 `fours` of row r [i] * vector v [i], for V vectors packed in fours.
+//
+// As in tile.h, basic blocks are kept short by tests: here each vector has one of its own, or Cranelift would
+// load all of them first and spill the sums. Where these would wait for one another, as there are few
+// vectors, each has several.
+template <int V>
+[[gnu::noinline]] void two_rows(const float * row0, const float * row1, const float * vectors, int fours, float * out) {
+    constexpr int kSums = V == 1 ? 4 : V == 2 ? 2 : 1;
+    constexpr int kSteps = 16;
+    f32x4 s[2][V][kSums];
+    for (auto & row : s) {
+        for (auto & vector : row) {
+            for (auto & x : vector) {
+                x = zero();
+            }
+        }
+    }
+    for (;;) {
+        row0 = opaque(row0);
+        row1 = opaque(row1);
+        vectors = opaque(vectors);
+#pragma clang loop unroll(full)
+        for (int u = 0; u < kSteps; u++) {
+            f32x4 x0 = load(row0 + 4 * u), x1 = load(row1 + 4 * u);
+#pragma clang loop unroll(full)
+            for (int v = 0; v < V; v++) {
+                f32x4 y = load(vectors + 4 * (V * u + v));
+                s[0][v][u % kSums] = madd(x0, y, s[0][v][u % kSums]);
+                s[1][v][u % kSums] = madd(x1, y, s[1][v][u % kSums]);
+                if (v + 1 < V && never(fours)) {
+                    goto done;
+                }
+            }
+            if (--fours == 0) {
+                goto done;
+            }
+        }
+        row0 += 4 * kSteps;
+        row1 += 4 * kSteps;
+        vectors += 4 * V * kSteps;
+    }
+done:
+    for (int r = 0; r < 2; r++) {
+        for (int v = 0; v < V; v++) {
+            f32x4 * x = s[r][v];
+            for (int n = kSums; n > 1; n /= 2) {
+                for (int i = 0; i < n / 2; i++) {
+                    x[i] = wasm_f32x4_add(x[i], x[i + n / 2]);
+                }
+            }
+            out[2 * v + r] = sum(x[0]);
+        }
+    }
+}
+
+using TwoRows = void (*)(const float *, const float *, const float *, int, float *);
+
+// `two_rows` for so many vectors, up to kVectorsAtOnce.
+inline TwoRows two_rows_of(int vectors) {
+    static constexpr TwoRows all[] = {nullptr, two_rows<1>, two_rows<2>, two_rows<3>, two_rows<4>, two_rows<5>};
+    return all[vectors];
+}
+
+// out[i][v][4] = in[v][4 i .. 4 i + 4), zeros behind the end.
+inline void pack_fours(const float * in, int64_t stride, int vectors, int k, float * out) {
+    for (int i = 0; i < k; i += 4) {
+        for (int v = 0; v < vectors; v++, out += 4) {
+            const float * from = in + v * stride + i;
+            for (int e = 0; e < 4; e++) {
+                out[e] = i + e < k ? from[e] : 0.0f;
+            }
+        }
+    }
 }
 
 } // namespace kernels

@@ -19,7 +19,7 @@ constexpr int64_t kBlock = 256; // numbers whose sum is kept, when tokens are dr
 // e^x for x <= 0, with a relative error below 1e-6 where x > -20; zero below 2^-126 and for NaN.
 f32x4 exp_nonpositive(f32x4 x) {
     f32x4 t = wasm_f32x4_mul(x, splat(kLog2E));
-    return wasm_v128_and(exp2_nonpositive(wasm_f32x4_min(t, zero())), wasm_f32x4_gt(t, splat(-126.0f)));
+    return wasm_v128_and(exp2_nonpositive(wasm_f32x4_min(t, zero()), -126.0f), wasm_f32x4_gt(t, splat(-126.0f)));
 }
 
 double sum_of(const float * x, int64_t n) {

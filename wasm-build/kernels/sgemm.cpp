@@ -16,7 +16,7 @@
 // columns, and each packs for itself: nobody waits for anybody.
 //
 // Few columns (a decoder's one token, or its beams): every weight is used once a column, so nothing is
-// packed but the columns; see dot.h. Threads share the rows of a.
+// packed but the columns; two rows of a are widened and serve them all; see dot.h. Threads share the rows.
 //
 // Quantized weights: see quantized.cpp.
 
@@ -82,22 +82,36 @@ void many_columns(const A * a, int64_t lda, const B * b, int64_t ldb, float * c,
     }
 }
 
-template <class H>
-bool few_columns(const half * a, int64_t lda, const float * b, int64_t ldb, float * c, int64_t ldc, Range m, int n,
+size_t few_columns_floats(int n, int k) { return size_t(n + 2) * ((k + 3) / 4 * 4); }
+
+void few_columns(const half * a, int64_t lda, const float * b, int64_t ldb, float * c, int64_t ldc, Range m, int n,
                  int k, float * memory) {
-    pack_vectors(b, ldb, n, k, H::kVector, memory);
-    a += m.begin * lda;
-    c += m.begin;
-    int64_t rows = m.end - m.begin;
-    switch (n) {
-        case 1: return dots<H, 1>(a, lda, rows, memory, k, c, ldc);
-        case 2: return dots<H, 2>(a, lda, rows, memory, k, c, ldc);
-        case 3: return dots<H, 3>(a, lda, rows, memory, k, c, ldc);
-        case 4: return dots<H, 4>(a, lda, rows, memory, k, c, ldc);
-        case 5: return dots<H, 5>(a, lda, rows, memory, k, c, ldc);
-        case 6: return dots<H, 6>(a, lda, rows, memory, k, c, ldc);
-        case 7: return dots<H, 7>(a, lda, rows, memory, k, c, ldc);
-        default: return dots<H, 8>(a, lda, rows, memory, k, c, ldc);
+    const int fours = (k + 3) / 4;
+    // More than fit at once are divided in halves.
+    const int first = n <= kVectorsAtOnce ? n : (n + 1) / 2, second = n - first;
+    float *row0 = memory, *row1 = row0 + 4 * fours, *vectors = row1 + 4 * fours, *further = vectors + 4 * fours * first;
+    pack_fours(b, ldb, first, k, vectors);
+    pack_fours(b + first * ldb, ldb, second, k, further);
+    for (int i = k; i < 4 * fours; i++) {
+        row0[i] = row1[i] = 0.0f;
+    }
+    for (int64_t i = m.begin; i < m.end; i += 2) {
+        const bool both = i + 1 < m.end;
+        whisperctl_widen_row(a + i * lda, row0, k);
+        if (both) {
+            whisperctl_widen_row(a + (i + 1) * lda, row1, k);
+        }
+        float sums[2 * kFewColumns];
+        two_rows_of(first)(row0, row1, vectors, fours, sums);
+        if (second > 0) {
+            two_rows_of(second)(row0, row1, further, fours, sums + 2 * first);
+        }
+        for (int j = 0; j < n; j++) {
+            c[j * ldc + i] = sums[2 * j];
+            if (both) {
+                c[j * ldc + i + 1] = sums[2 * j + 1];
+            }
+        }
     }
 }
 
@@ -139,11 +153,8 @@ extern "C" bool llamafile_sgemm(const ggml_compute_params * params, int64_t m, i
     auto * a32 = static_cast<const float *>(a), * b32 = static_cast<const float *>(b);
     if (a_half && !b_half && n <= kFewColumns) {
         Range mine = share(m, kTileColumns, params->ith, params->nth);
-        float * memory = scratch(params->ith, size_t(n) * ((k + 7) / 8 * 8));
-        bool quick = all_below(b32, ldb, int(n), int(k), QuickHalf::kLimit);
-        if (!quick || !few_columns<QuickHalf>(a16, lda, b32, ldb, out, ldc, mine, int(n), int(k), memory)) {
-            few_columns<AnyHalf>(a16, lda, b32, ldb, out, ldc, mine, int(n), int(k), memory);
-        }
+        float * memory = scratch(params->ith, few_columns_floats(int(n), int(k)));
+        few_columns(a16, lda, b32, ldb, out, ldc, mine, int(n), int(k), memory);
         return true;
     }
     if (a_half && !b_half) {
