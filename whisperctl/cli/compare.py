@@ -95,6 +95,9 @@ class Outputs:
             console.result(text.rstrip("\n"), prose=True)
 
 
+_READING = "reading the recordings"
+
+
 def _print_table(comparison: Comparison, *, phases: bool) -> None:
     from rich.console import Console
 
@@ -140,9 +143,10 @@ def _planned(
     _report_engines(left_out)
     baseline = baseline_name(matrix.baseline, variants)
     baselines(baseline, variants)  # refuses a wrong name before anything is measured
-    recordings = load_recordings(
-        files, references, audio_track=track.audio_track, decoder=decoder, chains=chains
-    )
+    with progress.waiting(_READING):
+        recordings = load_recordings(
+            files, references, audio_track=track.audio_track, decoder=decoder, chains=chains
+        )
     _report_recordings(recordings, references)
     repeats = measuring.repeat or 1
     return Plan(recordings, variants, options, repeats, measuring.warm_up, baseline, left_out)
@@ -153,9 +157,10 @@ def _planned_by(path: Path, references: Sequence[str], repeats: int | None) -> P
     from whisperctl.compare import matrix
 
     file = matrix.read_plan_file(path)
-    plan = matrix.plan_from_file(
-        file, path.parent, quantize, references=references, repeats=repeats
-    )
+    with progress.waiting(_READING):
+        plan = matrix.plan_from_file(
+            file, path.parent, quantize, references=references, repeats=repeats
+        )
     for model in dict.fromkeys(variant.model for variant in plan.variants):
         check_fit(model.path, plan.options)
     _report_engines(plan.left_out)
@@ -182,7 +187,8 @@ def _repeated(path: Path, repeats: int | None) -> tuple[Plan, Comparison]:
     from whisperctl.compare import document
 
     earlier = document.read(path)
-    plan = document.repeat_plan(earlier, path.parent, repeats=repeats)
+    with progress.waiting(_READING):
+        plan = document.repeat_plan(earlier, path.parent, repeats=repeats)
     _warn(plan.recordings, [recording.warnings for recording in earlier.recordings])
     return plan, earlier
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from whisperctl.cli import drop_stdout
@@ -144,6 +145,17 @@ def wrapped_line(line: Text, drawn: Console) -> Text:
 def eta(left_s: float | None) -> str:
     """Return the remaining time in words, empty if it is unknown."""
     return "" if left_s is None else f"ETA {timestamp(round(left_s)).partition('.')[0]}"
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Show on a terminal what is being done inside the ``with``."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    with bars() as shown:
+        shown.add_task(what, total=None, note="")
+        yield
 
 
 def bars() -> Progress:
