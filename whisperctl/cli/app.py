@@ -73,6 +73,19 @@ class Root(Group):
         super().__init__(**{**kwargs, "commands": None})
         self.commands = Commands()
 
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Parse the options of ``whisperctl`` itself.
+
+        Raises:
+            UsageError: the first is an option of a command, and a recording follows.
+        """
+        typed = () if ctx.resilient_parsing else args[:1]
+        own = {name for param in self.get_params(ctx) for name in param.opts}
+        if any(word.startswith("-") for word in typed) and own.isdisjoint(args):
+            for recording in filter(_is_recording, args[1:]):
+                raise _without_command(recording, args)
+        return super().parse_args(ctx, args)
+
     def resolve_command(
         self, ctx: Context, args: list[str]
     ) -> tuple[str | None, ClickCommand | None, list[str]]:
@@ -82,14 +95,18 @@ class Root(Group):
             UsageError: it is a recording's name.
         """
         if not ctx.resilient_parsing and args and _is_recording(args[0]):
-            line = shlex.join(["whisperctl", "transcribe", *args])
-            raise UsageError(f"{quoted(args[0])} is not a command: run {line}")
+            raise _without_command(args[0], args)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
         """List the commands without loading them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(SUMMARIES.items()))
+
+
+def _without_command(recording: str, args: list[str]) -> UsageError:
+    line = shlex.join(["whisperctl", "transcribe", *args])
+    return UsageError(f"{quoted(recording)} is not a command: run {line}")
 
 
 def _is_recording(word: str) -> bool:
