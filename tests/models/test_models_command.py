@@ -10,7 +10,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from whisperctl.cli.models import app, offer_missing
-from whisperctl.cli.support import console
 from whisperctl.errors import ModelError
 from whisperctl.models import catalog
 from whisperctl.models.pull import Installed
@@ -112,9 +111,6 @@ def test_a_missing_model_is_pulled_where_a_person_agrees(
 
     monkeypatch.setattr("whisperctl.models.pull.pull", pull)
     monkeypatch.setattr("sys.stdin", io.StringIO(answer))
-    offer_missing(None)  # nobody is there to ask
-    assert capsys.readouterr() == ("", "")
-    monkeypatch.setattr(console, "is_dialog", lambda: True)
     for name in ("no-such", "some/path.bin", "silero"):
         offer_missing(name)
     offer_missing(None)

@@ -136,7 +136,7 @@ def _planned(
 
     chains = choose_chains(track.filters, matrix.filter_chains or [])
     models: list[str | None] = [*split(matrix.model or [])]
-    for model in models or [None]:
+    for model in (models or [None]) if console.is_dialog() else ():
         offer_missing(model)
     variants, unavailable = matrix.variants(options, quantize)
     left_out = tuple(LeftOut(one.engine.label, one.problem) for one in unavailable)

@@ -91,7 +91,7 @@ def pull_models(
 
 
 def offer_missing(name: str | None) -> None:
-    """Offer a person at a terminal to pull a published model that is not installed.
+    """Offer a person at a terminal (``console.is_dialog``) to pull a model that is not installed.
 
     Args:
         name: the model's name or path; ``None`` is the default model.
@@ -102,8 +102,6 @@ def offer_missing(name: str | None) -> None:
     from whisperctl.models.pull import pull
     from whisperctl.models.store import Store
 
-    if not console.is_dialog():
-        return
     missing = Store().missing(name)
     if missing is None or not console.agrees(
         f'model "{missing.name}" is not installed: download it now ({_size(missing.size_bytes)})?'

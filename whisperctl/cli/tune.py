@@ -91,7 +91,8 @@ def tune(
     left_out = tuple(LeftOut(one.engine.label, one.problem) for one in unavailable)
     for one in left_out:
         console.note(f"{one.engine} is left out: {one.reason}")
-    offer_missing(model)
+    if console.is_dialog():
+        offer_missing(model)
     (chosen,) = matrix.choose_models([model or Store().default()], [], _no_quantizing)
     own = subject.sample("jfk.wav")
     references = [str(subject.sample("jfk.txt"))] if file is None else []

@@ -310,7 +310,7 @@ class TranscribeFlags(Flags):
                 model.
             ModelError: the model is unknown, not installed, or damaged.
         """
-        from whisperctl.cli.models import offer_missing
+        from whisperctl.cli.support import console
 
         typed = self.transcription
         decoders.check(typed.decoder)
@@ -320,7 +320,9 @@ class TranscribeFlags(Flags):
             clips=self.parts.clips(),
             vad=self.speech.vad_options(typed.vad),
         )
-        if not self.run.dry_run:
+        if console.is_dialog() and not self.run.dry_run:
+            from whisperctl.cli.models import offer_missing
+
             offer_missing(self.engine.model)
         settings = dataclasses.replace(
             self.engine.settings(transcription),
