@@ -8,7 +8,7 @@
     │   ├── UnsupportedMediaError  a decoder does not read this kind of file; another may
     │   └── DecoderStoppedError    a decoder ended before the recording did
     ├── ModelError      a model is missing, truncated, or not a ggml file
-    │   └── UnknownModelError      a name is no model's; a UsageError too
+    │   └── UnknownModelError      no model has a name; a UsageError too
     ├── BackendError    a backend is unknown or unavailable, or its engine failed
     │   └── GuestError  the program inside the sandbox trapped, aborted, or broke the protocol
     ├── PluginError     a decoder, filter or executor does not load, or is for another version
