@@ -155,7 +155,7 @@ def test_a_reader_that_goes_away_costs_no_file(fake: Cli, jfk: Path, model: Path
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
     assert process.wait(timeout=60) == 0
-    assert process.stderr.read() == b""
+    assert process.stderr.read() == b'whisperctl: wrote "jfk.txt"\n'
     process.stderr.close()
     whole = fake.here("transcribe", jfk, "-m", model, "--no-timestamps")
     assert (fake.directory / "jfk.txt").read_text("utf-8") == whole.out
