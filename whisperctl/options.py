@@ -19,7 +19,7 @@ from typing import Any, Literal, TypedDict, TypeVar, get_args, get_origin, get_t
 from whisperctl.audio.decoders import check_track
 from whisperctl.audio.decoders.registry import AUTO
 from whisperctl.errors import UsageError
-from whisperctl.text import number_text, range_text
+from whisperctl.text import number_text, range_text, unknown
 
 Task = Literal["transcribe", "translate"]
 
@@ -571,11 +571,20 @@ class SubtitleOptions:
     ``max_line_width`` counts characters, full-width ones twice, ``max_cps`` characters a second of
     showing; ``min_cue_gap_s`` is kept free between cues. ``highlight_words`` marks each word while
     it is spoken. ``split_sentences`` begins a cue with each sentence where times of words allow it.
+    ``profile``, a name in ``PROFILES``, sets what is not set otherwise.
 
     Raises:
-        UsageError: a value is outside its range.
+        UsageError: a value is outside its range, or the profile is unknown.
     """
 
+    profile: str | None = option(
+        None,
+        "Keep to the limits of a guideline: netflix, bbc, ebu, youtube or karaoke. Options below "
+        "override single ones.",
+        Topic.SUBTITLES,
+        metavar="NAME",
+        completes="profiles",
+    )
     max_line_width: int | None = option(
         None,
         "Break lines longer than this many characters; full-width ones count twice.",
@@ -613,14 +622,37 @@ class SubtitleOptions:
         default="no limit",
         minimum=1,
     )
-    min_cue_gap_s: float = option(
-        0.0,
+    min_cue_gap_s: float | None = option(
+        None,
         "Leave at least this many seconds between cues.",
         Topic.SUBTITLES,
         name="min-cue-gap",
         metavar="S",
+        default="none",
         minimum=0,
         maximum=10,
+        unit="s",
+    )
+    min_duration_s: float | None = option(
+        None,
+        "Show each cue for at least this many seconds, where silence follows.",
+        Topic.SUBTITLES,
+        name="min-duration",
+        metavar="S",
+        default="no limit",
+        minimum=0,
+        maximum=60,
+        exclusive=True,
+        unit="s",
+    )
+    max_duration_s: float | None = option(
+        None,
+        "Show each cue for at most this many seconds.",
+        Topic.SUBTITLES,
+        name="max-duration",
+        metavar="S",
+        default="no limit",
+        minimum=0.1,
         unit="s",
     )
     highlight_words: bool = option(
@@ -636,25 +668,98 @@ class SubtitleOptions:
 
     @property
     def given(self) -> tuple[str, ...]:
-        """Names of the fields that differ from their defaults."""
+        """Names of the fields that differ from their defaults, and from their profile's values."""
+        usual = _PROFILE_VALUES.get(self.profile or "", {})
         return tuple(
-            one.name for one in dataclasses.fields(self) if getattr(self, one.name) != one.default
+            one.name
+            for one in dataclasses.fields(self)
+            if getattr(self, one.name) != one.default
+            and getattr(self, one.name) != usual.get(one.name, one.default)
+        )
+
+    @property
+    def breaks_lines(self) -> bool:
+        """True if cues no longer follow the segments, which times of words are needed for."""
+        return self.split_sentences or any(
+            limit is not None
+            for limit in (
+                self.max_line_width,
+                self.max_line_count,
+                self.max_words_per_line,
+                self.max_duration_s,
+            )
         )
 
     @property
     def needs_words(self) -> bool:
         """True if times of words are needed to keep to them."""
-        return (
-            self.highlight_words
-            or self.split_sentences
-            or self.max_line_count is not None
-            or self.max_words_per_line is not None
-            or self.max_line_width is not None
-        )
+        return self.highlight_words or self.breaks_lines
 
     def __post_init__(self) -> None:
+        if self.profile is not None:
+            name = self.profile.lower()
+            if name not in _PROFILE_VALUES:
+                raise UsageError(unknown("profile", self.profile, _PROFILE_VALUES))
+            object.__setattr__(self, "profile", name)
+            for field_name, value in _PROFILE_VALUES[name].items():
+                if getattr(self, field_name) in (None, False):
+                    object.__setattr__(self, field_name, value)
         check(self)
+        low, high = self.min_duration_s, self.max_duration_s
+        if low is not None and high is not None and low > high:
+            raise UsageError(
+                f"min duration {number_text(low)} is above max duration {number_text(high)}: "
+                "lower it"
+            )
 
+
+# The source of each number. A word of English takes 5.7 characters with its space, so 180 words a
+# minute are 17 characters a second, and 225 are 21.
+_PROFILE_VALUES: dict[str, dict[str, Any]] = {
+    # Netflix, Timed Text Style Guide: English, adults' programmes; two frames at 24 a second.
+    "netflix": {
+        "max_line_width": 42,
+        "max_line_count": 2,
+        "max_cps": 20.0,
+        "min_cue_gap_s": 2 / 24,
+        "min_duration_s": 5 / 6,
+        "max_duration_s": 7.0,
+    },
+    # BBC, Subtitle Guidelines: teletext's 37 characters, 160 to 180 words a minute, a third of a
+    # second for a word. They give no longest time: Netflix's stands in.
+    "bbc": {
+        "max_line_width": 37,
+        "max_line_count": 2,
+        "max_cps": 17.0,
+        "min_duration_s": 0.33,
+        "max_duration_s": 7.0,
+    },
+    # EBU Tech 3264: a row of teletext has 40 positions, of which codes take three. The EBU gives no
+    # times: they are of Karamitroglou, A Proposed Set of Subtitling Standards in Europe (1998): 150
+    # to 180 words a minute, 1.5 s for a word, 6 s for two lines, a quarter of a second between.
+    "ebu": {
+        "max_line_width": 37,
+        "max_line_count": 2,
+        "max_cps": 17.0,
+        "min_cue_gap_s": 0.25,
+        "min_duration_s": 1.5,
+        "max_duration_s": 6.0,
+    },
+    # YouTube publishes no numbers: DCMP, Captioning Key: 32 characters, 40 frames at 30 a second to
+    # 6 s, 225 words a minute.
+    "youtube": {
+        "max_line_width": 32,
+        "max_line_count": 2,
+        "max_cps": 21.0,
+        "min_duration_s": 4 / 3,
+        "max_duration_s": 6.0,
+    },
+    # No guideline: a line of lyrics at a time, each word marked while it is sung.
+    "karaoke": {"max_line_width": 32, "max_line_count": 1, "highlight_words": True},
+}
+
+PROFILES = {name: SubtitleOptions(profile=name) for name in _PROFILE_VALUES}
+"""Limits of guidelines, by name."""
 
 NO_LIMITS = SubtitleOptions()
 """No options: a segment is a cue."""

@@ -16,7 +16,7 @@ from whisperctl.subtitles import document
 from whisperctl.subtitles.document import Subtitles
 from whisperctl.subtitles.lint import ReadingLimits, lint
 
-N = 50_000
+N = 20_000
 SRT = "1\n00:00:01,000 --> 00:00:02,000\n"
 VTT = "WEBVTT\n\n00:01.000 --> 00:02.000\n"
 ASS = "[Events]\nDialogue: 0,0:00:01.00,0:00:02.00,,,0,0,0,,"

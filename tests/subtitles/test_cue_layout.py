@@ -69,39 +69,97 @@ def times(laid_out: list[Cue]) -> list[tuple[int, int]]:
     return [(cue.start_ms, cue.end_ms) for cue in laid_out]
 
 
-# What openai-whisper's WriteSRT writes for the same words and options.
+# Where cues and lines break.
 
 
-def test_lines_break_at_the_width_and_cues_follow_segments() -> None:
-    assert written("srt", TALK, SubtitleOptions(max_line_width=12)) == (
-        "1\n00:00:00,000 --> 00:00:02,600\nAnd so, my\nfellow\nAmericans,\n\n"
-        "2\n00:00:06,000 --> 00:00:08,800\nask not what\nyour country\ncan do.\n\n"
-    )
-
-
-def test_cues_break_when_they_have_enough_lines_and_at_long_pauses() -> None:
-    options = SubtitleOptions(max_line_width=12, max_line_count=2)
-    assert written("srt", TALK, options) == (
-        "1\n00:00:00,000 --> 00:00:01,900\nAnd so, my\nfellow\n\n"
+def test_cues_and_lines_break_at_clauses_and_pauses_and_are_even() -> None:
+    assert written("srt", TALK, SubtitleOptions(max_line_width=12, max_line_count=2)) == (
+        "1\n00:00:00,000 --> 00:00:01,900\nAnd so,\nmy fellow\n\n"
         "2\n00:00:01,900 --> 00:00:02,600\nAmericans,\n\n"
         "3\n00:00:06,000 --> 00:00:08,200\nask not what\nyour country\n\n"
         "4\n00:00:08,200 --> 00:00:08,800\ncan do.\n\n"
     )
 
 
+def test_without_a_number_of_lines_cues_have_two_where_words_fit() -> None:
+    laid_out = layout(TALK, SubtitleOptions(max_line_width=12))
+    assert laid_out == layout(TALK, SubtitleOptions(max_line_width=12, max_line_count=2))
+    name = "Donaudampfschifffahrtsgesellschaft"
+    laid_out = layout(transcript(Segment(0, 4, f" a {name} b")), SubtitleOptions(max_line_width=10))
+    assert [line for cue in laid_out for line in cue.text.split("\n")] == ["a", name, "b"]
+
+
 def test_cues_break_when_they_have_enough_words() -> None:
-    assert written("srt", TALK, SubtitleOptions(max_words_per_line=3)) == (
-        "1\n00:00:00,000 --> 00:00:01,200\nAnd so, my\n\n"
-        "2\n00:00:01,200 --> 00:00:02,600\nfellow Americans,\n\n"
-        "3\n00:00:06,000 --> 00:00:07,100\nask not what\n\n"
-        "4\n00:00:07,300 --> 00:00:08,400\nyour country can\n\n"
-        "5\n00:00:08,400 --> 00:00:08,800\ndo.\n\n"
-    )
+    for options in (
+        SubtitleOptions(max_words_per_line=3),
+        SubtitleOptions(max_words_per_line=3, max_line_width=20, max_line_count=1),
+    ):
+        assert [cue.text for cue in layout(TALK, options)] == [
+            "And so,",
+            "my fellow Americans,",
+            "ask not what",
+            "your country",
+            "can do.",
+        ]
 
 
-def test_words_a_line_do_not_count_when_a_width_is_given() -> None:
-    both = SubtitleOptions(max_words_per_line=3, max_line_width=12)
-    assert layout(TALK, both) == layout(TALK, SubtitleOptions(max_line_width=12))
+def said(text: str, start_s: float = 0.0) -> Segment:
+    """A word each 0.3 s."""
+    times = [(round(start_s + n * 0.3, 2), round(start_s + (n + 1) * 0.3, 2)) for n in range(99)]
+    return spoken(*((*time, f" {word}") for time, word in zip(times, text.split(), strict=False)))
+
+
+HE = transcript(
+    said(
+        "Had he married a more amiable woman he might have been made still more respectable "
+        "than he was. He"
+    ),
+    said("might even have been made amiable himself.", 6.0),
+)
+
+
+def test_a_cue_does_not_end_with_the_first_word_of_a_sentence() -> None:
+    options = SubtitleOptions(max_line_width=42, max_line_count=2)
+    assert [cue.text.split("\n") for cue in layout(HE, options)] == [
+        ["Had he married a more amiable woman"],
+        ["he might have been made still", "more respectable than he was."],
+        ["He might even have been", "made amiable himself."],
+    ]
+
+
+def test_a_cue_ends_with_the_speech_and_at_a_pause() -> None:
+    words = [(0.0, 0.5, " Well"), (0.5, 0.9, " I"), (0.9, 1.6, " wonder")]
+    later = [(2.8, 3.2, " about"), (3.2, 3.5, " that"), (3.5, 4.0, " man.")]
+    laid_out = layout(transcript(spoken(*words, *later)), SubtitleOptions(max_line_width=42))
+    assert [(c.start_ms, c.end_ms, c.text) for c in laid_out] == [
+        (0, 1600, "Well I wonder"),
+        (2800, 4000, "about that man."),
+    ]
+
+
+def test_a_cue_of_a_word_goes_with_its_neighbour_unless_a_pause_is_between() -> None:
+    options = SubtitleOptions(max_line_width=42)
+    for start_s, expected in (
+        (0.4, ["No. I do not know him."]),
+        (3.0, ["No.", "I do not know him."]),
+    ):
+        talk = transcript(spoken((0.0, 0.4, " No.")), said("I do not know him.", start_s))
+        assert [cue.text for cue in layout(talk, options)] == expected
+
+
+def test_no_cue_shows_longer_or_if_there_is_room_shorter_than_asked() -> None:
+    options = SubtitleOptions(max_duration_s=2, min_duration_s=1, min_cue_gap_s=0.1)
+    laid_out = layout(HE, options)
+    assert all(cue.end_ms - cue.start_ms <= 2000 for cue in laid_out)
+    assert all(after.start_ms - before.end_ms >= 100 for before, after in pairwise(laid_out))
+    slow = transcript(spoken((0.0, 5.0, " Ohhh!")), spoken((9.0, 9.2, " Hm.")))
+    assert times(layout(slow, options)) == [(0, 2000), (9000, 10_000)]
+
+
+def test_lines_of_a_dialogue_stay_apart() -> None:
+    talk = transcript(Segment(0, 3, " - Who is it?\ufdd0- Me."), Segment(3, 6, " One\ufdd0line."))
+    laid_out = layout(talk, SubtitleOptions(max_line_width=42, max_line_count=2))
+    assert [cue.text for cue in laid_out] == ["- Who is it?\n- Me.", "One line."]
 
 
 def test_words_are_underlined_while_they_are_spoken() -> None:
@@ -123,8 +181,8 @@ def test_vtt_underlines_words_as_well() -> None:
         written("vtt", TALK, SubtitleOptions(highlight_words=True, max_line_width=12))
     ).captions
     assert len(captions) == 13
-    assert captions[1].raw_text == "And <u>so,</u> my\nfellow\nAmericans,"
-    assert captions[3].raw_text == "And so, my\n<u>fellow</u>\nAmericans,"
+    assert captions[1].raw_text == "And <u>so,</u>\nmy fellow"
+    assert captions[3].raw_text == "And so,\nmy <u>fellow</u>"
 
 
 def test_ass_words_are_karaoke_and_last_as_long_as_their_cue() -> None:
@@ -162,7 +220,7 @@ def test_lrc_has_one_line_at_a_time() -> None:
         options = SubtitleOptions(max_line_width=12, max_line_count=count)
         assert written("lrc", TALK, options) == (
             "[by:whisper.cpp]\n"
-            "[00:00.00] And so, my\n[00:01.20] fellow\n[00:01.90] Americans,\n"
+            "[00:00.00] And so,\n[00:00.80] my fellow\n[00:01.90] Americans,\n"
             "[00:06.00] ask not what\n[00:07.30] your country\n[00:08.20] can do.\n"
         )
 
@@ -195,21 +253,13 @@ def test_words_without_their_spaces_are_found_in_the_text() -> None:
     assert [cue.text for cue in layout(transcript(segment))] == ["And so"]
 
 
-def test_a_word_longer_than_a_line_is_not_cut() -> None:
-    talk = transcript(Segment(0.0, 4.0, " a Donaudampfschifffahrtsgesellschaft b"))
-    assert [cue.text for cue in layout(talk, SubtitleOptions(max_line_width=10))] == [
-        "a\nDonaudampfschifffahrtsgesellschaft\nb"
-    ]
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("我们不知道、他们在哪里。好", "我们不知道、\n他们在哪里。\n好"),
-        ("「はい」と言った。ニュース", "「はい」と\n言った。\nニュース"),
-        ("ไม่รู้จักกันมาก่อนเลย", "ไม่รู้จักกัน\nมาก่อนเลย"),
-        ("OK好的 yes no", "OK好的 yes\nno"),
-        ("안녕하세요 여러분 반갑습니다아아아아", "안녕하세요\n여러분 반갑\n습니다아아아\n아"),
+        ("「はい」と言った。ニュース", "「はい」\nと言った。\nニュース"),
+        ("ไม่รู้จักกันมาก่อนเลย", "ไม่รู้จักกั\nนมาก่อนเลย"),
+        ("OK好的 yes no", "OK好的\nyes no"),
         ("a😀😀😀😀😀😀", "a😀😀😀😀😀😀"),
     ],
 )
@@ -219,7 +269,7 @@ def test_lines_break_between_characters_where_words_have_no_spaces(
     # A closing mark, a small letter or a combining one never begins a line. Full-width characters
     # count twice.
     laid_out = layout(transcript(Segment(0, 9, text)), SubtitleOptions(max_line_width=12))
-    assert laid_out[0].text == expected
+    assert "\n".join(cue.text for cue in laid_out) == expected
 
 
 @pytest.mark.parametrize(
@@ -342,18 +392,23 @@ def test_a_gap_is_kept_but_takes_at_most_half_of_a_cue() -> None:
 @pytest.mark.slow
 def test_any_cues_are_in_order_apart_and_within_their_limits() -> None:
     rng = random.Random(4)
-    for _ in range(300):
-        segments = []
-        for _ in range(rng.randrange(1, 12)):
-            start_s = round(rng.uniform(0, 30), 2)
+    for turn in range(100):
+        segments: list[Segment] = []
+        orderly = rng.random() < 0.5
+        for number in range(rng.randrange(1, 12)):
+            start_s = round(3.0 * number if orderly else rng.uniform(0, 30), 2)
             words = [" " + "x" * rng.randrange(1, 14) for _ in range(rng.randrange(1, 30))]
-            segments.append(Segment(start_s, start_s + rng.uniform(-1, 9), "".join(words)))
+            length_s = rng.uniform(1, 3) if orderly else rng.uniform(-1, 9)
+            segments.append(Segment(start_s, start_s + length_s, "".join(words)))
         talk = transcript(*segments, duration_s=40)
         options = SubtitleOptions(
             max_line_width=rng.choice([None, 15, 42]),
             max_line_count=rng.choice([None, 1, 2]),
             max_cps=rng.choice([None, 17.0]),
-            min_cue_gap_s=rng.choice([0.0, 0.08]),
+            max_words_per_line=rng.choice([None, None, 4]),
+            min_cue_gap_s=rng.choice([None, 0.08]),
+            min_duration_s=rng.choice([None, 0.8]),
+            max_duration_s=rng.choice([None, 3.0]),
             split_sentences=rng.random() < 0.5,
         )
         laid_out = layout(talk, options)
@@ -361,11 +416,14 @@ def test_any_cues_are_in_order_apart_and_within_their_limits() -> None:
             word for cue in laid_out for word in cue.text.split()
         ]
         for cue in laid_out:
-            assert cue.end_ms - cue.start_ms >= 10
+            assert 10 <= cue.end_ms - cue.start_ms <= 1000 * (options.max_duration_s or 100)
             assert cue.end_ms <= 40_000
+            lines = cue.text.split("\n") if orderly else []  # else some go with others
+            assert len(lines) <= (options.max_line_count or 100)
+            assert max(map(len, lines), default=0) <= (options.max_line_width or 1000)
         for before, after in pairwise(laid_out):
             assert before.end_ms <= after.start_ms
-        for name in ("srt", "vtt", "ass", "lrc"):
+        for name in ("srt", "vtt", "ass", "lrc") if turn % 5 == 0 else ():
             assert written(name, talk, options)
 
 
@@ -382,11 +440,24 @@ def test_styles_and_breaks_have_no_width() -> None:
         {"max_cps": 0.5},
         {"min_cue_gap_s": -1.0},
         {"min_cue_gap_s": float("nan")},
+        {"min_duration_s": 0.0},
+        {"max_duration_s": 0.01},
     ],
 )
 def test_limits_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="must be"):
         SubtitleOptions(**wrong)  # type: ignore[arg-type]  # a mistake is the point
+
+
+def test_a_profile_sets_what_is_not_set_and_is_named_once() -> None:
+    options = SubtitleOptions(profile="Netflix", max_line_width=40)
+    assert (options.max_line_width, options.max_line_count, options.max_cps) == (40, 2, 20)
+    assert options.given == ("profile", "max_line_width")
+    assert FORMATS["txt"].ignores(SubtitleOptions(profile="ebu")) == ("profile",)
+    with pytest.raises(UsageError, match='unknown profile "netflicks": did you mean "netflix"'):
+        SubtitleOptions(profile="netflicks")
+    with pytest.raises(UsageError, match="min duration 3 is above max duration 2"):
+        SubtitleOptions(min_duration_s=3, max_duration_s=2)
 
 
 # Two sentences in the first segment; the gap between the cues is too short for either limit.
@@ -395,11 +466,14 @@ TWO_SENTENCES = transcript(
     spoken((2.0, 2.1, " five"), (2.1, 2.2, " thousand"), (2.2, 2.3, " and"), (2.3, 2.4, " six")),
 )
 GIVEN = {
+    "profile": SubtitleOptions(profile="youtube"),
     "max_line_width": SubtitleOptions(max_line_width=10),
     "max_line_count": SubtitleOptions(max_line_width=10, max_line_count=1),
     "max_words_per_line": SubtitleOptions(max_words_per_line=2),
     "max_cps": SubtitleOptions(max_cps=5),
     "min_cue_gap_s": SubtitleOptions(min_cue_gap_s=0.5),
+    "min_duration_s": SubtitleOptions(min_duration_s=3),
+    "max_duration_s": SubtitleOptions(max_duration_s=0.5),
     "highlight_words": SubtitleOptions(highlight_words=True),
     "split_sentences": SubtitleOptions(split_sentences=True),
 }
@@ -414,6 +488,8 @@ def test_a_format_ignores_exactly_the_options_that_it_says_it_does(
     options = replace(GIVEN[option], highlight_words=highlighted or option == "highlight_words")
     default = getattr(SubtitleOptions(), option)
     without = replace(options, **{option: default})
+    if option == "profile":  # whose values are set
+        without = SubtitleOptions(highlight_words=highlighted)
 
     changes = written(name, TWO_SENTENCES, options) != written(name, TWO_SENTENCES, without)
 

@@ -52,6 +52,24 @@ def test_options_that_do_nothing_in_the_format_are_named(cli: Cli) -> None:
     assert {table.code, lyrics.code, shown.code} == {0}
 
 
+def test_convert_by_a_profile_says_what_cannot_keep_to_it(cli: Cli) -> None:
+    (cli.directory / "talk.srt").write_text(SRT, encoding="utf-8")
+    done = cli.here("subtitles", "convert", "talk.srt", "a.vtt", "--profile", "youtube")
+    assert (done.code, done.err) == (0, "")
+    assert cli.here("subtitles", "lint", "a.vtt", "--profile", "youtube").code == 0
+    fast = "1\n00:00:01,000 --> 00:00:02,000\nIt was a bright cold day in April\n\n" + (
+        "2\n00:00:02,000 --> 00:00:03,000\nand so it went\n\n"
+    )
+    (cli.directory / "fast.srt").write_text(fast, encoding="utf-8")
+    done = cli.here("subtitles", "convert", "fast.srt", "b.srt", "--profile", "bbc")
+    assert done.code == 0
+    assert done.err == (
+        "whisperctl: warning: 1 of 1 cues do not keep to bbc: 1 too fast, as the speech is "
+        "(first at 00:00:01,000: reading speed 23.5 > 17 cps)\n"
+    )
+    assert "unknown profile" in cli.here("subtitles", "lint", "b.srt", "--profile", "hbo").err
+
+
 @pytest.mark.slow
 def test_convert_through_pipes_with_other_lines(cli: Cli) -> None:
     done = cli(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 
 from whisperctl.errors import UsageError
 from whisperctl.formats import FORMATS
 from whisperctl.formats.reading import parse
-from whisperctl.options import SubtitleOptions
-from whisperctl.subtitles.lint import PROFILES, ReadingLimits, lint
-from whisperctl.transcript import Segment, Transcript
+from whisperctl.options import PROFILES, SubtitleOptions
+from whisperctl.subtitles.lint import ReadingLimits, lint, not_kept
+from whisperctl.transcript import Segment, Transcript, Word
 
 
 def checks(*segments: Segment, limits: ReadingLimits | None = None) -> list[tuple[int, str]]:
@@ -110,25 +111,41 @@ def test_an_hour_of_speech_laid_out_is_clean(name: str) -> None:
         "en",
         3600.0,
     )
-    limits = PROFILES["netflix"]
-    for options, checked in (
-        (SubtitleOptions(), ReadingLimits(ends_by_s=3600)),
-        (
-            SubtitleOptions(max_line_width=42, max_line_count=2, max_cps=20, min_cue_gap_s=0.1),
-            ReadingLimits(
-                limits.max_line_width,
-                limits.max_line_count,
-                limits.max_cps,
-                limits.min_gap_s,
-                ends_by_s=3600,
-            ),
-        ),
-    ):
+    for options in (SubtitleOptions(), PROFILES["netflix"]):
+        checked = replace(ReadingLimits.of(options), ends_by_s=3600)
         out = io.StringIO()
         FORMATS[name].write(hour, out, options)
         subtitles = parse(out.getvalue().encode(), name)
         assert len(subtitles.segments) >= 327
         assert lint(subtitles.segments, checked) == []
+
+
+def spoken(words: str, start_s: float, word_s: float) -> Segment:
+    timed = [Word(start_s + n * word_s, start_s + (n + 1) * word_s, f" {word}", 1.0)
+             for n, word in enumerate(words.split())]  # fmt: skip
+    return Segment(start_s, timed[-1].end_s, f" {words}", words=tuple(timed))
+
+
+def test_what_a_profile_writes_passes_its_lint_or_a_note_says_what_does_not() -> None:
+    text = "It was a bright cold day in April, and the clocks were striking thirteen. Ah. Winston"
+    calm = [spoken(text, 7 * n + 0.003, 0.35) for n in range(20)]
+    hasty = [spoken("Internationalisation notwithstanding", 200, 0.4), spoken("is hard.", 201, 0.1)]
+    for profile in PROFILES:
+        options = SubtitleOptions(profile=profile)
+        for segments, kept in ((calm, True), (hasty, profile == "karaoke")):
+            talk = Transcript(tuple(segments), "en", 202.0)
+            note = not_kept(talk, options)
+            assert (note is None) is kept
+            for name in ("srt", "vtt", "ass"):
+                out = io.StringIO()
+                FORMATS[name].write(talk, out, replace(options, highlight_words=False))
+                found = parse(out.getvalue().encode(), name).segments
+                assert (lint(found, ReadingLimits.of(options)) == []) is kept
+    assert not_kept(talk, SubtitleOptions(max_cps=1)) is None
+    assert not_kept(talk, PROFILES["netflix"]) == (
+        "1 of 1 cues do not keep to netflix: 1 too fast, as the speech is (first at "
+        "00:03:20,000: reading speed 22.0 > 20 cps)"
+    )
 
 
 def test_the_end_of_the_last_lyric_is_a_guess() -> None:

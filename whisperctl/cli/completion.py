@@ -187,6 +187,13 @@ def languages(incomplete: str) -> Iterator[tuple[str, str]]:
         yield from _starting(incomplete, {name: code for code, name in LANGUAGES.items()})
 
 
+def profiles(incomplete: str) -> Iterator[tuple[str, str]]:
+    """Names of guidelines for subtitles."""
+    from whisperctl.options import PROFILES
+
+    yield from _starting(incomplete, dict.fromkeys(PROFILES, "profile"))
+
+
 @_separated
 def quantizations(incomplete: str) -> Iterator[tuple[str, str]]:
     """Types that models can be quantized to."""

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whisperctl.audio.source import STDIN
+from whisperctl.cli import completion
 from whisperctl.cli.options import with_flags
 from whisperctl.cli.support import console
 from whisperctl.cli.support.command import Command, Group
 from whisperctl.errors import SubtitleError, UsageError
 from whisperctl.formats import FORMATS, READABLE, listed
 from whisperctl.options import SubtitleOptions, Topic
-from whisperctl.text import unknown, visible
+from whisperctl.text import visible
 
 if TYPE_CHECKING:
     from whisperctl.subtitles.document import Subtitles
@@ -86,12 +87,13 @@ def convert_subtitles(
     """Convert a subtitle file, or break its lines differently.
 
     Italics, bold, underline, speakers and times of words are kept if both formats have them.
-    Positions, colors and fonts are not. --max-line-count needs --max-line-width here.
+    Positions, colors and fonts are not.
     """
     from whisperctl import formats
     from whisperctl.cli.options.transcription import ignored
     from whisperctl.formats.reading import read
     from whisperctl.subtitles import document
+    from whisperctl.subtitles.lint import not_kept
 
     if to is not None:
         [fmt] = formats.parse([to]) if "," not in to and to != formats.ALL else [""]
@@ -111,6 +113,10 @@ def convert_subtitles(
         console.note(f"{_named(source)} contains no text")
     if warning := ignored([fmt], limits):
         console.note(warning)
+    if "max_line_count" in FORMATS[fmt].honours and (
+        warning := not_kept(subtitles.transcript(), limits)
+    ):
+        console.note(f"warning: {warning}")
     if target != STDIN:
         document.write_file(subtitles, Path(target), fmt, limits)
         return
@@ -129,8 +135,10 @@ def lint_subtitles(
     profile: Annotated[
         str | None,
         typer.Option(
-            help="Check the limits of this profile: netflix (42 characters, 2 lines, 20 cps, a gap "
-            "of 2 frames, 5/6 to 7 s). Options below override single limits.",
+            metavar="NAME",
+            help="Check the limits of a guideline: netflix, bbc, ebu, youtube or karaoke. Options "
+            "below override single ones.",
+            autocompletion=completion.profiles,
             rich_help_panel=Topic.SUBTITLES.value,
         ),
     ] = None,
@@ -266,11 +274,9 @@ def lint_subtitles(
 def _limits(profile: str | None, **single: float | None) -> ReadingLimits:
     from dataclasses import replace
 
-    from whisperctl.subtitles.lint import PROFILES, ReadingLimits
+    from whisperctl.subtitles.lint import ReadingLimits
 
-    if profile is not None and profile.lower() not in PROFILES:
-        raise UsageError(unknown("profile", profile, PROFILES))
-    base = ReadingLimits() if profile is None else PROFILES[profile.lower()]
+    base = ReadingLimits.of(SubtitleOptions(profile=profile))
     given = {name: value for name, value in single.items() if value is not None}
     return replace(base, **given)  # type: ignore[arg-type]  # typer saw to which are whole numbers
 

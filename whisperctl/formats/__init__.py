@@ -105,10 +105,19 @@ def _function(name: str) -> Any:
     return getattr(import_module(f"whisperctl.formats.{module}"), function)
 
 
-_ENDS = frozenset({"max_cps", "min_cue_gap_s"})
+_ENDS = frozenset({"max_cps", "min_cue_gap_s", "min_duration_s"})
 """Options that move the ends of cues, and nothing else."""
 
-_LINES = frozenset({"max_line_width", "max_words_per_line", "split_sentences", "highlight_words"})
+_LINES = frozenset(
+    {
+        "profile",
+        "max_line_width",
+        "max_words_per_line",
+        "max_duration_s",
+        "split_sentences",
+        "highlight_words",
+    }
+)
 _LAYOUT = _ENDS | _LINES | {"max_line_count"}
 
 _ENTRIES = (

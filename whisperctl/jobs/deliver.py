@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from whisperctl.audio.source import STDIN
 from whisperctl.errors import OutputError, UsageError
-from whisperctl.formats import Writer, extension, writer
+from whisperctl.formats import FORMATS, Writer, extension, writer
 from whisperctl.languages import LANGUAGES
 from whisperctl.storage import files, urls
 from whisperctl.text import quoted
@@ -267,12 +267,14 @@ def is_there(results: Results, recording: Recording, output: PlannedOutput) -> b
 class WrittenResults:
     """Files of a recording by path or URL, or the text of its one format where none is written.
 
-    ``kept`` are those of ``places`` that existed before and were not written.
+    ``kept`` are those of ``places`` that existed before and were not written. ``warning`` says
+    which cues do not keep to the profile of subtitles.
     """
 
     places: tuple[str, ...] = ()
     text: str | None = None
     kept: tuple[str, ...] = ()
+    warning: str | None = None
 
 
 def write_results(job: Job, recording: Recording, transcript: Transcript) -> WrittenResults:
@@ -286,7 +288,8 @@ def write_results(job: Job, recording: Recording, transcript: Transcript) -> Wri
     results = job.results
     if results.to_stdout:
         return WrittenResults(
-            text="".join(_text(results, name, transcript) for name in results.formats)
+            text="".join(_text(results, name, transcript) for name in results.formats),
+            warning=_not_kept(results, transcript),
         )
     # The text of a translation is English, whatever was spoken.
     language = "en" if transcript.task == "translate" else transcript.language
@@ -312,7 +315,7 @@ def write_results(job: Job, recording: Recording, transcript: Transcript) -> Wri
             write(transcript, out, results.subtitles)
 
         files.write_atomic(path, write_to)
-    return WrittenResults(tuple(places), kept=tuple(kept))
+    return WrittenResults(tuple(places), kept=tuple(kept), warning=_not_kept(results, transcript))
 
 
 def _text(results: Results, name: str, transcript: Transcript) -> str:
@@ -320,6 +323,16 @@ def _text(results: Results, name: str, transcript: Transcript) -> str:
     text = io.StringIO()
     writer(name)(transcript, text, results.subtitles)
     return text.getvalue()
+
+
+def _not_kept(results: Results, transcript: Transcript) -> str | None:
+    if results.subtitles.profile is None:
+        return None
+    from whisperctl.subtitles.lint import not_kept
+
+    if not any("max_line_count" in FORMATS[name].honours for name in results.formats):
+        return None
+    return not_kept(transcript, results.subtitles)
 
 
 def _path_of(results: Results, recording: Recording, name: str, language: str) -> Path:

@@ -192,6 +192,8 @@ class _Coordinator:
         journal.written(written.places)
         if journal.problem:
             self._warn(index, f"warning: {journal.problem}")
+        if written.warning:
+            self._warn(index, f"warning: {recording.label}: {written.warning}")
         clips = audible_clips(self._job.options)
         self._end(
             index,

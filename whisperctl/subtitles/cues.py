@@ -1,10 +1,10 @@
-"""Cues, each a text that a subtitle shows at once, and the words that they are made of."""
+"""Cues, each a text that a subtitle shows at once, the words in them, and times that fit."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from whisperctl.subtitles import markup
@@ -30,6 +30,12 @@ _ABBREVIATION = re.compile(
     r"(?:^|\W)(?:\w|mr|mrs|ms|dr|prof|st|jr|sr|vs|etc|no|vol|fig|e\.g|i\.e|[a-z]\.[a-z])\.$",
     re.IGNORECASE,
 )
+
+LEAST_MS = 10
+"""Shortest time of a cue in any format: a hundredth of a second is the unit of ASS and LRC."""
+
+_READING_MS_PER_CHARACTER = 50
+_READING_LEAST_MS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,3 +181,70 @@ def sentence_begins(before: str, here: str) -> bool:
         return True
     first = next((c for c in here if c.isalnum()), "")
     return not first.islower() and not _ABBREVIATION.search(end)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSpan:
+    """A wanted time, and the number of characters that it is for."""
+
+    start_ms: int
+    end_ms: int
+    n_characters: int
+
+    @property
+    def reading_ms(self) -> int:
+        """Time to show a text that has no time of its own: 20 characters a second."""
+        return max(_READING_LEAST_MS, self.n_characters * _READING_MS_PER_CHARACTER)
+
+
+def without_overlaps(spans: Sequence[TimeSpan], limit_ms: int) -> list[tuple[int, int] | None]:
+    """Times for ``spans`` such that none overlaps, goes back, or is shorter than ``LEAST_MS``.
+
+    Spans that already are so keep their times. One that runs into the next ends where that begins.
+    One that begins before the one before it begins with it, and what begins together shares the
+    time by its characters. One of no length takes as long as it is read in, if there is room; none
+    of this goes past ``limit_ms``.
+
+    Returns:
+        Start and end for each span, or ``None`` where there is no room: it goes with the one
+        before it. The first is never ``None``.
+    """
+    result: list[tuple[int, int] | None] = []
+    starts: list[int] = []
+    for span in spans:
+        starts.append(max(span.start_ms, starts[-1] if starts else 0))
+    begin = 0
+    while begin < len(spans):
+        end = begin + 1
+        while end < len(spans) and starts[end] - starts[begin] < LEAST_MS:
+            end += 1
+        room_ms = starts[end] if end < len(spans) else limit_ms
+        result += _shared(spans[begin:end], starts[begin], room_ms, first=not result)
+        begin = end
+    return result
+
+
+def _shared(
+    group: Sequence[TimeSpan], start_ms: int, room_ms: int, *, first: bool
+) -> list[tuple[int, int] | None]:
+    """Times for spans that begin together, from ``start_ms`` to at most ``room_ms``."""
+    end_ms = min(max(span.end_ms for span in group), room_ms)
+    if end_ms - start_ms < LEAST_MS * len(group):
+        end_ms = min(start_ms + sum(span.reading_ms for span in group), room_ms)
+    if end_ms - start_ms < LEAST_MS:
+        if not first:
+            return [None] * len(group)
+        start_ms, end_ms = max(0, end_ms - LEAST_MS), max(end_ms, LEAST_MS)
+    if len(group) == 1 or end_ms - start_ms < LEAST_MS * len(group):
+        return [(start_ms, end_ms), *[None] * (len(group) - 1)]
+    times: list[tuple[int, int] | None] = []
+    total = sum(span.n_characters + 1 for span in group)
+    passed, here_ms = 0, start_ms
+    for number, span in enumerate(group, start=1):
+        passed += span.n_characters + 1
+        left = len(group) - number
+        next_ms = start_ms + (end_ms - start_ms) * passed // total // 10 * 10
+        next_ms = min(max(next_ms, here_ms + LEAST_MS), end_ms - left * LEAST_MS)
+        times.append((here_ms, next_ms if left else end_ms))
+        here_ms = next_ms
+    return times

@@ -1,38 +1,68 @@
 """Layout of segments as cues: the lines and times that keep to the options.
 
-The rules of breaking are those of openai-whisper's ``SubtitlesWriter.iterate_result``: a line is as
-wide as ``max_line_width`` allows, a cue has ``max_line_count`` lines at most, and with both limits
-given cues no longer follow the segments, so that a pause of three seconds begins a new one as well.
+Where an option asks for other lines or lengths, cues no longer follow the segments. Of all ways to
+part the words of a speaker, the one of the lowest cost is taken: a cue or line costs least if it
+ends with a sentence, more with a clause, more still at a pause, and most between two words that
+belong together.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from whisperctl.options import NO_LIMITS, SubtitleOptions
 from whisperctl.subtitles import markup
 from whisperctl.subtitles.cues import (
+    LEAST_MS,
     Cue,
     CuePart,
+    TimeSpan,
     estimated_words,
     label,
     sentence_begins,
     split_wide,
     timed_words,
+    without_overlaps,
 )
 from whisperctl.text import milliseconds
 from whisperctl.transcript import Segment, Transcript
 
-_LONG_PAUSE_MS = 3000
 _MOST_HIGHLIGHTED = 1000
+_ENDLESS_MS = 10**15
 
-LEAST_MS = 10
-"""Shortest time of a cue in any format: a hundredth of a second is the unit of ASS and LRC."""
+# Costs of a break inside a sentence, by what it parts; the end of a sentence costs nothing.
+_CLAUSE, _OWN_CUE, _PHRASE, _WORDS, _SHORT_WORD = 1.2, 1.6, 2.6, 3.0, 4.0
+_SHORT_LETTERS = 3
+_PAUSE_DISCOUNT, _FULL_DISCOUNT_MS = 0.65, 1000
+# Costs of a cue: as such, for each sentence after its first, if it ends in the middle of that one,
+# if it begins in the middle of the first, and for a piece of a sentence that is short.
+_CUE, _TWO_SENTENCES, _SENTENCE_CUT, _TAIL, _FRAGMENT = 0.8, 1.0, 3.0, 1.0, 1.0
+_PAUSE, _PAUSE_PER_S = 1.0, 3.0
+_TOO_MUCH, _EXTRA_LINE = 2.0, 2.0
+_TOO_SHORT, _TOO_FAST, _TOO_LONG_PER_S, _BROKEN_LIMIT = 1.5, 3.0, 0.5, 2.0
+# Costs of lines: a share of the break's, for uneven widths, and for a word by itself.
+_LINE, _UNEVEN, _LONE_WORD = 0.6, 2.0, 1.5
 
-_READING_MS_PER_CHARACTER = 50
-_READING_LEAST_MS = 500
+_PAUSE_MS = 500
+"""Shortest silence that makes a cue around it dearer."""
+_LONG_PAUSE_MS = 2000
+"""No cue shows across a silence as long as this."""
+
+# What is aimed at where there is no limit: Netflix's numbers.
+_AIM_LINES, _AIM_CHARACTERS, _AIM_CPS, _AIM_LEAST_MS, _AIM_MOST_MS = 2, 84, 20.0, 840, 7000
+_MOST_EXTRA_LINES = 4
+_MOST_PARTS = 200
+"""Most words of a cue: more would make the search slow, and nobody reads them."""
+
+_CLAUSE_END = re.compile(
+    "[,;:\u2013\u2014\u3001\uff0c\uff1b\uff1a\u060c\u061b-]"
+    "[\"'\u201d\u2019\u00bb)\\]}\u300d\u300f\uff09]*$"
+)
+_CLAUSE_BEGINS = frozenset("([\u2013\u2014\u300c\u300e\uff08")
+_DASHES = frozenset("-\u2010\u2013\u2014")
 
 
 def layout(
@@ -117,110 +147,45 @@ def _timed(cues: Sequence[Cue], options: SubtitleOptions, limit_ms: int) -> list
             placed.append(replace(cue, start_ms=times[0], end_ms=times[1]))
         else:  # no time to show it by itself: it goes with the one before
             placed[-1] = replace(placed[-1], text=f"{placed[-1].text} {cue.text}", pieces=())
-    times_ms = long_enough(
-        [(cue.start_ms, cue.end_ms) for cue in placed],
-        [n_characters(cue) + len(label(cue.speaker)) for cue in placed],
-        max_cps=options.max_cps,
-        min_gap_ms=milliseconds(options.min_cue_gap_s),
-        limit_ms=limit_ms,
-    )
+    times_ms = _long_enough(placed, options, limit_ms)
     return [
         replace(cue, start_ms=start_ms, end_ms=end_ms)
         for cue, (start_ms, end_ms) in zip(placed, times_ms, strict=True)
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class TimeSpan:
-    """A wanted time, and the number of characters that it is for."""
+def _long_enough(
+    cues: Sequence[Cue], options: SubtitleOptions, limit_ms: int
+) -> Iterator[tuple[int, int]]:
+    """Times of cues that show long enough, where silence follows, not too long, and leave a gap.
 
-    start_ms: int
-    end_ms: int
-    n_characters: int
-
-    @property
-    def reading_ms(self) -> int:
-        """Time to show a text that has no time of its own: 20 characters a second."""
-        return max(_READING_LEAST_MS, self.n_characters * _READING_MS_PER_CHARACTER)
-
-
-def without_overlaps(spans: Sequence[TimeSpan], limit_ms: int) -> list[tuple[int, int] | None]:
-    """Times for ``spans`` such that none overlaps, goes back, or is shorter than ``LEAST_MS``.
-
-    Spans that already are so keep their times. One that runs into the next ends where that begins.
-    One that begins before the one before it begins with it, and what begins together shares the
-    time by its characters. One of no length takes as long as it is read in, if there is room; none
-    of this goes past ``limit_ms``.
-
-    Returns:
-        Start and end for each span, or ``None`` where there is no room: it goes with the one
-        before it. The first is never ``None``.
+    A gap takes at most half of a cue; cues are in order and apart, and stay so.
     """
-    result: list[tuple[int, int] | None] = []
-    starts: list[int] = []
-    for span in spans:
-        starts.append(max(span.start_ms, starts[-1] if starts else 0))
-    begin = 0
-    while begin < len(spans):
-        end = begin + 1
-        while end < len(spans) and starts[end] - starts[begin] < LEAST_MS:
-            end += 1
-        room_ms = starts[end] if end < len(spans) else limit_ms
-        result += _shared(spans[begin:end], starts[begin], room_ms, first=not result)
-        begin = end
-    return result
-
-
-def _shared(
-    group: Sequence[TimeSpan], start_ms: int, room_ms: int, *, first: bool
-) -> list[tuple[int, int] | None]:
-    """Times for spans that begin together, from ``start_ms`` to at most ``room_ms``."""
-    end_ms = min(max(span.end_ms for span in group), room_ms)
-    if end_ms - start_ms < LEAST_MS * len(group):
-        end_ms = min(start_ms + sum(span.reading_ms for span in group), room_ms)
-    if end_ms - start_ms < LEAST_MS:
-        if not first:
-            return [None] * len(group)
-        start_ms, end_ms = max(0, end_ms - LEAST_MS), max(end_ms, LEAST_MS)
-    if len(group) == 1 or end_ms - start_ms < LEAST_MS * len(group):
-        return [(start_ms, end_ms), *[None] * (len(group) - 1)]
-    times: list[tuple[int, int] | None] = []
-    total = sum(span.n_characters + 1 for span in group)
-    passed, here_ms = 0, start_ms
-    for number, span in enumerate(group, start=1):
-        passed += span.n_characters + 1
-        left = len(group) - number
-        next_ms = start_ms + (end_ms - start_ms) * passed // total // 10 * 10
-        next_ms = min(max(next_ms, here_ms + LEAST_MS), end_ms - left * LEAST_MS)
-        times.append((here_ms, next_ms if left else end_ms))
-        here_ms = next_ms
-    return times
-
-
-def long_enough(
-    times: Sequence[tuple[int, int]],
-    n_characters: Sequence[int],
-    *,
-    max_cps: float | None,
-    min_gap_ms: int,
-    limit_ms: int,
-) -> list[tuple[int, int]]:
-    """Cues that show long enough to be read, where silence follows, and that leave a gap.
-
-    A gap takes at most half of a cue; ``times`` are in order and apart, and stay so.
-    """
-    result = []
-    for number, (start_ms, end_ms) in enumerate(times):
-        last = number + 1 == len(times)
-        room_ms = max(limit_ms, end_ms) if last else times[number + 1][0] - min_gap_ms
-        if max_cps is not None:
-            needed_ms = -int(-n_characters[number] * 1000 // max_cps)
-            end_ms = max(end_ms, min(start_ms + needed_ms, room_ms))
+    gap_ms, most_ms = _at_least(options.min_cue_gap_s), _at_most(options.max_duration_s)
+    for cue, following in zip(cues, [*cues[1:], None], strict=True):
+        start_ms, end_ms = cue.start_ms, cue.end_ms
+        room_ms = max(limit_ms, end_ms) if following is None else following.start_ms - gap_ms
+        needed_ms = _at_least(options.min_duration_s)
+        if options.max_cps is not None:
+            n = n_characters(cue) + len(label(cue.speaker))
+            needed_ms = max(needed_ms, math.ceil(n * 100 / options.max_cps) * 10)
+        end_ms = max(end_ms, min(start_ms + min(needed_ms, most_ms), room_ms))
         if end_ms > room_ms:
             shortest_ms = max(LEAST_MS, (end_ms - start_ms) // 2)
             end_ms = min(end_ms, max(room_ms, start_ms + shortest_ms))
-        result.append((start_ms, end_ms))
-    return result
+        yield start_ms, min(end_ms, start_ms + most_ms)
+
+
+def _at_least(seconds: float | None) -> int:
+    """Milliseconds of a lower limit, as whole hundredths of a second: some formats have no less."""
+    return 0 if seconds is None else math.ceil(round(seconds * 100, 6)) * 10
+
+
+def _at_most(seconds: float | None) -> int:
+    """Milliseconds of an upper limit, as whole hundredths; without one more than any time."""
+    if seconds is None:
+        return _ENDLESS_MS
+    return min(_ENDLESS_MS, max(LEAST_MS, math.floor(round(seconds * 100, 6)) * 10))
 
 
 def _broken(
@@ -233,102 +198,347 @@ def _broken(
         options: the limits.
         speaker_in_text: the speaker's name takes room in the first line.
     """
-    cues = list(_Breaker(options, speaker_in_text=speaker_in_text).run(segments))
+    if options.breaks_lines:
+        runs = _runs(segments, options, speaker_in_text=speaker_in_text)
+        cues = [cue for run in runs for cue in run.cues()]
+    else:
+        cues = list(_of_segments(segments))
     texts = markup.closed(cue.text for cue in cues)
-    return [
-        Cue(cue.start_ms, cue.end_ms, text, cue.pieces, cue.speaker)
-        for cue, text in zip(cues, texts, strict=True)
-    ]
+    return [replace(cue, text=text) for cue, text in zip(cues, texts, strict=True)]
 
 
-class _Breaker:
-    """One pass over the words of all segments."""
+def _of_segments(segments: Sequence[Segment]) -> Iterator[Cue]:
+    """A cue for each segment that has words, with the line breaks of the file it was read from."""
+    for segment in segments:
+        known = timed_words(segment)
+        parts: list[CuePart] = []
+        for piece in known or estimated_words(segment):
+            text = piece.text
+            if markup.BREAK in text:
+                text = "\n" + text.replace(markup.BREAK, " ").lstrip()
+            parts.append(replace(piece, text=text if parts else text.strip()))
+        if parts:
+            yield _cue(parts, timed=bool(known), speaker=segment.speaker)
 
-    def __init__(self, options: SubtitleOptions, *, speaker_in_text: bool) -> None:
-        self._options = options
-        self._speaker_in_text = speaker_in_text
-        self._follow_segments = options.max_line_width is None or options.max_line_count is None
-        self._pieces: list[CuePart] = []
-        self._timed = True
-        self._speaker: str | None = None
 
-    def run(self, segments: Sequence[Segment]) -> Iterator[Cue]:
-        options = self._options
-        max_width = options.max_line_width or math.inf
-        line_width, n_lines = 0, 1
-        last_ms = 0
-        before = ""
-        for segment in segments:
-            known = timed_words(segment)
-            timed = bool(known)
-            pieces: Iterable[CuePart] = known or estimated_words(segment)
-            if options.max_line_width is not None:
-                pieces = split_wide(pieces, options.max_line_width)
-            for number, piece in enumerate(pieces):
-                begins = bool(self._pieces) and (
-                    self._begins_cue(number)
-                    or segment.speaker != self._speaker
-                    or (options.split_sentences and sentence_begins(before, piece.text))
-                )
-                long_pause = not self._follow_segments and piece.start_ms - last_ms > _LONG_PAUSE_MS
-                text = self._spaced(piece.text)
-                kept_break = text.startswith("\n")
-                has_room = line_width + markup.width(text) <= max_width
-                if line_width and has_room and not (long_pause or begins or kept_break):
-                    line_width += markup.width(text)
-                else:
-                    text = text.strip()
-                    full = options.max_line_count is not None and (
-                        long_pause or n_lines >= options.max_line_count
-                    )
-                    if self._pieces and (begins or full):
-                        yield self._taken()
-                        n_lines = 1
-                        line_width = 0
-                    if line_width:
-                        n_lines += 1
-                        line_width = markup.width(text)
-                        text = "\n" + text
-                    else:
-                        line_width = markup.width(text) + self._label_width(segment.speaker)
-                self._pieces.append(CuePart(piece.start_ms, piece.end_ms, text))
-                self._timed = self._timed and timed
-                self._speaker = segment.speaker
-                last_ms = piece.start_ms
-                before = piece.text
-        if self._pieces:
-            yield self._taken()
+def _cue(parts: Sequence[CuePart], *, timed: bool, speaker: str | None) -> Cue:
+    text = "".join(part.text for part in parts).strip()
+    return Cue(parts[0].start_ms, parts[-1].end_ms, text, tuple(parts) if timed else (), speaker)
 
-    def _begins_cue(self, number: int) -> bool:
-        """True if a word begins a cue by its position in the segment alone."""
-        if not self._follow_segments:
-            return False
-        limit = self._options.max_words_per_line
-        if limit is None or self._options.max_line_width is not None:
-            return number == 0
-        return number % limit == 0
 
-    def _spaced(self, text: str) -> str:
-        """``text`` with a file's line breaks, which are spaces if there is a limit of the width."""
-        if markup.BREAK not in text:
-            return text
-        if self._options.max_line_width is not None:
-            return " " + text.replace(markup.BREAK, " ").lstrip()
-        return "\n" + text.replace(markup.BREAK, " ").lstrip()
+def _runs(
+    segments: Sequence[Segment], options: SubtitleOptions, *, speaker_in_text: bool
+) -> Iterator[_Run]:
+    """The words of all segments, cut where the speaker changes and at long pauses."""
+    run: _Run | None = None
+    for segment in segments:
+        known = timed_words(segment)
+        parts = known or estimated_words(segment)
+        if options.max_line_width is not None:
+            parts = list(split_wide(parts, options.max_line_width))
+        for number, part in enumerate(parts):
+            # Whole hundredths, so that limits hold in formats that have nothing finer.
+            start_ms, end_ms = part.start_ms // 10 * 10, part.end_ms // 10 * 10
+            if run is None or run.speaker != segment.speaker or run.is_far(start_ms):
+                if run is not None:
+                    if run.speaker == segment.speaker:
+                        run.until_ms = start_ms
+                    yield run
+                in_text = label(segment.speaker) if speaker_in_text else ""
+                run = _Run(options, segment.speaker, markup.width(in_text))
+            run.add(
+                CuePart(start_ms, end_ms, part.text), timed=bool(known), begins_segment=number == 0
+            )
+    if run is not None:
+        yield run
 
-    def _label_width(self, speaker: str | None) -> int:
-        return markup.width(label(speaker)) if self._speaker_in_text else 0
 
-    def _taken(self) -> Cue:
-        pieces = tuple(self._pieces)
-        text = "".join(piece.text for piece in pieces).strip()
-        cue = Cue(
-            pieces[0].start_ms,
-            pieces[-1].end_ms,
-            text,
-            pieces if self._timed else (),
-            self._speaker,
+@dataclass(slots=True)
+class _Run:
+    """Consecutive words of one speaker, and the best way to part them.
+
+    The lists have an item a word: its text with the space before it, whether its times are known,
+    its width and that of the space, the cost of a break before it, and how many sentences have
+    begun and what the pauses cost up to it. ``widths_before`` has one more.
+    """
+
+    options: SubtitleOptions
+    speaker: str | None
+    label_width: int
+    until_ms: int = _ENDLESS_MS
+    parts: list[CuePart] = field(default_factory=list)
+    timed: list[bool] = field(default_factory=list)
+    widths: list[int] = field(default_factory=list)
+    spaces: list[int] = field(default_factory=list)
+    widths_before: list[int] = field(default_factory=lambda: [0])
+    costs: list[float] = field(default_factory=list)
+    sentences: list[int] = field(default_factory=list)
+    pauses: list[float] = field(default_factory=list)
+    forced: set[int] = field(default_factory=set)
+    max_width: float = math.inf
+    max_words: float = math.inf
+    most_lines: int = 1
+    aim_lines: int = 1
+    room: int = _AIM_CHARACTERS
+    gap_ms: int = 0
+    least_ms: int = _AIM_LEAST_MS
+    most_ms: int = _ENDLESS_MS
+    reading_ms: float = 1000 / _AIM_CPS
+
+    def __post_init__(self) -> None:
+        options = self.options
+        self.gap_ms = _at_least(options.min_cue_gap_s)
+        self.least_ms = _at_least(options.min_duration_s) or _AIM_LEAST_MS
+        self.most_ms = _at_most(options.max_duration_s)
+        self.reading_ms = 1000 / (options.max_cps or _AIM_CPS)
+        self.max_width = options.max_line_width or math.inf
+        self.max_words = options.max_words_per_line or math.inf
+        if options.max_line_width is not None:
+            self.aim_lines = options.max_line_count or _AIM_LINES
+            self.room = options.max_line_width * self.aim_lines
+        elif options.max_words_per_line is not None:
+            self.aim_lines = options.max_line_count or 1
+            self.room = min(_AIM_CHARACTERS, 6 * options.max_words_per_line * self.aim_lines)
+        self.most_lines = options.max_line_count or (
+            1
+            if options.max_words_per_line and not options.max_line_width
+            else self.aim_lines + _MOST_EXTRA_LINES
         )
-        self._pieces = []
-        self._timed = True
-        return cue
+
+    def is_far(self, start_ms: int) -> bool:
+        """True if a word is so long after the last one that no cue holds both."""
+        return start_ms - self.parts[-1].end_ms >= _LONG_PAUSE_MS
+
+    def add(self, part: CuePart, *, timed: bool, begins_segment: bool) -> None:
+        """Add a word, and note what a break before it costs."""
+        at = len(self.parts)
+        word = part.text.lstrip(f" \t\n{markup.BREAK}")
+        spaced = len(word) < len(part.text)
+        breaks = markup.BREAK in part.text
+        # A dash after a line break is another person's in a dialogue.
+        if at and breaks and (word[:1] in _DASHES or self.max_width == math.inf):
+            self.forced.add(at)
+        cost, n_sentences, pauses = 0.0, 0, 0.0
+        if at:
+            before = self.parts[-1]
+            n_sentences, pauses = self.sentences[-1], self.pauses[-1]
+            pause_ms = part.start_ms - before.end_ms
+            if at in self.forced:
+                pass
+            elif sentence_begins(markup.unstyled(before.text), markup.unstyled(word)):
+                n_sentences += 1
+            else:
+                cost = _break_cost(before.text, word, own_cue=begins_segment and not timed)
+                cost *= 1 - _PAUSE_DISCOUNT * min(1.0, max(0, pause_ms) / _FULL_DISCOUNT_MS)
+            if pause_ms >= _PAUSE_MS:
+                pauses += _PAUSE + _PAUSE_PER_S * (pause_ms - _PAUSE_MS) / 1000
+        self.parts.append(replace(part, text=f" {word}" if spaced else word))
+        self.timed.append(timed)
+        self.widths.append(markup.width(word))
+        self.spaces.append(int(spaced))
+        self.widths_before.append(self.widths_before[-1] + self.widths[-1] + self.spaces[-1])
+        self.costs.append(cost)
+        self.sentences.append(n_sentences)
+        self.pauses.append(pauses)
+
+    def cues(self) -> Iterator[Cue]:
+        """The cues, with lines; their times are those of their words."""
+        n = len(self.parts)
+        best = 0.0
+        came_from = [0] * (n + 1)
+        # Costs without those of lines, which take most of the time and only make a cue dearer.
+        open_: dict[int, list[tuple[float, int]]] = {}
+        for at in range(n + 1):
+            if at:
+                best = math.inf
+                for cost, begin in sorted(open_.pop(at)):
+                    if cost >= best:
+                        break
+                    total = cost + self._lines(begin, at)[0]
+                    if total < best:
+                        best, came_from[at] = total, begin
+            for end, cost in self._candidates(at):
+                open_.setdefault(end, []).append((best + cost, at))
+        ends = [n]
+        while came_from[ends[-1]]:
+            ends.append(came_from[ends[-1]])
+        begin = 0
+        for end in reversed(ends):
+            breaks = self._lines(begin, end)[1]
+            parts = list(self.parts[begin:end])
+            parts[0] = replace(parts[0], text=parts[0].text.lstrip())
+            for at in breaks:
+                text = parts[at - begin].text
+                parts[at - begin] = replace(parts[at - begin], text="\n" + text.lstrip())
+            yield _cue(parts, timed=all(self.timed[begin:end]), speaker=self.speaker)
+            begin = end
+
+    def _candidates(self, begin: int) -> Iterator[tuple[int, float]]:
+        """Ends of cues from a word on that keep to the limits, with their costs without lines.
+
+        A word by itself is a cue whatever the limits.
+        """
+        last = min(len(self.parts), begin + _MOST_PARTS)
+        end_ms = self.parts[begin].start_ms + self.most_ms if begin < last else 0
+        n_lines, width, n_words = 1, self.label_width, 0
+        for at in range(begin, last):
+            if n_words and not self._goes_on(at, width, n_words):
+                n_lines, width, n_words = n_lines + 1, 0, 0
+            width += self.widths[at] + (self.spaces[at] if n_words else 0)
+            n_words += 1
+            characters = self._width(begin, at + 1)
+            if at > begin and (
+                n_lines > self.most_lines
+                or characters > 3 * self.room
+                or self.parts[at].end_ms > end_ms
+                or (self.options.split_sentences and self.sentences[at] > self.sentences[begin])
+            ):
+                return
+            yield at + 1, self._cost(begin, at + 1, n_lines, characters)
+
+    def _goes_on(self, at: int, width: int, n_words: int) -> bool:
+        """True if a line that is not empty goes on with a word."""
+        return (
+            at not in self.forced
+            and n_words < self.max_words
+            and width + self.spaces[at] + self.widths[at] <= self.max_width
+        )
+
+    def _width(self, begin: int, end: int) -> int:
+        """Width of words on one line."""
+        return self.widths_before[end] - self.widths_before[begin] - self.spaces[begin]
+
+    def _cost(self, begin: int, end: int, n_lines: int, characters: int) -> float:
+        sentences = self.sentences
+        n_more = sentences[end - 1] - sentences[begin]
+        begins = begin == 0 or sentences[begin] > sentences[begin - 1]
+        ends = end == len(self.parts) or sentences[end] > sentences[end - 1]
+        cost = _CUE + self.pauses[end - 1] - self.pauses[begin] + n_more * _TWO_SENTENCES
+        if not ends:
+            cost += self.costs[end] + (_SENTENCE_CUT if n_more else 0)
+        elif n_more and not begins:
+            cost += _TAIL
+        share = characters / self.room
+        if 3 * share < 1 and not (begins and ends):
+            cost += _FRAGMENT * (1 - 3 * share)
+        elif share > 1:
+            cost += _TOO_MUCH * (share - 1)
+        if n_lines > self.aim_lines:
+            cost += _EXTRA_LINE * (n_lines - self.aim_lines)
+        return cost + self._time_cost(begin, end, characters)
+
+    def _time_cost(self, begin: int, end: int, characters: int) -> float:
+        start_ms = self.parts[begin].start_ms
+        spoken_ms = self.parts[end - 1].end_ms - start_ms
+        next_ms = self.parts[end].start_ms if end < len(self.parts) else self.until_ms
+        room_ms = max(LEAST_MS, next_ms - self.gap_ms - start_ms)
+        needed_ms = (self.label_width + characters) * self.reading_ms
+        shown_ms = min(max(spoken_ms, self.least_ms, needed_ms), room_ms)
+        cost = 0.0
+        if shown_ms < self.least_ms:
+            short = _TOO_SHORT * (1 - shown_ms / self.least_ms)
+            cost += short if self.options.min_duration_s is None else _BROKEN_LIMIT + short
+        if shown_ms < needed_ms:
+            fast = min(_TOO_FAST, _TOO_FAST * (needed_ms / shown_ms - 1))
+            cost += fast if self.options.max_cps is None else _BROKEN_LIMIT + fast
+        if spoken_ms > _AIM_MOST_MS:
+            cost += _TOO_LONG_PER_S * (spoken_ms - _AIM_MOST_MS) / 1000
+        return cost
+
+    def _lines(self, begin: int, end: int) -> tuple[float, list[int]]:
+        """The best lines of a cue, as few as possible: their cost, and where all but one begin."""
+        if (
+            not self.forced
+            and self._width(begin, end) + self.label_width <= self.max_width
+            and (end - begin <= self.max_words)
+        ):
+            return 0.0, []
+        cost, breaks = 0.0, []
+        block = begin
+        for at in range(begin + 1, end + 1):
+            if at == end or at in self.forced:
+                if block > begin:
+                    breaks.append(block)
+                of_block, within = self._even(block, at, self.label_width if block == begin else 0)
+                cost += of_block
+                breaks += within
+                block = at
+        return cost, breaks
+
+    def _even(self, begin: int, end: int, before: int) -> tuple[float, list[int]]:
+        """The best lines of words without a forced break; ``before`` is taken in the first line."""
+        n_lines, width, n_words = 1, before, 0
+        for at in range(begin, end):
+            if n_words and not self._goes_on(at, width, n_words):
+                n_lines, width, n_words = n_lines + 1, 0, 0
+            width += self.widths[at] + (self.spaces[at] if n_words else 0)
+            n_words += 1
+        if n_lines == 1:
+            return 0.0, []
+        if n_lines == 2:
+            return self._halved(begin, end, before)
+        mean = max(1.0, (self._width(begin, end) + before) / n_lines)
+        # Of so many lines that end at a place: the lowest cost, and where all but one begin.
+        best: dict[int, tuple[float, list[int]]] = {begin: (0.0, [])}
+        for number in range(n_lines):
+            following: dict[int, tuple[float, list[int]]] = {}
+            for first, (cost, breaks) in best.items():
+                taken = before if first == begin else 0
+                if first > begin:
+                    cost += _LINE * self.costs[first]
+                    breaks = [*breaks, first]
+                for last in range(first + 1, end + 1):
+                    width = taken + self._width(first, last)
+                    if last > first + 1 and (
+                        width > self.max_width or last - first > self.max_words
+                    ):
+                        break
+                    if (last == end) != (number == n_lines - 1):
+                        continue
+                    total = cost + _UNEVEN * abs(width - mean) / (n_lines * mean)
+                    if last == first + 1 and self.spaces[first] and end - begin > n_lines:
+                        total += _LONE_WORD
+                    if last not in following or total < following[last][0]:
+                        following[last] = (total, breaks)
+            best = following
+        return best[end]
+
+    def _halved(self, begin: int, end: int, before: int) -> tuple[float, list[int]]:
+        """The same as ``_even`` for two lines, which nearly all cues have, in less time."""
+        total = self._width(begin, end) + before
+        best, place = math.inf, begin + 1
+        for at in range(begin + 1, end):
+            first, second = before + self._width(begin, at), self._width(at, end)
+            if at > begin + 1 and (first > self.max_width or at - begin > self.max_words):
+                break
+            if at + 1 < end and (second > self.max_width or end - at > self.max_words):
+                continue
+            cost = _LINE * self.costs[at] + _UNEVEN * abs(first - second) / total
+            if end - begin > 2:
+                if at == begin + 1 and self.spaces[at]:
+                    cost += _LONE_WORD
+                if at + 1 == end and self.spaces[at]:
+                    cost += _LONE_WORD
+            if cost < best:
+                best, place = cost, at
+        return best, [place]
+
+
+def _break_cost(before: str, word: str, *, own_cue: bool) -> float:
+    """Cost of a break between two words inside a sentence.
+
+    Articles and prepositions are short in most languages that have them, and belong to what
+    follows.
+    """
+    before = markup.unstyled(before).strip()
+    if _CLAUSE_END.search(before) or word[:1] in _CLAUSE_BEGINS:
+        return _CLAUSE
+    if own_cue:  # of the file that it was read from
+        return _OWN_CUE
+    if _n_letters(before) <= _SHORT_LETTERS:
+        return _SHORT_WORD
+    return _PHRASE if _n_letters(word) <= _SHORT_LETTERS else _WORDS
+
+
+def _n_letters(word: str) -> int:
+    return sum(character.isalnum() for character in word)

@@ -8,8 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from whisperctl.errors import UsageError
+from whisperctl.options import SubtitleOptions
 from whisperctl.subtitles import markup
-from whisperctl.transcript import Segment
+from whisperctl.subtitles.cues import label
+from whisperctl.subtitles.layout import layout
+from whisperctl.text import clock
+from whisperctl.transcript import Segment, Transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +48,17 @@ class ReadingLimits:
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise UsageError(f"{name} must be above 0, not {value:g}")
 
-
-PROFILES = {
-    # Netflix's Timed Text Style Guide: two lines of 42 characters, 20 characters a second for
-    # adults, five sixths of a second to seven seconds, two frames between cues (at 24 a second).
-    "netflix": ReadingLimits(42, 2, 20.0, 2 / 24, 5 / 6, 7.0),
-}
-"""Limits of published guidelines, by name."""
+    @classmethod
+    def of(cls, options: SubtitleOptions) -> ReadingLimits:
+        """The limits that cues were laid out by."""
+        return cls(
+            options.max_line_width,
+            options.max_line_count,
+            options.max_cps,
+            options.min_cue_gap_s or None,
+            options.min_duration_s,
+            options.max_duration_s,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,47 @@ def lint(
         found += _text(segment, lines, end_ms - start_ms, limits)
         findings += [Finding(number, start_ms, check, message) for check, message in found]
     return findings
+
+
+_WHY = {
+    "width": "too wide, as a word is wider than a line",
+    "lines": "of too many lines",
+    "speed": "too fast, as the speech is",
+    "gap": "too close, as the cue before is short",
+    "short": "too short, as the next begins",
+}
+
+
+def not_kept(transcript: Transcript, options: SubtitleOptions) -> str | None:
+    """Say which cues of a transcript cannot keep to the profile it is laid out by, and why.
+
+    Returns:
+        One line, or ``None`` where there is no profile, or all cues keep to it.
+    """
+    if options.profile is None:
+        return None
+    cues = layout(transcript.visible(), options)
+    segments = [
+        Segment(
+            cue.start_ms / 1000,
+            cue.end_ms / 1000,
+            label(cue.speaker) + cue.text,
+            speaker=cue.speaker,
+        )
+        for cue in cues
+    ]
+    found: dict[str, list[Finding]] = {}
+    for finding in lint(segments, ReadingLimits.of(options)):
+        found.setdefault(finding.check, []).append(finding)
+    if not found:
+        return None
+    n_cues = len({finding.cue for findings in found.values() for finding in findings})
+    parts = (
+        f"{len(findings)} {_WHY.get(check, check)} (first at "
+        f"{clock(findings[0].start_ms, ',')}: {findings[0].message})"
+        for check, findings in found.items()
+    )
+    return f"{n_cues} of {len(cues)} cues do not keep to {options.profile}: {'; '.join(parts)}"
 
 
 _Found = tuple[str, str]

@@ -276,14 +276,12 @@ class SubtitleFlags(Flags):
             needing = next(
                 name
                 for name in (
-                    *("highlight_words", "split_sentences", "max_words_per_line"),
-                    *("max_line_count", "max_line_width"),
+                    *("profile", "highlight_words", "split_sentences", "max_words_per_line"),
+                    *("max_line_count", "max_line_width", "max_duration_s"),
                 )
                 if getattr(limits, name)
             )
-            raise UsageError(
-                f"--{needing.replace('_', '-')} needs times of words: remove --no-word-timestamps"
-            )
+            raise UsageError(f"{_flag(needing)} needs times of words: remove --no-word-timestamps")
         return self.word_timestamps
 
 
