@@ -57,6 +57,7 @@ class Keywords(DecodeKeywords, total=False):
         clips: start and end, in seconds, of the parts to transcribe, in order; an end of ``None``
             is the recording's. Without any, the whole recording.
         speakers_from_channels: transcribe each channel separately, and fill ``Segment.speaker``.
+        speaker_names: names of the speakers, by channel, such as ``"Host,Guest"``.
         audio_track: number, from 1, or language of the audio track to read; by default the
             recording's default one, else the first.
         decoder: name of the only decoder to read the recording with; ``"auto"`` is the first that
@@ -74,6 +75,7 @@ class Keywords(DecodeKeywords, total=False):
     compression_ratio_threshold: float
     clips: Sequence[tuple[float, float | None]]
     speakers_from_channels: bool
+    speaker_names: str
     audio_track: int | str | None
     decoder: str
     filters: Sequence[str]

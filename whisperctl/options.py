@@ -19,7 +19,7 @@ from typing import Any, Literal, TypedDict, TypeVar, get_args, get_origin, get_t
 from whisperctl.audio.decoders import check_track
 from whisperctl.audio.decoders.registry import AUTO
 from whisperctl.errors import UsageError
-from whisperctl.text import number_text, range_text, unknown
+from whisperctl.text import number_text, quoted, range_text, unknown
 
 Task = Literal["transcribe", "translate"]
 
@@ -397,7 +397,9 @@ class DecodeKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class VadOptions:
-    """How to find speech; names and defaults are those of whisper.cpp's ``whisper_vad_params``.
+    """How to find speech; names are those of whisper.cpp's ``whisper_vad_params``.
+
+    Defaults are too, but for the padding: with whisper.cpp's 30 ms first words are lost.
 
     Raises:
         UsageError: a value is outside its range.
@@ -453,7 +455,7 @@ class VadOptions:
         whisper_cli="-vmsd --vad-max-speech-duration-s",
     )
     speech_pad_ms: int = option(
-        30,
+        200,
         "Padding before and after each stretch of speech.",
         Topic.SILENCE,
         name="vad-speech-pad-ms",
@@ -492,6 +494,7 @@ class TranscriptionOptions:
 
     ``clips`` are the parts to transcribe, in order; without any it is the whole recording.
     ``vad`` removes everything but speech before decoding; ``None`` decodes all of it.
+    ``speaker_names`` are names with commas between them, the first channel's first.
 
     Raises:
         UsageError: clips overlap, are out of order, or a value is outside its range.
@@ -526,6 +529,13 @@ class TranscriptionOptions:
         negatable=True,
         whisper_cli="-di --diarize",
     )
+    speaker_names: str = option(
+        "",
+        "Names of the speakers, by channel, such as Host,Guest; with --speaker-from-channels.",
+        Topic.SUBTITLES,
+        metavar="NAME,...",
+        default="Speaker 1, Speaker 2, ...",
+    )
     audio_track: str | None = option(
         None,
         "Read this audio track of a file with several: its number, from 1, or its language.",
@@ -551,8 +561,20 @@ class TranscriptionOptions:
         completes="filters",
     )
 
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Names of the speakers, by channel; empty if none are given."""
+        return tuple(name.strip() for name in self.speaker_names.split(",") if self.speaker_names)
+
     def __post_init__(self) -> None:
         check(self)
+        if self.speakers and not self.speakers_from_channels:
+            raise UsageError("speaker names need --speaker-from-channels: each names a channel")
+        if not all(self.speakers) or len(set(self.speakers)) < len(self.speakers):
+            raise UsageError(
+                f"speaker names {quoted(self.speaker_names)} must differ and not be empty: write "
+                "them as Host,Guest"
+            )
         if self.audio_track is not None:
             check_track(self.audio_track)
         if self.filters:

@@ -86,14 +86,14 @@ def test_options_reach_the_engine(
     name: str, detectors: dict[str, Detector], speech: Samples
 ) -> None:
     detector = detectors[name]
-    usual = detector.detect(speech, VadOptions()).spans
-    strict = detector.detect(speech, VadOptions(threshold=0.9999)).spans
+    usual = detector.detect(speech, VadOptions(speech_pad_ms=30)).spans
+    strict = detector.detect(speech, VadOptions(threshold=0.9999, speech_pad_ms=30)).spans
     assert sum(s.end_s - s.start_s for s in strict) < sum(s.end_s - s.start_s for s in usual) - 1
     assert detector.detect(speech, VadOptions(min_speech_duration_ms=60_000)).spans == ()
     assert len(detector.detect(speech, VadOptions(min_silence_duration_ms=1500)).spans) == 1
     padded = detector.detect(speech, VadOptions(speech_pad_ms=130)).spans
     assert padded[0].start_s == pytest.approx(usual[0].start_s - 0.1, abs=0.011)
-    cut = detector.detect(speech, VadOptions(max_speech_duration_s=1)).spans
+    cut = detector.detect(speech, VadOptions(max_speech_duration_s=1, speech_pad_ms=30)).spans
     assert len(cut) > len(usual)
     assert all(span.end_s - span.start_s <= 1 for span in cut)
     total_s = sum(span.end_s - span.start_s for span in usual)

@@ -86,11 +86,37 @@ def test_words_and_tokens_are_mapped_too() -> None:
         (Word(0.2, 0.8, " a", 1.0), Word(1.2, 2.0, " b", 1.0)),
     )
 
-    (mapped,) = RecordingTimes(TIMELINE).add(segment)
+    first, second = RecordingTimes(TIMELINE).add(segment)
 
-    times = [(word.start_s, word.end_s) for word in mapped.words]
+    mapped = [word for part in (first, second) for word in part.words]
+    times = [(word.start_s, word.end_s) for word in mapped]
     assert times == [pytest.approx((1.2, 1.8)), pytest.approx((5.1, 5.9))]
-    assert [(t.start_s, t.end_s) for t in mapped.tokens] == [*times, (None, None)]
+    tokens = [(t.start_s, t.end_s) for part in (first, second) for t in part.tokens]
+    assert tokens == [*times, (None, None)]
+
+
+@pytest.mark.parametrize("with_words", [True, False])
+def test_a_segment_is_cut_where_a_long_silence_was_removed(with_words: bool) -> None:
+    texts = (" Yes,", " I do.", " And", " you?", " No.")
+    times = ((0.1, 0.4), (0.5, 0.9), (1.2, 1.6), (1.7, 2.9), (3.3, 3.6))
+    words = tuple(Word(*time, text, 1.0) for time, text in zip(times, texts, strict=True))
+    tokens = tuple(Token(n, text.encode(), 1.0) for n, text in enumerate(texts))
+    segment = Segment(0.0, 3.7, "".join(texts), tokens, words if with_words else ())
+
+    parts = list(RecordingTimes(TIMELINE).add(segment))
+
+    assert [part.text for part in parts] == [" Yes, I do.", " And you?", " No."]
+    assert [(part.start_s, part.end_s) for part in parts] == [
+        pytest.approx((1.0, 2.0)),
+        pytest.approx((5.0, 7.0)),
+        pytest.approx((10.0, 10.5)),
+    ]
+    assert [[token.id for token in part.tokens] for part in parts] == [[0, 1], [2, 3], [4]]
+    assert [len(part.words) for part in parts] == ([2, 2, 1] if with_words else [0, 0, 0])
+    near = Timeline([Stretch(0, 16_000), Stretch(40_000, 80_000)])  # 1.5 s: it may stay
+    assert len(list(RecordingTimes(near).add(segment))) == 1
+    one = Segment(0.0, 3.7, " Yesss")
+    assert [part.text for part in RecordingTimes(TIMELINE).add(one)] == [" Yesss"]
 
 
 def test_spans_become_stretches_in_order_and_apart() -> None:

@@ -275,26 +275,27 @@ def test_each_channel_is_a_speaker(
     left = np.concatenate([speech, silence(11.5)])
     right = np.concatenate([silence(11.5), speech])
     path = recording(np.stack([left, right], axis=1))
-    options = replace(OPTIONS, speakers_from_channels=True)
+    options = replace(OPTIONS, speakers_from_channels=True, speaker_names="Host")
 
     transcript, events = run(Transcriber(session, detector=detector), path, options)
 
     by_speaker = {
         name: [s for s in transcript.segments if s.speaker == name]
-        for name in ("Speaker 1", "Speaker 2")
+        for name in ("Host", "Speaker 2")
     }
     assert sum(map(len, by_speaker.values())) == len(transcript.segments)
     for segments in by_speaker.values():
         assert SENTENCE in "".join(s.text for s in segments)
-    assert by_speaker["Speaker 1"][-1].end_s <= 12.0
+    assert by_speaker["Host"][-1].end_s <= 12.0
     assert by_speaker["Speaker 2"][-1].start_s >= 11.5
     assert [s.start_s for s in events.segments] == sorted(s.start_s for s in events.segments)
     assert [p.done_s for p in events.progress] == sorted(p.done_s for p in events.progress)
 
 
 def test_speakers_from_a_single_channel_are_an_error(session: Session, jfk: Path) -> None:
+    options = replace(OPTIONS, speakers_from_channels=True)
     with pytest.raises(UsageError, match=r'jfk\.wav" has only one channel'):
-        run(Transcriber(session), jfk, replace(OPTIONS, speakers_from_channels=True))
+        run(Transcriber(session), jfk, options)
 
 
 def test_an_exception_in_a_callback_propagates(session: Session, jfk: Path) -> None:

@@ -210,13 +210,21 @@ class RecordingRun:
                 f"{source} has only one channel, so speakers cannot be told apart: "
                 "leave out --speaker-from-channels"
             )
+        names = self._options.speakers
+        if len(names) > n_channels:
+            raise UsageError(
+                f"{source} has {n_channels} channels, but {len(names)} speakers have names: "
+                "name one a channel"
+            )
         segments: list[Segment] = []
         for i in range(n_channels):
             samples = np.ascontiguousarray(chunk.samples[:, i])
             mono = Chunk(chunk.start, samples, chunk.detections[i : i + 1])
-            channel = _Channel(i, n_channels, f"Speaker {i + 1}")
+            name = names[i] if i < len(names) else f"Speaker {i + 1}"
+            channel = _Channel(i, n_channels, name)
             self._transcribe_chunk(mono, segments.append, channel)
-        for segment in sorted(segments, key=lambda segment: (segment.start_s, segment.speaker)):
+        # Segments of a channel are in order already, and the first channel's come first.
+        for segment in sorted(segments, key=lambda segment: segment.start_s):
             self._give(segment)
 
     def _transcribe_chunk(

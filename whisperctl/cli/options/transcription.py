@@ -312,6 +312,11 @@ class TranscribeFlags(Flags):
 
         typed = self.transcription
         decoders.check(typed.decoder)
+        if self.speech.vad is False and typed.speakers_from_channels:
+            raise UsageError(
+                "give --no-vad or --speaker-from-channels, not both: each channel is silent while "
+                "others speak, and times are wrong around long silence"
+            )
         transcription = dataclasses.replace(
             typed,
             decoding=self.prompt.complete(typed.decoding, word_timestamps=self.subtitles.words()),

@@ -9,12 +9,14 @@ run backwards: these are mended.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from whisperctl.audio import SAMPLE_RATE
+from whisperctl.engine.toolkit.words import text_of
 from whisperctl.transcript import Segment, Token, Word
 from whisperctl.transcription.stages import Stage
 
@@ -30,6 +32,9 @@ GAP = SAMPLE_RATE // 10
 _SNAP = SAMPLE_RATE // 5
 """Largest overlap, in samples, with a stretch that most of a word or segment does not lie in."""
 
+_LONG_SILENCE = 2 * SAMPLE_RATE
+"""Shortest silence, in samples, that no segment shows across once it is cut away."""
+
 LEAST_S = 0.02
 """Shortest segment, in seconds: one step of Whisper's timestamps."""
 
@@ -37,6 +42,10 @@ _LEAST_WORD_S = 0.01
 
 _RESERVE_S = 0.5
 """A segment that ends this close to the end is held until it is known that none follows."""
+
+_NEARER = ((".!?\u2026", 0.0), (",;:", 0.5))
+_OTHERS = 1.5
+"""Seconds by which a cut at the end of a sentence, of a clause or elsewhere seems farther away."""
 
 Interval = tuple[float, float]
 
@@ -87,6 +96,21 @@ class Timeline:
         stretch = self._stretches[i]
         return min(stretch.end, stretch.start + max(0, at - self._starts[i])) / SAMPLE_RATE
 
+    def cuts(self, start_s: float, end_s: float) -> list[Interval]:
+        """Long silences that were cut away inside a span of the engine's time, by that time."""
+        found = []
+        for i in range(len(self._stretches) - 1):
+            removed = self._stretches[i + 1].start - self._stretches[i].end
+            before_s = (self._starts[i] + self._length(i)) / SAMPLE_RATE
+            after_s = self._starts[i + 1] / SAMPLE_RATE
+            if (
+                removed >= _LONG_SILENCE
+                and start_s < before_s - _SNAP / SAMPLE_RATE
+                and end_s > after_s + _SNAP / SAMPLE_RATE
+            ):
+                found.append((before_s, after_s))
+        return found
+
     def span(self, start_s: float, end_s: float) -> tuple[float, float]:
         """Times in the recording of something from ``start_s`` to ``end_s`` of the engine's.
 
@@ -112,21 +136,34 @@ class Timeline:
 
 
 class RecordingTimes(Stage):
-    """Map the times of segments, words and tokens to the recording's."""
+    """Map the times of segments, words and tokens to the recording's.
+
+    A segment on both sides of a long silence that was cut away becomes one on each side.
+    """
 
     def __init__(self, timeline: Timeline) -> None:
         self._span = timeline.span
+        self._cuts = timeline.cuts
 
     def add(self, segment: Segment) -> Iterable[Segment]:
-        """Return the segment in the recording's time."""
-        start_s, end_s = self._span(segment.start_s, segment.end_s)
-        yield replace(
-            segment,
-            start_s=start_s,
-            end_s=end_s,
-            words=tuple(self._word(word) for word in segment.words),
-            tokens=tuple(self._token(token) for token in segment.tokens),
-        )
+        """Return the segment, or its parts, in the recording's time."""
+        for part in self._parts(segment):
+            start_s, end_s = self._span(part.start_s, part.end_s)
+            yield replace(
+                part,
+                start_s=start_s,
+                end_s=end_s,
+                words=tuple(self._word(word) for word in part.words),
+                tokens=tuple(self._token(token) for token in part.tokens),
+            )
+
+    def _parts(self, segment: Segment) -> Iterable[Segment]:
+        for before_s, after_s in self._cuts(segment.start_s, segment.end_s):
+            at = _place(segment, (before_s + after_s) / 2)
+            if segment.text[:at].strip() and segment.text[at:].strip():
+                yield replace(_cut(segment, 0, at), end_s=before_s)
+                segment = replace(_cut(segment, at, len(segment.text)), start_s=after_s)
+        yield segment
 
     def _word(self, word: Word) -> Word:
         start_s, end_s = self._span(word.start_s, word.end_s)
@@ -137,6 +174,45 @@ class RecordingTimes(Stage):
             return token
         start_s, end_s = self._span(token.start_s, token.end_s)
         return replace(token, start_s=start_s, end_s=max(start_s, end_s))
+
+
+def _place(segment: Segment, time_s: float) -> int:
+    """Number of characters of a segment that are spoken before a time.
+
+    Where words have no times it is the place between two words that is nearest by its share of the
+    text; the ends of sentences and clauses are nearer than others.
+    """
+    if segment.words and "".join(word.text for word in segment.words) == segment.text:
+        spoken = (w for w in segment.words if w.start_s + w.end_s < 2 * time_s)
+        return sum(len(word.text) for word in spoken)
+    text = segment.text
+    share = (time_s - segment.start_s) / max(segment.end_s - segment.start_s, 1e-9)
+    places = [match.start() for match in re.finditer(r"(?<=\S)\s", text)]
+
+    def distance(place: int) -> float:
+        penalty = next((p for marks, p in _NEARER if text[place - 1] in marks), _OTHERS)
+        return abs(place / len(text) - share) + penalty / max(segment.end_s - segment.start_s, 1)
+
+    return min(places, key=distance, default=0)
+
+
+def _cut(segment: Segment, begin: int, end: int) -> Segment:
+    """Part of a segment by characters, with the words and tokens that begin in it."""
+    words, at = [], 0
+    for word in segment.words:
+        if begin <= at < end:
+            words.append(word)
+        at += len(word.text)
+    tokens: list[Token] = []
+    if text_of(segment.tokens) == segment.text:
+        first, last = (len(segment.text[:place].encode()) for place in (begin, end))
+        is_last = end == len(segment.text)
+        at = 0
+        for token in segment.tokens:
+            if first <= at < last or (is_last and at == last):
+                tokens.append(token)
+            at += len(token.data)
+    return replace(segment, text=segment.text[begin:end], words=tuple(words), tokens=tuple(tokens))
 
 
 def stretches(spans: Sequence[SpeechSpan], n_samples: int) -> list[Stretch]:
