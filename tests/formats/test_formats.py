@@ -106,18 +106,18 @@ def test_tsv_is_as_openai_whisper_writes_it() -> None:
 
 
 def whisper_cli_csv(result: Transcript) -> str:
-    """The C++ of output_csv, in its own units: hundredths."""
+    """The C++ of output_csv, in its own units, hundredths, but for the space before a text."""
     text = "start,end,text\n"
     for segment in result.segments:
         t0, t1 = round(segment.start_s * 100), round(segment.end_s * 100)
         text += f"{10 * t0},{10 * t1},"
-        text += '"' + segment.text.replace('"', '""') + '"' + "\n"
+        text += '"' + segment.text.lstrip(" ").replace('"', '""') + '"' + "\n"
     return text
 
 
 def whisper_cli_lrc(result: Transcript) -> str:
-    """The C++ of output_lrc, in its own units: hundredths."""
-    text = "[by:whisper.cpp]\n"
+    """The C++ of output_lrc, in its own units, hundredths, but for its first line."""
+    text = ""
     for segment in result.segments:
         ms = round(segment.start_s * 100) * 10
         minutes, ms = ms // 60_000, ms % 60_000
@@ -135,7 +135,7 @@ LATER = transcript(
 
 def test_csv_is_as_whisper_cli_writes_it() -> None:
     assert written("csv", LATER) == whisper_cli_csv(LATER)
-    assert '7960,59990," he said: ""ask, not""."\n' in written("csv", LATER)
+    assert '7960,59990,"he said: ""ask, not""."\n' in written("csv", LATER)
 
 
 def test_lrc_is_as_whisper_cli_writes_it() -> None:
@@ -356,8 +356,8 @@ def test_who_speaks_shows_in_every_format() -> None:
     assert "\n0\t1000\tSpeaker 1: Hello.\n" in written("tsv", result)
     rows = list(csv.DictReader(io.StringIO(written("csv", result)), strict=True))
     assert [(row["speaker"], row["text"]) for row in rows] == [
-        ("Speaker 1", " Hello."),
-        ("A, <b>", " Hi."),
+        ("Speaker 1", "Hello."),
+        ("A, <b>", "Hi."),
     ]
 
 
@@ -367,7 +367,9 @@ def test_csv_can_be_read_back() -> None:
     rows = list(csv.reader(io.StringIO(written("csv", awkward(texts)), newline=""), strict=True))
 
     assert rows[0] == ["start", "end", "text"]
-    assert rows[1:] == [[str(n * 1000), str(n * 1000 + 500), t] for n, t in enumerate(texts)]
+    assert rows[1:] == [
+        [str(n * 1000), str(n * 1000 + 500), text.lstrip(" ")] for n, text in enumerate(texts)
+    ]
 
 
 def test_tsv_can_be_read_back() -> None:
@@ -456,7 +458,7 @@ def test_vtt_can_be_read_back() -> None:
         ("txt", ""),
         ("srt", ""),
         ("vtt", "WEBVTT\n\n"),
-        ("lrc", "[by:whisper.cpp]\n"),
+        ("lrc", ""),
         ("tsv", "start\tend\ttext\n"),
         ("csv", "start,end,text\n"),
         ("json", '{"text": "", "segments": [], "language": "en"}'),

@@ -65,10 +65,14 @@ def test_styles_are_kept_where_both_formats_have_them() -> None:
         "<i>one <b>two</b></i><b> three</b>\nfour 1 &lt; 2 &lt;five&gt;\n\n"
     )
     ass = converted(text, "srt", "ass")
-    assert r",,{\i1}one {\b1}two{\b0}{\i0}{\b1} three{\b0}\Nfour 1 < 2 <five>" in ass
+    assert r",,{\i1}one {\b1}two{\b0}{\i0}{\b1} three{\b0}\N{\an8}four 1 < 2 <five>" in ass
     assert converted(ass, "ass", "srt").splitlines()[2:4] == [
         "<i>one <b>two</b></i><b> three</b>",
-        "four 1 < 2 <five>",
+        "{\\an8}four 1 < 2 <five>",
+    ]
+    assert converted(text, "srt", "srt").splitlines()[2:4] == [
+        "<i>one <b>two</b></i><b> three</b>",
+        '{\\an8}<font color="red">four</font> 1 < 2 <five>',
     ]
     assert converted(text, "srt", "txt") == "one two three four 1 < 2 <five>\n"
 
@@ -103,7 +107,7 @@ def test_substation_of_others_is_read() -> None:
     )
     assert converted(text, "ass", "srt") == (
         "1\n00:00:01,000 --> 00:00:02,000\nAnn: <i>la, la\nlo</i>\n\n"
-        "2\n00:00:05,000 --> 00:00:06,000\n<b>bold</b> a b c\n\n"
+        "2\n00:00:05,000 --> 00:00:06,000\n{\\pos(1,2)}<b>bold</b> a b c\n\n"
     )
 
 

@@ -13,6 +13,7 @@ from whisperctl.formats.reading import parse
 from whisperctl.options import NO_LIMITS, SubtitleOptions
 from whisperctl.subtitles.document import Subtitles
 from whisperctl.subtitles.lint import lint
+from whisperctl.subtitles.markup import without_tags
 
 HEAD = "[Script Info]\nScriptType: v4.00+\n\n"
 FORMAT = "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
@@ -222,7 +223,8 @@ def test_substation_draws_and_sets_styles() -> None:
     def shown(text: str) -> list[str]:
         event = f"Dialogue: 0,0:00:01.00,0:00:02.00,Song,,0,0,0,,{text}\n"
         styles = "[V4+ Styles]\nFormat: Name, Bold, Italic\nStyle: Song,0,-1\n\n"
-        return [s.text for s in parse(f"{HEAD}{styles}[Events]\n{FORMAT}{event}".encode()).segments]
+        found = parse(f"{HEAD}{styles}[Events]\n{FORMAT}{event}".encode()).segments
+        return [without_tags(segment.text)[0] for segment in found]
 
     assert shown(r"{\p1}m 0 0 l 100 0 100 100{\p0}") == []
     assert shown(r"{\p4\pos(1,2)}m 0 0{\p0}text{\p2}l 1 1") == [" \ufdd1text\ufdd2"]

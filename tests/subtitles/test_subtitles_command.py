@@ -52,6 +52,29 @@ def test_options_that_do_nothing_in_the_format_are_named(cli: Cli) -> None:
     assert {table.code, lyrics.code, shown.code} == {0}
 
 
+def test_positions_colors_and_fonts_are_kept_or_counted(cli: Cli) -> None:
+    text = (
+        "1\n00:00:01,000 --> 00:00:02,000\n"
+        '{\\an8}<font color="#ff0000">Stop,</font> he said.\n\n'
+        "2\n00:00:02,000 --> 00:00:03,000\n{\\pos(1,2)\\i1}And{\\i0} <font face=x>went\n\n"
+    )
+    (cli.directory / "a.srt").write_text(text)
+    done = cli.here("subtitles", "convert", "a.srt", "b.srt", "--max-line-width", "9")
+    assert (done.code, done.err) == (0, "")
+    assert (cli.directory / "b.srt").read_text() == (
+        "1\n00:00:01,000 --> 00:00:02,000\n"
+        '{\\an8}<font color="#ff0000">Stop,</font>\nhe said.\n\n'
+        "2\n00:00:02,000 --> 00:00:03,000\n{\\pos(1,2)}<i>And</i> <font face=x>went\n\n"
+    )
+    for name, n, left in (("c.vtt", 5, "Stop, he said"), ("c.ass", 3, r"{\an8}Stop, he said")):
+        done = cli.here("subtitles", "convert", "a.srt", name)
+        assert f"{n} tags for positions, colors and fonts" in done.err
+        assert left in (cli.directory / name).read_text()
+    done = cli.here("subtitles", "convert", "c.ass", "d.srt")
+    assert "1 tag for positions, colors and fonts" in done.err
+    assert "{\\an8}Stop, he said" in (cli.directory / "d.srt").read_text()
+
+
 def test_convert_by_a_profile_says_what_cannot_keep_to_it(cli: Cli) -> None:
     (cli.directory / "talk.srt").write_text(SRT, encoding="utf-8")
     done = cli.here("subtitles", "convert", "talk.srt", "a.vtt", "--profile", "youtube")

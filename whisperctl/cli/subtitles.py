@@ -87,7 +87,8 @@ def convert_subtitles(
     """Convert a subtitle file, or break its lines differently.
 
     Italics, bold, underline, speakers and times of words are kept if both formats have them.
-    Positions, colors and fonts are not.
+    Positions, colors and fonts are kept from srt to srt and from ass to ass, and counted where they
+    are left out.
     """
     from whisperctl import formats
     from whisperctl.cli.options.transcription import ignored
@@ -111,6 +112,13 @@ def convert_subtitles(
         console.note(_skipped(source, subtitles))
     if not subtitles.say_something:
         console.note(f"{_named(source)} contains no text")
+    subtitles, n_dropped = subtitles.for_format(fmt)
+    if n_dropped:
+        console.note(
+            f"{n_dropped:,} tag{'s' if n_dropped > 1 else ''} for positions, colors and fonts of "
+            f"{_named(source)} {'are' if n_dropped > 1 else 'is'} left out: {fmt} has no place for "
+            "them here"
+        )
     if warning := ignored([fmt], limits):
         console.note(warning)
     if "max_line_count" in FORMATS[fmt].honours and (

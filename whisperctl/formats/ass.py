@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TextIO
 
 from whisperctl.formats import Likelihood
@@ -37,6 +38,7 @@ Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 # A backslash is only itself before a character that makes no command with it: the word joiner has
 # no width (FFmpeg does the same). Not all players know an escape for braces.
 _ESCAPES = str.maketrans({"\\": "\\\u2060", "{": "(", "}": ")"})
+_KEPT = re.compile(f"({markup.TAG}[^{markup.TAG_END}]*{markup.TAG_END})")
 _TAGS = str.maketrans(
     {
         "\n": r"\N",
@@ -85,7 +87,10 @@ def _karaoke(cue: Cue) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.translate(_ESCAPES).translate(_TAGS)
+    parts = _KEPT.split(text)  # tags are the odd ones
+    parts[::2] = (part.translate(_ESCAPES).translate(_TAGS) for part in parts[::2])
+    parts[1::2] = (tag if tag[1] == "{" else "" for tag in parts[1::2])
+    return "".join(map(markup.with_tags, parts))
 
 
 def _hundredths(time_ms: int) -> int:

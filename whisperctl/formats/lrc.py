@@ -25,7 +25,6 @@ def write_lrc(transcript: Transcript, out: TextIO, options: SubtitleOptions = NO
     tag, ``[00:12.00]`` in the text, gets round brackets. A highlighted word has its own time before
     it, ``<00:12.00>``, the form called enhanced or A2.
     """
-    out.write("[by:whisper.cpp]\n")
     if options == NO_LIMITS:
         for segment, _ in spoken(transcript):
             text = label(segment.speaker) + _without_tags(

@@ -28,6 +28,7 @@ def write_srt(transcript: Transcript, out: TextIO, options: SubtitleOptions = NO
             text = (
                 (label(shown.speaker) + shown.text).replace("-->", "->").translate(markup.HTML_TAGS)
             )
+            text = markup.with_tags(text)
             out.write(f"{number}\n{start} --> {end}\n{text}\n\n")
 
 
@@ -45,7 +46,7 @@ def read_srt(text: str) -> Found:
     for cue in cues:
         if cue.readable:
             lines = "\n".join(line for _, line in cue.lines)
-            shown = markup.from_html(markup.from_ass(lines, comments=False))
+            shown = markup.from_html(markup.from_ass(lines, comments=False), keep=True)
             found.add(Segment(cue.start_s, cue.end_s, markup.spaced(shown)))
     return found
 

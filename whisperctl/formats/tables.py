@@ -43,7 +43,7 @@ def write_tsv(transcript: Transcript, out: TextIO, options: SubtitleOptions = NO
 def write_csv(transcript: Transcript, out: TextIO, options: SubtitleOptions = NO_LIMITS) -> None:
     """Write start and end in milliseconds and the text in quotes, as whisper-cli does.
 
-    The text is as the model wrote it; a quote in it is doubled. A column for who speaks is there
+    The text has no space in front; a quote in it is doubled. A column for who speaks is there
     when that is known of a segment. No option applies.
     """
     segments = [segment for segment in transcript.segments if segment.text.strip()]
@@ -53,7 +53,7 @@ def write_csv(transcript: Transcript, out: TextIO, options: SubtitleOptions = NO
         fields = [str(milliseconds(segment.start_s)), str(milliseconds(segment.end_s))]
         if with_speaker:
             fields.append(_bare(segment.speaker or ""))
-        fields.append(_quoted(markup.plain(segment.text)))
+        fields.append(_quoted(markup.plain(segment.text).lstrip(" ")))
         out.write(",".join(fields) + "\n")
 
 

@@ -48,7 +48,9 @@ def write_vtt(transcript: Transcript, out: TextIO, options: SubtitleOptions = NO
         for shown in highlighted(cue) if options.highlight_words else (cue,):
             start = clock(shown.start_ms, hours_always=False)
             end = clock(shown.end_ms, hours_always=False)
-            text = shown.text.translate(_ESCAPES).translate(markup.HTML_TAGS)
+            text = (
+                markup.without_tags(shown.text)[0].translate(_ESCAPES).translate(markup.HTML_TAGS)
+            )
             out.write(f"{start} --> {end}\n{_voice(shown.speaker)}{text}\n\n")
 
 

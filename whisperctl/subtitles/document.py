@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from whisperctl.audio.source import STDIN
@@ -10,6 +11,7 @@ from whisperctl.errors import OutputError, SubtitleError, UsageError
 from whisperctl.formats import writer
 from whisperctl.options import NO_LIMITS, SubtitleOptions
 from whisperctl.storage.files import write_atomic
+from whisperctl.subtitles import markup
 from whisperctl.text import quoted
 from whisperctl.transcript import Segment, Transcript
 
@@ -17,6 +19,8 @@ MAX_CUES = 1_000_000
 """Most cues of a file: a week of speech has fewer; each takes half a kilobyte of memory."""
 
 _MAX_UNREADABLE = 1000
+_OVERRIDE = re.compile(r"\{\\")
+_ALIGNMENT = re.compile(r"\{\\an[1-9]\}")
 
 
 class TooLargeError(ValueError):
@@ -82,7 +86,21 @@ class Subtitles:
     @property
     def say_something(self) -> bool:
         """True if any cue has text."""
-        return any(segment.text.strip() for segment in self.segments)
+        return any(markup.plain(segment.text).strip() for segment in self.segments)
+
+    def for_format(self, fmt: str) -> tuple[Subtitles, int]:
+        """The same without the tags that another format has no place for, and how many they are."""
+        if fmt == self.format:
+            return self, 0
+        # Players of SubRip know where SubStation Alpha's \an puts a cue.
+        stays = {"ass": _OVERRIDE.match, "srt": _ALIGNMENT.fullmatch}.get(fmt)
+        n_dropped = 0
+        segments = []
+        for segment in self.segments:
+            text, n = markup.without_tags(segment.text, stays)
+            segments.append(replace(segment, text=text) if n else segment)
+            n_dropped += n
+        return replace(self, segments=tuple(segments)), n_dropped
 
     def transcript(self) -> Transcript:
         """The transcript that a writer takes: all cues in the order of time."""

@@ -48,6 +48,8 @@ _LINE, _UNEVEN, _LONE_WORD = 0.6, 2.0, 1.5
 
 _PAUSE_MS = 500
 """Shortest silence that makes a cue around it dearer."""
+_SLOW_MS, _SLOW_MS_PER_LETTER = 400, 80
+"""Longest time of a word; what it takes beyond that counts as a pause before it."""
 _LONG_PAUSE_MS = 2000
 """No cue shows across a silence as long as this."""
 
@@ -313,22 +315,26 @@ class _Run:
         """Add a word, and note what a break before it costs."""
         at = len(self.parts)
         word = part.text.lstrip(f" \t\n{markup.BREAK}")
+        plain = markup.unstyled(word)
         spaced = len(word) < len(part.text)
         breaks = markup.BREAK in part.text
         # A dash after a line break is another person's in a dialogue.
-        if at and breaks and (word[:1] in _DASHES or self.max_width == math.inf):
+        if at and breaks and (plain[:1] in _DASHES or self.max_width == math.inf):
             self.forced.add(at)
         cost, n_sentences, pauses = 0.0, 0, 0.0
         if at:
             before = self.parts[-1]
             n_sentences, pauses = self.sentences[-1], self.pauses[-1]
             pause_ms = part.start_ms - before.end_ms
+            if timed:  # engines give a pause to the word behind it
+                spoken_ms = _SLOW_MS + _SLOW_MS_PER_LETTER * _n_letters(plain)
+                pause_ms += max(0, part.end_ms - part.start_ms - spoken_ms)
             if at in self.forced:
                 pass
-            elif sentence_begins(markup.unstyled(before.text), markup.unstyled(word)):
+            elif sentence_begins(markup.unstyled(before.text), plain):
                 n_sentences += 1
             else:
-                cost = _break_cost(before.text, word, own_cue=begins_segment and not timed)
+                cost = _break_cost(before.text, plain, own_cue=begins_segment and not timed)
                 cost *= 1 - _PAUSE_DISCOUNT * min(1.0, max(0, pause_ms) / _FULL_DISCOUNT_MS)
             if pause_ms >= _PAUSE_MS:
                 pauses += _PAUSE + _PAUSE_PER_S * (pause_ms - _PAUSE_MS) / 1000

@@ -2,20 +2,24 @@
 
 Text that was read from a subtitle file keeps its line breaks and its italics, bold and underline as
 single characters of Unicode's noncharacters, which are meant for use inside a program and occur in
-no text. They have no width; each writer turns them into what its format has for them. Other tags
-are dropped.
+no text. They have no width; each writer turns them into what its format has for them. Other tags of
+SubRip and SubStation Alpha, for positions, colors and fonts, are kept between two such characters
+as they are, for the same format; ``without_tags`` drops them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from unicodedata import east_asian_width
 
 BREAK = "\ufdd0"
 ITALIC, ITALIC_END = "\ufdd1", "\ufdd2"
 BOLD, BOLD_END = "\ufdd3", "\ufdd4"
 UNDERLINE, UNDERLINE_END = "\ufdd5", "\ufdd6"
+
+TAG, TAG_END, _SPACE = "\ufdd7", "\ufdd8", "\ufdd9"
+"""Marks around a tag that is kept; spaces in it are marks too, so that it is part of one word."""
 
 STYLES = {ITALIC: ITALIC_END, BOLD: BOLD_END, UNDERLINE: UNDERLINE_END}
 """End mark of each style."""
@@ -36,7 +40,10 @@ BREAK_OR_SPACE = f"[\\s{BREAK}]"
 """Regular expression for what separates words."""
 
 _STYLE_MARKS = re.compile(f"[{ITALIC}-{UNDERLINE_END}]")
-_MARKS = re.compile(f" ?{BREAK} ?|[{ITALIC}-{UNDERLINE_END}]")
+_KEPT_TAG = re.compile(f"{TAG}([^{TAG_END}]*+){TAG_END}")
+_NOT_SHOWN = re.compile(f"{_KEPT_TAG.pattern}|{_STYLE_MARKS.pattern}")
+_MARKS = re.compile(f" ?{BREAK} ?|{_NOT_SHOWN.pattern}")
+_MOST_OF_TAG = 200
 _NONCHARACTERS = re.compile("[\ufdd0-\ufdef]")
 
 # Possessive: what has no end is given up at once, and not tried again from every letter of it.
@@ -63,7 +70,38 @@ def plain(text: str) -> str:
 
 def unstyled(text: str) -> str:
     """``text`` without styles, its line breaks as they are."""
-    return _STYLE_MARKS.sub("", text)
+    return _NOT_SHOWN.sub("", text)
+
+
+def without_tags(text: str, stays: Callable[[str], object] | None = None) -> tuple[str, int]:
+    """``text`` without the tags that are kept for its own format, and how many were left out.
+
+    Args:
+        text: any text.
+        stays: true of a tag that may stay; none may by default.
+    """
+    n_dropped = 0
+
+    def kept(tag: re.Match[str]) -> str:
+        nonlocal n_dropped
+        if stays is not None and stays(tag[1].replace(_SPACE, " ")):
+            return tag[0]
+        n_dropped += 1
+        return ""
+
+    return _KEPT_TAG.sub(kept, text), n_dropped
+
+
+def with_tags(text: str) -> str:
+    """``text`` with the tags that are kept as they were read."""
+    return _KEPT_TAG.sub(lambda tag: tag[1].replace(_SPACE, " "), text)
+
+
+def _kept(tag: str) -> str:
+    """The mark of a tag; nothing for one that no player has."""
+    if len(tag) > _MOST_OF_TAG or not (tag.isascii() and tag.isprintable()) or "-->" in tag:
+        return ""
+    return f"{TAG}{tag.replace(' ', _SPACE)}{TAG_END}"
 
 
 def length(text: str) -> int:
@@ -121,9 +159,10 @@ def closed(texts: Iterable[str]) -> list[str]:
     return result
 
 
-def from_html(text: str) -> str:
+def from_html(text: str, *, keep: bool = False) -> str:
     """Marks for the tags that SubRip and WebVTT share; readings (ruby) go into brackets.
 
+    With ``keep`` other tags that are known are kept, else dropped.
     ``<ruby>漢字<rt>かんじ</rt></ruby>`` becomes ``漢字(かんじ)``, as browsers without ruby show it.
     """
     reading = False
@@ -137,7 +176,9 @@ def from_html(text: str) -> str:
             end = _READING_END if reading else ""
             reading = name == "rt" and not match[0].startswith("</")
             return end + (_READING if reading else "")
-        return match[0] if name and name not in _HTML_DROPPED else ""
+        if name and name not in _HTML_DROPPED:
+            return match[0]
+        return _kept(match[0]) if keep and name else ""
 
     marked = _HTML_TAG.sub(mark, _RUBY_BRACKET.sub("", text))
     if reading:
@@ -148,6 +189,8 @@ def from_html(text: str) -> str:
 
 def from_ass(text: str, *, comments: bool, styles: str = "") -> str:
     r"""Marks for override blocks; what is drawn between ``{\p1}`` and ``{\p0}`` is left out.
+
+    Commands for anything but styles are kept.
 
     Args:
         text: an event's text.
@@ -165,6 +208,9 @@ def from_ass(text: str, *, comments: bool, styles: str = "") -> str:
             if not comments and not drawing:
                 parts.append(block[0])
             continue
+        others = _ASS_TAG.sub("", block[1]).strip()
+        if not drawing and others.startswith("\\"):
+            parts.append(_kept(f"{{{others}}}"))
         for name, value, reset, scale in _ASS_TAG.findall(block[1]):
             if scale:
                 drawing = bool(scale.strip("0"))
