@@ -33,7 +33,7 @@ endef
 PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 LONGEST  := tests/testing wasm-build
 
-.PHONY: help demo test test-fast fuzz browser check docs format bench bench-decoders bench-peers experiment native profile wasm missing-module build lock setup clean distclean
+.PHONY: help demo test test-fast fuzz browser check docs format bench bench-decoders bench-peers bench-subtitles experiment native profile wasm missing-module build lock setup clean distclean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -83,6 +83,7 @@ bench-decoders: setup wasm ## measure the decoders on ten-minute recordings and 
 
 WHISPER_CTRANSLATE2 := 0.5.8
 OPENAI_WHISPER := 20250625
+SUBER := 0.4.0
 TORCH := 2.13.0
 
 # Each peer in a directory of its own. What cannot be had is left out, and the bench says so.
@@ -117,6 +118,16 @@ $(PEERS)/whisper.cpp/.installed: | $(VENV)/.installed
 	        -DWHISPER_BUILD_TESTS=OFF -DWHISPER_BUILD_SERVER=OFF \
 	        "-DCMAKE_C_FLAGS=$(strip $(LEFT_OUT))" "-DCMAKE_CXX_FLAGS=$(strip $(LEFT_OUT))"; \
 	    cmake --build $(@D)/build --target whisper-cli') && touch $@
+
+# Scores subtitles against a reference; sacrebleu and jiwer come with it, in versions of its own.
+$(PEERS)/suber/.installed:
+	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
+	-@$(call quietly,Installing SubER, $(@D)/bin/python -m pip install \
+	    --disable-pip-version-check subtitle-edit-rate==$(SUBER)) && touch $@
+
+bench-subtitles: setup wasm $(PEERS)/ctranslate2/.installed $(PEERS)/whisper.cpp/.installed $(PEERS)/suber/.installed ## score subtitles against other programs', and update docs/subtitles.md
+	$(BIN)/whisperctl models pull tiny.en
+	$(BIN)/python -m bench subtitles $(PEERS)
 
 experiment: setup wasm ## measure the first experiment again and update docs/experiment.md
 	$(BIN)/whisperctl models pull base

@@ -8,6 +8,8 @@ python -m bench decoders FOLDER        measure decoders on recordings made in FO
 python -m bench decode FILE DECODER    measure one decoder
 python -m bench peers FOLDER [S]...    measure the programs installed in FOLDER on S seconds of
                                        speech (11, 180 and 600), and update docs/performance.md
+python -m bench subtitles FOLDER       score subtitles of the programs installed in FOLDER, and
+                                       update docs/subtitles.md
 """
 
 from __future__ import annotations
@@ -249,6 +251,11 @@ def main(arguments: list[str]) -> int:
             lengths_s = [int(length) for length in lengths] or peers.LENGTHS_S
             target = ROOT / "docs/performance.md"
             _update(target, peers.measure(Path(folder).resolve(), lengths_s), "peers")
+        case ["subtitles", folder]:
+            from bench import subtitles
+
+            target = ROOT / "docs/subtitles.md"
+            _update(target, subtitles.measure(Path(folder).resolve()))
         case _:
             print(__doc__, file=sys.stderr)
             return 2

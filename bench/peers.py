@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ BATCHING = "faster-whisper/int8"
 
 _REPEATS = {11: 3, 180: 3, 600: 1}
 _PAUSE_S = 0.5
+_SOUNDS = {"austen": ".flac", "jfk": ".wav"}
 _TIMEOUT_S = 1800.0
 _LIKE = "like for like"
 SETTINGS = ("defaults", _LIKE)
@@ -99,20 +101,42 @@ class Run:
 def recording(folder: Path, at_least_s: int) -> Recording:
     """A recording of real speech, at least so long: the samples again and again, with pauses."""
     samples = ROOT / "samples"
-    parts = [("austen.flac", "austen.txt"), ("jfk.wav", "jfk.txt")]
-    pieces: list[Any] = []
-    texts: list[str] = []
-    length_s = 0.0
-    while length_s < at_least_s:
-        # The shortest is jfk.wav alone.
-        sound, text = parts[(len(texts) + (at_least_s <= LENGTHS_S[0])) % 2]
-        piece = audio.load(samples / sound).samples
-        pieces += [piece, np.zeros(round(_PAUSE_S * audio.SAMPLE_RATE), np.float32)]
-        texts.append((samples / text).read_text("utf-8"))
-        length_s = sum(map(len, pieces[:-1])) / audio.SAMPLE_RATE
     path = folder / f"speech-{at_least_s}.wav"
-    soundfile.write(path, np.concatenate(pieces[:-1]), audio.SAMPLE_RATE, subtype="PCM_16")
+    length_s = write_speech(path, at_least_s)
+    texts = [(samples / f"{name}.txt").read_text("utf-8") for name, _ in pieces(at_least_s)]
     return Recording(path, " ".join(texts), length_s)
+
+
+def pieces(at_least_s: float) -> list[tuple[str, float]]:
+    """Names of the samples that speech of a length is made of, and the time until the next begins.
+
+    The shortest is jfk.wav alone.
+    """
+    lengths_s = {name: len(_samples(name)) / audio.SAMPLE_RATE for name in _SOUNDS}
+    names = sorted(lengths_s, reverse=at_least_s <= LENGTHS_S[0])
+    found: list[tuple[str, float]] = []
+    length_s = -_PAUSE_S
+    while length_s < at_least_s - 1:
+        name = names[len(found) % 2]
+        found.append((name, lengths_s[name] + _PAUSE_S))
+        length_s += found[-1][1]
+    return found
+
+
+def write_speech(path: Path, at_least_s: float) -> float:
+    """Write the samples in turns, with pauses, to a WAV file; returns its length in s."""
+    pause = np.zeros(round(_PAUSE_S * audio.SAMPLE_RATE), np.float32)
+    parts: list[Any] = []
+    for name, _ in pieces(at_least_s):
+        parts += [_samples(name), pause]
+    speech = np.concatenate(parts[:-1])
+    soundfile.write(path, speech, audio.SAMPLE_RATE, subtype="PCM_16")
+    return len(speech) / audio.SAMPLE_RATE
+
+
+@cache
+def _samples(name: str) -> Any:
+    return audio.load(ROOT / "samples" / f"{name}{_SOUNDS[name]}").samples
 
 
 def programs(folder: Path) -> list[Program]:
@@ -124,7 +148,7 @@ def programs(folder: Path) -> list[Program]:
     command: tuple[str, ...]
     like: tuple[str, ...]
     program = folder / "ctranslate2/bin/whisper-ctranslate2"
-    if _there(program):
+    if is_there(program):
         common = (
             *(str(program), "{audio}", "--language", "en", "--compute_type", "int8"),
             *("--model_directory", str(cache.converted(model, convert.VERSION, convert.convert))),
@@ -134,7 +158,7 @@ def programs(folder: Path) -> list[Program]:
         found.append(Program(BASELINE, (*common, "--batched", "True"), like))
         found.append(Program(BASELINE.removesuffix(", batched"), common, like))
     program = folder / "openai/bin/whisper"
-    if _there(program):
+    if is_there(program):
         command = (
             *(str(program), "{audio}", "--language", "en", "--fp16", "False", "--device", "cpu"),
             *("--model", str(_checkpoint(folder, model))),
@@ -143,7 +167,7 @@ def programs(folder: Path) -> list[Program]:
         like = ("--beam_size=5", "--threads=2", "--temperature_increment_on_fallback=None")
         found.append(Program("openai-whisper, float32", command, like))
     program = folder / "whisper.cpp/build/bin/whisper-cli"
-    if _there(program):
+    if is_there(program):
         command = (
             *(str(program), "-m", str(model), "-l", "en", "-f", "{audio}"),
             *("--no-prints", "--output-txt", "--output-file", "{out}/text"),
@@ -152,7 +176,7 @@ def programs(folder: Path) -> list[Program]:
         found.append(Program("whisper-cli, built for the machine", command, like))
     ours = {f"whisperctl, {engine}": (engine, Path(sys.executable)) for engine in ENGINES}
     tuned = ROOT / ".venv-native/bin/python"
-    if _there(tuned):
+    if is_there(tuned):
         ours["whisperctl, native (tuned)"] = ("native", tuned)
     for name, (engine, python) in ours.items():
         command = (
@@ -167,7 +191,8 @@ def programs(folder: Path) -> list[Program]:
     return found
 
 
-def _there(program: Path) -> bool:
+def is_there(program: Path) -> bool:
+    """True if a program is installed; else a line says that it is left out."""
     if not program.is_file():
         print(f"bench: {program} is not installed; it is left out", file=sys.stderr)
         return False
@@ -250,7 +275,7 @@ def measure(folder: Path, lengths_s: Sequence[int]) -> Iterator[str]:
     yield f"Measured on {time.strftime('%Y-%m-%d', time.gmtime())}:"
     yield ""
     yield f"- machine: {escaped(figures.machine_text(machine))}"
-    yield f"- versions: {escaped(', '.join(_versions(folder)))}"
+    yield f"- versions: {escaped(', '.join(versions(folder)))}"
     yield f"- model: {MODEL}, the same weights for all, converted where needed"
     yield ""
     yield (
@@ -318,7 +343,7 @@ def _by_repeat(runs: Sequence[Run], what: str) -> Mapping[int, float]:
     return {one.repeat: getattr(one, what) for one in runs}
 
 
-def _versions(folder: Path) -> Iterator[str]:
+def versions(folder: Path) -> Iterator[str]:
     """Versions of the peers and of what they stand on."""
     wanted = {
         "ctranslate2": ("whisper-ctranslate2", "faster-whisper", "ctranslate2"),
