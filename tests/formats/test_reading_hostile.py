@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import io
 import random
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -14,7 +16,9 @@ from whisperctl.formats.reading import parse
 from whisperctl.options import NO_LIMITS, SubtitleOptions
 from whisperctl.subtitles import document
 from whisperctl.subtitles.document import Subtitles
-from whisperctl.subtitles.lint import ReadingLimits, lint
+from whisperctl.subtitles.lint import ReadingLimits, laid_out, lint, mended, of_times
+from whisperctl.subtitles.markup import unmarked
+from whisperctl.text import visible
 
 N = 20_000
 SRT = "1\n00:00:01,000 --> 00:00:02,000\n"
@@ -168,3 +172,33 @@ def test_mutants_are_refused_or_read_and_what_is_written_is_read_again(fmt: str)
             assert written(parse(rewritten.encode(), target), target) == rewritten, target
             written(subtitles, target, TIGHT).encode()
     assert n_read > 15
+
+
+def moved(scale: float, offset_s: float, time_s: float) -> float:
+    return scale * time_s + offset_s
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fmt", ["srt", "vtt", "ass", "lrc"])
+def test_mutants_are_shifted_by_what_was_asked_for_or_refused_and_mended_or_left(fmt: str) -> None:
+    rng = random.Random(fmt)
+    n_shifted = 0
+    for _ in range(150):
+        data = mutant(SAMPLES[fmt], rng).encode("utf-8", "surrogatepass")
+        scale, offset_s = rng.choice(((1.0, 7.25), (25 / 24, 0.0), (1.0, -0.5)))
+        try:
+            subtitles = parse(data, fmt, lenient=True)
+            text = reading.retimed(subtitles, partial(moved, scale, offset_s), "it")
+        except WhisperctlError as error:
+            assert str(error).isprintable()
+            continue
+        n_shifted += 1
+        assert text == visible(unmarked(text), prose=True)
+        starts = sorted(max(0.0, moved(scale, offset_s, s.start_s)) for s in subtitles.segments)
+        found = sorted(s.start_s for s in parse(text.encode(), fmt, lenient=True).segments)
+        assert found == pytest.approx(starts, abs=0.0101)
+        limits = SubtitleOptions(max_line_width=20, max_line_count=2, max_duration_s=3)
+        whole = replace(subtitles, segments=tuple(mended(subtitles.segments, limits)))
+        left = lint(laid_out(whole.transcript(), of_times(limits)), ReadingLimits())
+        assert {finding.check for finding in left} <= {"overlap", "order"}
+    assert n_shifted > 15

@@ -329,3 +329,114 @@ def test_what_is_transcribed_is_clean_in_every_format(
         ]
         assert words[0]
         assert words[1] == words[0]
+
+
+# Moving times, and mending.
+
+
+def moved(cli: Cli, text: str, *arguments: str, name: str = "a.srt") -> str:
+    (cli.directory / name).write_text(text, encoding="utf-8")
+    done = cli.here("subtitles", "shift", name, "--in-place", *arguments)
+    assert (done.code, done.out, done.err) == (0, "", "")
+    return (cli.directory / name).read_text("utf-8")
+
+
+def test_shift_moves_times_and_leaves_all_else(cli: Cli) -> None:
+    srt = (
+        "7\n00:00:01,000 --> 00:00:02,000 X1:1 X2:2\n{\\an8}<font color=red>Hello</font>\n\n"
+        "9\n0:0:2.5-->0:0:3,5\nat 00:00:01,000\n"
+    )
+    assert moved(cli, srt, "--by", "1:00.5") == (
+        "7\n00:01:01,500 --> 00:01:02,500 X1:1 X2:2\n{\\an8}<font color=red>Hello</font>\n\n"
+        "9\n00:01:03,000 --> 00:01:04,000\nat 00:00:01,000\n"
+    )
+    assert "00:00:01,000 --> 00:00:02,000 X1" in moved(cli, srt, "--anchor", "2=2")
+    stretched = moved(cli, srt, "--anchor", "1=2", "--anchor", "3.5=7")
+    assert "00:00:02,000 --> 00:00:04,000 X1" in stretched
+    assert "00:00:05,000 --> 00:00:07,000" in stretched
+    assert "00:00:00,960 --> 00:00:01,920 X1" in moved(cli, srt, "--rate", "24=25")
+    vtt = (
+        "WEBVTT\n\nSTYLE\n::cue {color: red}\n\nNOTE kept\n\nid\n00:01.000 --> 00:02.000 line:0\n"
+        "<v Ann>Hi <00:01.500><c.x>there</c>\n"
+    )
+    assert moved(cli, vtt, "--by", "-0.5", name="a.vtt") == vtt.replace(
+        "00:01.000 --> 00:02.000", "00:00:00.500 --> 00:00:01.500"
+    ).replace("<00:01.500>", "<00:00:01.000>")
+    ass = (
+        "[Script Info]\n; kept\n\n[V4+ Styles]\nFormat: Name, Bold\nStyle: S,1\n\n[Events]\n"
+        "Format: Layer, Start, End, Style, Text\nComment: 0,,,S,x\n"
+        "Dialogue: 0,0:00:01.00,0:00:02.00,S,{\\pos(1,2)}a, b\n"
+    )
+    assert moved(cli, ass, "--by", "2", name="a.ass") == ass.replace(
+        "0:00:01.00,0:00:02.00", "0:00:03.00,0:00:04.00"
+    )
+    lrc = "[ar:x]\n[00:01.00][00:05.00] <00:01.00>a <00:01.50>b\n[00:09.00] c\n"
+    assert "[00:02.00][00:06.00] <00:02.00>a <00:02.50>b\n" in moved(
+        cli, lrc, "--by", "1", name="a.lrc"
+    )
+
+
+def test_shift_refuses_what_it_cannot_do(cli: Cli) -> None:
+    (cli.directory / "a.srt").write_text(SRT, encoding="utf-8")
+    (cli.directory / "a.tsv").write_text("start\tend\ttext\n1\t2\tx\n")
+    (cli.directory / "odd.lrc").write_text("[offset:500]\n[00:01.00] a\n[00:05.00] b\n")
+    for arguments, code, reason in (
+        (("a.srt", "b.srt"), 2, "give one of --by TIME"),
+        (("a.srt", "b.srt", "--by", "1", "--rate", "24=25"), 2, "give one of --by TIME"),
+        (("a.srt", "b.srt", "--by", "soon"), 2, "write seconds or HH:MM:SS.mmm"),
+        (("a.srt", "b.srt", "--rate", "24"), 2, 'has no "="'),
+        (("a.srt", "b.srt", "--rate", "24=0"), 2, "not two frame rates"),
+        (("a.srt", "b.srt", "--rate", "nan=1"), 2, "not two frame rates"),
+        (("a.srt", "b.srt", "--anchor", "1=2", "--anchor", "1=3"), 2, "must be apart"),
+        (("a.srt", "--by", "1"), 2, "replace FILE with --in-place"),
+        (("a.srt", "b.srt", "--by", "1", "-i"), 2, "replace FILE with --in-place"),
+        (("a.srt", "b.vtt", "--by", "1"), 2, "keeps the format"),
+        (("a.srt", "a.srt", "--by", "1"), 2, "is the input itself"),
+        (("a.tsv", "-i", "--by", "1"), 2, "convert it to srt, vtt, ass, ssa or lrc first"),
+        (("a.srt", "-i", "--by", "-2.5"), 1, "1 cue of"),
+        (("a.srt", "-i", "--by", "1e9"), 2, "is not a time"),
+        (("a.srt", "-i", "--by", "999999999"), 1, "cannot be shifted"),
+        (("odd.lrc", "-i", "--rate", "2=1"), 1, "its times are unclear"),
+    ):
+        done = cli.here("subtitles", "shift", *arguments)
+        assert (done.code, done.out) == (code, ""), arguments
+        assert reason in done.err
+        assert done.err.count("\n") == 1
+    assert (cli.directory / "a.srt").read_text("utf-8") == SRT
+
+
+def test_fix_mends_what_lint_finds_and_leaves_the_rest(cli: Cli) -> None:
+    text = (
+        "1\n00:00:05,000 --> 00:00:06,000\n{\\an8}kept as\nit is\n\n"
+        "2\n00:00:01,000 --> 00:00:03,500\n<i>first, and with a line that is far too wide for any"
+        " of the limits</i>\n\n"
+        "3\n00:00:03,000 --> 00:00:03,000\nsecond\n\n4\n0:0:7 --> 0:0:8\n\n"
+    )
+    (cli.directory / "a.srt").write_text(text)
+    assert cli.here("subtitles", "lint", "a.srt").code == 1
+    done = cli.here("subtitles", "fix", "a.srt", "--in-place", "--max-line-width", "42")
+    assert (done.code, done.out) == (0, "")
+    assert "faults of" in done.err
+    assert (cli.directory / "a.srt").read_text() == (
+        "1\n00:00:01,000 --> 00:00:03,000\n<i>first, and with a line that\n"
+        "is far too wide for any of the limits</i>\n\n"
+        "2\n00:00:03,000 --> 00:00:03,500\nsecond\n\n"
+        "3\n00:00:05,000 --> 00:00:06,000\n{\\an8}kept as\nit is\n\n"
+    )
+    assert cli.here("subtitles", "lint", "a.srt", "--max-line-width", "42").code == 0
+    fast = "1\n00:00:01,000 --> 00:00:02,000\n" + 35 * "x" + "\n\n"
+    done = cli.here(
+        "subtitles",
+        "fix",
+        "-",
+        "-",
+        "--max-cps",
+        "30",
+        stdin=(fast + "2\n0:0:2 --> 0:0:3\nx\n").encode(),
+    )
+    assert done.code == 1
+    assert "reading speed 35.0 > 30 cps" in done.err
+    for name in ("a.vtt", "a.tsv"):
+        cli.here("subtitles", "convert", "a.srt", name)
+        done = cli.here("subtitles", "fix", name, "--in-place")
+        assert (done.code, done.err.count("\n")) == (2, 1)

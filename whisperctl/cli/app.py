@@ -30,7 +30,7 @@ SUMMARIES = {
     "doctor": "Check that everything a run needs is installed and works.",
     "completion": "Print a script for completion in bash, zsh or fish.",
     "models": "Download, import, quantize, verify and remove models.",
-    "subtitles": "Convert subtitle files, and check them.",
+    "subtitles": "Convert, check, shift and fix subtitle files.",
     "config": "Show the configuration file and the value of every option.",
 }
 """Summary of each command, by its name, which is also its module's."""

@@ -1,11 +1,11 @@
-"""``whisperctl subtitles``: convert, lint."""
+"""``whisperctl subtitles``: convert, lint, shift, fix."""
 
 from __future__ import annotations
 
 import io
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -38,7 +38,7 @@ app = typer.Typer(
     cls=Group,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Convert subtitle files, and check them.",
+    help="Convert, check, shift and fix subtitle files.",
 )
 
 _TEXT, _JSON = "text", "json"
@@ -128,10 +128,7 @@ def convert_subtitles(
     if target != STDIN:
         document.write_file(subtitles, Path(target), fmt, limits)
         return
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # As in a file: UTF-8 with line feeds, whatever the terminal's encoding.
-        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
-    formats.writer(fmt)(subtitles.transcript(), sys.stdout, limits)
+    formats.writer(fmt)(subtitles.transcript(), _plain_stdout(), limits)
 
 
 @app.command("lint", cls=Command)
@@ -277,6 +274,212 @@ def lint_subtitles(
         console.result(json.dumps(reports, indent=2))
     if wrong:
         raise typer.Exit(1)
+
+
+_Source = Annotated[
+    str, typer.Argument(metavar="FILE", help='Subtitle file; "-" is standard input.')
+]
+_Target = Annotated[
+    str | None, typer.Argument(metavar="[OUT]", help='File to write; "-" is standard output.')
+]
+_InPlace = Annotated[
+    bool,
+    typer.Option(
+        "--in-place",
+        "-i",
+        help="Replace FILE.",
+        rich_help_panel=Topic.OUTPUT.value,
+    ),
+]
+_From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="FORMAT",
+        help=f"Read FILE in this format: {listed(READABLE)}.",
+        show_default="by its extension, else by its contents",
+        rich_help_panel=Topic.INPUT.value,
+    ),
+]
+
+
+@app.command("shift", cls=Command)
+def shift_subtitles(
+    source: _Source,
+    target: _Target = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Show everything later by this: seconds or HH:MM:SS.mmm; earlier with a minus.",
+            rich_help_panel=Topic.SUBTITLES.value,
+        ),
+    ] = None,
+    anchor: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OLD=NEW",
+            help="Move the time OLD to NEW. Given twice, the times are stretched to fit both.",
+            rich_help_panel=Topic.SUBTITLES.value,
+        ),
+    ] = None,
+    rate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OLD=NEW",
+            help="Fit a video that has NEW frames a second where it had OLD, such as 25=23.976.",
+            rich_help_panel=Topic.SUBTITLES.value,
+        ),
+    ] = None,
+    in_place: _InPlace = False,
+    from_: _From = None,
+    encoding: _Encoding = None,
+) -> None:
+    """Shift or stretch the times of a subtitle file.
+
+    Everything else in the file stays as it is: styles, positions, comments, numbers. The formats
+    are srt, vtt, ass, ssa and lrc.
+    """
+    from whisperctl.formats.reading import read, retimed
+    from whisperctl.storage.files import write_text
+
+    scale, offset_s = _shift(by, anchor or [], rate)
+    path = _target_of(source, target, in_place=in_place)
+    subtitles = read(source, from_, encoding=encoding)
+    _show_notes(subtitles)
+    if path is not None and path.suffix.lower() not in ("", Path(source).suffix.lower()):
+        raise UsageError("shift keeps the format: give OUT the extension of FILE")
+    text = retimed(subtitles, lambda time_s: time_s * scale + offset_s, _named(source))
+    if path is not None:
+        write_text(path, text)
+        return
+    _plain_stdout().write(text)
+
+
+@app.command("fix", cls=Command)
+@with_flags
+def fix_subtitles(
+    limits: SubtitleOptions,
+    source: _Source,
+    target: _Target = None,
+    in_place: _InPlace = False,
+    from_: _From = None,
+    encoding: _Encoding = None,
+) -> None:
+    """Mend what lint finds in a subtitle file.
+
+    Always mended: cues that overlap, are out of order, empty, without duration or before the
+    recording, and timing lines in a text. Lines, speed, gaps and durations are mended if their
+    option or a profile is given; a cue that keeps to them stays as it is. What is left is printed,
+    and the exit code is 1. The formats are srt, vtt and ass.
+    """
+    from dataclasses import replace
+
+    from whisperctl import formats
+    from whisperctl.formats.reading import read
+    from whisperctl.subtitles import document
+    from whisperctl.subtitles.lint import ReadingLimits, laid_out, lint, mended, of_times
+
+    path = _target_of(source, target, in_place=in_place)
+    subtitles = read(source, from_, encoding=encoding, lenient=True)
+    _show_notes(subtitles)
+    document.check_cues(subtitles, _named(source))
+    fmt = subtitles.format if path is None or in_place else formats.output_format(path)
+    if fmt != subtitles.format or fmt not in ("srt", "vtt", "ass"):
+        raise UsageError("fix reads and writes srt, vtt or ass, and keeps the format")
+    if in_place and fmt != "srt":
+        raise UsageError(f"styles and comments of {fmt} would be lost in place: name another OUT")
+    checked = ReadingLimits.of(limits)
+    n_before = len(lint(subtitles.segments, checked)) + subtitles.n_unreadable
+    whole = replace(subtitles, segments=tuple(mended(subtitles.segments, limits)))
+    times = of_times(limits)
+    left = lint(laid_out(whole.transcript(), times), checked)
+    if path is not None:
+        document.write_file(whole, path, fmt, times)
+    else:
+        formats.writer(fmt)(whole.transcript(), _plain_stdout(), times)
+    if n_before:
+        console.note(
+            f"{n_before - len(left):,} of {n_before:,} fault{'s' if n_before > 1 else ''} of "
+            f"{_named(source)} mended"
+        )
+    for finding in left:
+        console.note(_line(source if path is None else str(path), finding))
+    if left:
+        raise typer.Exit(1)
+
+
+def _target_of(source: str, target: str | None, *, in_place: bool) -> Path | None:
+    """The file to write; ``None`` is standard output."""
+    from whisperctl.subtitles.document import check_target
+
+    if in_place == (target is not None):
+        raise UsageError("name the file to write, or replace FILE with --in-place")
+    if target is None:
+        if source == STDIN:
+            raise UsageError("standard input cannot be replaced: name the file to write")
+        return Path(source)
+    if target == STDIN:
+        return None
+    check_target(source, target)
+    return Path(target)
+
+
+def _plain_stdout() -> TextIO:
+    """Standard output as files are: UTF-8 with line feeds, whatever the terminal's encoding."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+    return sys.stdout
+
+
+def _shift(by: str | None, anchors: list[str], rate: str | None) -> tuple[float, float]:
+    """Factor for times, and the seconds to add after it."""
+    if sum(map(bool, (by, anchors, rate))) != 1 or len(anchors) > 2:
+        raise UsageError(
+            "give one of --by TIME, --anchor OLD=NEW (once or twice) and --rate OLD=NEW"
+        )
+    if by:
+        return 1.0, _typed_time("--by", by)
+    if rate:
+        old, new = _pair("--rate", rate, "25=23.976")
+        try:
+            scale = float(old) / float(new)
+        except (ValueError, ZeroDivisionError) as error:
+            raise _not_rates(rate) from error
+        if not 0.1 <= scale <= 10 or float(new) <= 0:
+            raise _not_rates(rate)
+        return scale, 0.0
+    pairs = [
+        tuple(_typed_time("--anchor", time) for time in _pair("--anchor", one, "1:00=1:02.5"))
+        for one in anchors
+    ]
+    (old_s, new_s), (last_old_s, last_new_s) = pairs[0], pairs[-1]
+    if len(pairs) == 1:
+        return 1.0, new_s - old_s
+    scale = (last_new_s - new_s) / (last_old_s - old_s) if last_old_s != old_s else 0.0
+    if not 0.1 <= scale <= 10:
+        raise UsageError("the two --anchor must be apart, and in the same order before and after")
+    return scale, new_s - old_s * scale
+
+
+def _not_rates(rate: str) -> UsageError:
+    return UsageError(f'--rate "{visible(rate)}" is not two frame rates: write 25=23.976')
+
+
+def _pair(flag: str, text: str, example: str) -> tuple[str, str]:
+    old, equals, new = text.partition("=")
+    if not equals:
+        raise UsageError(f'{flag} "{visible(text)}" has no "=": write {example}')
+    return old, new
+
+
+def _typed_time(flag: str, text: str) -> float:
+    from whisperctl.text import parse_time
+
+    try:
+        return parse_time(text, lenient=True)
+    except ValueError as error:
+        raise UsageError(f"{flag} {error}: write seconds or HH:MM:SS.mmm") from error
 
 
 def _limits(profile: str | None, **single: float | None) -> ReadingLimits:

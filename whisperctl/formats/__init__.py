@@ -12,7 +12,7 @@ returns what it found. Everything here imports only the standard library.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from importlib import import_module
@@ -55,7 +55,8 @@ class Format:
 
     ``writer``, ``reader`` and ``sniffer`` are functions of a module here, as ``"module.function"``;
     the module is imported when the function is first called. A format without a writer is read
-    only. ``read_as`` is the format whose reader reads this one, too. ``honours`` are the fields of
+    only; ``retimer`` moves the times in a text. ``read_as`` is the format whose reader reads this
+    one, too. ``honours`` are the fields of
     ``SubtitleOptions`` that change what is written, ``honours_highlighted`` those that do so only
     where words are highlighted.
     """
@@ -64,6 +65,7 @@ class Format:
     writer: str = ""
     reader: str = ""
     sniffer: str = ""
+    retimer: str = ""
     extension: str = ""
     read_as: str = ""
     honours: frozenset[str] = frozenset()
@@ -84,6 +86,18 @@ class Format:
         """
         found: Found = _function(self.reader)(text)
         return found
+
+    def retime(self, text: str, move: Callable[[float], float]) -> str:
+        """``text``, in this format, with each time ``move`` makes of it; all else stays.
+
+        Raises:
+            UsageError: that is not possible in this format.
+        """
+        if not self.retimer:
+            able = listed([name for name, entry in READABLE.items() if entry.retimer])
+            raise UsageError(f"times of {self.name} cannot be moved: convert it to {able} first")
+        moved: str = _function(self.retimer)(text, move)
+        return moved
 
     def sniff(self, head: str) -> Likelihood:
         """Likelihood that a text, or the beginning of a long one, is in this format."""
@@ -122,16 +136,23 @@ _LAYOUT = _ENDS | _LINES | {"max_line_count"}
 
 _ENTRIES = (
     Format("txt", "tables.write_txt"),
-    Format("srt", "srt.write_srt", "srt.read_srt", "srt.sniff_srt", honours=_LAYOUT),
-    Format("vtt", "vtt.write_vtt", "vtt.read_vtt", "vtt.sniff_vtt", honours=_LAYOUT),
-    Format("ass", "ass.write_ass", "ass.read_ass", "ass.sniff_ass", honours=_LAYOUT),
-    Format("ssa", "", "ass.read_ass", "ass.sniff_ssa"),
+    Format(
+        "srt", "srt.write_srt", "srt.read_srt", "srt.sniff_srt", "srt.retime_srt", honours=_LAYOUT
+    ),
+    Format(
+        "vtt", "vtt.write_vtt", "vtt.read_vtt", "vtt.sniff_vtt", "vtt.retime_vtt", honours=_LAYOUT
+    ),
+    Format(
+        "ass", "ass.write_ass", "ass.read_ass", "ass.sniff_ass", "ass.retime_ass", honours=_LAYOUT
+    ),
+    Format("ssa", "", "ass.read_ass", "ass.sniff_ssa", "ass.retime_ass"),
     # A cue has one line here, and no end but that of its last word if words have times.
     Format(
         "lrc",
         "lrc.write_lrc",
         "lrc.read_lrc",
         "lrc.sniff_lrc",
+        "lrc.retime_lrc",
         honours=_LINES,
         honours_highlighted=_ENDS,
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TextIO
 
 from whisperctl.formats import Likelihood
@@ -12,7 +13,7 @@ from whisperctl.subtitles.cues import Cue, label, one_line
 from whisperctl.subtitles.document import Found
 from whisperctl.subtitles.layout import layout, word_times
 from whisperctl.subtitles.markup import BOLD, BOLD_END, ITALIC, ITALIC_END, UNDERLINE, UNDERLINE_END
-from whisperctl.text import parse_time
+from whisperctl.text import milliseconds, parse_time
 from whisperctl.transcript import Segment, Transcript
 
 # Words not yet spoken are in the second colour, which only karaoke shows: grey.
@@ -176,6 +177,30 @@ def read_ass(text: str) -> Found:
         raise ValueError("it has no [Events]")
     found.segments.sort(key=lambda segment: segment.start_s)
     return found
+
+
+def retime_ass(text: str, move: Callable[[float], float]) -> str:
+    """``text`` with the start and end of each event moved."""
+    order: tuple[str, ...] = _EVENT
+    lines = []
+    for line in text.split("\n"):
+        key, colon, value = line.partition(":")
+        name = key.strip("\ufeff \t").lower()
+        if name == "format" and "start" in _order(value):
+            order = _order(value)
+        elif name in ("dialogue", "comment") and colon and {"start", "end"} <= set(order):
+            fields = value.split(",", len(order) - 1)
+            for field in ("start", "end"):
+                at = order.index(field)
+                try:
+                    time_s = parse_time(fields[at], lenient=True)
+                except (IndexError, ValueError):  # a comment may have none
+                    break
+                space = fields[at][: len(fields[at]) - len(fields[at].lstrip())]
+                fields[at] = space + _time(milliseconds(move(time_s)))
+            line = f"{key}:{','.join(fields)}"
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def sniff_ass(head: str) -> Likelihood:

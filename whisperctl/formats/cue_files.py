@@ -6,11 +6,18 @@ Files are read as players read them, not as standards ask.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from whisperctl.subtitles.document import Found
-from whisperctl.text import leading_time, not_a_time, parse_time, quoted
+from whisperctl.text import (
+    clock,
+    leading_time,
+    milliseconds,
+    not_a_time,
+    parse_time,
+    quoted,
+)
 
 ARROW = "-->"
 
@@ -29,6 +36,8 @@ _SOME_TIME = re.compile(r"\d\s*+:\s*+\d", re.ASCII)
 
 Lines = list[tuple[int, str]]
 """Lines of a file, each with its number."""
+
+_WORD_TIME = re.compile(r"<((?:\d{1,9}+:)?\d{1,9}+:\d{1,9}+\.\d{1,9}+)>", re.ASCII)
 
 _NO_CUE = "it is text outside any cue"
 _NO_TEXT = re.compile(r"(?:NOTE(?=[ \t]|$)|(?:STYLE|REGION)\s*+$|X-TIMESTAMP-MAP)")
@@ -177,6 +186,35 @@ def timing(line: str) -> tuple[float, float] | None:
         shown = quoted(rest if len(rest) <= 40 else f"{rest[:40]}…")
         raise ValueError(f"{shown} stands after the times")
     return start_s, end_s
+
+
+def retimed(text: str, move: Callable[[float], float], decimal_mark: str) -> str:
+    """``text`` with the times of cues, and of WebVTT's words, moved; all else stays."""
+
+    def moved(time_s: float) -> str:
+        return clock(milliseconds(move(time_s)), decimal_mark)
+
+    def moved_word(match: re.Match[str]) -> str:
+        try:
+            return f"<{moved(parse_time(match[1], lenient=True))}>"
+        except ValueError:  # beyond any recording, and no player's
+            return match[0]
+
+    lines = []
+    for line in text.split("\n"):
+        try:
+            times = timing(line) if ARROW in line else None
+        except ValueError:
+            times = None
+        if times is not None:
+            right = line.partition(ARROW)[2].strip()
+            end = leading_time(right)
+            settings = right[end[1] :] if end is not None else ""
+            line = f"{moved(times[0])} {ARROW} {moved(times[1])}{settings}"
+        elif decimal_mark == ".":
+            line = _WORD_TIME.sub(moved_word, line)
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def is_like_timing(line: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TextIO
 
@@ -69,6 +70,7 @@ def _time(time_ms: int) -> str:
 _TIME = r"-?\d{1,9}+:\d{1,9}+(?::\d{1,9}+)?(?:[.,]\d{1,9}+)?"
 _LINE_TAG = re.compile(rf"\s*+\[({_TIME})\]", re.ASCII)
 _WORD_TAG = re.compile(rf"<({_TIME})>", re.ASCII)
+_ANY_TAG = re.compile(rf"[\[<]({_TIME})[\]>]", re.ASCII)
 _LINE_BEGINS = re.compile(r"^\[\d++:\d++(?::\d++)?(?:[.,]\d++)?\]", re.MULTILINE)
 _OFFSET = re.compile(r"\s*+\[offset:\s*+([+-]?\d{1,12}+)\s*+\]", re.ASCII | re.IGNORECASE)
 _METADATA = re.compile(r"\s*+\[[a-z_#-]++\d*+\s*+:", re.IGNORECASE)
@@ -115,6 +117,20 @@ def read_lrc(text: str) -> Found:
         if segment is not None:
             found.add(segment)
     return found
+
+
+def retime_lrc(text: str, move: Callable[[float], float]) -> str:
+    """``text`` with the times of lines and words moved."""
+
+    def moved(match: re.Match[str]) -> str:
+        try:
+            time_s = _tag_time(match[1])
+        except ValueError:  # text in brackets
+            return match[0]
+        tag = match[0]
+        return tag.replace(match[1], _time(milliseconds(move(time_s))))
+
+    return _ANY_TAG.sub(moved, text)
 
 
 def sniff_lrc(head: str) -> Likelihood:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from whisperctl.audio.source import STDIN
@@ -16,6 +17,9 @@ from whisperctl.text import quoted, visible
 
 _MAX_BYTES = 128 * 2**20
 """Most bytes of a file: a day of speech with its tokens has fewer, a film has more."""
+
+_ROUNDING_S = 0.0101
+"""Most that a time is rounded by: ASS and LRC have hundredths."""
 
 _MAX_LINES = 4_000_000
 """Most lines of a file: each takes a hundred bytes of memory, however short it is."""
@@ -61,6 +65,47 @@ def parse(
     known = None if fmt is None else readable(fmt)
     codec = None if encoding is None else encodings.named(encoding)
     return _parsed(data, known, name, codec, lenient=lenient)
+
+
+def retimed(subtitles: Subtitles, move: Callable[[float], float], name: str) -> str:
+    """The text of a file with other times, and all else as it is.
+
+    Args:
+        subtitles: the file that was read.
+        move: gives the new time, in seconds, for an old one; a later one for a later one.
+        name: of the file, for messages.
+
+    Raises:
+        UsageError: times of this format cannot be moved.
+        SubtitleError: a cue would end before the recording begins or beyond any time, or the file
+            is so odd that another program could read other times in it.
+    """
+
+    def moved(time_s: float) -> float:
+        return max(0.0, move(time_s))
+
+    lost = sum(move(segment.end_s) <= 0 < segment.end_s for segment in subtitles.segments)
+    if lost:
+        raise SubtitleError(
+            f"{lost:,} cue{'s' if lost > 1 else ''} of {name} would end before the recording "
+            "begins: shift by less, or remove them"
+        )
+    try:
+        text = visible(readable(subtitles.format).retime(subtitles.text, moved), prose=True)
+        again = parse(text.encode(), subtitles.format, name).segments
+    except (ValueError, SubtitleError) as error:
+        raise SubtitleError(f"{name} cannot be shifted: {error}") from error
+    # Only the starts of lyrics are in the file.
+    n_times = 1 if subtitles.format == "lrc" else 2
+    wanted = sorted((moved(s.start_s), moved(s.end_s))[:n_times] for s in subtitles.segments)
+    found = sorted((s.start_s, s.end_s)[:n_times] for s in again)
+    if len(wanted) != len(found) or any(
+        abs(a - b) > _ROUNDING_S
+        for times in zip(wanted, found, strict=True)
+        for a, b in zip(*times, strict=True)
+    ):
+        raise SubtitleError(f"{name} cannot be shifted, as its times are unclear: convert it first")
+    return text
 
 
 def _bytes(source: str | Path, name: str) -> bytes:
@@ -112,7 +157,8 @@ def _parsed(
     if text.count("\n") > _MAX_LINES:
         raise SubtitleError(f"{name} is too large to be subtitles: it has too many lines")
     try:
-        found = fmt.read(markup.unmarked(text))
+        text = markup.unmarked(text)
+        found = fmt.read(text)
     except TooLargeError as error:
         raise SubtitleError(f"{name} is too large to be subtitles: {error}") from error
     except ValueError as error:
@@ -133,6 +179,7 @@ def _parsed(
         notes,
         tuple(found.unreadable),
         found.n_unreadable,
+        text,
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TextIO
 
 from whisperctl.formats import Likelihood
-from whisperctl.formats.cue_files import ARROW, cue_blocks, report_texts, timing
+from whisperctl.formats.cue_files import ARROW, cue_blocks, report_texts, retimed, timing
 from whisperctl.options import NO_LIMITS, SubtitleOptions
 from whisperctl.subtitles import markup
 from whisperctl.subtitles.cues import label
@@ -49,6 +50,11 @@ def read_srt(text: str) -> Found:
             shown = markup.from_html(markup.from_ass(lines, comments=False), keep=True)
             found.add(Segment(cue.start_s, cue.end_s, markup.spaced(shown)))
     return found
+
+
+def retime_srt(text: str, move: Callable[[float], float]) -> str:
+    """``text`` with its times moved."""
+    return retimed(text, move, ",")
 
 
 def sniff_srt(head: str) -> Likelihood:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import unescape
 from itertools import accumulate, pairwise
 from typing import TextIO
 
 from whisperctl.formats import Likelihood
-from whisperctl.formats.cue_files import CueBlock, Lines, cue_blocks, report_texts
+from whisperctl.formats.cue_files import CueBlock, Lines, cue_blocks, report_texts, retimed
 from whisperctl.options import NO_LIMITS, SubtitleOptions
 from whisperctl.subtitles import markup
 from whisperctl.subtitles.cues import one_line
@@ -91,6 +91,11 @@ def read_vtt(text: str) -> Found:
     if n_repeated:
         found.notes.append(f"{n_repeated} repeated lines of captions that roll up were left out")
     return found
+
+
+def retime_vtt(text: str, move: Callable[[float], float]) -> str:
+    """``text`` with its times moved, those of words in it as well."""
+    return retimed(text, move, ".")
 
 
 def sniff_vtt(head: str) -> Likelihood:

@@ -73,7 +73,7 @@ class Subtitles:
 
     ``format`` is the format it was read as, ``language`` a code if the file names one, ``notes``
     are remarks for people. ``unreadable`` are the first of the ``n_unreadable`` parts that were
-    skipped.
+    skipped. ``text`` is the file's own, with line feeds.
     """
 
     segments: tuple[Segment, ...]
@@ -82,6 +82,7 @@ class Subtitles:
     notes: tuple[str, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
     n_unreadable: int = 0
+    text: str = field(default="", repr=False)
 
     @property
     def say_something(self) -> bool:

@@ -1,11 +1,11 @@
-"""Checks of subtitles: times that no player can show, and lines that nobody can read."""
+"""Checks of subtitles, and mending: times that no player can show, lines that nobody can read."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from whisperctl.errors import UsageError
 from whisperctl.options import SubtitleOptions
@@ -116,6 +116,54 @@ def lint(
     return findings
 
 
+def mended(segments: Sequence[Segment], options: SubtitleOptions) -> list[Segment]:
+    """Cues in order, without what ``lint`` finds wrong with one alone.
+
+    Cues without text and timing lines in a text are left out, and cues with lines that are too wide
+    or too many, or that show too long, are broken anew. All other cues keep their lines; distances
+    and speeds are those that a writer gives them by ``of_times``.
+    """
+    limits = ReadingLimits.of(options)
+    kept: list[Segment] = []
+    for segment in sorted(segments, key=lambda segment: segment.start_s):
+        lines = segment.text.split(markup.BREAK)
+        text = markup.BREAK.join(line for line in lines if not _TIMING_LINE.search(line))
+        if not markup.plain(text).strip():
+            continue
+        start_s = max(0.0, segment.start_s)
+        one = replace(segment, text=text, start_s=start_s, end_s=max(start_s, segment.end_s))
+        if any(finding.check in ("width", "lines", "long") for finding in lint([one], limits)):
+            for cue in layout(Transcript((one,), "", one.end_s), options):
+                broken = " " + cue.text.replace("\n", markup.BREAK)
+                times = (cue.start_ms / 1000, cue.end_ms / 1000)
+                kept.append(Segment(*times, broken, speaker=cue.speaker))
+        else:
+            kept.append(one)
+    return kept
+
+
+def of_times(options: SubtitleOptions) -> SubtitleOptions:
+    """The options that move the ends of cues, and break no line."""
+    return SubtitleOptions(
+        max_cps=options.max_cps,
+        min_cue_gap_s=options.min_cue_gap_s,
+        min_duration_s=options.min_duration_s,
+    )
+
+
+def laid_out(transcript: Transcript, options: SubtitleOptions) -> list[Segment]:
+    """The cues that formats with lines are written with, as a reader finds them."""
+    return [
+        Segment(
+            cue.start_ms / 1000,
+            cue.end_ms / 1000,
+            label(cue.speaker) + cue.text,
+            speaker=cue.speaker,
+        )
+        for cue in layout(transcript.visible(), options)
+    ]
+
+
 _WHY = {
     "width": "too wide, as a word is wider than a line",
     "lines": "of too many lines",
@@ -133,16 +181,7 @@ def not_kept(transcript: Transcript, options: SubtitleOptions) -> str | None:
     """
     if options.profile is None:
         return None
-    cues = layout(transcript.visible(), options)
-    segments = [
-        Segment(
-            cue.start_ms / 1000,
-            cue.end_ms / 1000,
-            label(cue.speaker) + cue.text,
-            speaker=cue.speaker,
-        )
-        for cue in cues
-    ]
+    segments = laid_out(transcript, options)
     found: dict[str, list[Finding]] = {}
     for finding in lint(segments, ReadingLimits.of(options)):
         found.setdefault(finding.check, []).append(finding)
@@ -154,10 +193,11 @@ def not_kept(transcript: Transcript, options: SubtitleOptions) -> str | None:
         f"{clock(findings[0].start_ms, ',')}: {findings[0].message})"
         for check, findings in found.items()
     )
-    return f"{n_cues} of {len(cues)} cues do not keep to {options.profile}: {'; '.join(parts)}"
+    return f"{n_cues} of {len(segments)} cues do not keep to {options.profile}: {'; '.join(parts)}"
 
 
 _Found = tuple[str, str]
+_TIMING_LINE = re.compile(r"\d\s*-->\s*\d")
 
 
 def _length(start_ms: int, end_ms: int, limits: ReadingLimits) -> Iterator[_Found]:
@@ -190,7 +230,7 @@ def _text(
 ) -> Iterator[_Found]:
     if not lines:
         yield "empty", "has no text"
-    if any(re.search(r"\d\s*-->\s*\d", line) for line in lines):
+    if any(_TIMING_LINE.search(line) for line in lines):
         yield "damaged", "has a timing line in its text"
     if limits.max_line_count is not None and len(lines) > limits.max_line_count:
         yield "lines", f"{len(lines)} lines > {limits.max_line_count}"
