@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -593,7 +594,8 @@ class SubtitleOptions:
     ``max_line_width`` counts characters, full-width ones twice, ``max_cps`` characters a second of
     showing; ``min_cue_gap_s`` is kept free between cues. ``highlight_words`` marks each word while
     it is spoken. ``split_sentences`` begins a cue with each sentence where times of words allow it.
-    ``profile``, a name in ``PROFILES``, sets what is not set otherwise.
+    ``profile``, a name in ``PROFILES``, sets what is not set otherwise. The style of ass alone is
+    ``ass_font`` and what follows it.
 
     Raises:
         UsageError: a value is outside its range, or the profile is unknown.
@@ -687,6 +689,26 @@ class SubtitleOptions:
     split_sentences: bool = option(
         False, "Start a new cue with each sentence.", Topic.SUBTITLES, negatable=True
     )
+    ass_font: str = option("Arial", "Font of ass subtitles.", Topic.SUBTITLES, metavar="NAME")
+    ass_font_size: int = option(
+        48,
+        "Font size of ass subtitles, where a picture is 720 high.",
+        Topic.SUBTITLES,
+        metavar="N",
+        minimum=1,
+        maximum=720,
+    )
+    ass_color: str = option(
+        "#FFFFFF", "Color of the text of ass subtitles.", Topic.SUBTITLES, metavar="#RRGGBB"
+    )
+    ass_outline_color: str = option(
+        "#000000", "Color of the outline of ass subtitles.", Topic.SUBTITLES, metavar="#RRGGBB"
+    )
+
+    @property
+    def lays_out(self) -> bool:
+        """True if an option is given that changes more than the style of ass."""
+        return any(not name.startswith("ass_") for name in self.given)
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -727,6 +749,14 @@ class SubtitleOptions:
                 if getattr(self, field_name) in (None, False):
                     object.__setattr__(self, field_name, value)
         check(self)
+        if not _FONT.fullmatch(self.ass_font):
+            raise UsageError(
+                f"ass font {quoted(self.ass_font)} is not a font's name: leave out commas, braces "
+                "and line breaks"
+            )
+        for color in (self.ass_color, self.ass_outline_color):
+            if not _COLOR.fullmatch(color):
+                raise UsageError(f"{quoted(color)} is not a color: write it as #FFCC00")
         low, high = self.min_duration_s, self.max_duration_s
         if low is not None and high is not None and low > high:
             raise UsageError(
@@ -734,6 +764,9 @@ class SubtitleOptions:
                 "lower it"
             )
 
+
+_FONT = re.compile(r"@?\w[\w .'()&+-]{0,99}")
+_COLOR = re.compile("#[0-9A-Fa-f]{6}")
 
 # The source of each number. A word of English takes 5.7 characters with its space, so 180 words a
 # minute are 17 characters a second, and 225 are 21.

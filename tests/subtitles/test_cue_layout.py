@@ -448,6 +448,29 @@ def test_limits_out_of_range_are_refused(wrong: dict[str, float]) -> None:
         SubtitleOptions(**wrong)  # type: ignore[arg-type]  # a mistake is the point
 
 
+def test_ass_has_the_font_and_colors_asked_for() -> None:
+    options = SubtitleOptions(
+        ass_font="Open Sans", ass_font_size=60, ass_color="#ffcc00", ass_outline_color="#112233"
+    )
+    text = written("ass", TALK, options)
+    assert "\nStyle: Default,Open Sans,60,&H0000CCFF,&H00A0A0A0,&H00332211,&H80000000," in text
+    style = pysubs2.SSAFile.from_string(text, format_="ass").styles["Default"]
+    assert (style.fontname, style.fontsize, style.primarycolor) == (
+        "Open Sans",
+        60,
+        pysubs2.Color(255, 204, 0),
+    )
+    assert [cue.text for cue in layout(TALK, options)] == [cue.text for cue in layout(TALK)]
+    for wrong in (
+        {"ass_font": "a,b"},
+        {"ass_font": ""},
+        {"ass_color": "red"},
+        {"ass_color": "#12"},
+    ):
+        with pytest.raises(UsageError, match=r"is not a (font's name|color)"):
+            SubtitleOptions(**wrong)  # type: ignore[arg-type]  # a mistake is the point
+
+
 def test_a_profile_sets_what_is_not_set_and_is_named_once() -> None:
     options = SubtitleOptions(profile="Netflix", max_line_width=40)
     assert (options.max_line_width, options.max_line_count, options.max_cps) == (40, 2, 20)
@@ -475,6 +498,10 @@ GIVEN = {
     "max_duration_s": SubtitleOptions(max_duration_s=0.5),
     "highlight_words": SubtitleOptions(highlight_words=True),
     "split_sentences": SubtitleOptions(split_sentences=True),
+    "ass_font": SubtitleOptions(ass_font="Open Sans"),
+    "ass_font_size": SubtitleOptions(ass_font_size=60),
+    "ass_color": SubtitleOptions(ass_color="#FFCC00"),
+    "ass_outline_color": SubtitleOptions(ass_outline_color="#112233"),
 }
 
 

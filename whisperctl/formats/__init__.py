@@ -134,6 +134,8 @@ _LINES = frozenset(
 )
 _LAYOUT = _ENDS | _LINES | {"max_line_count"}
 
+_ASS = frozenset({"ass_font", "ass_font_size", "ass_color", "ass_outline_color"})
+
 _ENTRIES = (
     Format("txt", "tables.write_txt"),
     Format(
@@ -143,7 +145,12 @@ _ENTRIES = (
         "vtt", "vtt.write_vtt", "vtt.read_vtt", "vtt.sniff_vtt", "vtt.retime_vtt", honours=_LAYOUT
     ),
     Format(
-        "ass", "ass.write_ass", "ass.read_ass", "ass.sniff_ass", "ass.retime_ass", honours=_LAYOUT
+        "ass",
+        "ass.write_ass",
+        "ass.read_ass",
+        "ass.sniff_ass",
+        "ass.retime_ass",
+        honours=_LAYOUT | _ASS,
     ),
     Format("ssa", "", "ass.read_ass", "ass.sniff_ssa", "ass.retime_ass"),
     # A cue has one line here, and no end but that of its last word if words have times.

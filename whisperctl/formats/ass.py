@@ -29,7 +29,7 @@ ScaledBorderAndShadow: yes
 Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, \
 Bold, Italic, Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, \
 Alignment, MarginL, MarginR, MarginV, Encoding
-Style: Default,Arial,48,&H00FFFFFF,&H00A0A0A0,&H00000000,&H80000000,0,0,0,0,100,100,0,0,1,2,1,2,\
+Style: Default,{font},{size},{color},&H00A0A0A0,{outline},&H80000000,0,0,0,0,100,100,0,0,1,2,1,2,\
 40,40,40,1
 
 [Events]
@@ -60,7 +60,14 @@ def write_ass(transcript: Transcript, out: TextIO, options: SubtitleOptions = NO
     braces become round brackets. Highlighted words are karaoke: ``{\k50}`` before a word that takes
     half a second.
     """
-    out.write(_HEAD)
+    out.write(
+        _HEAD.format(
+            font=options.ass_font,
+            size=options.ass_font_size,
+            color=_color(options.ass_color),
+            outline=_color(options.ass_outline_color),
+        )
+    )
     for cue in layout(transcript, options):
         text = _karaoke(cue) if options.highlight_words and cue.pieces else _escaped(cue.text)
         name = one_line(cue.speaker or "").strip()
@@ -69,6 +76,11 @@ def write_ass(transcript: Transcript, out: TextIO, options: SubtitleOptions = NO
             f"Dialogue: 0,{_time(cue.start_ms)},{_time(cue.end_ms)},Default,"
             f"{name.replace(',', ' ')},0,0,0,,{_escaped(label(cue.speaker))}{text}\n"
         )
+
+
+def _color(color: str) -> str:
+    """``&H00BBGGRR`` for ``#RRGGBB``."""
+    return f"&H00{color[5:7]}{color[3:5]}{color[1:3]}".upper()
 
 
 def _karaoke(cue: Cue) -> str:

@@ -26,7 +26,7 @@ def write_lrc(transcript: Transcript, out: TextIO, options: SubtitleOptions = NO
     tag, ``[00:12.00]`` in the text, gets round brackets. A highlighted word has its own time before
     it, ``<00:12.00>``, the form called enhanced or A2.
     """
-    if options == NO_LIMITS:
+    if not options.lays_out:
         for segment, _ in spoken(transcript):
             text = label(segment.speaker) + _without_tags(
                 markup.plain(one_line(segment.text)).lstrip()
