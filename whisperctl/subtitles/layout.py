@@ -34,7 +34,7 @@ _MOST_HIGHLIGHTED = 1000
 _ENDLESS_MS = 10**15
 
 # Costs of a break inside a sentence, by what it parts; the end of a sentence costs nothing.
-_CLAUSE, _OWN_CUE, _PHRASE, _WORDS, _SHORT_WORD = 1.2, 1.6, 2.6, 3.0, 4.0
+_CLAUSE, _OWN_CUE, _SEGMENT, _PHRASE, _WORDS, _SHORT_WORD = 1.2, 1.6, 2.5, 2.6, 3.0, 4.0
 _SHORT_LETTERS = 3
 _PAUSE_DISCOUNT, _FULL_DISCOUNT_MS = 0.65, 1000
 # Costs of a cue: as such, for each sentence after its first, if it ends in the middle of that one,
@@ -334,7 +334,7 @@ class _Run:
             elif sentence_begins(markup.unstyled(before.text), plain):
                 n_sentences += 1
             else:
-                cost = _break_cost(before.text, plain, own_cue=begins_segment and not timed)
+                cost = _break_cost(before.text, plain, begins_segment=begins_segment, timed=timed)
                 cost *= 1 - _PAUSE_DISCOUNT * min(1.0, max(0, pause_ms) / _FULL_DISCOUNT_MS)
             if pause_ms >= _PAUSE_MS:
                 pauses += _PAUSE + _PAUSE_PER_S * (pause_ms - _PAUSE_MS) / 1000
@@ -530,7 +530,7 @@ class _Run:
         return best, [place]
 
 
-def _break_cost(before: str, word: str, *, own_cue: bool) -> float:
+def _break_cost(before: str, word: str, *, begins_segment: bool, timed: bool) -> float:
     """Cost of a break between two words inside a sentence.
 
     Articles and prepositions are short in most languages that have them, and belong to what
@@ -539,8 +539,8 @@ def _break_cost(before: str, word: str, *, own_cue: bool) -> float:
     before = markup.unstyled(before).strip()
     if _CLAUSE_END.search(before) or word[:1] in _CLAUSE_BEGINS:
         return _CLAUSE
-    if own_cue:  # of the file that it was read from
-        return _OWN_CUE
+    if begins_segment:  # the engine's, or somebody's own cue in the file that it was read from
+        return _SEGMENT if timed else _OWN_CUE
     if _n_letters(before) <= _SHORT_LETTERS:
         return _SHORT_WORD
     return _PHRASE if _n_letters(word) <= _SHORT_LETTERS else _WORDS
