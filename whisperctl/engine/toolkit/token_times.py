@@ -73,7 +73,7 @@ class TokenTimes:
                 end_s = spans[-1][1] if spans else free_s
                 spans.append((end_s, end_s))
             else:
-                spans.append(self._without_pauses(free_s, until_s))
+                spans.append(self.without_pauses(free_s, until_s))
                 free_s = until_s
         if self._aligned:
             for i in reversed(range(len(spans) - 1)):
@@ -99,7 +99,7 @@ class TokenTimes:
         spread = np.interp(range(n), [-1, *known], [segment.start_s, *values])
         return [float(value) for value in np.maximum.accumulate(spread)]
 
-    def _without_pauses(self, start_s: float, end_s: float) -> tuple[float, float]:
+    def without_pauses(self, start_s: float, end_s: float) -> tuple[float, float]:
         """The longest part of a stretch without a pause; all of it where it is one pause.
 
         Of parts of a length it is the last, as an alignment is surer of where a token ends.

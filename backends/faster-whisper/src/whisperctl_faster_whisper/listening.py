@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from whisperctl.engine.toolkit.token_times import TokenTimes
 from whisperctl.engine.toolkit.whisper_params import WhisperParams
 from whisperctl.engine.toolkit.words import Utf8Joiner, text_of
 from whisperctl.errors import BackendError
@@ -65,6 +66,7 @@ class Listening:
         self._at_s = self._offset_s = self._until_s = 0.0
         self._begun = self._heard = False
         self._emit: Emit = _ignore
+        self._times: TokenTimes | None = None
         self._duration_s = 0.0
         self.handled = threading.Event()
         carried = params["carry_initial_prompt"] and params["initial_prompt"].strip()
@@ -113,6 +115,8 @@ class Listening:
             spoken = SpokenLanguage(language, float(probability))
         self._emit(spoken)
         if len(samples) >= _MIN_SAMPLES:
+            if self._word_timestamps:
+                self._times = TokenTimes(samples, aligned=True)
             self._duration_s = self._until_s = len(samples) / _RATE
             if self._batch_size > 1 and len(samples) > windows.LONGEST:
                 self._transcribe_windows(samples, spoken.code)
@@ -195,7 +199,7 @@ class Listening:
         probability = min(1.0, math.exp(segment.avg_logprob))
         tokens = [Token(i, self._text[i], probability) for i in ids]
         if self._word_timestamps:
-            spans = [span.shifted(self._offset_s) for span in self._spans(segment.tokens)]
+            spans = [self._heard_in(span) for span in self._spans(segment.tokens)]
             tokens = _timed(tokens, spans, self._until_s)
         # faster-whisper's times may lie in the silence with which a window is filled.
         start_s = min(self._offset_s + float(segment.start), self._until_s)
@@ -207,6 +211,14 @@ class Listening:
             no_speech_probability=float(segment.no_speech_prob),
             temperature=self.run.temperature,
         )
+
+    def _heard_in(self, span: WordSpan) -> WordSpan:
+        """A word's time in the recording, without the pause before or after it."""
+        span = span.shifted(self._offset_s)
+        if self._times is None:
+            return span
+        start_s, end_s = self._times.without_pauses(span.start_s, max(span.start_s, span.end_s))
+        return replace(span, start_s=start_s, end_s=end_s)
 
     def _spans(self, tokens: object) -> list[WordSpan]:
         """What was found out about the words of a segment, known by the very list of its tokens."""
