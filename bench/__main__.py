@@ -8,8 +8,9 @@ python -m bench decoders FOLDER        measure decoders on recordings made in FO
 python -m bench decode FILE DECODER    measure one decoder
 python -m bench peers FOLDER [S]...    measure the programs installed in FOLDER on S seconds of
                                        speech (11, 180 and 600), and update docs/performance.md
-python -m bench subtitles FOLDER       score subtitles of the programs installed in FOLDER, and
-                                       update docs/subtitles.md
+python -m bench subtitles FOLDER [S].. score subtitles of the programs installed in FOLDER on S
+                                       seconds of speech (11, 26 and 600), and update
+                                       docs/subtitles.md
 """
 
 from __future__ import annotations
@@ -251,11 +252,12 @@ def main(arguments: list[str]) -> int:
             lengths_s = [int(length) for length in lengths] or peers.LENGTHS_S
             target = ROOT / "docs/performance.md"
             _update(target, peers.measure(Path(folder).resolve(), lengths_s), "peers")
-        case ["subtitles", folder]:
+        case ["subtitles", folder, *lengths]:
             from bench import subtitles
 
+            lengths_s = [int(length) for length in lengths] or subtitles.LENGTHS_S
             target = ROOT / "docs/subtitles.md"
-            _update(target, subtitles.measure(Path(folder).resolve()))
+            _update(target, subtitles.measure(Path(folder).resolve(), lengths_s))
         case _:
             print(__doc__, file=sys.stderr)
             return 2

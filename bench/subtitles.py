@@ -191,7 +191,7 @@ def _suber(path: Path, expected: Path, program: Path) -> float | None:
     return found["SubER"]
 
 
-def measure(folder: Path) -> Iterator[str]:
+def measure(folder: Path, lengths_s: Sequence[int] = LENGTHS_S) -> Iterator[str]:
     """Lines of tables, one for each recording."""
     folder.mkdir(parents=True, exist_ok=True)
     suber = folder / "suber/bin/suber"
@@ -200,7 +200,7 @@ def measure(folder: Path) -> Iterator[str]:
     yield f"- machine: {escaped(figures.machine_text(describe_machine()))}"
     yield f"- versions: {escaped(', '.join(peers.versions(folder)))}"
     yield f"- model: {peers.MODEL}, the same weights for all, converted where needed"
-    for length_s in LENGTHS_S:
+    for length_s in lengths_s:
         audio = folder / f"subtitles-{length_s}.wav"
         seconds = peers.write_speech(audio, length_s)
         expected = folder / f"subtitles-{length_s}.srt"

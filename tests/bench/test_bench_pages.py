@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as bench
-from bench import peers
+from bench import peers, subtitles
 from tests.compare.conftest import HEARD, MISHEARD, SAID, made_up
 from whisperctl import audio
 from whisperctl.compare import matrix
@@ -127,3 +127,19 @@ def test_peers_are_compared_within_each_repeat() -> None:
     assert (first[""], first["wall s"], first["wall x"]) == (peers.BASELINE, "20.00", "1.00")
     assert (second[""], second["wall s"], second["wall x"]) == ("mine", "40.00", "0.50")
     assert (second["MiB"], second["WER"], second["CPU x"]) == ("100", "5.0%", "1.00")
+
+
+def test_subtitles_are_scored_by_where_they_break(tmp_path: Path) -> None:
+    expected = tmp_path / "expected.srt"
+    subtitles.reference(11, expected)
+    good = subtitles.scores(expected, expected, tmp_path / "no suber")
+    assert (good.suber, good.n_cues, good.ends_clause, good.netflix) == (None, 3, 1.0, 1.0)
+    worse = tmp_path / "worse.srt"
+    worse.write_text(
+        "1\n00:00:00,000 --> 00:00:03,000\nThe end. He\n\n2\n00:00:03,000 --> 00:00:06,000\n"
+        "went\nhome and then he wondered about it all day.\n\n"
+    )
+    bad = subtitles.scores(worse, expected, tmp_path / "no suber")
+    assert (bad.ends_sentence, bad.begins_inside, bad.lone_words, bad.fits) == (0.5, 0.5, 0.5, 0.5)
+    subtitles.reference(26, expected)
+    assert expected.read_text("utf-8") == (ROOT / "samples/austen.srt").read_text("utf-8")
