@@ -353,18 +353,22 @@ class _Run:
         best = 0.0
         came_from = [0] * (n + 1)
         # Costs without those of lines, which take most of the time and only make a cue dearer.
-        open_: dict[int, list[tuple[float, int]]] = {}
+        open_: dict[int, list[tuple[float, int, int]]] = {}
         for at in range(n + 1):
             if at:
                 best = math.inf
-                for cost, begin in sorted(open_.pop(at)):
+                for cost, begin, n_lines in sorted(open_.pop(at)):
                     if cost >= best:
                         break
-                    total = cost + self._lines(begin, at)[0]
+                    total = cost
+                    if n_lines == 2 and not self.forced:
+                        total += self._halved(begin, at, self.label_width)[0]
+                    elif n_lines > 1:
+                        total += self._lines(begin, at)[0]
                     if total < best:
                         best, came_from[at] = total, begin
-            for end, cost in self._candidates(at):
-                open_.setdefault(end, []).append((best + cost, at))
+            for end, cost, n_lines in self._candidates(at):
+                open_.setdefault(end, []).append((best + cost, at, n_lines))
         ends = [n]
         while came_from[ends[-1]]:
             ends.append(came_from[ends[-1]])
@@ -379,10 +383,13 @@ class _Run:
             yield _cue(parts, timed=all(self.timed[begin:end]), speaker=self.speaker)
             begin = end
 
-    def _candidates(self, begin: int) -> Iterator[tuple[int, float]]:
-        """Ends of cues from a word on that keep to the limits, with their costs without lines.
+    def _candidates(self, begin: int) -> Iterator[tuple[int, float, int]]:
+        """Ends of cues from a word on that keep to the limits.
 
         A word by itself is a cue whatever the limits.
+
+        Yields:
+            The end, the cost without that of lines, and the number of lines.
         """
         last = min(len(self.parts), begin + _MOST_PARTS)
         end_ms = self.parts[begin].start_ms + self.most_ms if begin < last else 0
@@ -400,7 +407,7 @@ class _Run:
                 or (self.options.split_sentences and self.sentences[at] > self.sentences[begin])
             ):
                 return
-            yield at + 1, self._cost(begin, at + 1, n_lines, characters)
+            yield at + 1, self._cost(begin, at + 1, n_lines, characters), n_lines
 
     def _goes_on(self, at: int, width: int, n_words: int) -> bool:
         """True if a line that is not empty goes on with a word."""
@@ -513,8 +520,10 @@ class _Run:
         """The same as ``_even`` for two lines, which nearly all cues have, in less time."""
         total = self._width(begin, end) + before
         best, place = math.inf, begin + 1
+        spaces, widths_before, last = self.spaces, self.widths_before, self.widths_before[end]
+        start = widths_before[begin] + spaces[begin] - before
         for at in range(begin + 1, end):
-            first, second = before + self._width(begin, at), self._width(at, end)
+            first, second = widths_before[at] - start, last - widths_before[at] - spaces[at]
             if at > begin + 1 and (first > self.max_width or at - begin > self.max_words):
                 break
             if at + 1 < end and (second > self.max_width or end - at > self.max_words):
