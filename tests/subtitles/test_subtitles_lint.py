@@ -57,6 +57,20 @@ def test_two_speakers_may_overlap() -> None:
     assert checks(Segment(0, 2, " a", speaker="1"), Segment(1, 3, " b")) == [(2, "overlap")]
 
 
+def test_a_sign_at_the_top_may_show_while_somebody_speaks() -> None:
+    text = (
+        "1\n00:00:01,000 --> 00:00:09,000\n{\\an8}A sign\n\n"
+        "2\n00:00:02,000 --> 00:00:03,000\n{\\an2}Hello.\n\n"
+        "3\n00:00:03,000 --> 00:00:04,000\n{\\pos(1,2)\\an5}Another\n\n"
+    )
+    segments = parse(text.encode(), "srt").segments
+    assert checks(*segments) == []
+    assert checks(*segments, Segment(2.5, 4, " Hi.")) == [(4, "order"), (4, "overlap")]
+    out = io.StringIO()
+    FORMATS["srt"].write(Transcript(segments, "en", 9.0), out, SubtitleOptions())
+    assert out.getvalue() == text
+
+
 @pytest.mark.parametrize(
     ("limits", "segment", "check"),
     [

@@ -72,9 +72,9 @@ def layout(
 ) -> list[Cue]:
     """Cues of ``transcript``, in the order of their starts.
 
-    Those of one speaker never overlap and each shows for a while; people who talk at once have
-    cues at once. A word longer than a line is never cut. A speed that cannot be kept because the
-    next cue begins is left.
+    Those of one speaker in one place never overlap and each shows for a while; people who talk at
+    once have cues at once. A word longer than a line is never cut. A speed that cannot be kept
+    because the next cue begins is left.
 
     Args:
         transcript: the transcript. Segments without text are left out, and the time of a segment
@@ -84,11 +84,11 @@ def layout(
     """
     cues = _broken(transcript.segments, options, speaker_in_text=speaker_in_text)
     limit_ms = max([milliseconds(transcript.duration_s), *(cue.end_ms for cue in cues)])
-    of_speakers: dict[str | None, list[Cue]] = {}
+    together: dict[tuple[str | None, str], list[Cue]] = {}
     for cue in cues:
-        of_speakers.setdefault(cue.speaker, []).append(cue)
+        together.setdefault((cue.speaker, markup.place(cue.text)), []).append(cue)
     timed: list[Cue] = []
-    for theirs in of_speakers.values():
+    for theirs in together.values():
         timed += _timed(theirs, options, limit_ms)
     return sorted(timed, key=lambda cue: cue.start_ms)
 

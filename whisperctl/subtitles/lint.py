@@ -81,14 +81,15 @@ def lint(
 
     Always: no time at all, ended before it began, begun before the one before it or before the
     recording, overlap, no text, a timing line among the text. Two cues overlap only if they are not
-    known to be of two speakers. The rest is what ``limits`` ask for. ``last_end_guessed`` is for
-    lyrics, whose last line says only when it begins.
+    known to be of two speakers, or in two places of the picture. The rest is what ``limits`` ask
+    for. ``last_end_guessed`` is for lyrics, whose last line says only when it begins.
     """
     limits = limits or ReadingLimits()
     findings: list[Finding] = []
-    # Where the cue that ends last is: of each speaker, of nobody in particular, and of all.
-    last_of: dict[str | None, int] = {}
-    last: int | None = None
+    # Where the cue that ends last is, in each place of the picture: of each speaker, of nobody in
+    # particular, and of all.
+    last_of: dict[tuple[str, str | None], int] = {}
+    last_in: dict[str, int] = {}
     before_ms = 0
     for number, segment in enumerate(segments, start=1):
         start_ms, end_ms = _ms(segment.start_s), _ms(segment.end_s)
@@ -103,14 +104,17 @@ def lint(
         lines = _lines(segment)
         speaker = _speaker(segment)
         # Somebody who is not known may be anybody.
-        near = {last} if speaker is None else {last_of.get(speaker), last_of.get(None)}
-        for place in sorted(place for place in near if place is not None):
-            found += _distance(_ms(segments[place].end_s), start_ms, place + 1, limits)
-        known = last_of.get(speaker)
+        place = markup.place(segment.text)
+        near = {last_in.get(place)}
+        if speaker is not None:
+            near = {last_of.get((place, speaker)), last_of.get((place, None))}
+        for index in sorted(index for index in near if index is not None):
+            found += _distance(_ms(segments[index].end_s), start_ms, index + 1, limits)
+        known, last = last_of.get((place, speaker)), last_in.get(place)
         if known is None or _ms(segments[known].end_s) <= end_ms:
-            last_of[speaker] = number - 1
+            last_of[place, speaker] = number - 1
         if last is None or _ms(segments[last].end_s) <= end_ms:
-            last = number - 1
+            last_in[place] = number - 1
         found += _text(segment, lines, end_ms - start_ms, limits)
         findings += [Finding(number, start_ms, check, message) for check, message in found]
     return findings

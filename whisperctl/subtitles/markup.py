@@ -43,6 +43,7 @@ _STYLE_MARKS = re.compile(f"[{ITALIC}-{UNDERLINE_END}]")
 _KEPT_TAG = re.compile(f"{TAG}([^{TAG_END}]*+){TAG_END}")
 _NOT_SHOWN = re.compile(f"{_KEPT_TAG.pattern}|{_STYLE_MARKS.pattern}")
 _MARKS = re.compile(f" ?{BREAK} ?|{_NOT_SHOWN.pattern}")
+_PLACE = re.compile(rf"(?<={TAG}\{{)\\(?:an[13-9]|pos\([^(){TAG_END}]*+\))")
 _MOST_OF_TAG = 200
 _NONCHARACTERS = re.compile("[\ufdd0-\ufdef]")
 
@@ -95,6 +96,12 @@ def without_tags(text: str, stays: Callable[[str], object] | None = None) -> tup
 def with_tags(text: str) -> str:
     """``text`` with the tags that are kept as they were read."""
     return _KEPT_TAG.sub(lambda tag: tag[1].replace(_SPACE, " "), text)
+
+
+def place(text: str) -> str:
+    """The tag that puts a cue elsewhere than at the bottom; empty if there is none."""
+    found = _PLACE.search(text)
+    return found[0] if found is not None else ""
 
 
 def _kept(tag: str) -> str:
