@@ -65,6 +65,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "whisperctl subtitles": (
         "whisperctl subtitles convert film.srt film.vtt",
         "whisperctl subtitles lint --profile netflix film.srt",
+        "whisperctl subtitles shift film.srt later.srt --by 1.5",
+        "whisperctl subtitles fix film.srt fixed.srt --profile netflix",
     ),
     "whisperctl config": (
         "whisperctl config show",
