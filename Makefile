@@ -6,7 +6,8 @@ NATIVE := .venv-native
 WASI   := backends/wasi/src/whisperctl_wasi
 MODULES := whisper whisper-threads media $(patsubst wasm-build/%.c,%,$(wildcard wasm-build/processors/*.c))
 WASM   := $(MODULES:%=$(WASI)/%.wasm)
-BACKENDS := $(patsubst %/pyproject.toml,%,$(wildcard backends/*/pyproject.toml))
+# Every distribution but the core.
+PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard backends/*/pyproject.toml executors/*/pyproject.toml))
 GUEST_SOURCES := $(shell find wasm-build -type f -not -path '*/__pycache__/*' -not -path '*/tests/*' -not -name '*.md')
 
 # The environment is described by its own directory alone, so that an active one does not interfere.
@@ -45,7 +46,7 @@ demo: setup wasm ## transcribe real speech on every backend and compare them
 
 test: setup wasm browser ## run all tests
 	$(BIN)/whisperctl models pull tiny.en base
-	$(BIN)/python -m pytest $(PARALLEL) $(LONGEST) tests backends
+	$(BIN)/python -m pytest $(PARALLEL) $(LONGEST) tests backends executors
 
 test-fast: setup wasm ## run the tests that need only seconds
 	$(BIN)/whisperctl models pull tiny.en base
@@ -169,7 +170,7 @@ $(WASI)/build.json: $(GUEST_SOURCES) $(VENV)/.installed $(if $(filter-out $(wild
 	@$(BIN)/python wasm-build/build.py
 
 build: setup wasm ## build the wheels of all distributions into dist/
-	for dir in . $(BACKENDS); do \
+	for dir in . $(PLUGINS); do \
 	    $(BIN)/python -m build --no-isolation --outdir dist $$dir || exit 1; done
 
 native: $(NATIVE)/.installed ## compile pywhispercpp for this machine, in an environment of its own
@@ -195,7 +196,7 @@ setup: $(VENV)/.installed ## create the environment
 
 # uv installs the same files in a quarter of pip's time. It does not read pip's configuration, which may
 # name the only index within reach: pip then does it.
-$(VENV)/.installed: requirements.lock pyproject.toml $(BACKENDS:%=%/pyproject.toml)
+$(VENV)/.installed: requirements.lock pyproject.toml $(PLUGINS:%=%/pyproject.toml)
 	@echo "Setting up the environment in $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@awk '/^uv==/,!/\\$$/' requirements.lock >$(VENV)/uv.lock
@@ -203,16 +204,16 @@ $(VENV)/.installed: requirements.lock pyproject.toml $(BACKENDS:%=%/pyproject.to
 	    $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock && \
 	    $(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock || \
 	    $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock')
-	@$(call quietly,Installing whisperctl and its backends, \
+	@$(call quietly,Installing whisperctl and its plugins, \
 	    $(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation \
-	    -e . $(BACKENDS:%=-e %))
+	    -e . $(PLUGINS:%=-e %))
 	@touch $@
 
 lock: setup ## resolve requirements.lock anew
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock" \
 	    --python-version 3.11 --group dev --output-file requirements.lock \
-	    --no-emit-package whisperctl-asr $(BACKENDS:backends/%=--no-emit-package whisperctl-%) \
-	    pyproject.toml $(BACKENDS:%=%/pyproject.toml)
+	    --no-emit-package whisperctl-asr $(foreach plugin,$(PLUGINS),--no-emit-package whisperctl-$(notdir $(plugin))) \
+	    pyproject.toml $(PLUGINS:%=%/pyproject.toml)
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock" \
 	    --python-version 3.11 --group native --output-file requirements-native.lock \
 	    --no-emit-package whisperctl-asr --no-emit-package whisperctl-native --no-emit-package pywhispercpp \

@@ -11,6 +11,7 @@ python -m bench peers FOLDER [S]...    measure the programs installed in FOLDER 
 python -m bench subtitles FOLDER [S].. score subtitles of the programs installed in FOLDER on S
                                        seconds of speech (11, 26 and 600), and update
                                        docs/subtitles.md
+python -m bench costs                  update docs/cluster.md from docs/performance.md
 """
 
 from __future__ import annotations
@@ -258,6 +259,11 @@ def main(arguments: list[str]) -> int:
             lengths_s = [int(length) for length in lengths] or subtitles.LENGTHS_S
             target = ROOT / "docs/subtitles.md"
             _update(target, subtitles.measure(Path(folder).resolve(), lengths_s))
+        case ["costs"]:
+            from bench import cluster
+
+            measured = (ROOT / "docs/performance.md").read_text("utf-8")
+            _update(ROOT / "docs/cluster.md", cluster.costs(measured), "costs")
         case _:
             print(__doc__, file=sys.stderr)
             return 2

@@ -18,7 +18,14 @@ from markdown_it.token import Token
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
     path
-    for pattern in ("*.md", "docs/*.md", "backends/*/*.md", "samples/*.md", "wasm-build/*.md")
+    for pattern in (
+        "*.md",
+        "docs/*.md",
+        "backends/*/*.md",
+        "executors/*/*.md",
+        "samples/*.md",
+        "wasm-build/*.md",
+    )
     for path in ROOT.glob(pattern)
 )
 MARKDOWN = MarkdownIt("commonmark")

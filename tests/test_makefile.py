@@ -20,6 +20,7 @@ def built(tmp_path: Path) -> Path:
     names = ["requirements.lock", "pyproject.toml", "wasm-build/build.py"]
     names += ["wasm-build/processors/gain.c"]
     names += [f"backends/{name}/pyproject.toml" for name in ("faster-whisper", "native", "wasi")]
+    names += ["executors/dask/pyproject.toml"]
     for name in names:
         touch(tmp_path / name, 1)
     touch(tmp_path / ".venv/.installed", 2)

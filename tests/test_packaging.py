@@ -16,8 +16,12 @@ from packaging.version import Version
 import whisperctl
 
 ROOT = Path(__file__).resolve().parents[1]
-BACKENDS = sorted(path.parent for path in ROOT.glob("backends/*/pyproject.toml"))
-DISTRIBUTIONS = (ROOT, *BACKENDS)
+PLUGINS = sorted(
+    path.parent
+    for kind in ("backends", "executors")
+    for path in ROOT.glob(f"{kind}/*/pyproject.toml")
+)
+DISTRIBUTIONS = (ROOT, *PLUGINS)
 
 
 @pytest.mark.parametrize("folder", DISTRIBUTIONS, ids=lambda path: path.name)
@@ -46,7 +50,7 @@ def test_distributions_are_bound_to_compatible_versions_of_each_other(folder: Pa
     assert [one for one in requirements if one.specifier.contains(later)] == []
     names = {one.name for one in requirements}
     assert names == (
-        {"whisperctl-asr"} if folder != ROOT else {f"whisperctl-{b.name}" for b in BACKENDS}
+        {"whisperctl-asr"} if folder != ROOT else {f"whisperctl-{one.name}" for one in PLUGINS}
     )
 
 
@@ -70,6 +74,7 @@ def build_wheel(project: Path, to: Path) -> Path:
         (".", "whisperctl_asr"),
         ("backends/faster-whisper", "whisperctl_faster_whisper"),
         ("backends/native", "whisperctl_native"),
+        ("executors/dask", "whisperctl_dask"),
     ],
 )
 def test_the_wheels_hold_code_and_no_tests(folder: str, name: str, tmp_path: Path) -> None:

@@ -72,7 +72,8 @@ def test_nothing_but_publishing_may_do_more_than_read() -> None:
 
 def test_every_distribution_is_published_and_the_core_first() -> None:
     publish = loaded("release.yml")["jobs"]["publish"]
-    projects = [ROOT, *(path.parent for path in ROOT.glob("backends/*/pyproject.toml"))]
+    plugins = (*ROOT.glob("backends/*/pyproject.toml"), *ROOT.glob("executors/*/pyproject.toml"))
+    projects = [ROOT, *(path.parent for path in plugins)]
     names = [
         tomllib.loads((project / "pyproject.toml").read_text("utf-8"))["project"]["name"]
         for project in projects

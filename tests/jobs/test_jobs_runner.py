@@ -119,9 +119,11 @@ def test_results_are_written_as_they_come_and_reported_in_order(
 
     assert kinds(seen) == [
         (0, "Started"),
+        (1, "Ended"),
         (0, "Opened"),
         (0, "SegmentDecoded"),
         (0, "SegmentDecoded"),
+        (0, "Ended"),
         (0, "Finished"),
         (1, "Started"),
         (1, "SegmentDecoded"),

@@ -63,9 +63,10 @@ def transcribe(
     )
     lists = [sources.FileList(name, null_separated=flags.input.null) for name in names]
     recordings = sources.find(files or [], lists, recursive=flags.input.recursive)
-    chunked = run.jobs > 1 and len(recordings) == 1
+    n_jobs = run.jobs or 1
+    chunked = n_jobs > 1 and len(recordings) == 1
     if run.executor is not None:
-        jobs = run.jobs if chunked else min(run.jobs, len(recordings))
+        jobs = n_jobs if chunked else min(n_jobs, len(recordings))
         executors.choose(run.executor, jobs, limits)
     settings = flags.resolve()
     engine = registry.choose(flags.engine.backend, flags.engine.runtime)
@@ -76,7 +77,7 @@ def transcribe(
     job = Job(
         engine,
         settings.model,
-        _threads(flags, settings, min(run.jobs, len(recordings))),
+        _threads(flags, settings, min(n_jobs, len(recordings))),
         settings.transcription,
         plan.with_language(results, settings.model, settings.decoding, settings.subtitles),
         vad_model=find_vad_model(settings.transcription, settings.vad_model),
@@ -84,7 +85,7 @@ def transcribe(
         skip_existing=run.skip_existing,
         logs=console.ROOT.isEnabledFor(logging.DEBUG),
         stall_timeout_s=stall_timeout_s,
-        chunk_threads=_threads(flags, settings, run.jobs) if chunked else None,
+        chunk_threads=_threads(flags, settings, n_jobs) if chunked else None,
     )
     others = [("the list", Path(name)) for name in names if name != _STDOUT]
     for what, path in (
@@ -134,10 +135,21 @@ def _run(
             shows_segments=not job.results.to_stdout,
             writes_files=bool(job.results.formats) and not job.results.to_stdout,
         )
-        jobs = flags.run.jobs if job.chunk_threads is not None else min(flags.run.jobs, len(due))
-        chosen = executors.choose(flags.run.executor, jobs, limits)
+        jobs = flags.run.jobs
+        n_jobs = jobs or 1
+        if job.chunk_threads is None:
+            n_jobs = min(n_jobs, len(due))
         try:
-            runner.run(job, due, reporter.event, jobs=jobs, limits=limits, executor=chosen)
+            runner.run(
+                job,
+                due,
+                reporter.event,
+                jobs=jobs,
+                limits=limits,
+                executor=executors.choose(flags.run.executor, n_jobs, limits),
+                address=executors.address_of(flags.run.executor),
+                threads=flags.engine.threads,
+            )
         except KeyboardInterrupt:
             if not quiet and any(journal.kept(job, recording) for recording in due):
                 console.note("what is done is kept: run the same command with --resume to go on")

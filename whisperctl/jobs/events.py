@@ -24,6 +24,16 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class Placed:
+    """A worker of a cluster has begun, or again after another was lost; reported after ``Opened``.
+
+    Executors whose workers are alike and on this machine need not say so.
+    """
+
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentDecoded:
     """A segment is final, or was when an earlier run stopped."""
 
@@ -88,7 +98,8 @@ class Finished:
     """Results are written. ``computed_s`` is the audio transcribed in this run, not an earlier one.
 
     ``quality`` lists what looks wrong with the text, and is empty if nothing does. ``places`` are
-    the paths or URLs of the files that were written.
+    the paths or URLs of the files that were written. ``wall_s`` is the time that the transcription
+    took.
     """
 
     duration_s: float
@@ -98,6 +109,14 @@ class Finished:
     language_probability: float | None = None
     quality: str = ""
     places: tuple[str, ...] = ()
+    wall_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The recording has ended; ``Finished`` or ``Failed`` follows in its turn."""
+
+    failed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +128,7 @@ class Failed:
 
 WorkerEvent = (
     Opened
+    | Placed
     | SegmentDecoded
     | Advanced
     | WarningIssued
@@ -123,11 +143,13 @@ WorkerEvent = (
 Event = (
     Started
     | Opened
+    | Placed
     | SegmentDecoded
     | Advanced
     | WarningIssued
     | Logged
     | Written
+    | Ended
     | Finished
     | Failed
 )
@@ -140,7 +162,7 @@ OnEvent = Callable[[int, Event], None]
 class Ordered:
     """Passes the first unfinished recording's events on at once, and keeps the others' for later.
 
-    ``Advanced`` and ``Opened`` cannot wait and are passed on at once.
+    ``Advanced``, ``Opened``, ``Placed`` and ``Ended`` cannot wait and are passed on at once.
     """
 
     def __init__(self, on_event: OnEvent, n_recordings: int) -> None:
@@ -150,7 +172,7 @@ class Ordered:
 
     def event(self, index: int, event: Event) -> None:
         """Take an event of the recording at this place."""
-        if isinstance(event, Advanced | Opened):
+        if isinstance(event, Advanced | Opened | Placed | Ended):
             self._on_event(index, event)
             return
         self._kept[index].append(event)
@@ -173,6 +195,7 @@ class _Part:
     done_s: float = 0.0
     first_s: float | None = None
     ended: bool = False
+    failed: bool = False
 
 
 class Workload:
@@ -204,12 +227,19 @@ class Workload:
             part.done_s = part.total_s = event.duration_s
             part.ended = True
         elif isinstance(event, Failed):
-            part.ended = True
+            part.ended = part.failed = True
+        elif isinstance(event, Ended):
+            part.ended, part.failed = True, event.failed
 
     @property
     def n_ended(self) -> int:
         """Number of recordings that have finished or failed."""
         return sum(part.ended for part in self._parts)
+
+    @property
+    def n_failed(self) -> int:
+        """Number of recordings that have failed."""
+        return sum(part.failed for part in self._parts)
 
     @property
     def speed(self) -> float | None:

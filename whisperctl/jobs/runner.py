@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from whisperctl.engine import resources
 from whisperctl.jobs import deliver, events, executors
@@ -35,36 +35,50 @@ def run(
     recordings: Sequence[Recording],
     on_event: OnEvent,
     *,
-    jobs: int = 1,
+    jobs: int | None = 1,
     limits: RecordingLimits | None = None,
     executor: Executor | None = None,
+    address: str = "",
+    threads: int | None = None,
 ) -> None:
     """Transcribe every recording and write its results; its last event says what became of it.
 
     ``on_event`` runs in this thread. What it raises, or KeyboardInterrupt, stops all work and
     propagates; results that are written stay. Events of a recording come after those of the
-    recordings before it, but for ``Advanced`` and ``Opened``, which come at once.
+    recordings before it, but for some that come at once, see ``Ordered``.
 
     Args:
         job: what to do.
         recordings: what to do it with.
         on_event: gets the place of a recording and an event.
-        jobs: number of recordings at once, or with ``job.chunk_threads`` of chunks of one.
+        jobs: number of recordings at once, or with ``job.chunk_threads`` of chunks of one;
+            ``None`` is all workers of an executor that has its own, and one of any other.
         limits: what a recording may take.
         executor: where to transcribe; ``None`` is the default, see ``executors.choose``.
+        address: address for the executor, see ``ExecutorOptions``.
+        threads: number of threads that was asked for, see ``ExecutorOptions``.
 
     Raises:
         WhisperctlError: the engine, the model or the executor cannot be used for any recording.
     """
     limits = limits or RecordingLimits()
     if executor is None:
-        executor = executors.choose(None, jobs, limits)
+        executor = executors.choose(None, jobs or 1, limits)
+    options = ExecutorOptions(
+        workers=jobs or 1,
+        memory_bytes=limits.memory_bytes,
+        address=address,
+        all_workers=jobs is None,
+        threads=threads,
+    )
     execution: Execution
     if job.chunk_threads is not None:
-        execution = ChunkedExecution(executor, job, ExecutorOptions(jobs, limits.memory_bytes))
+        execution = ChunkedExecution(executor, job, options)
     else:
-        options = ExecutorOptions(min(jobs, max(1, len(recordings))), limits.memory_bytes)
-        execution = executor.open(job, options)
+        most = max(1, len(recordings))
+        has_own = jobs is None and bool(executor.describe().address)
+        workers = most if has_own else min(jobs or 1, most)
+        execution = executor.open(job, replace(options, workers=workers))
     with closing(execution):
         _Coordinator(job, recordings, on_event, execution, limits).run()
 
@@ -125,6 +139,7 @@ class _Coordinator:
         if journal.finished:
             journal.close()
             self._warn(index, f"{recording.label} was finished by another run meanwhile")
+            self._emit(index, events.Ended(failed=False))
             self._emit(index, events.Finished(0.0, 0.0, 0, ""))
             return
         self._running[index] = _Running(task, journal, time.monotonic())
@@ -205,11 +220,13 @@ class _Coordinator:
                 language_probability=transcript.language_probability,
                 quality=assess(transcript, clips).warning() or "",
                 places=tuple(one for one in written.places if one not in written.kept),
+                wall_s=transcript.timings.wall_ms / 1000,
             ),
         )
 
     def _end(self, index: int, event: events.Finished | events.Failed) -> None:
         self._running.pop(index).journal.close()
+        self._emit(index, events.Ended(failed=isinstance(event, events.Failed)))
         self._emit(index, event)
 
     def _warn(self, index: int, text: str) -> None:

@@ -88,20 +88,22 @@ class RunFlags(Flags):
         "Continue an interrupted run where it stopped, even within a recording.",
         Topic.MANY,
     )
-    jobs: int = option(
-        1,
+    jobs: int | None = option(
+        None,
         "Transcribe this many recordings at once, or chunks of a single long one, each in a "
         "process that loads the model.",
         Topic.MANY,
         short="j",
         metavar="N",
         minimum=1,
+        default="1, or all workers of a cluster",
     )
     executor: str | None = option(
         None,
-        "Transcribe with this executor: in this process, in worker processes, or by a plugin.",
+        "Transcribe with this executor: in this process, in worker processes, or by a plugin; "
+        "an address may follow, as in dask://host:8786.",
         Topic.MANY,
-        metavar="NAME",
+        metavar="NAME[:ADDRESS]",
         default="the preferred one that supports the other options",
         completes="executors",
     )

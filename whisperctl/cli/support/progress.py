@@ -7,12 +7,22 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from whisperctl.cli import drop_stdout
 from whisperctl.cli.support import console
 from whisperctl.jobs import events
-from whisperctl.jobs.events import Advanced, Event, Failed, Finished, Opened, Started, Workload
+from whisperctl.jobs.events import (
+    Advanced,
+    Ended,
+    Event,
+    Failed,
+    Finished,
+    Opened,
+    Started,
+    Workload,
+)
 from whisperctl.jobs.sources import Recording
 from whisperctl.text import on_one_line, quoted, timestamp, visible
 from whisperctl.transcript import Segment
@@ -100,7 +110,7 @@ class Bars:
                 total=event.total_s,
                 note=note if event.done_s else "decoding",
             )
-        elif isinstance(event, Finished | Failed) and index in self._bars:
+        elif isinstance(event, Ended | Finished | Failed) and index in self._bars:
             self._progress.remove_task(self._bars.pop(index))
         self._show_overall()
 
@@ -108,9 +118,10 @@ class Bars:
         if self._progress is None or self._overall is None:
             return
         fraction = self._workload.fraction
+        failed = f", {n} failed" if (n := self._workload.n_failed) else ""
         self._progress.update(
             self._overall,
-            description=f"{self._workload.n_ended}/{len(self._recordings)}",
+            description=f"{self._workload.n_ended}/{len(self._recordings)}{failed}",
             total=None if fraction is None else 1.0,
             completed=fraction or 0.0,
             note=self._note(),
@@ -183,6 +194,63 @@ def bars() -> Progress:
     )
 
 
+@dataclass(slots=True)
+class _Place:
+    """What a worker did: recordings, seconds of audio and of work, and recordings it lost."""
+
+    n_recordings: int = 0
+    audio_s: float = 0.0
+    wall_s: float = 0.0
+    n_lost: int = 0
+
+
+class Places:
+    """What each worker of a cluster did."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, _Place] = {}
+        self._now: dict[int, str] = {}
+
+    def begin(self, index: int, worker: str) -> None:
+        """A worker has begun with a recording; one that had it before was lost."""
+        before = self._now.get(index)
+        if before is not None:
+            self._places[before].n_lost += 1
+        self._now[index] = worker
+        self._places.setdefault(worker, _Place())
+
+    def finish(self, index: int, event: Finished) -> None:
+        """A recording is finished."""
+        if index in self._now:
+            place = self._places[self._now.pop(index)]
+            place.n_recordings += 1
+            place.audio_s += event.computed_s
+            place.wall_s += event.wall_s
+
+    def table(self) -> list[str]:
+        """Lines of a table, in the order of names; none if no worker was named."""
+        rows = [("worker", "recordings", "hours of audio", "real-time factor", "lost")]
+        for name, place in sorted(self._places.items(), key=lambda one: _by_number(one[0])):
+            factor = f"{place.wall_s / place.audio_s:.3f}" if place.audio_s else "-"
+            hours = f"{place.audio_s / 3600:.2f}"
+            counts = (str(place.n_recordings), hours, factor, str(place.n_lost))
+            rows.append((visible(name), *counts))
+        if not self._places:
+            return []
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        return [
+            "  ".join(
+                text.rjust(width) if i else text.ljust(width)
+                for i, (text, width) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in rows
+        ]
+
+
+def _by_number(name: str) -> tuple[int, str]:
+    return (int(name) if name.isdecimal() and len(name) < 10 else -1, name)
+
+
 class Reporter:
     """Prints segments, warnings and errors as they come, and collects ``failures``.
 
@@ -208,6 +276,7 @@ class Reporter:
         self._quiet = quiet
         self._shows_segments = shows_segments
         self._writes_files = writes_files
+        self._places = Places()
 
     def event(self, index: int, event: Event) -> None:
         """Print an event."""
@@ -226,10 +295,13 @@ class Reporter:
                 self._note(text)
             case events.Logged(logger, level, text):
                 logging.getLogger(logger).log(level, "%s", text)
+            case events.Placed(worker):
+                self._places.begin(index, worker)
             case events.Failed(reason):
                 console.error(reason)
                 self.failures.append((recording, reason))
             case events.Finished():
+                self._places.finish(index, event)
                 self._finished(event)
 
     def _show(self, segment: Segment) -> None:
@@ -257,7 +329,10 @@ class Reporter:
             console.note(text)
 
     def summarize(self, n_recordings: int) -> None:
-        """List the recordings that failed, at the end of a run."""
+        """List what the workers of a cluster did, and the recordings that failed, at the end."""
+        if not self._quiet:
+            for line in self._places.table():
+                console.line(line)
         if not self.failures or n_recordings < 2:
             return
         console.error(f"{len(self.failures)} of {n_recordings} recordings failed:")

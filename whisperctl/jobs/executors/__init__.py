@@ -39,7 +39,8 @@ class ExecutorInfo:
     ``parallel``: several recordings at once. ``cancels``: a recording can be stopped at any moment.
     ``limits_memory``: ``ExecutorOptions.memory_bytes`` is enforced. ``preference``: the executor
     with the highest number that can do what is asked for is the default; one with ``None`` is used
-    only by name. ``problem``: why it cannot be used here, and how to change that.
+    only by name. ``problem``: why it cannot be used here, and how to change that. ``address``: how
+    the address of what it runs on is written; empty if it takes none.
     """
 
     version: str
@@ -48,14 +49,26 @@ class ExecutorInfo:
     limits_memory: bool = False
     preference: int | None = None
     problem: str | None = None
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutorOptions:
-    """Number of recordings to work on at once, and resident memory for each; ``None``: no limit."""
+    """Options of an executor for one job.
+
+    ``workers``: number of recordings to work on at once. ``memory_bytes``: resident memory for
+    each; ``None`` is no limit. ``address``: what follows the executor's name and a colon; given
+    only if ``ExecutorInfo.address`` says that there may be one. ``all_workers``: nobody asked for a
+    number of workers; for an executor that takes an address, which has workers of its own,
+    ``workers`` is then the number of recordings. ``threads``: number of threads that was asked for;
+    ``None``: an executor on other machines chooses, and one on this machine uses ``Job.threads``.
+    """
 
     workers: int = 1
     memory_bytes: int | None = None
+    address: str = ""
+    all_workers: bool = False
+    threads: int | None = None
 
 
 class Execution(Protocol):
@@ -127,11 +140,17 @@ class Executor(Protocol):
 EXECUTORS: Door[Executor] = Door("executor", "whisperctl.executors", CONTRACT)
 
 
-def choose(name: str | None, workers: int = 1, limits: RecordingLimits | None = None) -> Executor:
+def address_of(text: str | None) -> str:
+    """Address in the ``NAME:ADDRESS`` of an executor; empty if there is none."""
+    return (text or "").partition(":")[2]
+
+
+def choose(text: str | None, workers: int = 1, limits: RecordingLimits | None = None) -> Executor:
     """Executor for a run: the one named, else the preferred one that can do what is asked for.
 
     Args:
-        name: its name, or ``None``.
+        text: its name, with a colon and an address where it takes one, such as
+            ``dask://host:8786``; or ``None``.
         workers: number of recordings at once.
         limits: what a recording may take.
 
@@ -140,11 +159,14 @@ def choose(name: str | None, workers: int = 1, limits: RecordingLimits | None = 
         PluginError: it cannot be used here.
     """
     limits = limits or RecordingLimits()
-    if name is not None:
+    if text is not None:
+        name, colon, _ = text.partition(":")
         executor = EXECUTORS.load(name)
         info = executor.describe()
         if info.problem is not None:
             raise PluginError(f'executor "{name}" cannot be used here: {info.problem}')
+        if colon and not info.address:
+            raise UsageError(f'executor "{name}" takes no address: write --executor {name}')
         lacking = _lacking(info, workers, limits)
         if lacking:
             raise UsageError(f'executor "{name}" {lacking}, or choose another executor')

@@ -9,7 +9,6 @@ side notices the other's end.
 
 from __future__ import annotations
 
-import json
 import logging
 import queue
 import sys
@@ -153,7 +152,11 @@ class _Process(WorkerProcess):
 
     def _read(self, answers: queue.SimpleQueue[tuple[_Process, Answer]]) -> None:
         for line in self.answers():
-            answer = parse_answer(line)
+            try:
+                answer = parse_answer(line)
+            except ValueError as error:
+                self.cancel(f"{_label(self.task)}: its process sent an invalid answer ({error})")
+                break
             if isinstance(answer, Transcribed | Failed):
                 self._answered.set()
             answers.put((self, answer))
@@ -162,19 +165,28 @@ class _Process(WorkerProcess):
 
 
 def parse_answer(line: bytes) -> WorkerEvent | WhisperctlError:
-    """Parse a line that a worker has sent: an event, or an error for the whole run."""
-    kind, values = json.loads(line)
-    if kind == "Fatal":
-        return _FATAL[values["kind"]](values["message"])
-    event: WorkerEvent = records.restore(_KINDS[kind], values)
+    """Parse a line that a worker has sent: an event, or an error for the whole run.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        kind, values = records.loads(line)
+        if kind == "Fatal":
+            return _FATAL[values["kind"]](values["message"])
+        event: WorkerEvent = records.restore(_KINDS[kind], values)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{line!r:.80} is not an event") from error
     return event
 
 
-def _line(event: WorkerEvent) -> bytes:
+def event_line(event: WorkerEvent) -> bytes:
+    """Write an event as ``parse_answer`` reads it."""
     return records.line([type(event).__name__, records.plain(event)])
 
 
-def _fatal(error: WhisperctlError) -> bytes:
+def fatal_line(error: WhisperctlError) -> bytes:
+    """Write an error for the whole run as ``parse_answer`` reads it."""
     kind = next((kind for kind in (UsageError, ModelError) if isinstance(error, kind)), None)
     name = "BackendError" if kind is None else kind.__name__
     return records.line(["Fatal", {"kind": name, "message": str(error)}])
@@ -191,7 +203,7 @@ def main(requests: BinaryIO, send: Send) -> int:
     threading.Thread(target=_receive, args=(requests, waiting, busy), daemon=True).start()
 
     def emit(event: WorkerEvent) -> None:
-        send(_line(event))
+        send(event_line(event))
 
     if job.logs:
         _hand_over_logs(send)
@@ -203,7 +215,7 @@ def main(requests: BinaryIO, send: Send) -> int:
             except BrokenPipeError:
                 raise
             except WhisperctlError as error:
-                send(_fatal(error))
+                send(fatal_line(error))
                 return 0
             except Exception as error:
                 emit(failed(task, error))
@@ -223,7 +235,7 @@ def _receive(
 def _hand_over_logs(send: Send) -> None:
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            send(_line(Logged(record.name, record.levelno, record.getMessage())))
+            send(event_line(Logged(record.name, record.levelno, record.getMessage())))
 
     root = logging.getLogger("whisperctl")
     root.addHandler(Handler())

@@ -1,0 +1,428 @@
+"""The executor, and what it knows of the orders that are under way."""
+
+from __future__ import annotations
+
+import queue
+import stat
+import time
+import uuid
+from collections import deque
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from whisperctl import __version__
+from whisperctl.audio.source import STDIN
+from whisperctl.errors import PluginError, WhisperctlError
+from whisperctl.jobs import events
+from whisperctl.jobs.events import Failed, Transcribed, WorkerEvent
+from whisperctl.jobs.executors import CONTRACT, ExecutorInfo, ExecutorOptions, OnWorkerEvent
+from whisperctl.jobs.job import Job, Results, Task
+from whisperctl.storage import records
+from whisperctl.text import on_one_line, quoted
+from whisperctl.transcript import Segment
+from whisperctl.transcription.run import Checkpoint
+from whisperctl_dask import address, cluster, messages, worker
+from whisperctl_dask.cluster import Cluster, Ended, Lost, Published, Served, Workers
+from whisperctl_dask.messages import InvalidAnswerError, Order, SharedFile
+
+_MOST_LOSSES = 2
+"""Number of workers that a recording may take with it before it is given up."""
+
+
+class DaskExecutor:
+    """See ``whisperctl.jobs.executors.Executor``."""
+
+    name = "dask"
+    contract = CONTRACT
+
+    def describe(self) -> ExecutorInfo:
+        """Describe it; Dask is not imported for this."""
+        return ExecutorInfo(
+            __version__, parallel=True, cancels=True, limits_memory=True, address=address.FORM
+        )
+
+    def open(self, job: Job, options: ExecutorOptions) -> DaskExecution:
+        """Connect to a cluster, or start one, and wait for a worker."""
+        return DaskExecution(job, options)
+
+
+@dataclass(slots=True)
+class _Running:
+    """A task, and what has been reported of it.
+
+    ``number`` is its order's, ``attempt`` that of the worker that began, at ``place``. ``since``
+    are the attempt's segments after the last checkpoint, ``reported`` the number of segments after
+    it that were reported by any attempt.
+    """
+
+    task: Task
+    served: list[Served]
+    number: int = 0
+    place: str = ""
+    attempt: str = ""
+    losses: int = 0
+    opened: bool = False
+    resume_from: Checkpoint | None = None
+    since: list[Segment] = field(default_factory=list)
+    reported: int = 0
+    warnings: set[str] = field(default_factory=set)
+
+
+class DaskExecution:
+    """See ``whisperctl.jobs.executors.Execution``."""
+
+    def __init__(self, job: Job, options: ExecutorOptions) -> None:
+        self._job = replace(job, results=Results(), resume=False, skip_existing=False, journal=True)
+        self._model = job.model
+        self._limit = None if options.all_workers else options.workers
+        self._address = cluster.locate(options.address)
+        self._threads = options.threads or self._address.threads
+        self._memory_bytes = options.memory_bytes
+        self._versions = worker.versions(job.engine)
+        self._shared = [_served(path) for path in (job.model, job.vad_model) if path is not None]
+        self._running: dict[int, _Running] = {}
+        self._numbers: dict[int, int] = {}
+        self._waiting: deque[int] = deque()
+        self._pending: deque[tuple[int, WorkerEvent]] = deque()
+        self._workers: dict[str, str] = {}
+        self._refused: dict[str, str] = {}
+        self._n_orders = 0
+        self._alone_s = time.monotonic()
+        self._notes: list[str] = []
+        size = cluster.local_size(
+            options.workers, all_workers=options.all_workers, threads=self._threads
+        )
+        self._topic = f"whisperctl-{uuid.uuid4().hex}"
+        self._cluster = Cluster(self._address, self._topic, *size)
+        if self._cluster.dashboard:
+            self._notes.append(f"the cluster's dashboard is at {self._cluster.dashboard}")
+
+    @property
+    def slots(self) -> int:
+        """Number of workers that can be used."""
+        n_usable = len(self._workers.keys() - self._refused.keys())
+        return max(1, n_usable if self._limit is None else min(self._limit, n_usable))
+
+    def submit(self, index: int, task: Task) -> None:
+        """Take a task; it goes to a worker once one is free."""
+        name = task.recording.name
+        served = [_served(task.chunk.path)] if task.chunk is not None else _served_recording(name)
+        self._running[index] = _Running(task, served, resume_from=task.resume_from)
+        self._pending.extend((index, events.WarningIssued(text)) for text in self._notes)
+        self._notes.clear()
+        self._waiting.append(index)
+        self._assign()
+
+    def poll(self, on_event: OnWorkerEvent, timeout_s: float) -> None:
+        """Report what has come from the cluster."""
+        if not self._pending:
+            self._check_workers()
+            try:
+                self._take(self._cluster.news.get(timeout=timeout_s))
+                for _ in range(self._cluster.news.qsize()):
+                    self._take(self._cluster.news.get_nowait())
+            except queue.Empty:
+                pass
+        while self._pending:
+            on_event(*self._pending.popleft())
+
+    def cancel(self, index: int, reason: str) -> None:
+        """Abandon a task; its worker kills the process that works on it."""
+        if index in self._running:
+            self._end(index, Failed(reason))
+
+    def close(self) -> None:
+        """Abandon all tasks, and leave the cluster."""
+        for running in self._running.values():
+            _close(running)
+        self._running.clear()
+        self._cluster.close()
+
+    # ---------------------------------------------------------------------------------- what comes
+
+    def _take(self, news: cluster.News) -> None:
+        match news:
+            case Workers(names):
+                self._take_workers(names)
+            case Published(message):
+                self._take_report(message)
+            case Ended():
+                self._take_end(news)
+            case Lost(reason):
+                raise PluginError(
+                    f"the Dask scheduler at {self._address.label} is gone ({reason}): start it "
+                    "again, and go on with --resume"
+                )
+
+    def _take_workers(self, names: dict[str, str]) -> None:
+        if self._workers and not names:
+            self._alone_s = time.monotonic()
+        self._workers = names
+        for index, running in list(self._running.items()):
+            if running.place and running.place not in names:
+                self._lose(index)
+        self._assign()
+
+    def _check_workers(self) -> None:
+        """Give up if there is no worker that can be used, and none comes."""
+        usable = self._workers.keys() - self._refused.keys()
+        if usable or not self._waiting:
+            return
+        refused = [
+            f"{self._workers[place]}: {why}"
+            for place, why in self._refused.items()
+            if place in self._workers
+        ]
+        if refused:
+            raise PluginError(
+                f"no worker of the cluster can be used ({'; '.join(refused)}): install the same "
+                "versions there as here"
+            )
+        if time.monotonic() - self._alone_s > self._address.wait_s:
+            raise PluginError(
+                f"the cluster at {self._address.label} has had no worker for "
+                f'{self._address.wait_s:g} s: start one with "dask worker", or wait longer with '
+                "?wait=SECONDS after the address"
+            )
+
+    def _take_report(self, message: object) -> None:
+        try:
+            report = messages.report(message)
+        except InvalidAnswerError:
+            return  # nobody knows whose it is
+        index = self._numbers.get(report.number)
+        running = None if index is None else self._running.get(index)
+        if index is None or running is None or running.number != report.number:
+            return
+        if not running.attempt:
+            running.attempt = report.attempt
+        elif running.attempt != report.attempt:
+            self._lose(index)  # the worker came back at the same address, and began again
+            return
+        if report.file is not None:
+            served = [*self._shared, *running.served]
+            if report.file < len(served):
+                self._cluster.serve(
+                    served[report.file], report.offset, report.ticket, running.place
+                )
+        try:
+            for line in report.lines:
+                self._take_event(index, running, messages.event(line))
+        except InvalidAnswerError as error:
+            self._distrust(index, running, error)
+
+    def _take_event(
+        self, index: int, running: _Running, event: WorkerEvent | WhisperctlError
+    ) -> None:
+        match event:
+            case WhisperctlError() | Failed() | Transcribed() | events.Placed():
+                raise InvalidAnswerError("an end among other events")
+            case events.Opened():
+                if not running.opened:
+                    self._report(index, event)
+                running.opened = True
+                self._report(index, events.Placed(self._workers.get(running.place, running.place)))
+                return
+            case events.SegmentDecoded(segment):
+                running.since.append(segment)
+                if len(running.since) <= running.reported:
+                    return  # by the worker that was lost
+                running.reported += 1
+            case events.CheckpointReached(checkpoint):
+                event = self._reached(running, checkpoint)
+            case events.WarningIssued(text):
+                event = events.WarningIssued(self._renamed(running, text))
+                if text in running.warnings:
+                    return
+                running.warnings.add(text)
+            case _:
+                pass
+        self._report(index, event)
+
+    def _reached(self, running: _Running, checkpoint: Checkpoint) -> events.CheckpointReached:
+        """Take a checkpoint, from which the task goes on if its worker is lost."""
+        if not checkpoint.segments:
+            checkpoint = replace(checkpoint, segments=tuple(running.since))
+        before = () if running.resume_from is None else running.resume_from.segments
+        running.resume_from = replace(checkpoint, segments=(*before, *checkpoint.segments))
+        running.since.clear()
+        running.reported = 0
+        return events.CheckpointReached(checkpoint)
+
+    def _take_end(self, ended: Ended) -> None:
+        index = self._numbers.get(ended.number)
+        running = None if index is None else self._running.get(index)
+        if index is None or running is None or running.number != ended.number:
+            return
+        if ended.error is not None:
+            self._take_error(index, running, ended.error)
+            return
+        try:
+            result = messages.result(ended.value)
+            if result.refused:
+                self._refuse(index, running, result.refused)
+                return
+            if not result.line:
+                self._lose(index)
+                return
+            last = messages.event(result.line)
+        except InvalidAnswerError as error:
+            self._distrust(index, running, error)
+            return
+        match last:
+            case WhisperctlError():
+                raise last
+            case Failed(reason):
+                self._end(index, Failed(self._renamed(running, reason)))
+            case Transcribed(transcript):
+                found = replace(transcript, model=self._model)
+                self._end(index, replace(last, transcript=found))
+            case _:
+                self._distrust(index, running, InvalidAnswerError("no end"))
+
+    def _take_error(self, index: int, running: _Running, error: BaseException) -> None:
+        """Take what Dask says instead of a result."""
+        kind = type(error).__name__
+        if kind == "KilledWorker":
+            self._lose(index)
+        elif kind in ("FutureCancelledError", "CancelledError"):
+            raise PluginError(
+                f"the Dask scheduler at {self._address.label} has dropped the work "
+                f"({cluster.described(error)}): go on with --resume"
+            ) from error
+        else:
+            # The order's function catches what a recording can cause: the worker lacks something.
+            self._refuse(index, running, cluster.described(error))
+
+    def _distrust(self, index: int, running: _Running, error: Exception) -> None:
+        name = self._workers.get(running.place, running.place)
+        reason = on_one_line(str(error))[:200]
+        self._end(
+            index,
+            Failed(
+                f"{running.task.recording.label}: worker {name} gave an invalid answer ({reason})"
+            ),
+        )
+
+    # -------------------------------------------------------------------------------- what is done
+
+    def _report(self, index: int, event: WorkerEvent) -> None:
+        self._pending.append((index, event))
+
+    def _assign(self) -> None:
+        """Send waiting tasks to workers that do nothing."""
+        busy = {running.place for running in self._running.values() if running.place}
+        free = [one for one in self._workers if one not in busy and one not in self._refused]
+        n_free = len(free) if self._limit is None else min(len(free), self._limit - len(busy))
+        for place in free[: max(0, n_free)]:
+            if not self._waiting:
+                return
+            index = self._waiting.popleft()
+            if index in self._running:
+                self._send(index, self._running[index], place)
+
+    def _send(self, index: int, running: _Running, place: str) -> None:
+        self._n_orders += 1
+        running.number, running.place, running.attempt = self._n_orders, place, ""
+        running.since.clear()
+        self._numbers[running.number] = index
+        task, name = running.task, running.task.recording.name
+        if not (name == STDIN or "://" in name):
+            task = replace(task, recording=replace(task.recording, name=str(_absolute(name))))
+        order = Order(
+            self._topic,
+            running.number,
+            replace(
+                self._job,
+                model=_absolute(self._job.model),
+                vad_model=None if self._job.vad_model is None else _absolute(self._job.vad_model),
+            ),
+            replace(task, resume_from=running.resume_from),
+            self._versions,
+            tuple(served.file for served in [*self._shared, *running.served]),
+            self._memory_bytes,
+            self._threads,
+        )
+        self._cluster.submit(running.number, records.line(order), place)
+
+    def _withdraw(self, running: _Running) -> None:
+        self._numbers.pop(running.number, None)
+        if running.number:
+            self._cluster.cancel(running.number)
+        running.number, running.place, running.attempt = 0, "", ""
+
+    def _lose(self, index: int) -> None:
+        """Have a task done again whose worker is gone, unless it takes one worker after another."""
+        running = self._running[index]
+        name = self._workers.get(running.place, running.place)
+        if running.attempt:
+            running.losses += 1
+        self._withdraw(running)
+        if running.losses >= _MOST_LOSSES:
+            label = running.task.recording.label
+            self._end(index, Failed(f"{label}: {running.losses} workers were lost with it"))
+            return
+        self._report(index, events.Logged("whisperctl.cluster", 20, f"worker {name} was lost"))
+        self._waiting.appendleft(index)
+        self._assign()
+
+    def _refuse(self, index: int, running: _Running, why: str) -> None:
+        """Use a worker no longer, and have its task done by another."""
+        place = running.place
+        name = self._workers.get(place, place)
+        self._refused[place] = on_one_line(why)
+        self._withdraw(running)
+        text = f"warning: worker {name} is not used: {why}"
+        self._report(index, events.WarningIssued(on_one_line(text)))
+        self._waiting.appendleft(index)
+        self._assign()
+
+    def _end(self, index: int, event: WorkerEvent) -> None:
+        running = self._running.pop(index)
+        # Its worker may hold the order still, if it was cancelled.
+        self._withdraw(running)
+        _close(running)
+        self._report(index, event)
+        self._assign()
+
+    def _renamed(self, running: _Running, text: str) -> str:
+        recording = running.task.recording
+        if "://" in recording.name:
+            return text
+        return text.replace(quoted(_absolute(recording.name)), recording.label).replace(
+            quoted(STDIN), recording.label
+        )
+
+
+def _absolute(path: str | Path) -> Path:
+    return Path(path).absolute()
+
+
+def _served_recording(name: str) -> list[Served]:
+    """The recording as a file for workers; none for a URL, or what is no file."""
+    if name == STDIN:
+        return [Served(SharedFile(Path(STDIN), -1))]
+    if "://" in name:
+        return []
+    try:
+        return [_served(Path(name))]
+    except (OSError, ValueError):
+        return []  # whoever reads it says so
+
+
+def _served(path: Path) -> Served:
+    """A file for workers.
+
+    Raises:
+        OSError: there is none.
+    """
+    status = path.stat()
+    path = _absolute(path)
+    if stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode):
+        return Served(SharedFile(path, -1))
+    return Served(SharedFile(path, status.st_size, status.st_mtime_ns))
+
+
+def _close(running: _Running) -> None:
+    for served in running.served:
+        served.close()

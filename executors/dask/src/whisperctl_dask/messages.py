@@ -1,0 +1,145 @@
+"""Messages between the coordinator and workers.
+
+The coordinator sends an ``Order`` for each recording. While a worker carries it out, it publishes
+``Report``s under the topic of the run, which Dask's scheduler passes on; the order's result is a
+``Result``. Whatever a worker sends is validated here: its program may be another one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from whisperctl import languages
+from whisperctl.errors import WhisperctlError
+from whisperctl.jobs.events import CheckpointReached, LanguageFound, Transcribed, WorkerEvent
+from whisperctl.jobs.executors.processes import parse_answer
+from whisperctl.jobs.job import Job, Task
+
+_MOST_LINES = 100_000
+_LONGEST_S = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class SharedFile:
+    """A file of the coordinator's: where it is, and how a worker tells that it sees the same.
+
+    ``size`` is -1 if it can be read only once, such as standard input: it is never seen.
+    """
+
+    path: Path
+    size: int
+    mtime_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One recording for a worker.
+
+    ``number`` is new for each attempt of the coordinator's. ``versions`` is what the coordinator
+    has of whatever decides about results. ``files`` are those of the job and task that a worker may
+    ask for: the model, the voice activity model, and the recording or a chunk of it.
+    """
+
+    topic: str
+    number: int
+    job: Job
+    task: Task
+    versions: dict[str, str] = field(default_factory=dict)
+    files: tuple[SharedFile, ...] = ()
+    memory_bytes: int | None = None
+    threads: int | None = None
+
+
+class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a worker publishes of an order.
+
+    ``attempt`` names the start of the work: a second one tells that Dask began it again, as after
+    the loss of a worker. ``lines`` are events, as the ``processes`` executor writes them; the
+    segments of a checkpoint are left out, as they are those reported since the one before. ``file``
+    and ``offset`` ask for a part of a file of the order's; an offset of -1 asks for its hash.
+    ``ticket`` is what the answer is to be delivered under. ``worker`` is added by Dask.
+    """
+
+    number: int
+    attempt: Annotated[str, Meta(max_length=64)]
+    lines: Annotated[list[bytes], Meta(max_length=_MOST_LINES)] = []
+    file: Annotated[int, Meta(ge=0, le=16)] | None = None
+    offset: Annotated[int, Meta(ge=-1)] = 0
+    ticket: Annotated[str, Meta(max_length=64)] = ""
+    worker: str = ""
+
+
+class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How an order ended on a worker.
+
+    ``line`` is the last event or an error for the whole run. Without one the work was abandoned, or
+    ``refused`` says why this worker cannot do any.
+    """
+
+    line: bytes = b""
+    refused: Annotated[str, Meta(max_length=4096)] = ""
+    threads: Annotated[int, Meta(ge=0)] = 0
+
+
+class InvalidAnswerError(ValueError):
+    """A worker sent something that no worker of ours sends."""
+
+
+def report(message: object) -> Report:
+    """Validate a published message.
+
+    Raises:
+        InvalidAnswerError: it is not a ``Report``.
+    """
+    try:
+        return msgspec.convert(message, Report, builtin_types=(bytes,))
+    except msgspec.ValidationError as error:
+        raise InvalidAnswerError(str(error)) from error
+
+
+def result(value: object) -> Result:
+    """Validate the result of an order, which is a ``Result`` in msgpack.
+
+    Raises:
+        InvalidAnswerError: it is not.
+    """
+    if not isinstance(value, bytes):
+        raise InvalidAnswerError("the result is not bytes")
+    try:
+        return msgspec.msgpack.decode(value, type=Result)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise InvalidAnswerError(str(error)) from error
+
+
+def event(line: bytes) -> WorkerEvent | WhisperctlError:
+    """Validate a line: an event whose language exists and whose times can be, or an error.
+
+    Raises:
+        InvalidAnswerError: it is neither.
+    """
+    try:
+        found = parse_answer(line)
+    except ValueError as error:
+        raise InvalidAnswerError(str(error)) from error
+    language, times = "", []
+    match found:
+        case CheckpointReached(checkpoint):
+            language = checkpoint.language
+            times = [checkpoint.position_s]
+        case LanguageFound(spoken):
+            language = spoken.code
+        case Transcribed(transcript):
+            language = transcript.language
+            times = [transcript.duration_s, *(one.end_s for one in transcript.segments)]
+        case _:
+            pass
+    if language not in ("", languages.AUTO, *languages.LANGUAGES):
+        raise InvalidAnswerError(f"unknown language {language:.40}")
+    if not all(0 <= time_s < _LONGEST_S for time_s in times):
+        raise InvalidAnswerError("impossible time")
+    return found

@@ -1,0 +1,352 @@
+"""The executor on a cluster of a scheduler and two workers, which all tests of this file share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import wave
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from whisperctl.engine.registry import Engine
+from whisperctl.errors import PluginError
+from whisperctl.jobs import runner
+from whisperctl.jobs.events import (
+    CheckpointReached,
+    Event,
+    Failed,
+    Finished,
+    Placed,
+    SegmentDecoded,
+    Transcribed,
+    WorkerEvent,
+)
+from whisperctl.jobs.executors import ExecutorOptions
+from whisperctl.jobs.executors.in_process import TaskRunner
+from whisperctl.jobs.job import Job, Results, Task
+from whisperctl.jobs.sources import Recording
+from whisperctl.options import TranscriptionOptions
+from whisperctl.testing.fake import write_model
+from whisperctl.transcript import Transcript
+from whisperctl.transcription.run import Checkpoint
+from whisperctl_dask import DaskExecutor, worker
+
+pytestmark = pytest.mark.slow
+
+_RATE = 16_000
+_N_WORKERS = 2
+_AT_MOST_S = 120.0
+
+
+@dataclass
+class Cluster:
+    """A scheduler and workers; ``file`` is the scheduler's."""
+
+    folder: Path
+    file: Path
+    processes: list[subprocess.Popen[bytes]]
+
+    @property
+    def address(self) -> str:
+        """As after ``dask:``."""
+        return str(self.file)
+
+    @property
+    def nannies(self) -> list[psutil.Process]:
+        """Processes that look after a worker each."""
+        return [psutil.Process(process.pid) for process in self.processes[1:]]
+
+    def kill_worker_of(self, place: str) -> None:
+        """Kill a worker's process by the name of its nanny, which starts another."""
+        nanny = self.nannies[int(place)]
+        for child in nanny.children():
+            if "spawn_main" in " ".join(child.cmdline()):
+                child.kill()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The cluster; its workers, and this process, find the fake backend."""
+    folder = tmp_path_factory.mktemp("cluster")
+    record = folder / "whisperctl_fake-1.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: whisperctl-fake\nVersion: 1\n")
+    (record / "entry_points.txt").write_text(
+        "[whisperctl.backends]\nfake = whisperctl.testing.fake:FakeBackend\n"
+    )
+    write_model(folder / "ggml-fake.bin")
+    file = folder / "scheduler.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        patch.setenv("PYTHONPATH", str(folder))
+        patch.setenv("WHISPERCTL_STATE", str(folder / "state"))
+        patch.setenv("WHISPERCTL_CACHE", str(folder / "cache"))
+        patch.setenv("WHISPERCTL_DECODER", "soundfile")
+        processes = [
+            dask(
+                folder,
+                "scheduler",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                "0",
+                "--no-dashboard",
+                "--scheduler-file",
+                str(file),
+            )
+        ]
+        processes += [
+            dask(
+                folder,
+                "worker",
+                "--scheduler-file",
+                str(file),
+                "--nthreads",
+                "1",
+                "--name",
+                str(name),
+                "--no-dashboard",
+                "--memory-limit",
+                "0",
+            )
+            for name in range(_N_WORKERS)
+        ]
+        yield Cluster(folder, file, processes)
+        for process in reversed(processes):
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
+            process.kill()
+            process.wait()
+
+
+def dask(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    with (folder / "dask.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "dask", *arguments], cwd=folder, stdout=log, stderr=log
+        )
+
+
+@pytest.fixture
+def job(cluster: Cluster) -> Job:
+    options = TranscriptionOptions(speech_check=False, decoder="soundfile")
+    model = cluster.folder / "ggml-fake.bin"
+    return Job(Engine("fake", "fake"), model, 1, options, Results(("srt",), cluster.folder / "out"))
+
+
+def on(job: Job, runtime: str) -> Job:
+    return replace(job, engine=Engine("fake", runtime))
+
+
+def recording(folder: Path, name: str, duration_s: float = 4.5) -> Path:
+    path = folder / name
+    noise = np.random.default_rng(len(name)).integers(-9000, 9000, int(duration_s * _RATE))
+    with wave.open(str(path), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(_RATE)
+        out.writeframes(noise.astype("<i2").tobytes())
+    return path
+
+
+def expected(job: Job, path: Path) -> Transcript:
+    seen: list[WorkerEvent] = []
+    with TaskRunner(job) as tasks:
+        tasks.run(Task(Recording(str(path))), seen.append)
+    end = seen[-1]
+    assert isinstance(end, Transcribed)
+    return end.transcript
+
+
+def run(
+    job: Job,
+    cluster: Cluster,
+    tasks: list[Task],
+    react: Callable[[int, WorkerEvent], None] = lambda index, event: None,
+    **options: Any,
+) -> dict[int, list[WorkerEvent]]:
+    """Events of each task, all submitted at once."""
+    seen: dict[int, list[WorkerEvent]] = {index: [] for index in range(len(tasks))}
+
+    def take(index: int, event: WorkerEvent) -> None:
+        seen[index].append(event)
+        react(index, event)
+
+    until = time.monotonic() + _AT_MOST_S
+    with closing(
+        DaskExecutor().open(
+            job, ExecutorOptions(address=cluster.address, all_workers=True, **options)
+        )
+    ) as execution:
+        for index, task in enumerate(tasks):
+            execution.submit(index, task)
+        while not all(
+            any(isinstance(event, Transcribed | Failed) for event in events)
+            for events in seen.values()
+        ):
+            execution.poll(take, 0.05)
+            assert time.monotonic() < until
+    return seen
+
+
+def test_the_executor_keeps_every_promise(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = '"address": "'
+    text = cluster.file.read_text() if wait_for(cluster.file) else ""
+    place = text[text.index(address) + len(address) :].partition('"')[0]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tb=short"),
+            *("-p", "whisperctl.testing.plugin", "--pyargs", "whisperctl.testing"),
+            *("--executor", "dask"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "DASK_SCHEDULER_ADDRESS": place},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " 12 passed" in f" {done.stdout.splitlines()[-1]}"
+
+
+def wait_for(path: Path) -> bool:
+    until = time.monotonic() + _AT_MOST_S
+    while not path.exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return True
+
+
+def test_files_that_workers_do_not_see_are_sent_and_removed(
+    cluster: Cluster, job: Job, tmp_path: Path
+) -> None:
+    """A name below /dev/fd is this process's own: workers see nothing there, or something else."""
+    talk = recording(tmp_path, "talk.wav", 60)
+    before = expected(job, talk)
+    temporary = Path(tempfile.gettempdir())
+    spooled = set(temporary.glob("whisperctl-*"))
+    with talk.open("rb") as sound, job.model.open("rb") as model:
+        unseen = replace(job, model=Path(f"/dev/fd/{model.fileno()}"))
+        task = Task(Recording(f"/dev/fd/{sound.fileno()}"))
+        first = run(unseen, cluster, [task, task])
+        again = run(unseen, cluster, [task])
+    for events in (first[0], first[1], again[0]):
+        end = events[-1]
+        assert isinstance(end, Transcribed), end
+        assert end.transcript.segments == before.segments
+        assert end.transcript.model == unseen.model
+    assert set(temporary.glob("whisperctl-*")) <= spooled
+    (kept,) = (cluster.folder / "cache" / "cluster").glob("*/*")  # once for both workers
+    assert kept.read_bytes() == job.model.read_bytes()
+
+
+def test_after_the_loss_of_a_worker_segments_are_reported_once(
+    cluster: Cluster, job: Job, tmp_path: Path
+) -> None:
+    talk = recording(tmp_path, "talk.wav", 24)
+    whole = expected(job, talk)
+    start = Task(Recording(str(talk)), Checkpoint(4.0, whole.segments[:2], whole.language))
+    places: list[str] = []
+
+    def kill_once(index: int, event: WorkerEvent) -> None:
+        if isinstance(event, Placed):
+            places.append(event.worker)
+        if event == SegmentDecoded(whole.segments[5]):
+            cluster.kill_worker_of(places[0])
+
+    (events,) = run(on(job, "slow"), cluster, [start], kill_once).values()
+    assert len(places) == 2
+    segments = tuple(one.segment for one in events if isinstance(one, SegmentDecoded))
+    assert segments == whole.segments[2:]
+    kept = [one.checkpoint.segments for one in events if isinstance(one, CheckpointReached)]
+    assert sum(kept, ()) == segments
+    end = events[-1]
+    assert isinstance(end, Transcribed)
+    assert end.transcript.segments == whole.segments
+
+
+def test_a_recording_that_takes_two_workers_with_it_is_set_aside(
+    cluster: Cluster, job: Job, tmp_path: Path
+) -> None:
+    talks = [recording(tmp_path, f"talk {n}.wav", seconds) for n, seconds in enumerate((60, 2))]
+
+    def kill(index: int, event: WorkerEvent) -> None:
+        if index == 0 and isinstance(event, Placed):
+            cluster.kill_worker_of(event.worker)
+
+    events = run(on(job, "slow"), cluster, [Task(Recording(str(talk))) for talk in talks], kill)
+    assert events[0][-1] == Failed(f'"{talks[0]}": 2 workers were lost with it')
+    assert isinstance(events[1][-1], Transcribed)
+
+
+def test_workers_with_other_versions_are_refused_with_the_reason(
+    cluster: Cluster, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = {**worker.versions(job.engine), "backend": "99.0"}
+    monkeypatch.setattr(worker, "versions", lambda engine: other)
+    with pytest.raises(PluginError, match=r"no worker of the cluster can be used .* 99\.0 here"):
+        run(job, cluster, [Task(Recording(str(recording(tmp_path, "talk.wav"))))])
+
+
+def test_a_run_writes_what_a_local_run_writes(
+    cluster: Cluster, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under relative names, and with chunks of a long recording on several workers."""
+    monkeypatch.chdir(tmp_path)
+    recordings = [Recording(recording(Path(), f"{'a' * n}.wav", 3 * n).name) for n in range(1, 6)]
+    recordings.append(Recording("missing.wav"))
+    long = [Recording(recording(Path(), "long recording.wav", 500).name)]
+
+    def written(folder: str, executor: DaskExecutor | None) -> tuple[list[Event], dict[str, bytes]]:
+        seen: list[Event] = []
+        address = "" if executor is None else cluster.address
+        own = replace(job, results=Results(("json", "srt"), Path(folder)), journal=False)
+        runner.run(
+            own,
+            recordings,
+            lambda index, event: seen.append(event),
+            jobs=None,
+            executor=executor,
+            address=address,
+        )
+        chunked = replace(own, chunk_threads=1)
+        runner.run(
+            chunked,
+            long,
+            lambda index, event: seen.append(event),
+            jobs=2,
+            executor=executor,
+            address=address,
+        )
+        texts = {path.name: path.read_bytes() for path in Path(folder).glob("*.srt")}
+        ends = [replace(one, wall_s=0.0, places=()) for one in seen if isinstance(one, Finished)]
+        return [*ends, *(one for one in seen if isinstance(one, Failed))], texts
+
+    here, there = written("here", None), written("there", DaskExecutor())
+    assert there == here
+    assert len(here[1]) == 6
+    assert isinstance(here[0][-1], Failed)
+
+
+def test_a_lost_scheduler_is_one_clear_error(cluster: Cluster, job: Job, tmp_path: Path) -> None:
+    """The last test, as the cluster ends with it."""
+    talk = recording(tmp_path, "talk.wav", 60)
+
+    def kill(index: int, event: WorkerEvent) -> None:
+        if isinstance(event, Placed):
+            cluster.processes[0].kill()
+
+    with pytest.raises(PluginError, match=r"is gone|dropped the work") as caught:
+        run(on(job, "slow"), cluster, [Task(Recording(str(talk)))], kill)
+    assert str(caught.value).endswith("--resume")
