@@ -34,7 +34,7 @@ endef
 PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 LONGEST  := tests/testing wasm-build
 
-.PHONY: help demo test test-fast fuzz browser check docs format bench bench-decoders bench-peers bench-subtitles experiment native profile wasm missing-module build lock setup clean distclean
+.PHONY: help demo test test-fast fuzz browser check docs format bench bench-decoders bench-peers bench-subtitles soak experiment native profile wasm missing-module build lock setup clean distclean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -129,6 +129,12 @@ $(PEERS)/suber/.installed:
 bench-subtitles: setup wasm $(PEERS)/ctranslate2/.installed $(PEERS)/whisper.cpp/.installed $(PEERS)/suber/.installed ## score subtitles against other programs', and update docs/subtitles.md
 	$(BIN)/whisperctl models pull tiny.en
 	$(BIN)/python -m bench subtitles $(PEERS)
+
+soak: RECORDINGS ?= 10000
+soak: WORKERS ?= 8
+soak: setup ## lose workers and the scheduler of a cluster on this machine with RECORDINGS on WORKERS (half an hour)
+	@rm -rf build/soak && mkdir -p build
+	timeout 5400 $(BIN)/python -m bench soak build/soak $(RECORDINGS) $(WORKERS)
 
 experiment: setup wasm ## measure the first experiment again and update docs/experiment.md
 	$(BIN)/whisperctl models pull base

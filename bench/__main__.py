@@ -12,6 +12,8 @@ python -m bench subtitles FOLDER [S].. score subtitles of the programs installed
                                        seconds of speech (11, 26 and 600), and update
                                        docs/subtitles.md
 python -m bench costs                  update docs/cluster.md from docs/performance.md
+python -m bench soak FOLDER [N [W]]    test the Dask executor in FOLDER, which is made, with N
+                                       recordings (10000) on W workers (8)
 """
 
 from __future__ import annotations
@@ -264,6 +266,13 @@ def main(arguments: list[str]) -> int:
 
             measured = (ROOT / "docs/performance.md").read_text("utf-8")
             _update(ROOT / "docs/cluster.md", cluster.costs(measured), "costs")
+        case ["soak", folder, *numbers] if len(numbers) < 3:
+            from bench import soak
+
+            n_recordings, n_workers = map(int, [*numbers, "10000", "8"][:2])
+            Path(folder).mkdir(parents=True)
+            found = soak.soak(Path(folder), n_recordings, n_workers, kill_every_s=5.0)
+            print(*soak.report(found), sep="\n")
         case _:
             print(__doc__, file=sys.stderr)
             return 2

@@ -21,7 +21,7 @@ import pytest
 
 from whisperctl.errors import ModelError
 from whisperctl.models import store
-from whisperctl.testing.fake import write_model
+from whisperctl.testing.fake import install, write_model
 
 ROOT = Path(__file__).parents[1]
 
@@ -225,12 +225,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fake_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for PYTHONPATH where ``whisperctl.testing.fake`` is a backend."""
     site = tmp_path_factory.mktemp("site")
-    record = site / "whisperctl_fake-1.dist-info"
-    record.mkdir()
-    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: whisperctl-fake\nVersion: 1\n")
-    (record / "entry_points.txt").write_text(
-        "[whisperctl.backends]\nfake = whisperctl.testing.fake:FakeBackend\n"
-    )
+    install(site)
     return site
 
 

@@ -193,4 +193,10 @@ def _is_ours(entry: EntryPoint) -> bool:
 
 
 def _owner(entry: EntryPoint) -> str:
+    return _found_owner(entry, tuple(sys.path))
+
+
+@lru_cache(maxsize=256)
+def _found_owner(entry: EntryPoint, path: tuple[str, ...]) -> str:
+    # Its whole metadata is parsed for the name.
     return entry.dist.name if entry.dist is not None else entry.value

@@ -86,4 +86,6 @@ def test_a_wrong_name_on_the_command_line_is_one_line(tmp_path: Path) -> None:
     done = conformance(tmp_path, "whisperctl.testing", "--executor", "acme")
     assert done.returncode == 4
     (line,) = [line for line in done.stderr.splitlines() if line]
-    assert line.startswith('ERROR: unknown executor "acme": choose from in-process, processes')
+    assert line.startswith(
+        'ERROR: unknown executor "acme": choose from dask, in-process, processes'
+    )

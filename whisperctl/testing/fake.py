@@ -1,10 +1,7 @@
 """A backend that fulfils the contract without a model's arithmetic, for tests that need no speech.
 
-It is installed for nobody. A test that wants it names it in an entry point of its own, in a
-directory ``anything-1.dist-info`` on ``PYTHONPATH`` whose ``entry_points.txt`` says::
-
-    [whisperctl.backends]
-    fake = whisperctl.testing.fake:FakeBackend
+It is installed for nobody. A test that wants it has ``install`` name it in an entry point, in a
+directory on ``PYTHONPATH``.
 
 It takes any ggml model, such as the tiny one that ``write_model`` makes. Every two seconds of audio
 that are not silent are a segment, whose words are drawn by a hash of their samples, the language
@@ -233,6 +230,16 @@ def _segment(data: bytes, start_s: float, end_s: float, conditions: str) -> Segm
         )
     text = b"".join(token.data for token in tokens).decode()
     return Segment(start_s, end_s, text, tuple(tokens), no_speech_probability=0.0)
+
+
+def install(folder: Path) -> None:
+    """Have this backend found where a directory is in ``sys.path``, or in ``PYTHONPATH``."""
+    record = folder / "whisperctl_fake-1.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: whisperctl-fake\nVersion: 1\n")
+    (record / "entry_points.txt").write_text(
+        "[whisperctl.backends]\nfake = whisperctl.testing.fake:FakeBackend\n"
+    )
 
 
 def write_model(path: Path, *, multilingual: bool = False) -> Path:

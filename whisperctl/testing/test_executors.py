@@ -38,7 +38,7 @@ from whisperctl.jobs.executors.in_process import TaskRunner
 from whisperctl.jobs.job import Job, Results, Task
 from whisperctl.jobs.sources import Recording
 from whisperctl.options import TranscriptionOptions
-from whisperctl.testing.fake import GOES_WRONG_S, write_model
+from whisperctl.testing.fake import GOES_WRONG_S, install, write_model
 from whisperctl.testing.plugin import PLUGIN
 from whisperctl.transcript import Transcript
 from whisperctl.transcription.run import Checkpoint
@@ -67,12 +67,7 @@ def executor(request: pytest.FixtureRequest) -> Executor:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Where recordings and the model are; the fake backend is found here too, by every process."""
     folder = tmp_path_factory.mktemp("executors")
-    record = folder / "whisperctl_fake-1.dist-info"
-    record.mkdir()
-    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: whisperctl-fake\nVersion: 1\n")
-    (record / "entry_points.txt").write_text(
-        "[whisperctl.backends]\nfake = whisperctl.testing.fake:FakeBackend\n"
-    )
+    install(folder)
     write_model(folder / "ggml-fake.bin")
     others = os.environ.get("PYTHONPATH")
     with pytest.MonkeyPatch.context() as patch:

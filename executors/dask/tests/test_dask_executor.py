@@ -36,7 +36,7 @@ from whisperctl.jobs.executors.in_process import TaskRunner
 from whisperctl.jobs.job import Job, Results, Task
 from whisperctl.jobs.sources import Recording
 from whisperctl.options import TranscriptionOptions
-from whisperctl.testing.fake import write_model
+from whisperctl.testing.fake import install, write_model
 from whisperctl.transcript import Transcript
 from whisperctl.transcription.run import Checkpoint
 from whisperctl_dask import DaskExecutor, worker
@@ -78,12 +78,7 @@ class Cluster:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The cluster; its workers, and this process, find the fake backend."""
     folder = tmp_path_factory.mktemp("cluster")
-    record = folder / "whisperctl_fake-1.dist-info"
-    record.mkdir()
-    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: whisperctl-fake\nVersion: 1\n")
-    (record / "entry_points.txt").write_text(
-        "[whisperctl.backends]\nfake = whisperctl.testing.fake:FakeBackend\n"
-    )
+    install(folder)
     write_model(folder / "ggml-fake.bin")
     file = folder / "scheduler.json"
     with pytest.MonkeyPatch.context() as patch:
@@ -337,16 +332,3 @@ def test_a_run_writes_what_a_local_run_writes(
     assert there == here
     assert len(here[1]) == 6
     assert isinstance(here[0][-1], Failed)
-
-
-def test_a_lost_scheduler_is_one_clear_error(cluster: Cluster, job: Job, tmp_path: Path) -> None:
-    """The last test, as the cluster ends with it."""
-    talk = recording(tmp_path, "talk.wav", 60)
-
-    def kill(index: int, event: WorkerEvent) -> None:
-        if isinstance(event, Placed):
-            cluster.processes[0].kill()
-
-    with pytest.raises(PluginError, match=r"is gone|dropped the work") as caught:
-        run(on(job, "slow"), cluster, [Task(Recording(str(talk)))], kill)
-    assert str(caught.value).endswith("--resume")

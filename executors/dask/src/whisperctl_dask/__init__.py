@@ -6,6 +6,34 @@ model loaded; that child is ``whisperctl.jobs.executors.processes``, so a crash,
 recording or a limit of memory costs a child, and never the worker.
 """
 
-from whisperctl_dask.executor import DaskExecutor
+from __future__ import annotations
 
-__all__ = ["DaskExecutor"]
+from typing import TYPE_CHECKING
+
+from whisperctl import __version__
+from whisperctl.jobs.executors import CONTRACT, ExecutorInfo, ExecutorOptions
+from whisperctl.jobs.job import Job
+
+if TYPE_CHECKING:
+    from whisperctl_dask.executor import DaskExecution
+
+_ADDRESS = "//HOST:PORT or a scheduler file, and options such as ?priority=5"
+
+
+class DaskExecutor:
+    """See ``whisperctl.jobs.executors.Executor``."""
+
+    name = "dask"
+    contract = CONTRACT
+
+    def describe(self) -> ExecutorInfo:
+        """Describe it; Dask is not imported for this."""
+        return ExecutorInfo(
+            __version__, parallel=True, cancels=True, limits_memory=True, address=_ADDRESS
+        )
+
+    def open(self, job: Job, options: ExecutorOptions) -> DaskExecution:
+        """Connect to a cluster, or start one."""
+        from whisperctl_dask.executor import DaskExecution
+
+        return DaskExecution(job, options)

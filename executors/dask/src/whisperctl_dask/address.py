@@ -10,7 +10,6 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from whisperctl.errors import UsageError
 from whisperctl.text import quoted
 
-FORM = "//HOST:PORT or a scheduler file, and options such as ?priority=5"
 _OPTIONS = "threads, priority, wait, or the name of a resource of Dask's"
 _MOST_THREADS = 1024
 

@@ -160,9 +160,9 @@ class Cluster:
                 'with "dask scheduler", or correct the address'
             ) from error
 
-    def submit(self, number: int, order: bytes, worker: str) -> None:
+    def submit(self, number: int, setup: bytes, order: bytes, worker: str) -> None:
         """Send an order to a worker, by its address."""
-        self._post(self._submit(number, order, worker))
+        self._post(self._submit(number, setup, order, worker))
 
     def cancel(self, number: int) -> None:
         """Abandon an order; no ``Ended`` of it comes later than a moment from now."""
@@ -279,9 +279,10 @@ class Cluster:
     def _published(self, event: tuple[float, object]) -> None:
         self.news.put(Published(event[1]))
 
-    async def _submit(self, number: int, order: bytes, worker: str) -> None:
+    async def _submit(self, number: int, setup: bytes, order: bytes, worker: str) -> None:
         future = self._client.submit(
             remote.carry_out,
+            setup,
             order,
             key=f"{self._topic}-{number}",
             workers=[worker],

@@ -1,4 +1,4 @@
-"""The executor, and what it knows of the orders that are under way."""
+"""An execution: what is known of the orders that are under way, and what is done about it."""
 
 from __future__ import annotations
 
@@ -10,40 +10,22 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from whisperctl import __version__
 from whisperctl.audio.source import STDIN
 from whisperctl.errors import PluginError, WhisperctlError
 from whisperctl.jobs import events
 from whisperctl.jobs.events import Failed, Transcribed, WorkerEvent
-from whisperctl.jobs.executors import CONTRACT, ExecutorInfo, ExecutorOptions, OnWorkerEvent
+from whisperctl.jobs.executors import ExecutorOptions, OnWorkerEvent
 from whisperctl.jobs.job import Job, Results, Task
 from whisperctl.storage import records
 from whisperctl.text import on_one_line, quoted
 from whisperctl.transcript import Segment
 from whisperctl.transcription.run import Checkpoint
-from whisperctl_dask import address, cluster, messages, worker
+from whisperctl_dask import cluster, messages, worker
 from whisperctl_dask.cluster import Cluster, Ended, Lost, Published, Served, Workers
-from whisperctl_dask.messages import InvalidAnswerError, Order, SharedFile
+from whisperctl_dask.messages import InvalidAnswerError, Order, Setup, SharedFile
 
 _MOST_LOSSES = 2
 """Number of workers that a recording may take with it before it is given up."""
-
-
-class DaskExecutor:
-    """See ``whisperctl.jobs.executors.Executor``."""
-
-    name = "dask"
-    contract = CONTRACT
-
-    def describe(self) -> ExecutorInfo:
-        """Describe it; Dask is not imported for this."""
-        return ExecutorInfo(
-            __version__, parallel=True, cancels=True, limits_memory=True, address=address.FORM
-        )
-
-    def open(self, job: Job, options: ExecutorOptions) -> DaskExecution:
-        """Connect to a cluster, or start one, and wait for a worker."""
-        return DaskExecution(job, options)
 
 
 @dataclass(slots=True)
@@ -72,13 +54,10 @@ class DaskExecution:
     """See ``whisperctl.jobs.executors.Execution``."""
 
     def __init__(self, job: Job, options: ExecutorOptions) -> None:
-        self._job = replace(job, results=Results(), resume=False, skip_existing=False, journal=True)
         self._model = job.model
         self._limit = None if options.all_workers else options.workers
         self._address = cluster.locate(options.address)
         self._threads = options.threads or self._address.threads
-        self._memory_bytes = options.memory_bytes
-        self._versions = worker.versions(job.engine)
         self._shared = [_served(path) for path in (job.model, job.vad_model) if path is not None]
         self._running: dict[int, _Running] = {}
         self._numbers: dict[int, int] = {}
@@ -92,8 +71,28 @@ class DaskExecution:
         size = cluster.local_size(
             options.workers, all_workers=options.all_workers, threads=self._threads
         )
-        self._topic = f"whisperctl-{uuid.uuid4().hex}"
-        self._cluster = Cluster(self._address, self._topic, *size)
+        topic = f"whisperctl-{uuid.uuid4().hex}"
+        setup = Setup(
+            topic,
+            # Without what only the coordinator needs, so that the next run finds the model loaded.
+            replace(
+                job,
+                model=_absolute(job.model),
+                vad_model=None if job.vad_model is None else _absolute(job.vad_model),
+                results=Results(),
+                resume=False,
+                skip_existing=False,
+                journal=True,
+                threads=1,
+                chunk_threads=None,
+            ),
+            worker.versions(job.engine),
+            tuple(served.file for served in self._shared),
+            options.memory_bytes,
+            self._threads,
+        )
+        self._setup = records.line(setup)
+        self._cluster = Cluster(self._address, topic, *size)
         if self._cluster.dashboard:
             self._notes.append(f"the cluster's dashboard is at {self._cluster.dashboard}")
 
@@ -330,20 +329,11 @@ class DaskExecution:
         if not (name == STDIN or "://" in name):
             task = replace(task, recording=replace(task.recording, name=str(_absolute(name))))
         order = Order(
-            self._topic,
             running.number,
-            replace(
-                self._job,
-                model=_absolute(self._job.model),
-                vad_model=None if self._job.vad_model is None else _absolute(self._job.vad_model),
-            ),
             replace(task, resume_from=running.resume_from),
-            self._versions,
-            tuple(served.file for served in [*self._shared, *running.served]),
-            self._memory_bytes,
-            self._threads,
+            tuple(served.file for served in running.served),
         )
-        self._cluster.submit(running.number, records.line(order), place)
+        self._cluster.submit(running.number, self._setup, records.line(order), place)
 
     def _withdraw(self, running: _Running) -> None:
         self._numbers.pop(running.number, None)

@@ -1,8 +1,9 @@
 """Messages between the coordinator and workers.
 
-The coordinator sends an ``Order`` for each recording. While a worker carries it out, it publishes
-``Report``s under the topic of the run, which Dask's scheduler passes on; the order's result is a
-``Result``. Whatever a worker sends is validated here: its program may be another one.
+The coordinator sends an ``Order`` for each recording, with the ``Setup`` of the run. While a worker
+carries it out, it publishes ``Report``s under the topic of the run, which Dask's scheduler passes
+on; the order's result is a ``Result``. Whatever a worker sends is validated here: its program may
+be another one.
 """
 
 from __future__ import annotations
@@ -37,22 +38,34 @@ class SharedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """One recording for a worker.
+class Setup:
+    """What all orders of a run have in common.
 
-    ``number`` is new for each attempt of the coordinator's. ``versions`` is what the coordinator
-    has of whatever decides about results. ``files`` are those of the job and task that a worker may
-    ask for: the model, the voice activity model, and the recording or a chunk of it.
+    ``topic`` is that of reports. ``versions`` are the coordinator's, of all that decides about
+    results. ``files`` are the model and the voice activity model. ``memory_bytes`` and ``threads``
+    are for each recording.
     """
 
     topic: str
-    number: int
     job: Job
-    task: Task
     versions: dict[str, str] = field(default_factory=dict)
     files: tuple[SharedFile, ...] = ()
     memory_bytes: int | None = None
     threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One recording for a worker.
+
+    ``number`` is new for each attempt of the coordinator's. ``files`` are the recording or a chunk
+    of it, if it is a file. A worker may ask for these and for those of the ``Setup``, which are
+    counted first.
+    """
+
+    number: int
+    task: Task
+    files: tuple[SharedFile, ...] = ()
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

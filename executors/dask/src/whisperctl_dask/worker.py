@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,11 @@ from whisperctl.jobs.executors.processes import (
     event_line,
     fatal_line,
 )
-from whisperctl.jobs.job import Job, Results, Task
+from whisperctl.jobs.job import Job, Task
 from whisperctl.storage import files, paths, records
 from whisperctl.text import quoted
 from whisperctl.transcript import Segment
-from whisperctl_dask.messages import Order, Report, Result, SharedFile
+from whisperctl_dask.messages import Order, Report, Result, Setup, SharedFile
 
 PART_BYTES = 4 << 20
 """Size of the parts that files are delivered in."""
@@ -74,10 +74,11 @@ class _UnavailableError(Exception):
 # ------------------------------------------------------------------------------------ entry points
 
 
-def carry_out(order: bytes) -> bytes:
+def carry_out(setup: bytes, order: bytes) -> bytes:
     """Transcribe a recording; called by Dask.
 
     Args:
+        setup: a ``Setup`` as a line.
         order: an ``Order`` as a line.
 
     Returns:
@@ -92,10 +93,15 @@ def carry_out(order: bytes) -> bytes:
         state = worker.state.tasks.get(key)
         return state is not None and state.state in ("executing", "long-running")
 
-    parsed = records.parse(Order, order)
-    link = _Link(parsed, lambda message: worker.log_event(parsed.topic, message), wanted)
-    result = _carry_out(parsed, link, worker.state.nthreads)
+    common, parsed = _setup(setup), records.parse(Order, order)
+    link = _Link(parsed.number, lambda message: worker.log_event(common.topic, message), wanted)
+    result = _carry_out(common, parsed, link, worker.state.nthreads)
     return msgspec.msgpack.encode(result)
+
+
+@lru_cache(maxsize=4)
+def _setup(line: bytes) -> Setup:
+    return records.parse(Setup, line)
 
 
 def deliver(ticket: str, data: bytes, digest: str, problem: str) -> None:
@@ -169,9 +175,9 @@ class _Link:
     """The way back to the coordinator for one order."""
 
     def __init__(
-        self, order: Order, publish: Callable[[Any], None], wanted: Callable[[], bool]
+        self, number: int, publish: Callable[[Any], None], wanted: Callable[[], bool]
     ) -> None:
-        self._number = order.number
+        self._number = number
         self._attempt = uuid.uuid4().hex
         self._publish = publish
         self._wanted = wanted
@@ -249,15 +255,16 @@ class _Link:
         self._publish(msgspec.to_builtins(report, builtin_types=(bytes,)))
 
 
-def _carry_out(order: Order, link: _Link, n_threads: int) -> Result:
-    differs = difference(order.versions, versions(order.job.engine))
+def _carry_out(setup: Setup, order: Order, link: _Link, n_threads: int) -> Result:
+    differs = difference(setup.versions, versions(setup.job.engine))
     if differs:
         return Result(refused=differs)
     try:
         with _alone(link):
             link.begin()
-            with _placed(order, link) as (job, task, names):
-                line = _transcribe(job, task, order, link, n_threads, names)
+            with _placed(setup, order, link) as (job, task, names):
+                job = replace(job, threads=setup.threads or n_threads)
+                line = _transcribe(job, task, setup.memory_bytes, link, names)
     except _AbandonedError:
         return Result()
     except WhisperctlError as error:
@@ -283,10 +290,9 @@ def _alone(link: _Link) -> Iterator[None]:
 
 
 def _transcribe(
-    job: Job, task: Task, order: Order, link: _Link, n_threads: int, names: dict[str, str]
+    job: Job, task: Task, memory_bytes: int | None, link: _Link, names: dict[str, str]
 ) -> bytes:
     """Have the child transcribe, and give its last event as a line."""
-    job = replace(job, threads=order.threads or n_threads, results=Results())
     last: list[WorkerEvent] = []
 
     def take(_: int, event: WorkerEvent) -> None:
@@ -300,7 +306,7 @@ def _transcribe(
             case _:
                 link.event(event)
 
-    execution = _child(job, order.memory_bytes)
+    execution = _child(job, memory_bytes)
     try:
         execution.submit(0, task)
         while not last:
@@ -367,16 +373,16 @@ def _end_idle() -> None:
 
 
 @contextmanager
-def _placed(order: Order, link: _Link) -> Iterator[tuple[Job, Task, dict[str, str]]]:
+def _placed(setup: Setup, order: Order, link: _Link) -> Iterator[tuple[Job, Task, dict[str, str]]]:
     """The job and task with paths of this machine; what was sent for the task alone is removed.
 
     Gives, besides, names in messages to be replaced by those that the coordinator knows.
     """
-    job, task = order.job, order.task
+    job, task = setup.job, order.task
     names: dict[str, str] = {}
     folder: Path | None = None
     try:
-        for place, file in enumerate(order.files):
+        for place, file in enumerate((*setup.files, *order.files)):
             if _is_seen(file):
                 continue
             if file.path in (job.model, job.vad_model):
