@@ -116,6 +116,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             )
             for name in range(_N_WORKERS)
         ]
+        wait_for(file)
         yield Cluster(folder, file, processes)
         for process in reversed(processes):
             for child in psutil.Process(process.pid).children(recursive=True):
@@ -197,7 +198,7 @@ def test_the_executor_keeps_every_promise(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = '"address": "'
-    text = cluster.file.read_text() if wait_for(cluster.file) else ""
+    text = cluster.file.read_text()
     place = text[text.index(address) + len(address) :].partition('"')[0]
     done = subprocess.run(
         [
@@ -215,12 +216,11 @@ def test_the_executor_keeps_every_promise(
     assert " 12 passed" in f" {done.stdout.splitlines()[-1]}"
 
 
-def wait_for(path: Path) -> bool:
+def wait_for(path: Path) -> None:
     until = time.monotonic() + _AT_MOST_S
     while not path.exists():
         assert time.monotonic() < until
         time.sleep(0.05)
-    return True
 
 
 def test_files_that_workers_do_not_see_are_sent_and_removed(
