@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
     from rich.text import Text
 
+_MANY = 200
+_SHOWN_EVERY_S = 0.25
+
 
 class Bars:
     """A bar for each recording in progress and, if there are several, one for the whole run.
@@ -44,6 +48,7 @@ class Bars:
         self._workload = Workload(recordings)
         self._bars: dict[int, TaskID] = {}
         self._overall: TaskID | None = None
+        self._shown_s = 0.0
         self._progress = bars() if wanted and sys.stderr.isatty() else None
 
     def __enter__(self) -> Self:
@@ -117,6 +122,11 @@ class Bars:
     def _show_overall(self) -> None:
         if self._progress is None or self._overall is None:
             return
+        # All recordings are summed up, which takes milliseconds where there are thousands.
+        now_s = time.monotonic()
+        if len(self._recordings) > _MANY and now_s - self._shown_s < _SHOWN_EVERY_S:
+            return
+        self._shown_s = now_s
         fraction = self._workload.fraction
         failed = f", {n} failed" if (n := self._workload.n_failed) else ""
         self._progress.update(
@@ -330,7 +340,7 @@ class Reporter:
 
     def summarize(self, n_recordings: int) -> None:
         """List what the workers of a cluster did, and the recordings that failed, at the end."""
-        if not self._quiet:
+        if n_recordings > 1 and not self._quiet:
             for line in self._places.table():
                 console.line(line)
         if not self.failures or n_recordings < 2:

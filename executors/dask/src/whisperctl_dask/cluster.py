@@ -35,7 +35,7 @@ _LOG = logging.getLogger("whisperctl.cluster")
 
 _WATCHED_EVERY_S = 1.0
 _CONNECT_S = 20.0
-_CLOSE_S = 10.0
+_CLOSE_S = 30.0
 _SILENT = logging.CRITICAL + 1
 _MOST_BYTES = 8 << 30
 _PURPOSE = "working with a cluster"
@@ -255,7 +255,8 @@ class Cluster:
     async def _watch(self) -> None:
         """Report workers that come and go, until the scheduler is gone."""
         while True:
-            await asyncio.sleep(_WATCHED_EVERY_S)
+            # A report of a thousand workers is a megabyte.
+            await asyncio.sleep(_WATCHED_EVERY_S * (1 + len(self._names or ()) / 200))
             try:
                 if self._client.status != "running":
                     raise ConnectionError("the connection was closed")
@@ -267,7 +268,7 @@ class Cluster:
     def _take_workers(self, found: dict[str, Any]) -> None:
         wanted = self._address.resources
         names = {
-            str(address): str(worker.get("name", address))
+            str(address): on_one_line(str(worker.get("name", address)))
             for address, worker in found["workers"].items()
             if worker.get("status") == "running"
             and all(worker.get("resources", {}).get(name, 0) >= n for name, n in wanted.items())

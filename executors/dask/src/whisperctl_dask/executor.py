@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from whisperctl.audio.source import STDIN
-from whisperctl.errors import PluginError, WhisperctlError
+from whisperctl.errors import ModelError, PluginError, WhisperctlError
 from whisperctl.jobs import events
 from whisperctl.jobs.events import Failed, Transcribed, WorkerEvent
 from whisperctl.jobs.executors import ExecutorOptions, OnWorkerEvent
 from whisperctl.jobs.job import Job, Results, Task
-from whisperctl.storage import records
+from whisperctl.storage import files, records
 from whisperctl.text import on_one_line, quoted
 from whisperctl.transcript import Segment
 from whisperctl.transcription.run import Checkpoint
@@ -58,7 +58,7 @@ class DaskExecution:
         self._limit = None if options.all_workers else options.workers
         self._address = cluster.locate(options.address)
         self._threads = options.threads or self._address.threads
-        self._shared = [_served(path) for path in (job.model, job.vad_model) if path is not None]
+        self._shared = [_shared(path) for path in (job.model, job.vad_model) if path is not None]
         self._running: dict[int, _Running] = {}
         self._numbers: dict[int, int] = {}
         self._waiting: deque[int] = deque()
@@ -178,8 +178,9 @@ class DaskExecution:
                 "versions there as here"
             )
         if time.monotonic() - self._alone_s > self._address.wait_s:
+            kind = " with these resources" if self._address.resources else ""
             raise PluginError(
-                f"the cluster at {self._address.label} has had no worker for "
+                f"the cluster at {self._address.label} has had no worker{kind} for "
                 f'{self._address.wait_s:g} s: start one with "dask worker", or wait longer with '
                 "?wait=SECONDS after the address"
             )
@@ -411,6 +412,18 @@ def _served(path: Path) -> Served:
     if stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode):
         return Served(SharedFile(path, -1))
     return Served(SharedFile(path, status.st_size, status.st_mtime_ns))
+
+
+def _shared(model: Path) -> Served:
+    """A model for workers.
+
+    Raises:
+        ModelError: it is gone since it was checked.
+    """
+    try:
+        return _served(model)
+    except OSError as error:
+        raise ModelError(f"{quoted(model)} cannot be read: {files.reason(error)}") from error
 
 
 def _close(running: _Running) -> None:
