@@ -16,6 +16,7 @@ from whisperctl.jobs import events
 from whisperctl.jobs.events import Failed, Transcribed, WorkerEvent
 from whisperctl.jobs.executors import ExecutorOptions, OnWorkerEvent
 from whisperctl.jobs.job import Job, Results, Task
+from whisperctl.jobs.sources import Recording
 from whisperctl.storage import files, records
 from whisperctl.text import on_one_line, quoted
 from whisperctl.transcript import Segment
@@ -104,8 +105,7 @@ class DaskExecution:
 
     def submit(self, index: int, task: Task) -> None:
         """Take a task; it goes to a worker once one is free."""
-        name = task.recording.name
-        served = [_served(task.chunk.path)] if task.chunk is not None else _served_recording(name)
+        served = [_served(task.chunk.path)] if task.chunk else _recording(task.recording)
         self._running[index] = _Running(task, served, resume_from=task.resume_from)
         self._pending.extend((index, events.WarningIssued(text)) for text in self._notes)
         self._notes.clear()
@@ -327,7 +327,7 @@ class DaskExecution:
         running.since.clear()
         self._numbers[running.number] = index
         task, name = running.task, running.task.recording.name
-        if not (name == STDIN or "://" in name):
+        if not (name == STDIN or task.recording.is_url):
             task = replace(task, recording=replace(task.recording, name=str(_absolute(name))))
         order = Order(
             running.number,
@@ -378,7 +378,7 @@ class DaskExecution:
 
     def _renamed(self, running: _Running, text: str) -> str:
         recording = running.task.recording
-        if "://" in recording.name:
+        if recording.is_url:
             return text
         return text.replace(quoted(_absolute(recording.name)), recording.label).replace(
             quoted(STDIN), recording.label
@@ -389,14 +389,14 @@ def _absolute(path: str | Path) -> Path:
     return Path(path).absolute()
 
 
-def _served_recording(name: str) -> list[Served]:
-    """The recording as a file for workers; none for a URL, or what is no file."""
-    if name == STDIN:
+def _recording(recording: Recording) -> list[Served]:
+    """The recording as a file for workers; none for a URL, which they open, or what is no file."""
+    if recording.name == STDIN:
         return [Served(SharedFile(Path(STDIN), -1))]
-    if "://" in name:
+    if recording.is_url:
         return []
     try:
-        return [_served(Path(name))]
+        return [_served(Path(recording.name))]
     except (OSError, ValueError):
         return []  # whoever reads it says so
 

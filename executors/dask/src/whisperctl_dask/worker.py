@@ -61,6 +61,7 @@ _BUSY_S = 0.2
 _PURPOSE = "transcribing recordings for a cluster"
 _CACHE = "cluster"
 _KEPT_MODELS = 4
+_LONGEST_REASON = 300
 
 
 class _AbandonedError(Exception):
@@ -93,9 +94,13 @@ def carry_out(setup: bytes, order: bytes) -> bytes:
         state = worker.state.tasks.get(key)
         return state is not None and state.state in ("executing", "long-running")
 
-    common, parsed = _setup(setup), records.parse(Order, order)
-    link = _Link(parsed.number, lambda message: worker.log_event(common.topic, message), wanted)
-    result = _carry_out(common, parsed, link, worker.state.nthreads)
+    try:
+        common, parsed = _setup(setup), records.parse(Order, order)
+        link = _Link(parsed.number, lambda message: worker.log_event(common.topic, message), wanted)
+        result = _carry_out(common, parsed, link, worker.state.nthreads)
+    except Exception as error:
+        # Not what a recording can cause. Dask would log the order, and a URL in it may be signed.
+        result = Result(refused=f"{type(error).__name__}: {error}"[:_LONGEST_REASON])
     return msgspec.msgpack.encode(result)
 
 
