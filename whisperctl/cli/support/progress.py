@@ -206,7 +206,7 @@ def bars() -> Progress:
 
 @dataclass(slots=True)
 class _Place:
-    """What a worker did: recordings, seconds of audio and of work, and recordings it lost."""
+    """Work of one worker: recordings, seconds of audio and of work, and recordings it lost."""
 
     n_recordings: int = 0
     audio_s: float = 0.0
@@ -215,7 +215,7 @@ class _Place:
 
 
 class Places:
-    """What each worker of a cluster did."""
+    """Work of each worker of a cluster."""
 
     def __init__(self) -> None:
         self._places: dict[str, _Place] = {}
