@@ -72,7 +72,8 @@ def test_a_module_of_somebody_else_is_not_taken_for_ours(tmp_path: Path) -> None
 
 
 def test_the_costs_of_a_processor_are_taken_apart() -> None:
-    cost = measuring.bench(registry.parse("gain"), [16_384], 0)
+    # It works much longer than a call takes, also where others have the processor at times.
+    cost = measuring.bench(registry.parse("denoise"), [16_384], 0)
 
     assert list(cost.starts_ms) == ["compile", "read compiled", "instantiate"]
     assert all(ms > 0 for ms in cost.starts_ms.values())
