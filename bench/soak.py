@@ -85,7 +85,7 @@ class Cluster:
 
     def kill_worker(self) -> bool:
         """Kill the process of some worker; its nanny starts another."""
-        found = [worker for nanny in self.processes[1:] for worker in _workers(nanny.pid)]
+        found = [worker for nanny in self.processes[1:] for worker in workers(nanny.pid)]
         with suppress(psutil.Error):
             if found:
                 random.choice(found).kill()  # noqa: S311 - no secret
@@ -327,7 +327,8 @@ def _write(folder: Path, n_recordings: int, duration_s: float) -> None:
             out.writeframes(noise.astype("<i2").tobytes())
 
 
-def _workers(nanny: int) -> list[psutil.Process]:
+def workers(nanny: int) -> list[psutil.Process]:
+    """Processes of workers that a nanny looks after."""
     with suppress(psutil.Error):
         children = psutil.Process(nanny).children()
         return [child for child in children if "spawn_main" in " ".join(child.cmdline())]

@@ -10,14 +10,14 @@ import time
 import wave
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 
+from bench import soak
 from whisperctl.engine.registry import Engine
 from whisperctl.errors import PluginError
 from whisperctl.jobs import runner
@@ -48,30 +48,18 @@ _N_WORKERS = 2
 _AT_MOST_S = 120.0
 
 
-@dataclass
-class Cluster:
-    """A scheduler and workers; ``file`` is the scheduler's."""
-
-    folder: Path
-    file: Path
-    processes: list[subprocess.Popen[bytes]]
+class Cluster(soak.Cluster):
+    """A scheduler and workers."""
 
     @property
     def address(self) -> str:
         """As after ``dask:``."""
         return str(self.file)
 
-    @property
-    def nannies(self) -> list[psutil.Process]:
-        """Processes that look after a worker each."""
-        return [psutil.Process(process.pid) for process in self.processes[1:]]
-
     def kill_worker_of(self, place: str) -> None:
         """Kill a worker's process by the name of its nanny, which starts another."""
-        nanny = self.nannies[int(place)]
-        for child in nanny.children():
-            if "spawn_main" in " ".join(child.cmdline()):
-                child.kill()
+        for process in soak.workers(self.processes[1 + int(place)].pid):
+            process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -80,56 +68,16 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("cluster")
     install(folder)
     write_model(folder / "ggml-fake.bin")
-    file = folder / "scheduler.json"
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
         patch.setenv("PYTHONPATH", str(folder))
         patch.setenv("WHISPERCTL_STATE", str(folder / "state"))
         patch.setenv("WHISPERCTL_CACHE", str(folder / "cache"))
         patch.setenv("WHISPERCTL_DECODER", "soundfile")
-        processes = [
-            dask(
-                folder,
-                "scheduler",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                "0",
-                "--no-dashboard",
-                "--scheduler-file",
-                str(file),
-            )
-        ]
-        processes += [
-            dask(
-                folder,
-                "worker",
-                "--scheduler-file",
-                str(file),
-                "--nthreads",
-                "1",
-                "--name",
-                str(name),
-                "--no-dashboard",
-                "--memory-limit",
-                "0",
-            )
-            for name in range(_N_WORKERS)
-        ]
-        wait_for(file)
-        yield Cluster(folder, file, processes)
-        for process in reversed(processes):
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.kill()
-            process.kill()
-            process.wait()
-
-
-def dask(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    with (folder / "dask.log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "dask", *arguments], cwd=folder, stdout=log, stderr=log
-        )
+        started = Cluster(folder, _N_WORKERS)
+        started.start()
+        yield started
+        started.kill()
 
 
 @pytest.fixture
@@ -214,13 +162,6 @@ def test_the_executor_keeps_every_promise(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert " 12 passed" in f" {done.stdout.splitlines()[-1]}"
-
-
-def wait_for(path: Path) -> None:
-    until = time.monotonic() + _AT_MOST_S
-    while not path.exists():
-        assert time.monotonic() < until
-        time.sleep(0.05)
 
 
 def test_files_that_workers_do_not_see_are_sent_and_removed(

@@ -18,6 +18,7 @@ from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
+from io import BufferedReader
 from typing import Any, BinaryIO
 
 from whisperctl.audio.source import STDIN
@@ -94,7 +95,8 @@ class Served:
                 raise OSError(f"it is larger than {size_text(_MOST_BYTES)}")
             if offset < 0:
                 if not self.digest:
-                    self.digest = _digest(source)
+                    source.seek(0)
+                    self.digest = hashlib.file_digest(source, "sha256").hexdigest()
                 return b"", self.digest
             source.seek(offset)
             return source.read(remote.PART_BYTES), ""
@@ -104,7 +106,7 @@ class Served:
         if self.copy is not None:
             self.copy.close()
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> BufferedReader:
         if self.file.size >= 0:
             return self.file.path.open("rb")
         if self.copy is None:
@@ -320,14 +322,6 @@ class Cluster:
             await self._client.run(
                 remote.deliver, ticket, data, digest, problem, workers=[worker], on_error="ignore"
             )
-
-
-def _digest(source: BinaryIO) -> str:
-    source.seek(0)
-    found = hashlib.sha256()
-    while data := source.read(1 << 20):
-        found.update(data)
-    return found.hexdigest()
 
 
 def described(error: BaseException) -> str:

@@ -46,6 +46,7 @@ from whisperctl.jobs.executors.processes import (
     fatal_line,
 )
 from whisperctl.jobs.job import Job, Task
+from whisperctl.models.ggml.files import hex_digest
 from whisperctl.storage import files, paths, records
 from whisperctl.text import quoted
 from whisperctl.transcript import Segment
@@ -143,8 +144,7 @@ def versions(engine: Engine) -> dict[str, str]:
     for runtime in () if info is None else info.runtimes:
         if runtime.name == engine.runtime and runtime.available:
             for path in runtime.files:
-                with path.open("rb") as file:
-                    found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+                found[path.name] = hex_digest(path, "sha256")
     return found
 
 
