@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import jiwer
 import pytest
@@ -211,3 +215,20 @@ def test_spans_cover_all_but_white_space_in_any_text() -> None:
         assert "".join(text[a:b] for a, b in found) == "".join(text.split())
         assert all(a < b for a, b in found)
         assert not any(c.isspace() for a, b in found for c in text[a:b])
+
+
+def test_normalizers_that_python_has_not_compiled_yet_warn_of_nothing(tmp_path: Path) -> None:
+    code = (
+        "from whisperctl.compare.scoring.wer import normalize;"
+        "print(normalize('One colour', 'en'), normalize('Ja!', 'de'))"
+    )
+
+    done = subprocess.run(
+        (sys.executable, "-W", "error", "-c", code),
+        env=os.environ | {"PYTHONPYCACHEPREFIX": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.stdout, done.stderr) == ("one color ja\n", "")

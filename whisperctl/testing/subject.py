@@ -229,7 +229,7 @@ def repeated(whole: Audio, times: int) -> Audio:
 def word_error_rate(expected: str, text: str) -> float:
     """Share of wrong words after the normalization of Whisper's own tests."""
     import jiwer
-    from whisper_normalizer.english import EnglishTextNormalizer
 
-    normalize = EnglishTextNormalizer()
-    return float(jiwer.wer(normalize(expected), normalize(text)))
+    from whisperctl.compare.scoring.wer import normalize
+
+    return float(jiwer.wer(normalize(expected, "en"), normalize(text, "en")))

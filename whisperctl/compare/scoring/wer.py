@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, cast
@@ -223,10 +225,19 @@ def _normalized(text: str, language: str, *, by_character: bool) -> list[str]:
     return _basic(by_character)(text).split()
 
 
+@contextmanager
+def _compiled_quietly() -> Iterator[None]:
+    """Import the normalizers, whose source has an escape sequence that Python warns of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 @cache
 def _english() -> Callable[[str], str]:
     """English normalizer, cached because it loads a list of spellings."""
-    from whisper_normalizer.english import EnglishTextNormalizer
+    with _compiled_quietly():
+        from whisper_normalizer.english import EnglishTextNormalizer
 
     normalizer: Callable[[str], str] = EnglishTextNormalizer()
     return normalizer
@@ -234,7 +245,8 @@ def _english() -> Callable[[str], str]:
 
 @cache
 def _basic(by_character: bool) -> Callable[[str], str]:
-    from whisper_normalizer.basic import BasicTextNormalizer
+    with _compiled_quietly():
+        from whisper_normalizer.basic import BasicTextNormalizer
 
     normalizer: Callable[[str], str] = BasicTextNormalizer(split_letters=by_character)
     return normalizer
