@@ -301,6 +301,7 @@ def test_sound_that_starts_late_stays_late(speech: Samples, tmp_path: Path) -> N
     assert loaded.warnings == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["mp4", "mp3"])
 def test_a_broken_cover_picture_is_ignored(
     media: Media, speech: Samples, tmp_path: Path, container: str
@@ -362,6 +363,7 @@ def test_a_pipe_gives_what_the_file_gives(media: Media, name: str, source: str) 
     assert piped.stderr.decode() == ("standard input" if source == "-" else source)
 
 
+@pytest.mark.slow
 def test_a_file_as_standard_input_is_read(media: Media) -> None:
     with media("a.m4a").open("rb") as file:
         piped = subprocess.run(
@@ -421,6 +423,7 @@ def test_a_recording_cut_short_is_read_with_a_warning(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.flac", "a.m4a", "a.webm"])
 def test_sound_after_a_damaged_part_keeps_its_time(
     media: Media, speech: Samples, tmp_path: Path, name: str
@@ -619,6 +622,7 @@ def test_useless_standard_input_says_so(state: str) -> None:
     assert said.stderr == ""
 
 
+@pytest.mark.slow
 def test_nothing_but_the_result_comes_out(media: Media, tmp_path: Path) -> None:
     damaged = bytearray(media("a.mp3").read_bytes())
     damaged[20_000:30_000] = np.random.default_rng(1).bytes(10_000)

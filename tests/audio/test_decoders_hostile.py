@@ -176,6 +176,7 @@ def results(encode: Encode, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     return {Path(one.name).name.removeprefix("lie-"): one for one in read}
 
 
+@pytest.mark.slow
 def test_no_lie_takes_much_memory_or_time(results: dict[str, Read]) -> None:
     unit = 1 if sys.platform == "darwin" else 1024
 
@@ -184,6 +185,7 @@ def test_no_lie_takes_much_memory_or_time(results: dict[str, Read]) -> None:
     assert [one for one in results.values() if one.elapsed_s > 60] == []
 
 
+@pytest.mark.slow
 def test_a_lie_costs_the_sound_or_nothing(results: dict[str, Read]) -> None:
     refused = {name for name, one in results.items() if one.error}
 
@@ -203,6 +205,7 @@ def test_a_lie_costs_the_sound_or_nothing(results: dict[str, Read]) -> None:
     assert results["10.0.flv"].duration_s == pytest.approx(11, abs=0.2)
 
 
+@pytest.mark.slow
 def test_values_that_are_no_sound_become_silence(results: dict[str, Read]) -> None:
     for name in ("nan.wav", "inf.wav", "double.wav"):
         assert "that are not numbers" in results[name].warnings[0]

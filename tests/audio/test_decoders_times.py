@@ -105,6 +105,7 @@ def test_transport_streams_that_were_joined_follow_each_other_whatever_their_clo
     assert loaded.warnings == ()
 
 
+@pytest.mark.slow
 def test_a_hole_of_a_minute_in_a_film_is_kept(
     encode: Encode, speech: Samples, tmp_path: Path
 ) -> None:

@@ -30,6 +30,7 @@ def test_of_channels_of_which_one_is_inverted_one_is_used(speech: Samples, tmp_p
     assert CANCELS.format(1) in loaded.warnings[0]
 
 
+@pytest.mark.slow
 def test_an_inverted_channel_is_noticed_in_a_lossy_coding_too(
     speech: Samples, tmp_path: Path
 ) -> None:

@@ -145,6 +145,7 @@ def test_a_sandbox_that_does_not_work_is_no_reason_to_read_natively(
     assert "read by ffmpeg" in cli.here("probe", jfk, "--decoder", "ffmpeg", env=env).out
 
 
+@pytest.mark.slow
 def test_the_doctor_says_what_stops_the_default_decoder_and_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -172,6 +173,7 @@ def test_the_doctor_finds_nothing_wrong_here(cli: Cli, tiny_en: Path) -> None:
         assert states[subject] == "ok"
 
 
+@pytest.mark.slow
 def test_the_doctor_tells_of_a_damaged_model(cli: Cli, tiny_en: Path, tmp_path: Path) -> None:
     with tiny_en.open("rb") as file:
         (tmp_path / "ggml-tiny.en.bin").write_bytes(file.read(100_000))

@@ -156,6 +156,7 @@ def test_names_in_a_file_cannot_break_the_table(cli: Cli, tmp_path: Path) -> Non
     assert "[bold]" in done.out
 
 
+@pytest.mark.slow
 def test_a_run_says_which_decoder_it_reads_with(fake: Cli, jfk: Path, film: Path) -> None:
     done = fake.here("transcribe", jfk, "--verbose", "--decoder", "auto")
     assert f'"{jfk}": read by decoder sandbox' in done.err

@@ -217,6 +217,7 @@ def test_spans_cover_all_but_white_space_in_any_text() -> None:
         assert not any(c.isspace() for a, b in found for c in text[a:b])
 
 
+@pytest.mark.slow
 def test_normalizers_that_python_has_not_compiled_yet_warn_of_nothing(tmp_path: Path) -> None:
     code = (
         "from whisperctl.compare.scoring.wer import normalize;"

@@ -15,6 +15,7 @@ from whisperctl.audio.decoders import registry
 from whisperctl.audio.source import open_source
 
 
+@pytest.mark.slow
 def test_each_recording_is_of_the_codec_that_it_stands_for(tmp_path: Path) -> None:
     decoder = registry.DECODERS.load("ffmpeg")
     found = {}

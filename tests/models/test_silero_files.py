@@ -43,6 +43,7 @@ def test_a_whole_model_tells_its_version(build: Builder, silero: bytes, tmp_path
     assert ggml.inspect(older, None) == ggml.inspect(older, "silero")
 
 
+@pytest.mark.slow
 def test_a_model_cut_off_anywhere_is_refused(silero: bytes, tmp_path: Path) -> None:
     """whisper.cpp would read on and take zeros for what is not there."""
     path = tmp_path / "cut.bin"

@@ -109,6 +109,7 @@ def test_limits_must_be_above_zero() -> None:
             ReadingLimits(max_cps=wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["srt", "vtt", "ass"])
 def test_an_hour_of_speech_laid_out_is_clean(name: str) -> None:
     # What tiny.en says of the eleven seconds of samples/jfk.wav, again and again.

@@ -42,6 +42,7 @@ def cache_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     yield tmp_path / "cache" / "faster-whisper"
 
 
+@pytest.mark.slow
 def test_converting_there_and_back_gives_the_very_file(tiny_en: Path, converted: Path) -> None:
     back = io.BytesIO()
     from_ct2.convert(converted, back)

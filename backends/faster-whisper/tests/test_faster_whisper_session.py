@@ -81,6 +81,7 @@ print(av.codec.Codec("aac", "r").name)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at what is mapped")
 def test_ffmpeg_is_loaded_only_by_who_uses_it(tiny_en: Path, cache: Path) -> None:
     done = subprocess.run(
@@ -305,6 +306,7 @@ def test_expressions_are_read_as_whisper_cpp_reads_them(pattern: str, tokens: li
     assert [known[i] for i in found] == tokens
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "what"),
     [
@@ -431,6 +433,7 @@ def test_int8_and_a_quantized_model_are_understood_as_well(
     assert transcript.system_info.endswith("int8")
 
 
+@pytest.mark.slow
 def test_what_is_damaged_in_the_cache_is_said(
     session: FasterWhisperSession, tiny_en: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

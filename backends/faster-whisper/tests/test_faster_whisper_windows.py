@@ -134,6 +134,7 @@ def test_a_window_that_fails_is_decoded_again(
     assert found.phases["batchd"].runs > at_once.runs
 
 
+@pytest.mark.slow
 def test_what_cannot_be_done_at_once_is_refused(
     session: FasterWhisperSession, recording: Audio
 ) -> None:

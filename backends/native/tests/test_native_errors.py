@@ -198,6 +198,7 @@ with NativeBackend().open(model, OpenOptions(1)) as session:
 """
 
 
+@pytest.mark.slow
 def test_an_abort_of_the_engine_is_one_line(tiny_en: Path, tmp_path: Path) -> None:
     path = tmp_path / "heads.bin"
     with tiny_en.open("rb") as whole:

@@ -25,6 +25,7 @@ def test_values_come_back_within_half_a_step(
     assert (np.abs(again - values) <= limit).all()
 
 
+@pytest.mark.slow
 def test_rows_may_come_in_any_number_of_parts(runtime: str) -> None:
     values = np.random.default_rng(2).standard_normal((2048, 1024)).astype(np.float32)
     with WasiBackend().open_quantizer(OpenOptions(runtime=runtime)) as quantizer:

@@ -190,6 +190,7 @@ print(modules, sorted(libraries))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at what is mapped")
 def test_no_native_codec_library_is_loaded(encode: Encode) -> None:
     done = subprocess.run(

@@ -71,6 +71,7 @@ def test_a_module_of_somebody_else_is_not_taken_for_ours(tmp_path: Path) -> None
     assert (cost.technology, cost.python, cost.blocks[0].python_us) == ("WebAssembly", "", None)
 
 
+@pytest.mark.slow
 def test_the_costs_of_a_processor_are_taken_apart() -> None:
     # It works much longer than a call takes, also where others have the processor at times.
     cost = measuring.bench(registry.parse("denoise"), [16_384], 0)
