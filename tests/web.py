@@ -84,6 +84,8 @@ class Server(http.server.BaseHTTPRequestHandler):
                 self.end_headers()
             case "page":
                 self._answer(200, PAGE, mimetype="text/html")
+            case "links":
+                self._answer(200, data, mimetype="text/html")
             case number if number.isdecimal():
                 self._answer(int(number), b"")
             case _:

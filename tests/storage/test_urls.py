@@ -17,6 +17,7 @@ from tests.web import Served, serving
 from whisperctl.audio import source as sources
 from whisperctl.audio.source import RemoteSource, open_source
 from whisperctl.errors import AudioError, OutputError, UsageError
+from whisperctl.jobs.sources import find
 from whisperctl.storage import files, urls
 
 DATA = bytes(range(256)) * 1000
@@ -240,6 +241,37 @@ def test_links_of_a_page_match_a_pattern_and_lead_nowhere_else(served: Served) -
     }
     with pytest.raises(UsageError, match="wildcard in the name of a directory"):
         urls.matching(f"{served.base}/*/x.mp3")
+
+
+@pytest.mark.parametrize(
+    ("page", "found"),
+    [
+        (b"<a" + b" " * 60_000 + b'href="a.wav">', ["a.wav"]),
+        (
+            b"<a " * 20_000 + b"href = 'a.wav' href=b.wav HREF=\"c&#46;wav\"",
+            ["a.wav", "b.wav", "c.wav"],
+        ),
+        (b'<a href="http://[::1/a.wav"><a href="file:///a.wav"><a href="//h:x/a.wav">', []),
+        (b'<a href="/links/a.wav?sig=1#t"><a href="a.wav?sig=1"><a href="?C=N">', ["a.wav?sig=1"]),
+        (b'<a href="sub/"><a href="./"><a href="\xff.wav">', ["\ufffd.wav"]),
+        (b'<a href="' + b"7" * 5000 + b'.wav">', ["7" * 5000 + ".wav"]),
+    ],
+)
+def test_a_hostile_page_takes_no_time_and_its_links_lead_below_it(
+    served: Served, page: bytes, found: list[str]
+) -> None:
+    served.data = page
+    folder = served.base.replace("//", "//me:pa55word@") + "/links/"
+
+    assert [one.url.removeprefix(folder) for one in urls.matching(f"{folder}*")] == found
+    if found:
+        assert [one.name.removeprefix(folder) for one in find([f"{folder}*"])] == found
+
+
+def test_a_page_without_end_is_one_line(served: Served) -> None:
+    served.data = b"<a href=a.wav>" * 10_000
+    with pytest.raises(AudioError, match="is not a page of links: it is larger than"):
+        urls.matching(f"{served.base}/links/*.wav")
 
 
 @pytest.mark.parametrize(

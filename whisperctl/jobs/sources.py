@@ -25,6 +25,7 @@ vqe vqf vql w64 wav wave weba webm wma wmv wtv wv xwma
 """
 
 _LIST_BYTES = 1 << 26
+_MOST_DIGITS = 100
 
 EXTENSIONS = frozenset(_ENDINGS.split())
 """Extensions that directories and patterns take for recordings."""
@@ -268,5 +269,10 @@ def _is_recording(name: str) -> bool:
 def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
     """Sorts "part 2" before "part 10"."""
     parts = re.split(r"(\d+)", name.casefold())
-    numbered = [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p]
+    # A server may send thousands of digits, which int refuses: nobody counts so far.
+    numbered = [
+        (0, int(part), "") if part.isdecimal() and len(part) <= _MOST_DIGITS else (1, 0, part)
+        for part in parts
+        if part
+    ]
     return numbered, name

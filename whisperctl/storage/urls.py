@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import fnmatch
+import html
 import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +21,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from pathlib import PurePath
 from typing import Any, BinaryIO, TypeVar
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urljoin, urlsplit
 
 from whisperctl.errors import AudioError, OutputError, UsageError, WhisperctlError
 from whisperctl.storage import files
@@ -41,6 +42,7 @@ SCHEMES = {
 _WEB = ("http", "https")
 _URL = re.compile(r"([a-z][a-z0-9+.-]*(?:::[a-z0-9+.:-]*)?)://", re.IGNORECASE)
 _IN_TEXT = re.compile(r"[a-zA-Z][\w+.-]*://[^\s'\"<>]+")
+_LINK = re.compile(r"\bhref\s*+=\s*+(?:\"([^\"]*+)|'([^']*+)|([^\s\"'>]++))", re.IGNORECASE)
 _STORE = re.compile(r"[\w.-]+|arn:[\w:.-]+")
 _SIGNING = re.compile(
     r"(x-amz-|x-goog-|x-ms-).*|.*(sig|signature|token|secret|password|credential|apikey|api_key)"
@@ -288,12 +290,41 @@ def matching(pattern: str) -> list[Entry]:
             f"{quoted(shown(pattern))} has a wildcard in the name of a directory: "
             "use them only after the last slash"
         )
+    known = last.replace("[", "[[]")
     return [
-        one
-        for one in _found(pattern, "ls", folder)
-        if one.url.startswith(folder)
-        and fnmatch.fnmatchcase(one.url[len(folder) :], last.replace("[", "[[]"))
+        Entry(link)
+        for link in _links(folder)
+        if fnmatch.fnmatchcase(link[len(folder) :].partition("?")[0], known)
+        and not link.endswith("/")
     ]
+
+
+def _links(folder: str) -> list[str]:
+    """URLs below that of a page which it links to, each once.
+
+    fsspec's own pattern for links takes the cube of a page's length for a page of spaces.
+    """
+    system = _filesystem(folder)
+    try:
+        page: bytes = _attempts(folder, lambda: _call(system, "cat_file", folder))
+    except NoRangesError as error:
+        raise AudioError(
+            f"{quoted(shown(folder))} is not a page of links: it is larger than "
+            f"{_MOST_RESPONSE_BYTES >> 20} MiB; name recordings by their URLs"
+        ) from error
+    found: dict[str, None] = {}
+    place = shown(folder)
+    for match in _LINK.finditer(page.decode("utf-8", "replace")):
+        try:
+            link = urljoin(folder, html.unescape("".join(match.groups(""))).strip())
+            parts = urlsplit(link)
+            whole = shown(link)
+        except (ValueError, UsageError):
+            continue
+        if parts.scheme in _WEB and whole.startswith(place) and whole != place:
+            query = f"?{parts.query}" if parts.query else ""
+            found[folder + whole[len(place) :] + query] = None
+    return list(found)
 
 
 def _found(url: str, method: str, *arguments: object, **options: Any) -> list[Entry]:
