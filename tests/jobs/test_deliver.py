@@ -71,6 +71,13 @@ def test_a_placeholder_in_a_name_is_left_alone() -> None:
     assert output_path("{lang}{x}.wav", Path(), "srt", language="de") == Path("{lang}{x}.srt")
 
 
+@pytest.mark.parametrize("source", ["...wav", "https://host/a/...wav", "s3://calls/...wav"])
+def test_no_name_makes_a_template_leave_its_directory(source: str) -> None:
+    named = output_path(source, Path("out"), "srt", template="{stem}/{stem}.{ext}")
+
+    assert named == Path("out/...wav/...wav.srt")
+
+
 @pytest.mark.parametrize(
     ("template", "message"),
     [

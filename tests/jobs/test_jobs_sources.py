@@ -21,6 +21,7 @@ def store() -> Iterator[str]:
     for name in (
         *("part 10.mp3", "part 2.mp3", "notes.txt", ".hidden.wav", "a/x.mp4", ".git/x.wav"),
         *("b/../../../up.wav", "b//./y.wav", "docs/readme.md"),
+        "b/\x1b[2J\0\n\u202e\udcff/z.wav",
     ):
         memory.pipe_file(f"/calls/talks/{name}", b"RIFF")
     yield "memory://calls/talks"
@@ -168,6 +169,7 @@ def test_names_in_a_store_lead_nowhere_else(store: str) -> None:
         folders = {one.folder for one in found}
         assert "a" in folders
         assert not {"..", ".", ""} & {part for one in folders for part in one.split("/") if one}
+        assert "b/_[2J____" in folders
 
 
 def test_patterns_of_a_store_match_as_those_of_files_do(store: str) -> None:
@@ -188,6 +190,6 @@ def test_a_list_names_urls_and_credentials_are_in_no_error(store: str, here: Pat
         find([], [FileList("list")])
     assert str(raised.value).startswith("ftp:// is not supported")
 
-    (here / "list").write_text(f"{store}/part 2.mp3\nfile://{here}/x.rec\n")
+    (here / "list").write_text(f" {store}/part 2.mp3\t\nfile://{here}/x.rec\n")
     found = find([], [FileList("list")])
     assert [one.name for one in found] == [f"{store}/part 2.mp3", str(here / "x.rec")]

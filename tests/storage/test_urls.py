@@ -185,6 +185,7 @@ def test_what_is_shown_of_a_url_holds_no_credentials(url: str, text: str) -> Non
         ("http:///x", "is not a valid URL"),
         ("s3://AKIA:secret@bucket/x", "leave credentials to the environment"),
         ("file://host/x", "is not a file of this machine"),
+        ("file:///x%00.wav", "holds a NUL"),
     ],
 )
 def test_other_schemes_chains_and_nonsense_are_refused(url: str, says: str) -> None:
@@ -196,11 +197,40 @@ def test_other_schemes_chains_and_nonsense_are_refused(url: str, says: str) -> N
 
 
 def test_a_file_url_is_a_path(tmp_path: Path) -> None:
-    (tmp_path / "two words.wav").write_bytes(b"RIFF")
-    source = open_source((tmp_path / "two words.wav").as_uri())
+    path = tmp_path / os.fsdecode(b"two words \xff.wav")
+    path.write_bytes(b"RIFF")
+    source = open_source(path.as_uri())
 
     with source.file:
-        assert source.name == str(tmp_path / "two words.wav")
+        assert source.name == str(path)
+
+
+@pytest.mark.parametrize(
+    ("option", "url"),
+    [
+        ("s3://calls/a", "s3://calls/a"),
+        ("HTTPS://me:pw@host/a", "https://me:pw@host/a"),
+        ("ftp://host/a", "ftp://host/a"),
+        ("simplecache::s3://calls", "simplecache::s3://calls"),
+        ("file:///tmp/a", "file:///tmp/a"),
+        ("c:/a", "c://a"),
+        ("there:/a", None),
+        ("a/b:/c", None),
+        ("a", None),
+    ],
+)
+def test_an_option_for_a_directory_may_be_a_url_of_any_scheme(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, url: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("there:").mkdir()
+
+    assert urls.of_path(Path(option)) == url
+
+
+def test_the_fixed_part_of_a_pattern_keeps_what_is_before_its_path() -> None:
+    assert urls.fixed_part("https://me:p*w@host/a/*.mp3") == "https://me:p*w@host/a/"
+    assert urls.fixed_part("s3://calls/a?/b*") == "s3://calls/"
 
 
 @pytest.mark.parametrize(
@@ -210,7 +240,11 @@ def test_a_file_url_is_a_path(tmp_path: Path) -> None:
         ("https://host/a/..%2F..%2Fetc%2Fpasswd", ".._.._etc_passwd"),
         ("https://host/a/%2E%2E", "host"),
         ("https://host:80/", "host"),
+        ("https://[::1]:80/", "::1"),
+        ("https://[::1]/", "::1"),
         ("https://host/a%00b.mp3", "a_b.mp3"),
+        ("https://host/%1b[2J%0a%e2%80%aeb.mp3", "_[2J__b.mp3"),
+        ("s3://bucket/caf\u00e9 \u05e9\udcff.wav", "caf\u00e9 \u05e9_.wav"),
         ("s3://bucket/100%25.wav", "100%25.wav"),
         ("talks/a.wav", "a.wav"),
     ],

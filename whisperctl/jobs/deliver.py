@@ -76,6 +76,8 @@ def output_path(
     """
     name = "stdin" if str(source) == STDIN else urls.file_name(str(source))
     stem = Path(name).stem
+    if stem == os.pardir:  # of "...wav"; a template may make a directory of it
+        stem = name
     if directory is None:
         path = Path(source)
         alone = urls.is_url(str(source)) or files.is_special(path)

@@ -175,9 +175,7 @@ def _remote(entries: Sequence[urls.Entry], root: str) -> list[Recording]:
     for entry in sorted(entries, key=lambda one: _natural(one.url)):
         one = known.get(entry.url, entry)
         below = one.url[len(root) :] if one.url.startswith(root) else ""
-        folder = "/".join(
-            part for part in below.split("/")[:-1] if part not in ("", os.curdir, os.pardir)
-        )
+        folder = "/".join(filter(None, map(urls.safe_name, below.split("/")[:-1])))
         found.append(Recording(one.url, folder, one.size_bytes, one.version))
     return found
 
@@ -250,12 +248,17 @@ def _read_list(item: FileList) -> list[str]:
             )
         lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
         texts = (os.fsdecode(line.removesuffix(b"\r")) for line in lines)
-        names = [text for text in texts if text.strip() and not text.startswith("#")]
+        names = [_entry(text) for text in texts if text.strip() and not text.startswith("#")]
     if not names:
         raise AudioError(f"the list {label} contains no names")
     if STDIN in names:
         raise AudioError(f'the list {label} contains "-": give it on the command line')
     return names
+
+
+def _entry(text: str) -> str:
+    # As a path, a URL in spaces would be printed with its secrets.
+    return text.strip() if urls.is_url(text.strip()) else text
 
 
 def _is_directory(name: str) -> bool:

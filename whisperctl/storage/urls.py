@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import fnmatch
 import html
+import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -21,11 +22,11 @@ from functools import lru_cache
 from http import HTTPStatus
 from pathlib import PurePath
 from typing import Any, BinaryIO, TypeVar
-from urllib.parse import parse_qsl, unquote, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qsl, unquote, unquote_to_bytes, urlencode, urljoin, urlsplit
 
 from whisperctl.errors import AudioError, OutputError, UsageError, WhisperctlError
 from whisperctl.storage import files
-from whisperctl.text import quoted
+from whisperctl.text import quoted, visible
 
 T = TypeVar("T")
 
@@ -99,7 +100,10 @@ def local_path(url: str) -> str:
     host, slash, path = url[7:].partition("/")
     if host.lower() not in ("", "localhost") or not slash:
         raise UsageError(f"{quoted(url)} is not a file of this machine: write file:///PATH")
-    return "/" + unquote(path)
+    name = os.fsdecode(unquote_to_bytes("/" + path))
+    if "\0" in name:
+        raise UsageError(f"{quoted(url)} holds a NUL, which no file's name can: check the URL")
+    return name
 
 
 def shown(name: str) -> str:
@@ -130,8 +134,17 @@ def file_name(name: str) -> str:
     last = path.rstrip("/").rpartition("/")[2]
     if scheme in _WEB:
         last = unquote(last)
-    last = last.replace("/", "_").replace("\0", "_")
-    return authority.partition(":")[0] if last in ("", ".", "..") else last
+    return safe_name(last) or re.sub(r":\d*$", "", authority).strip("[]")
+
+
+def safe_name(name: str) -> str:
+    """A part of a URL as the name of a file or directory; empty for one that cannot be a name.
+
+    Characters that part a path, steer a terminal or are invisible become ``_``.
+    """
+    if name in ("", os.curdir, os.pardir):
+        return ""
+    return "".join(c if c != "/" and visible(c) == c else "_" for c in name)
 
 
 def join(folder: str, path: PurePath) -> str:
@@ -140,10 +153,14 @@ def join(folder: str, path: PurePath) -> str:
 
 
 def of_path(path: PurePath) -> str | None:
-    """URL that an option took for a path, which has one slash; ``None`` if it was a path."""
+    """URL that an option took for a path, which has one slash; ``None`` if it was a path.
+
+    A directory whose name ends with a colon is a path if it exists.
+    """
     scheme, colon, rest = path.as_posix().partition(":/")
-    if not colon or scheme not in (*SCHEMES, "file"):
+    if not colon or not is_url(f"{scheme}://") or os.path.lexists(f"{scheme}:"):
         return None
+    scheme = scheme.lower()
     return f"{scheme}:///{rest}" if scheme == "file" else f"{scheme}://{rest}"
 
 
@@ -156,7 +173,8 @@ def has_magic(url: str) -> bool:
 def fixed_part(pattern: str) -> str:
     """The part of a pattern up to the last slash before its first wildcard."""
     scheme = _scheme(pattern)
-    first = re.search(r"\*" if scheme in _WEB else r"[*?[]", pattern)
+    path = pattern.find("/", len(scheme) + 3)  # a password may hold anything
+    first = re.compile(r"\*" if scheme in _WEB else r"[*?[]").search(pattern, max(path, 0))
     return pattern[: first.start() if first else None].rpartition("/")[0] + "/"
 
 
