@@ -6,7 +6,7 @@ import http.server
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -84,6 +84,14 @@ class Server(http.server.BaseHTTPRequestHandler):
                 self.end_headers()
             case "page":
                 self._answer(200, PAGE, mimetype="text/html")
+            case "drip":
+                self._answer(code, part, drip=True)
+            case "changes":
+                self._answer(code, part, tag=str(start), ranged=f"bytes {start}-{end - 1}/*")
+            case "changed":
+                self._answer(code, part, tag=self.command)
+            case "other" if n_before:
+                self._answer(code, part, ranged=f"bytes 0-{len(part) - 1}/{len(data)}")
             case "links":
                 self._answer(200, data, mimetype="text/html")
             case number if number.isdecimal():
@@ -92,17 +100,31 @@ class Server(http.server.BaseHTTPRequestHandler):
                 self._answer(code, part)
 
     def _answer(
-        self, code: int, body: bytes, *, length: int | None = -1, mimetype: str = "audio/wav"
+        self,
+        code: int,
+        body: bytes,
+        *,
+        length: int | None = -1,
+        mimetype: str = "audio/wav",
+        tag: str = "1",
+        ranged: str = "",
+        drip: bool = False,
     ) -> None:
         self.send_response(code)
         self.send_header("Content-Type", mimetype)
-        self.send_header("ETag", '"1"')
+        self.send_header("ETag", f'"{tag}"')
+        if ranged:
+            self.send_header("Content-Range", ranged)
         if length is None:
             self.close_connection = True
         else:
             self.send_header("Content-Length", str(len(body) if length < 0 else length))
         self.end_headers()
-        if self.command == "GET":
+        if self.command == "HEAD":
+            return
+        with suppress(BrokenPipeError, ConnectionResetError):
+            while drip and not self.served.released.wait(0.02):
+                self.wfile.write(b"x")
             self.wfile.write(body)
 
 

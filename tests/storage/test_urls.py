@@ -69,14 +69,36 @@ def test_a_copy_that_failed_is_not_taken_for_the_whole(served: Served) -> None:
         assert os.pread(source.descriptor, len(DATA) + 1, 0) == DATA
 
 
-def test_a_server_that_forgets_about_ranges_is_an_error(served: Served) -> None:
-    source = open_source(f"{served.base}/forgets/talk.wav")
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("forgets", "its server sends more than it was asked for"),
+        ("other", "its server sends another part than it was asked for"),
+        ("changes", "it has changed meanwhile"),
+    ],
+)
+def test_a_server_that_sends_other_ranges_is_an_error(served: Served, how: str, says: str) -> None:
+    source = open_source(f"{served.base}/{how}/talk.wav")
 
-    with source.file, pytest.raises(AudioError, match="sends more than it was asked for"):
-        source.peek(10, 100_000)
+    with source.file:
+        assert isinstance(source, RemoteSource)
+        assert source.peek(10) == DATA[:10]
+        with pytest.raises(AudioError, match=rf"cannot be read \({says}\): try again"):
+            source.peek(10, 100_000)
 
 
-@pytest.mark.parametrize("how", ["whole", "stream", "huge"])
+def test_a_server_that_drips_is_given_up(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(urls, "_SILENCE_S", 0.1)
+    monkeypatch.setattr(urls, "_SLOWEST", 1e6)
+    slow = r"talk.wav\" cannot be read \(the server is too slow or does not respond\): try again"
+
+    with pytest.raises(AudioError, match=slow):
+        open_source(f"{served.base}/drip/talk.wav")
+    with io.BytesIO() as file, pytest.raises(AudioError, match=slow):
+        urls.download(f"{served.base}/drip/talk.wav", file, None)
+
+
+@pytest.mark.parametrize("how", ["whole", "stream", "huge", "changed"])
 def test_without_ranges_or_a_size_it_is_copied(served: Served, how: str) -> None:
     source = open_source(f"{served.base}/{how}/talk.wav")
 

@@ -64,14 +64,17 @@ class Source:
 class RemoteFile:
     """A file at a URL, of which ranges are read; ``size_bytes`` is above 0.
 
+    ``version`` is that of ``urls.Entry``, empty if it is unknown.
+
     The blocks read last are kept in memory. For one thread, but for ``stop``.
     """
 
-    def __init__(self, url: str, size_bytes: int) -> None:
+    def __init__(self, url: str, size_bytes: int, version: str) -> None:
         from fsspec.caching import BlockCache
 
         self.size_bytes = size_bytes
         self._url = url
+        self._version = version
         self._stopped = threading.Event()
         self._cache = BlockCache(_BLOCK_BYTES, self._fetch, size_bytes, _MOST_BLOCKS)
 
@@ -80,7 +83,7 @@ class RemoteFile:
 
         Raises:
             AudioError: it cannot be read.
-            urls.NoRangesError: the server sends all of the file.
+            urls.NoRangesError: the server does not send ranges of this file.
         """
         self._cache._fetch(0, 1)
 
@@ -95,8 +98,7 @@ class RemoteFile:
             data: bytes = self._cache._fetch(offset, min(offset + n_bytes, self.size_bytes))
         except urls.NoRangesError as error:
             raise AudioError(
-                f"{quoted(urls.shown(self._url))} cannot be read (its server sends more than it "
-                "was asked for): try again"
+                f"{quoted(urls.shown(self._url))} cannot be read ({error}): try again"
             ) from error
         return data
 
@@ -105,7 +107,8 @@ class RemoteFile:
         self._stopped.set()
 
     def _fetch(self, start: int, end: int) -> bytes:
-        return urls.fetch(self._url, start, min(end, self.size_bytes), self._stopped)
+        end = min(end, self.size_bytes)
+        return urls.fetch(self._url, start, end, self._version, self._stopped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,7 @@ def _open_url(url: str) -> Source:
     if entry.size_bytes == 0:
         raise _empty(label)
     if entry.size_bytes is not None and entry.ranges:
-        remote = RemoteFile(url, entry.size_bytes)
+        remote = RemoteFile(url, entry.size_bytes, entry.version)
         with suppress(urls.NoRangesError):
             remote.check()
             return RemoteSource(name, label, files.open_temporary(label), remote)

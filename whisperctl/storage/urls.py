@@ -13,10 +13,13 @@ from __future__ import annotations
 import errno
 import fnmatch
 import html
+import math
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
@@ -44,6 +47,7 @@ _WEB = ("http", "https")
 _URL = re.compile(r"([a-z][a-z0-9+.-]*(?:::[a-z0-9+.:-]*)?)://", re.IGNORECASE)
 _IN_TEXT = re.compile(r"[a-zA-Z][\w+.-]*://[^\s'\"<>]+")
 _LINK = re.compile(r"\bhref\s*+=\s*+(?:\"([^\"]*+)|'([^']*+)|([^\s\"'>]++))", re.IGNORECASE)
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/", re.ASCII)
 _STORE = re.compile(r"[\w.-]+|arn:[\w:.-]+")
 _SIGNING = re.compile(
     r"(x-amz-|x-goog-|x-ms-).*|.*(sig|signature|token|secret|password|credential|apikey|api_key)"
@@ -59,6 +63,9 @@ _MOST_SIZE_BYTES = 1 << 53
 _AT_ONCE = 16
 _CONNECT_S = 30.0
 _SILENCE_S = 60.0
+_SLOWEST = 4096
+"""Bytes a second below which a server counts as silent."""
+
 _POLL_S = 0.1
 _PAUSES_S = (0.5, 1.0, 2.0)
 """Pauses between attempts, one fewer than there are attempts."""
@@ -66,6 +73,7 @@ _PAUSES_S = (0.5, 1.0, 2.0)
 _VERSIONS = ("ETag", "etag", "md5Hash", "Content-MD5", "Last-Modified", "LastModified", "updated")
 """Keys of fsspec's description of a file that change when the file does, the best first."""
 
+_VERSION_LENGTH = 200
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _WORDS = {
     "ClientPayloadError": "the connection was lost",
@@ -73,7 +81,7 @@ _WORDS = {
     "ConnectionResetError": "the connection was lost",
     "NonHttpUrlRedirectClientError": "it redirects to what is not a web address",
     "TooManyRedirects": "it redirects too often",
-    "TimeoutError": "the server does not respond",
+    "TimeoutError": "the server is too slow or does not respond",
     "NoCredentialsError": "no credentials are set",
     "PermissionError": "access is denied",
 }
@@ -278,7 +286,7 @@ async def _each(method: Any, urls: Sequence[str], *, failing: bool = True) -> li
 
     async def one(url: str) -> Any:
         async with limit:
-            return await method(url)
+            return await asyncio.wait_for(method(url), _SILENCE_S)
 
     return await asyncio.gather(*map(one, urls), return_exceptions=not failing)
 
@@ -362,7 +370,7 @@ def _found(url: str, method: str, *arguments: object, **options: Any) -> list[En
 def _entry(url: str, info: dict[str, Any]) -> Entry:
     size = info.get("size")
     known = isinstance(size, int) and 0 <= size <= _MOST_SIZE_BYTES
-    version = next((str(info[key])[:200] for key in _VERSIONS if info.get(key)), "")
+    version = next((str(info[key])[:_VERSION_LENGTH] for key in _VERSIONS if info.get(key)), "")
     return Entry(
         url,
         size if known else None,
@@ -376,7 +384,37 @@ def _entry(url: str, info: dict[str, Any]) -> Entry:
 
 
 class NoRangesError(Exception):
-    """A server sends more than the part of a file that it was asked for."""
+    """A server does not send the part of a file that it was asked for, for this reason."""
+
+
+_MORE = "its server sends more than it was asked for"
+_OTHER = "its server sends another part than it was asked for"
+_CHANGED = "it has changed meanwhile"
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """The range that a response must hold, and the version of the file."""
+
+    start: int
+    end: int
+    version: str
+
+    def check(self, headers: Mapping[str, str]) -> None:
+        """Check what a server says of its response.
+
+        Raises:
+            NoRangesError: it is something else.
+        """
+        found = _CONTENT_RANGE.match(headers.get("Content-Range", ""))
+        if found and (int(found[1]), int(found[2])) != (self.start, self.end - 1):
+            raise NoRangesError(_OTHER)
+        tag = headers.get("ETag", "")[:_VERSION_LENGTH].removeprefix("W/")
+        if tag and self.version[-1:] == '"' and tag != self.version.removeprefix("W/"):
+            raise NoRangesError(_CHANGED)
+
+
+_ASKED: ContextVar[_Range | None] = ContextVar("asked", default=None)
 
 
 def info(url: str) -> Entry:
@@ -387,22 +425,30 @@ def info(url: str) -> Entry:
         AudioError: it is missing, or may not be read.
     """
     system = _filesystem(url)
-    return _entry(url, _attempts(url, lambda: _call(system, "info", url)))
+    found = _attempts(url, lambda: _call(system, "info", url, limit_s=_SILENCE_S))
+    return _entry(url, found)
 
 
-def fetch(url: str, start: int, end: int, stopped: threading.Event) -> bytes:
+def fetch(url: str, start: int, end: int, version: str, stopped: threading.Event) -> bytes:
     """Read the bytes of a file from ``start`` to ``end``, neither more nor fewer.
 
     Raises:
         AudioError: they cannot be read, or ``stopped`` was set meanwhile.
-        NoRangesError: the server sends more.
+        NoRangesError: the server sends others, or says that its file is not of this ``version``.
     """
     system = _filesystem(url)
+    limit_s = _SILENCE_S + (end - start) / _SLOWEST
 
     def once() -> bytes:
-        data: bytes = _call(system, "cat_file", url, start=start, end=end, stopped=stopped)
+        asked = _ASKED.set(_Range(start, end, version))
+        try:
+            data: bytes = _call(
+                *(system, "cat_file", url), start=start, end=end, stopped=stopped, limit_s=limit_s
+            )
+        finally:
+            _ASKED.reset(asked)
         if len(data) > end - start:
-            raise NoRangesError
+            raise NoRangesError(_MORE)
         if len(data) < end - start:
             raise ConnectionResetError
         return data
@@ -414,7 +460,7 @@ def download(url: str, file: BinaryIO, size_bytes: int | None) -> int:
     """Write a whole file into another, and return its size.
 
     Raises:
-        AudioError: it cannot be read, or ends before ``size_bytes``.
+        AudioError: it cannot be read, comes too slowly, or ends before ``size_bytes``.
         OutputError: there is no room for it.
     """
     system = _filesystem(url)
@@ -422,13 +468,35 @@ def download(url: str, file: BinaryIO, size_bytes: int | None) -> int:
     def once() -> int:
         file.seek(0)
         file.truncate()
-        _call(system, "get_file", url, file)
+        _call(system, "get_file", url, _Incoming(file))
         file.flush()
         if size_bytes is not None and file.tell() < size_bytes:
             raise ConnectionResetError
         return file.tell()
 
     return _attempts(url, once)
+
+
+class _Incoming:
+    """A file that is written at a speed, for fsspec."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._started_s = time.monotonic()
+        self.read = file.read
+        self.close = file.close
+        self.tell = file.tell
+
+    def write(self, data: bytes) -> int:
+        """Write what has arrived.
+
+        Raises:
+            TimeoutError: it took too long.
+        """
+        n_written = self._file.write(data)
+        if time.monotonic() - self._started_s > _SILENCE_S + self._file.tell() / _SLOWEST:
+            raise TimeoutError
+        return n_written
 
 
 # ------------------------------------------------------------------------------------- writing
@@ -543,12 +611,15 @@ def _bounded_response() -> type:
     class BoundedResponse(aiohttp.ClientResponse):
         async def read(self) -> bytes:
             if self._body is None:
+                asked = _ASKED.get()
+                if asked is not None and self.status == HTTPStatus.PARTIAL_CONTENT:
+                    asked.check(self.headers)
                 data = bytearray()
                 async for part in self.content.iter_chunked(1 << 16):
                     data += part
                     if len(data) > _MOST_RESPONSE_BYTES:
                         self.close()
-                        raise NoRangesError
+                        raise NoRangesError(_MORE)
                 self._body = bytes(data)
             return self._body
 
@@ -560,23 +631,36 @@ def _call(
     method: str,
     *arguments: object,
     stopped: threading.Event | None = None,
+    limit_s: float = math.inf,
     **options: object,
 ) -> Any:
-    """Call a method of a file system; Ctrl-C and ``stopped`` end it at once."""
+    """Call a method of a file system; Ctrl-C and ``stopped`` end it at once, ``limit_s`` in time.
+
+    Raises:
+        TimeoutError: it took longer than ``limit_s``.
+    """
     if not system.async_impl:
         return getattr(system, method)(*arguments, **options)
-    return _wait(system, getattr(system, f"_{method}")(*arguments, **options), stopped)
+    return _wait(system, getattr(system, f"_{method}")(*arguments, **options), stopped, limit_s)
 
 
-def _wait(system: Any, coroutine: Any, stopped: threading.Event | None = None) -> Any:
+def _wait(
+    system: Any,
+    coroutine: Any,
+    stopped: threading.Event | None = None,
+    limit_s: float = math.inf,
+) -> Any:
     import asyncio
     from concurrent import futures
 
     future = asyncio.run_coroutine_threadsafe(coroutine, system.loop)
+    ends_s = time.monotonic() + limit_s
     try:
         while not futures.wait([future], _POLL_S).done:
             if stopped is not None and stopped.is_set():
                 raise AudioError("reading was stopped")
+            if time.monotonic() > ends_s:
+                raise TimeoutError
         return future.result()
     except BaseException:
         future.cancel()
@@ -602,13 +686,14 @@ def _attempts(url: str, work: Callable[[], T], stopped: threading.Event | None =
 
 def _retried(work: Callable[[], T], stopped: threading.Event | None = None) -> T:
     waiting = stopped or threading.Event()
+    ends_s = time.monotonic() + 2 * _SILENCE_S
     for pause_s in _PAUSES_S:
         try:
             return work()
         except (WhisperctlError, NoRangesError):
             raise
         except Exception as error:
-            if _is_final(error):
+            if _is_final(error) or time.monotonic() > ends_s:
                 raise
             waiting.wait(pause_s)
     return work()
