@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from whisperctl.audio import Audio
+from whisperctl.engine.session import HostSession
+from whisperctl.options import DecodeOptions
 from whisperctl.testing.plugin import DOORS, SUBJECT, kind_under_test
 from whisperctl.testing.subject import (
     BEGINNING_S,
@@ -21,8 +23,8 @@ from whisperctl.testing.subject import (
     beginning,
     load_recording,
     repeated,
-    replaced,
 )
+from whisperctl.transcript import Transcript
 
 _TIMEOUT_S = 300
 """An engine that hangs is found out, where pytest-timeout is installed."""
@@ -116,9 +118,18 @@ def short(shared: Shared, heard: Outcome, clip: Audio) -> Outcome:
 
 
 @pytest.fixture(scope="session")
+def measured(shared: Shared, short: Outcome, clip: Audio) -> Transcript:
+    """The clip once more as the host runs it, but without any callback."""
+    assert short.transcript.segments  # whatever the engine has to load is loaded
+    transcript = HostSession(shared.session, stall_timeout_s=None).transcribe(clip, GREEDY)
+    shared.note_memory()
+    return transcript
+
+
+@pytest.fixture(scope="session")
 def detected(shared: Shared, clip: Audio) -> Outcome:
-    """The clip, in a language that the engine has to find."""
-    return shared.hear(clip, replaced(language="auto"))
+    """The clip with the default options, by which the engine has to find the language."""
+    return shared.hear(clip, DecodeOptions())
 
 
 @pytest.fixture(scope="session")

@@ -152,10 +152,15 @@ class Shared:
         )
         heard.wall_ms = (time.perf_counter() - started) * 1000
         heard.calls = heard.calls_so_far()
-        held = resident_bytes(os.getpid())
-        if held is not None and heard.transcript.segments:
-            self.memory.append(held)
+        if heard.transcript.segments:
+            self.note_memory()
         return heard
+
+    def note_memory(self) -> None:
+        """Add the memory that the process holds now, where it is known."""
+        held = resident_bytes(os.getpid())
+        if held is not None:
+            self.memory.append(held)
 
 
 def replaced(**options: Any) -> DecodeOptions:

@@ -20,7 +20,6 @@ import pytest
 from whisperctl.audio import Audio
 from whisperctl.engine.protocol import SessionResult
 from whisperctl.errors import UsageError
-from whisperctl.options import DecodeOptions
 from whisperctl.testing.subject import (
     BEGINNING,
     GREEDY,
@@ -57,10 +56,10 @@ def check_refusal(error: UsageError, *options: str) -> None:
     )
 
 
-def test_the_defaults_are_taken_and_hear_what_is_said(shared: Shared, clip: Audio) -> None:
-    transcript = shared.transcribe(clip, DecodeOptions())
-    wrong = word_error_rate(BEGINNING, transcript.text)
-    assert wrong <= _WRONG_WORDS, f"{wrong:.0%} of the words are wrong: {transcript.text}"
+def test_the_defaults_are_taken_and_hear_what_is_said(detected: Outcome) -> None:
+    text = detected.transcript.text
+    wrong = word_error_rate(BEGINNING, text)
+    assert wrong <= _WRONG_WORDS, f"{wrong:.0%} of the words are wrong: {text}"
 
 
 @pytest.mark.parametrize("name", UNUSUAL)

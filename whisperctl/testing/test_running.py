@@ -35,16 +35,29 @@ import pytest
 
 from whisperctl.audio import Audio
 from whisperctl.engine.protocol import Session
-from whisperctl.engine.session import HostSession
-from whisperctl.testing.subject import GREEDY, Outcome, Shared, Subject, outline, repeated
+from whisperctl.testing.subject import (
+    GREEDY,
+    Outcome,
+    Shared,
+    Subject,
+    beginning,
+    outline,
+    repeated,
+)
 from whisperctl.transcript import PHASES, Segment, SpokenLanguage, Transcript
 
 
-def test_segments_are_streamed_as_they_are_returned(heard: Outcome, at_length: Outcome) -> None:
-    for one in (heard, at_length):
-        assert tuple(one.streamed) == one.transcript.segments, (
-            "on_segment gets exactly the segments that transcribe() returns, in order"
-        )
+@pytest.fixture(params=["heard", "at_length"])
+def outcome(request: pytest.FixtureRequest) -> Outcome:
+    """A recording of one window, and one of two."""
+    found: Outcome = request.getfixturevalue(request.param)
+    return found
+
+
+def test_segments_are_streamed_as_they_are_returned(outcome: Outcome) -> None:
+    assert tuple(outcome.streamed) == outcome.transcript.segments, (
+        "on_segment gets exactly the segments that transcribe() returns, in order"
+    )
 
 
 def test_progress_rises_from_0_to_1(heard: Outcome, at_length: Outcome) -> None:
@@ -54,10 +67,9 @@ def test_progress_rises_from_0_to_1(heard: Outcome, at_length: Outcome) -> None:
     assert at_length.progress, "a recording of several windows gives some progress"
 
 
-def test_the_language_is_told_once_before_the_text(heard: Outcome, at_length: Outcome) -> None:
-    for one in (heard, at_length):
-        assert one.languages == [SpokenLanguage("en")], one.languages
-        assert not one.language_came_late, "on_language is called before on_segment"
+def test_the_language_is_told_once_before_the_text(outcome: Outcome) -> None:
+    assert outcome.languages == [SpokenLanguage("en")], outcome.languages
+    assert not outcome.language_came_late, "on_language is called before on_segment"
 
 
 def test_a_detected_language_is_told_as_it_is_returned(detected: Outcome) -> None:
@@ -69,12 +81,11 @@ def test_a_detected_language_is_told_as_it_is_returned(detected: Outcome) -> Non
     )
 
 
-def test_callbacks_run_in_the_callers_thread(heard: Outcome, at_length: Outcome) -> None:
-    for one in (heard, at_length):
-        assert one.threads == {threading.current_thread()}, (
-            "callbacks run in the thread that called transcribe(): see "
-            "whisperctl.engine.toolkit.worker_thread.run"
-        )
+def test_callbacks_run_in_the_callers_thread(outcome: Outcome) -> None:
+    assert outcome.threads == {threading.current_thread()}, (
+        "callbacks run in the thread that called transcribe(): see "
+        "whisperctl.engine.toolkit.worker_thread.run"
+    )
 
 
 def test_segments_come_while_the_engine_works(at_length: Outcome) -> None:
@@ -82,13 +93,6 @@ def test_segments_come_while_the_engine_works(at_length: Outcome) -> None:
     assert before_end_ms > at_length.wall_ms / 4, (
         "the first segment of a long recording comes as it is decided, not at the end"
     )
-
-
-@pytest.fixture(scope="module")
-def measured(shared: Shared, clip: Audio, short: Outcome) -> Transcript:
-    """The clip as the host runs it, but without any callback."""
-    assert short.transcript.segments  # whatever the engine has to load is loaded
-    return HostSession(shared.session, stall_timeout_s=None).transcribe(clip, GREEDY)
 
 
 def test_callbacks_may_be_left_out_and_none_comes_late(
@@ -120,15 +124,22 @@ def session(subject: Subject) -> Iterator[Session]:
 
 
 @pytest.fixture(scope="module")
-def before(session: Session, clip: Audio) -> Outcome:
-    """The clip just before the stops, as a machine may have become slower since the first tests."""
-    return Shared(session).hear(clip)
-
-
-@pytest.fixture(scope="module")
 def minutes(recording: Audio) -> Audio:
     """Longer than any engine takes to be told to stop."""
     return repeated(recording, 12)
+
+
+@pytest.fixture(scope="module")
+def after(session: Session, minutes: Audio, clip: Audio) -> Outcome:
+    """The clip after a run that was stopped and has ended."""
+    session.transcribe(beginning(clip, 0.01), GREEDY)
+    threads = set(threading.enumerate())  # after a run, as a session may keep some
+    _interrupted(session, minutes)
+    deadline = time.monotonic() + _ENDS_WITHIN_S
+    while left := [one.name for one in threading.enumerate() if one not in threads]:
+        assert time.monotonic() < deadline, f"the engine goes on after transcribe() raised: {left}"
+        time.sleep(0.01)
+    return Shared(session).hear(clip)
 
 
 def _raised_on_segment(session: Session, audio: Audio) -> float:
@@ -180,29 +191,20 @@ def _interrupted(session: Session, audio: Audio) -> float:
 
 
 def test_a_run_that_was_stopped_leaves_no_thread_and_the_session_goes_on(
-    session: Session, before: Outcome, minutes: Audio, clip: Audio
+    after: Outcome, short: Outcome
 ) -> None:
-    threads = set(threading.enumerate())  # just after a run, as a session may keep some
-    _raised_on_progress(session, minutes)
-    deadline = time.monotonic() + _ENDS_WITHIN_S
-    while left := [one.name for one in threading.enumerate() if one not in threads]:
-        assert time.monotonic() < deadline, f"the engine goes on after transcribe() raised: {left}"
-        time.sleep(0.01)
-
-    again = session.transcribe(clip, GREEDY)
-
-    assert outline(again) == outline(before.transcript), (
+    assert outline(after.transcript) == outline(short.transcript), (
         "a run that was stopped leaves nothing behind in the session"
     )
 
 
 @pytest.mark.parametrize("stop", [_raised_on_segment, _raised_on_progress, _interrupted])
 def test_a_run_stops_within_a_second(
-    session: Session, before: Outcome, minutes: Audio, stop: object
+    session: Session, after: Outcome, minutes: Audio, stop: object
 ) -> None:
     assert callable(stop)
-    # A busy machine is slower at stopping, too.
-    limit_s = max(_WITHIN_S, 2 * before.wall_ms / 1000)
+    # A busy machine is slower at stopping, too; it was as busy just before.
+    limit_s = max(_WITHIN_S, 2 * after.wall_ms / 1000)
     took_s: list[float] = []
     while len(took_s) < _ATTEMPTS and min(took_s, default=limit_s) >= limit_s:
         took_s.append(stop(session, minutes))
