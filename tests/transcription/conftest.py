@@ -25,6 +25,9 @@ MakeRecording = Callable[[Samples], Path]
 
 GREEDY = DecodeOptions(beam_size=1, best_of=1)
 
+QUICKEST = "faster-whisper/float32"
+"""The engine that takes least time, as these tests are not about engines."""
+
 
 @dataclass
 class Events:
@@ -57,8 +60,7 @@ def run(
 
 @pytest.fixture(scope="session")
 def session(tiny_en: Path) -> Iterator[Session]:
-    """The engine that takes least time, as these tests are not about engines."""
-    engine = registry.parse("faster-whisper/float32")
+    engine = registry.parse(QUICKEST)
     with registry.open_session(engine, tiny_en, threads=1) as opened:
         yield opened
 
