@@ -58,6 +58,13 @@ def session(tiny_en: Path) -> Iterator[NativeSession]:
 
 
 @pytest.fixture(scope="module")
+def shared_tiny_en(tiny_en: Path) -> Iterator[NativeSession]:
+    """The same, opened once for the tests that leave it as it was."""
+    with NativeBackend().open(Model.inspect(tiny_en), OpenOptions(1)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
 def shared_base(base: Path) -> Iterator[NativeSession]:
     """The multilingual model, loaded once for the tests that leave it as it was."""
     with NativeBackend().open(Model.inspect(base), OpenOptions(1)) as opened:
