@@ -17,21 +17,6 @@ from whisperctl_wasi import WasiBackend, runtimes, session
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("threads", [4, 8])
-def test_runtimes_and_numbers_of_threads_say_the_same(
-    jfk: Audio, tiny_en: Path, threads: int
-) -> None:
-    def run(runtime: str, threads: int) -> list[tuple[float, float, str, tuple[int, ...]]]:
-        with WasiBackend().open(Model.inspect(tiny_en), OpenOptions(threads, runtime)) as session:
-            result = session.transcribe(jfk, DecodeOptions())
-        return [
-            (part.start_s, part.end_s, part.text, tuple(token.id for token in part.tokens))
-            for part in result.segments
-        ]
-
-    assert run("wasmer", threads) == run("wasmtime", 2)
-
-
 def test_the_portable_module_says_when_it_is_asked_for_threads(
     tiny_en: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
