@@ -101,10 +101,11 @@ def tiny_en_here(tiny_en: Path, store_directory: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("type_name", ["q8_0", "q5_1"])
-def test_the_published_file_comes_out_on_every_engine(
+@pytest.mark.parametrize(("type_name", "engine"), [("q8_0", "native"), ("q5_1", "wasi/wasmtime")])
+def test_the_published_file_comes_out_whatever_engine_makes_it(
     type_name: str, engine: str, tiny_en_here: Path
 ) -> None:
+    """All engines give the same bytes, which is tested by itself."""
     result = quantize("tiny.en", type_name, lambda: start(engine))
     published = catalog.find(f"tiny.en-{type_name}")
     assert (result.name, result.published_as) == (published.name, published.name)

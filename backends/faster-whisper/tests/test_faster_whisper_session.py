@@ -108,6 +108,7 @@ def test_transcribes_speech(session: FasterWhisperSession, jfk: Audio, tiny_en: 
     assert (progress[0], progress[-1]) == (0.0, 1.0)
     assert (transcript.language, transcript.language_probability) == ("en", None)
     assert "CTranslate2" in transcript.system_info
+    assert transcript.phases["decode"].runs > 20  # tokens
     for segment in transcript.segments:
         assert b"".join(token.data for token in segment.tokens).decode() == segment.text
         assert all(0 < token.probability <= 1 for token in segment.tokens)
@@ -152,17 +153,16 @@ def test_its_tokens_are_whisper_cpps(
 
 @pytest.mark.slow
 def test_the_time_of_each_phase_is_of_this_run(session: FasterWhisperSession, jfk: Audio) -> None:
-    for options, decoding in ((GREEDY, "decode"), (replace(GREEDY, beam_size=2), "batchd")):
-        timings = HostSession(session).transcribe(jfk, options).timings
-        phases = timings.phases
+    timings = HostSession(session).transcribe(jfk, replace(GREEDY, beam_size=2)).timings
+    phases = timings.phases
 
-        assert set(phases) == {"load", "mel", "encode", decoding, "total"}
-        assert list(phases) == [name for name in PHASES if name in phases]
-        assert phases["encode"].runs == 1
-        assert phases[decoding].runs > 20  # tokens
-        parts_ms = sum(phases[name].total_ms for name in ("mel", "encode", decoding))
-        assert 0 < parts_ms <= phases["total"].total_ms <= timings.wall_ms
-        assert timings.peak_memory_bytes is not None
+    assert set(phases) == {"load", "mel", "encode", "batchd", "total"}
+    assert list(phases) == [name for name in PHASES if name in phases]
+    assert phases["encode"].runs == 1
+    assert phases["batchd"].runs > 20  # tokens
+    parts_ms = sum(phases[name].total_ms for name in ("mel", "encode", "batchd"))
+    assert 0 < parts_ms <= phases["total"].total_ms <= timings.wall_ms
+    assert timings.peak_memory_bytes is not None
 
 
 @pytest.mark.slow
@@ -193,15 +193,10 @@ def test_a_prompt_that_spells_special_tokens_is_text(
     assert "fellow Americans" in session.transcribe(jfk, marked).text
 
 
-@pytest.mark.slow
-def test_a_prompt_sets_the_style_unless_there_is_no_room(
-    session: FasterWhisperSession, jfk: Audio
-) -> None:
-    shouted = replace(GREEDY, initial_prompt="AND SO MY FELLOW AMERICANS ASK NOT WHAT YOUR")
-
-    assert "COUNTRY" in session.transcribe(jfk, shouted).text
-    assert "COUNTRY" not in session.transcribe(jfk, replace(shouted, max_context=0)).text
-    assert "COUNTRY" not in session.transcribe(jfk, GREEDY).text
+@pytest.fixture(scope="module")
+def first_window() -> list[object]:
+    """What was decoded of it, once for all options, as they are about what comes before it."""
+    return []
 
 
 @pytest.mark.slow
@@ -228,20 +223,13 @@ def test_a_prompt_sets_the_style_unless_there_is_no_room(
 def test_each_window_gets_the_text_that_was_asked_for(
     session: FasterWhisperSession,
     two_windows: Audio,
+    first_window: list[object],
     monkeypatch: pytest.MonkeyPatch,
     options: dict[str, object],
     first: object,
     second: object,
 ) -> None:
     prompts: list[list[str]] = []
-    encode = WhisperModel.encode
-    encoded: list[object] = []
-
-    def encoded_once(self: loaded_model.LoadedModel, features: object) -> object:
-        encoded[:] = encoded or [encode(self, features)]  # what the text is does not matter
-        return encoded[0]
-
-    generate = WhisperModel.generate_with_fallback
 
     class Enough(Exception):
         pass
@@ -255,9 +243,13 @@ def test_each_window_gets_the_text_that_was_asked_for(
         prompts.append(marked[1:-1])
         if len(prompts) == 2:
             raise Enough
-        return generate(self, output, prompt, *rest)
+        if not first_window:
+            first_window.append(generate(self, output, prompt, *rest))
+        return first_window[0]
 
-    monkeypatch.setattr(WhisperModel, "encode", encoded_once)
+    generate = WhisperModel.generate_with_fallback
+    if first_window:
+        monkeypatch.setattr(WhisperModel, "encode", lambda self, features: None)
     monkeypatch.setattr(WhisperModel, "generate_with_fallback", watched)
     with pytest.raises(Enough):
         session.transcribe(two_windows, replace(GREEDY, **options))  # type: ignore[arg-type]  # a row of the table
@@ -338,7 +330,7 @@ def test_a_loop_is_told_by_its_entropy() -> None:
 
 
 @pytest.mark.slow
-def test_a_window_that_fails_is_decoded_again_hotter_and_nothing_lingers(
+def test_a_window_that_fails_is_decoded_again_hotter_and_draws_the_same_each_time(
     session: FasterWhisperSession, jfk: Audio
 ) -> None:
     clip = Audio(jfk.samples[: 4 * 16_000], "clip")
@@ -351,7 +343,6 @@ def test_a_window_that_fails_is_decoded_again_hotter_and_nothing_lingers(
         no_speech_threshold=1.0,
     )
     sampling = replace(GREEDY, temperature=0.9, best_of=2)
-    before = session.transcribe(clip, GREEDY)
 
     tried = session.transcribe(clip, failing)
     drawn = [session.transcribe(clip, sampling).segments for _ in range(2)]
@@ -359,7 +350,6 @@ def test_a_window_that_fails_is_decoded_again_hotter_and_nothing_lingers(
     assert {"decode", "batchd"} <= set(tried.phases)  # at 0, and at 1
     assert drawn[0] == drawn[1]
     assert drawn[0][0].temperature == 0.9
-    assert session.transcribe(clip, GREEDY).segments == before.segments
 
 
 @pytest.mark.slow
