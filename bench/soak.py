@@ -72,16 +72,14 @@ class Cluster:
                 raise TimeoutError("the scheduler does not start")
             time.sleep(0.05)
         for name in range(self.n_workers):
-            self._dask(
-                "worker",
-                "--nthreads",
-                "1",
-                "--name",
-                str(name),
-                "--no-dashboard",
-                "--memory-limit",
-                "0",
-            )
+            self.add(str(name))
+
+    def add(self, name: str, n_threads: int = 1) -> None:
+        """Start another worker, which joins when it is ready."""
+        self._dask(
+            *("worker", "--nthreads", str(n_threads), "--name", name),
+            *("--no-dashboard", "--memory-limit", "0"),
+        )
 
     def kill_worker(self) -> bool:
         """Kill the process of some worker; its nanny starts another."""
@@ -94,15 +92,19 @@ class Cluster:
 
     def kill(self) -> None:
         """Kill everything, the scheduler first."""
-        for process in self.processes:
-            with suppress(psutil.Error):
-                children = psutil.Process(process.pid).children(recursive=True)
-                process.kill()
-                for child in children:
-                    with suppress(psutil.Error):
-                        child.kill()
-            process.wait()
-        self.processes.clear()
+        while self.processes:
+            self.remove(0)
+
+    def remove(self, place: int) -> None:
+        """Kill the scheduler, which is at place 0, or a worker."""
+        process = self.processes.pop(place)
+        with suppress(psutil.Error):
+            children = psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+            for child in children:
+                with suppress(psutil.Error):
+                    child.kill()
+        process.wait()
 
     def _dask(self, *arguments: str) -> None:
         with (self.folder / "dask.log").open("ab") as log:

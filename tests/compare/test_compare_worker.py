@@ -177,7 +177,7 @@ def test_what_a_callback_raises_ends_the_cell(long_cell: Cell) -> None:
 def busy(long_cell: Cell) -> Iterator[WorkerProcess]:
     """A worker in the midst of a recording."""
     process = WorkerProcess(runner.command(), "a test")
-    request = runner.request(long_cell, OPTIONS, time.perf_counter(), warm_up=False)
+    request = runner.request(long_cell, OPTIONS, warm_up=False)
     process.send(records.line(request))
     process.send(long_cell.recording.audio.samples.data)
     assert next(process.answers()).startswith(b'["Segment"')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
@@ -24,7 +25,7 @@ from whisperctl.cli.support import console, progress
 from whisperctl.cli.support.command import ConfiguredCommand, is_typed, leave_out
 from whisperctl.cli.support.help_text import long_name
 from whisperctl.compare.reports import BY_EXTENSION, REPORTS
-from whisperctl.errors import UsageError
+from whisperctl.errors import PluginError, UsageError
 from whisperctl.options import Topic
 from whisperctl.storage.files import check_place, write_text
 from whisperctl.text import quoted, unknown
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from whisperctl.compare.reports import Recordings
     from whisperctl.compare.result import Comparison, LeftOut
     from whisperctl.compare.statistics import Condition
+    from whisperctl.jobs.executors import ComparingExecution
     from whisperctl.options import DecodeOptions
 
 
@@ -201,30 +203,60 @@ def _warn(recordings: Sequence[PreparedRecording], known: Sequence[Sequence[str]
                 console.note(f"warning: {warning}")
 
 
-def run(plan: Plan, earlier: Comparison | None, *, resume: bool, started: float) -> Comparison:
+def run(
+    plan: Plan,
+    earlier: Comparison | None,
+    *,
+    resume: bool,
+    started: float,
+    executor: str | None = None,
+) -> Comparison:
     """Measure a plan, and keep the result for ``--from``.
+
+    Args:
+        plan: what to measure.
+        earlier: the comparison that it repeats.
+        resume: keep the runs of an earlier process.
+        started: when the command began, by ``time.perf_counter``.
+        executor: where to measure, if not on this machine.
 
     Raises:
         ModelError: a model cannot be read.
+        WhisperctlError: the executor cannot be used.
     """
     from whisperctl.compare import document
     from whisperctl.compare.conclude import Start, conclude
     from whisperctl.compare.measure import Journal, measure
 
     start = Start.now(sys.argv[1:])
-    with Journal.open(plan, resume=resume) as journal, Display(plan) as display:
+    with ExitStack() as stack:
+        execution = kind = None
+        if executor is not None:
+            execution = stack.enter_context(closing(_opened(plan, executor)))
+            kind = execution.kind()
+            if kind.note:
+                console.note(f"warning: {kind.note}")
+        key = "" if kind is None else kind.key
+        journal = stack.enter_context(Journal.open(plan, resume=resume, kind=key))
+        display = stack.enter_context(Display(plan))
         problem = journal.problem
         if problem:
             console.note(f"warning: {problem}")
         try:
-            measurements = measure(plan, on_step=display.step, journal=journal)
+            measurements = measure(
+                plan,
+                on_step=display.step,
+                journal=journal,
+                execution=execution,
+                on_warning=console.note,
+            )
         except KeyboardInterrupt:
             display.interrupted()
             raise
         if journal.problem not in ("", problem):
             console.note(f"warning: {journal.problem}")
         elapsed_s = time.perf_counter() - started
-        comparison = conclude(plan, measurements, start, elapsed_s=elapsed_s)
+        comparison = conclude(plan, measurements, start, elapsed_s=elapsed_s, kind=kind)
         if not comparison.failed:
             journal.done()
     if earlier is not None:
@@ -233,6 +265,30 @@ def run(plan: Plan, earlier: Comparison | None, *, resume: bool, started: float)
     if kept is not None and sys.stderr.isatty():
         console.note(f"to repeat this: whisperctl compare --from {quoted(kept)}")
     return comparison
+
+
+def _opened(plan: Plan, text: str) -> ComparingExecution:
+    """Executor that is open for a plan.
+
+    Raises:
+        WhisperctlError: it cannot be used, or not for this plan.
+    """
+    from whisperctl.compare import measure
+    from whisperctl.jobs import executors
+
+    executor = executors.choose(text, compares=True)
+    job = measure.job(plan)
+    options = executors.ExecutorOptions(
+        workers=len(plan.recordings) * plan.repeats,
+        address=executors.address_of(text),
+        all_workers=True,
+        threads=job.threads,
+    )
+    execution = executor.open(job, options)
+    if isinstance(execution, executors.ComparingExecution):
+        return execution
+    execution.close()
+    raise PluginError(f'executor "{executor.name}" does not compare, though it says so')
 
 
 def saved_recordings(comparison: Comparison, folder: Path) -> Recordings:
@@ -324,7 +380,7 @@ class Display:
 _DEFINING = {
     "plan": {"warm_up"},
     "earlier": {"warm_up", "reference"},
-    "show": {"warm_up", "reference", "repeat", "resume"},
+    "show": {"warm_up", "reference", "repeat", "resume", "executor"},
 }
 """Options that define what to compare, each with some that then have no effect.
 
@@ -336,7 +392,18 @@ class CompareCommand(ConfiguredCommand):
     """``compare``, which does not use the settings of ``transcribe`` for what it compares."""
 
     apart = frozenset(
-        {"backend", "runtime", "format", "output", "resume", "from", "show", "json", "plan"}
+        {
+            "backend",
+            "runtime",
+            "format",
+            "output",
+            "resume",
+            "from",
+            "show",
+            "json",
+            "plan",
+            "executor",
+        }
     )
     # These may contain spaces, which otherwise separate values in a variable.
     whole = frozenset({"model", "threads", "filter-chain"})
@@ -475,6 +542,10 @@ def compare(
     conditions = [statistics.parse_condition(text) for text in fail_if or []]
     if measuring.earlier is None and measuring.show is None:
         statistics.check_drift(conditions)  # before anything is measured
+    if measuring.executor is not None:
+        from whisperctl.jobs import executors
+
+        executors.choose(measuring.executor, compares=True)  # before recordings are read
     repeats = measuring.repeat
     recordings: Recordings
     if measuring.show is not None:
@@ -498,7 +569,13 @@ def compare(
                 'no input files: pass one or more files, or "-" for standard input; see: '
                 "whisperctl compare --help"
             )
-        comparison = run(plan, earlier, resume=measuring.resume, started=started)
+        comparison = run(
+            plan,
+            earlier,
+            resume=measuring.resume,
+            started=started,
+            executor=measuring.executor,
+        )
         samples = [recording.audio.samples for recording in plan.recordings]
         recordings = lambda: samples  # noqa: E731
     outputs.deliver(comparison, recordings, phases=phases)

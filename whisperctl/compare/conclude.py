@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from whisperctl import __version__
 from whisperctl.compare import statistics
@@ -25,6 +25,7 @@ from whisperctl.compare.result import (
     ModelFile,
     PhaseInfo,
     VariantInfo,
+    Workers,
 )
 from whisperctl.compare.scoring import agreement, wer
 from whisperctl.compare.statistics import NAMES, rounded
@@ -35,6 +36,9 @@ from whisperctl.models.ggml.files import hex_digest
 from whisperctl.storage.files import reason
 from whisperctl.text import quoted
 from whisperctl.transcript import PHASES
+
+if TYPE_CHECKING:
+    from whisperctl.jobs.executors import Kind
 
 _CORE = "whisperctl-asr"
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -58,7 +62,12 @@ class Start:
 
 
 def conclude(
-    plan: Plan, measurements: Mapping[Cell, Measurement], start: Start, *, elapsed_s: float
+    plan: Plan,
+    measurements: Mapping[Cell, Measurement],
+    start: Start,
+    *,
+    elapsed_s: float,
+    kind: Kind | None = None,
 ) -> Comparison:
     """Result of a comparison, with the hashes of all files that it depends on.
 
@@ -67,6 +76,7 @@ def conclude(
         measurements: one for each cell of the plan.
         start: start of the comparison.
         elapsed_s: its duration.
+        kind: kind of the workers that measured, if this machine did not.
 
     Raises:
         ModelError: a model cannot be read.
@@ -84,7 +94,7 @@ def conclude(
         whisperctl=__version__,
         date=start.date,
         command=start.command,
-        machine=start.machine,
+        machine=start.machine if kind is None else kind.machine,
         packages=packages(engine.backend for engine in engines),
         parameters=asdict(plan.options),
         repeats=plan.repeats,
@@ -100,7 +110,13 @@ def conclude(
         cells=tuple(_cells(plan, measurements)),
         left_out=plan.left_out,
         elapsed_s=round(elapsed_s, 3),
+        workers=None if kind is None else _workers(measurements, kind),
     )
+
+
+def _workers(measurements: Mapping[Cell, Measurement], kind: Kind) -> Workers:
+    names = {run.worker for found in measurements.values() for run in found.runs if run.worker}
+    return Workers(tuple(sorted(names)), kind.threads, kind.note)
 
 
 def labels(variants: Sequence[Variant]) -> list[str]:

@@ -8,8 +8,11 @@ later. It grows by one line for each run.
 from __future__ import annotations
 
 import math
+import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
@@ -22,16 +25,25 @@ from whisperctl.compare.plan import (
     Plan,
     PreparedRecording,
     Variant,
-    interleaved,
+    interleaved_groups,
 )
 from whisperctl.compare.result import Measurement, Run
 from whisperctl.compare.worker import WINDOW_S
 from whisperctl.engine import registry
 from whisperctl.engine.protocol import OnSegment
 from whisperctl.engine.registry import Engine
+from whisperctl.errors import OutputError, UsageError
+from whisperctl.jobs import events
+from whisperctl.jobs.events import WorkerEvent
+from whisperctl.jobs.executors import Execution
+from whisperctl.jobs.job import Compared, Job, Results, Task
+from whisperctl.jobs.sources import Recording
 from whisperctl.models.ggml.files import hex_digest
-from whisperctl.storage import records, state
+from whisperctl.options import TranscriptionOptions
+from whisperctl.storage import files, records, state
+from whisperctl.text import quoted
 from whisperctl.transcript import Transcript
+from whisperctl.transcription.chunking import Chunk, ChunkFile
 
 
 class Estimate:
@@ -96,6 +108,8 @@ def _mean(numbers: list[float]) -> float:
 
 State = Literal["running", "done", "failed", "resumed"]
 
+_POLL_S = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -120,6 +134,7 @@ class Step:
 
 
 OnStep = Callable[[Step], None]
+OnWarning = Callable[[str], None]
 
 
 def measure(
@@ -128,6 +143,8 @@ def measure(
     on_step: OnStep | None = None,
     on_segment: OnSegment | None = None,
     journal: Journal | None = None,
+    execution: Execution | None = None,
+    on_warning: OnWarning | None = None,
 ) -> dict[Cell, Measurement]:
     """Measure each cell ``plan.repeats`` times, or until it fails.
 
@@ -140,11 +157,49 @@ def measure(
         on_step: called for each step; "resumed" ones come first.
         on_segment: called with the segments of each measured transcription as they are decoded.
         journal: stores finished runs, and provides those of an earlier process.
+        execution: measures elsewhere, without segments: all cells of a recording, once each, are
+            a task, so that ratios are of runs on the same worker, one after another.
+        on_warning: called with warnings of the execution.
 
     Returns:
         The measurements, in the order of ``plan.cells``.
+
+    Raises:
+        WhisperctlError: the execution cannot be used any longer.
+        OutputError: there is no place for a temporary file of the samples.
     """
-    return _Measuring(plan, on_step, on_segment, journal).result()
+    measuring = _Measuring(plan, on_step, on_segment, journal)
+    if execution is None:
+        return measuring.result()
+    return measuring.result_of(execution, on_warning or (lambda text: None))
+
+
+def job(plan: Plan) -> Job:
+    """Job of an executor that measures a plan.
+
+    Raises:
+        UsageError: an engine of the plan is one of another environment.
+    """
+    variants = plan.variants
+    for one in variants:
+        if isinstance(one.engine, ForeignEngine):
+            raise UsageError(
+                f"the engine {one.engine.label} belongs to another environment of this machine: "
+                "leave out --executor"
+            )
+    compared = Compared(
+        engines=tuple(dict.fromkeys(one.engine for one in variants)),
+        models=tuple(dict.fromkeys(one.model.path for one in variants)),
+        threads=max(one.threads for one in variants),
+    )
+    return Job(
+        variants[0].engine,
+        variants[0].model.path,
+        compared.threads,
+        TranscriptionOptions(),
+        Results(),
+        compared=compared,
+    )
 
 
 @dataclass(slots=True)
@@ -172,6 +227,21 @@ def _command(variant: Variant) -> tuple[str, ...]:
     return runner.command(engine.python) if isinstance(engine, ForeignEngine) else runner.command()
 
 
+@dataclass(slots=True)
+class _Group:
+    """Cells of a recording that are measured elsewhere, once each, in order.
+
+    ``samples`` is the file of the samples, ``worker`` who measures, ``ended`` the cells whose runs
+    have ended.
+    """
+
+    cells: list[Cell]
+    repeat: int
+    samples: Path
+    worker: str = ""
+    ended: set[Cell] = field(default_factory=set)
+
+
 class _Measuring:
     def __init__(
         self,
@@ -187,19 +257,106 @@ class _Measuring:
         self._began = time.monotonic()
         self._states = {cell: _CellState() for cell in plan.cells}
         self._estimate = Estimate(warm_up=plan.warm_up)
+        self._n_at_once = 1
 
     def result(self) -> dict[Cell, Measurement]:
         self._resume()
+        for repeat, group in self._groups():
+            for cell in group:
+                if self._is_due(cell, repeat):
+                    self._run(cell, repeat)
+        return self._measurements()
+
+    def result_of(self, execution: Execution, on_warning: OnWarning) -> dict[Cell, Measurement]:
+        """Measure by an executor."""
+        self._resume()
+        waiting = deque(self._groups())
+        running: dict[int, _Group] = {}
+        n_submitted = 0
+
+        def take(index: int, event: WorkerEvent) -> None:
+            if isinstance(event, events.WarningIssued):
+                on_warning(event.text)
+            elif index in running:
+                self._take(running[index], event)
+                if isinstance(event, events.End):
+                    running.pop(index).samples.unlink(missing_ok=True)
+
+        with ExitStack() as stack:
+            folder = files.make_temporary_folder("measuring on other machines")
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            while waiting or running:
+                while waiting and len(running) < execution.slots:
+                    repeat, cells = waiting.popleft()
+                    due = [cell for cell in cells if self._is_due(cell, repeat)]
+                    if due:
+                        n_submitted += 1
+                        group = _Group(due, repeat, folder / f"{n_submitted}.f32")
+                        running[n_submitted] = group
+                        self._n_at_once = max(1, len(running))
+                        execution.submit(n_submitted, self._task(group))
+                if running:
+                    execution.poll(take, _POLL_S)
+        return self._measurements()
+
+    def _groups(self) -> Iterator[tuple[int, list[Cell]]]:
+        """Number of each repeat, and cells of each recording, in the order of the runs."""
         groups: dict[PreparedRecording, list[Cell]] = {}
         for cell in self._plan.cells:
             groups.setdefault(cell.recording, []).append(cell)
         repeats = self._plan.repeats
         for repeat in range(repeats):
-            for cell in interleaved(list(groups.values()), repeat, repeats):
-                cell_state = self._states[cell]
-                if repeat not in cell_state.runs and not cell_state.error:
-                    self._run(cell, repeat)
+            for group in interleaved_groups(list(groups.values()), repeat, repeats):
+                yield repeat, group
+
+    def _is_due(self, cell: Cell, repeat: int) -> bool:
+        cell_state = self._states[cell]
+        return repeat not in cell_state.runs and not cell_state.error
+
+    def _measurements(self) -> dict[Cell, Measurement]:
         return {cell: cell_state.measurement() for cell, cell_state in self._states.items()}
+
+    def _task(self, group: _Group) -> Task:
+        """Task of a group, whose samples are written."""
+        recording = group.cells[0].recording
+        try:
+            chunk = ChunkFile.write(Chunk(0, recording.audio.samples), group.samples)
+        except OSError as error:
+            raise OutputError(
+                f"{quoted(group.samples)} cannot be written: {files.reason(error)}"
+            ) from error
+        return Task(
+            Recording(recording.label),
+            chunk=chunk,
+            runs=tuple(
+                runner.request(cell, self._plan.options, warm_up=self._plan.warm_up)
+                for cell in group.cells
+            ),
+        )
+
+    def _take(self, group: _Group, event: WorkerEvent) -> None:
+        """Take an event of a group's task."""
+        match event:
+            case events.Placed(worker):
+                group.worker = worker
+                group.ended.clear()  # the worker before is lost, and its runs are measured again
+                self._report(group.cells[0], group.repeat, "running")
+            case events.RunMeasured(place, result, error, took_s):
+                cell = group.cells[place]
+                group.ended.add(cell)
+                if result is None:
+                    self._fail(cell, group.repeat, error, took_s)
+                else:
+                    self._add(cell, group.repeat, result, took_s, group.worker)
+                if place + 1 < len(group.cells):
+                    self._report(group.cells[place + 1], group.repeat, "running")
+            case events.Failed() | events.Measured():
+                reason = event.reason if isinstance(event, events.Failed) else "no result came"
+                for cell in group.cells:
+                    if cell not in group.ended:
+                        self._fail(cell, group.repeat, reason, 0.0)
+            case _:
+                pass
 
     def _resume(self) -> None:
         if self._journal is None:
@@ -213,7 +370,6 @@ class _Measuring:
 
     def _run(self, cell: Cell, repeat: int) -> None:
         self._report(cell, repeat, "running")
-        cell_state = self._states[cell]
         began = time.monotonic()
         outcome = runner.run(
             cell,
@@ -224,12 +380,21 @@ class _Measuring:
         )
         took_s = time.monotonic() - began
         if isinstance(outcome, runner.Failure):
-            cell_state.error = outcome.message
-            if self._journal is not None:
-                self._journal.failed(cell, outcome.message)
-            self._report(cell, repeat, "failed", took_s)
-            return
-        run = Run(repeat, outcome.values, outcome.counts)
+            self._fail(cell, repeat, outcome.message, took_s)
+        else:
+            self._add(cell, repeat, outcome, took_s)
+
+    def _fail(self, cell: Cell, repeat: int, error: str, took_s: float) -> None:
+        self._states[cell].error = error
+        if self._journal is not None:
+            self._journal.failed(cell, error)
+        self._report(cell, repeat, "failed", took_s)
+
+    def _add(
+        self, cell: Cell, repeat: int, outcome: runner.Result, took_s: float, worker: str = ""
+    ) -> None:
+        cell_state = self._states[cell]
+        run = Run(repeat, outcome.values, outcome.counts, worker)
         first = cell_state.transcript is None
         cell_state.add(run, outcome.transcript.text, outcome.transcript)
         self._estimate.add(cell, took_s)
@@ -253,6 +418,7 @@ class _Measuring:
             if not cell_state.error and len(cell_state.runs) < repeats
         }
         n_total = repeats * len(self._states)
+        left_s = self._estimate.left_s(left)
         self._on_step(
             Step(
                 cell,
@@ -262,7 +428,7 @@ class _Measuring:
                 state=state,
                 measurement=self._states[cell].measurement(),
                 elapsed_s=time.monotonic() - self._began,
-                eta_s=self._estimate.left_s(left),
+                eta_s=None if left_s is None else left_s / self._n_at_once,
                 took_s=took_s,
                 error=self._states[cell].error,
             )
@@ -298,14 +464,16 @@ class Journal:
                 self._kept.setdefault(entry.key, {})[entry.run.repeat] = entry
 
     @classmethod
-    def open(cls, plan: Plan, *, resume: bool) -> Self:
+    def open(cls, plan: Plan, *, resume: bool, kind: str = "") -> Self:
         """Open the journal of a plan.
 
         Args:
             plan: the cells to measure.
             resume: keep the runs of an earlier process instead of deleting them.
+            kind: kind of the workers that measure, as times on others are no part of it; empty for
+                this machine.
         """
-        keys = _keys(plan)
+        keys = _keys(plan, kind)
         state.prune()
         file = state.StateFile(
             ["compare", *sorted(keys.values())],
@@ -360,7 +528,7 @@ def _parsed(line: bytes) -> Entry:
     return records.restore(Entry, records.loads(line))
 
 
-def _keys(plan: Plan) -> dict[Cell, str]:
+def _keys(plan: Plan, kind: str) -> dict[Cell, str]:
     """Hash of everything that the numbers of a cell depend on, for each cell."""
     cells = plan.cells
     variants = dict.fromkeys(cell.variant for cell in cells)
@@ -377,6 +545,7 @@ def _keys(plan: Plan) -> dict[Cell, str]:
                 parts[cell.variant.engine],
                 records.plain(plan.options),
                 plan.warm_up,
+                *([kind] if kind else []),
             ]
         )
         for cell in cells

@@ -316,7 +316,12 @@ T = TypeVar("T")
 
 
 def interleaved(groups: Sequence[Sequence[T]], repeat: int, repeats: int) -> list[T]:
-    """Order of the runs in one repeat.
+    """Order of the runs in one repeat, see ``interleaved_groups``."""
+    return [member for group in interleaved_groups(groups, repeat, repeats) for member in group]
+
+
+def interleaved_groups(groups: Sequence[Sequence[T]], repeat: int, repeats: int) -> list[list[T]]:
+    """Groups of runs in one repeat, in order.
 
     Groups stay together. Each repeat starts at another group, and at another member of each group,
     so that over all repeats every group and member has been early and late.
@@ -326,11 +331,7 @@ def interleaved(groups: Sequence[Sequence[T]], repeat: int, repeats: int) -> lis
         repeat: number of the repeat, from 0.
         repeats: number of repeats.
     """
-    return [
-        member
-        for group in _rotated(groups, repeat, repeats)
-        for member in _rotated(group, repeat, repeats)
-    ]
+    return [_rotated(group, repeat, repeats) for group in _rotated(groups, repeat, repeats)]
 
 
 def _rotated(items: Sequence[T], repeat: int, repeats: int) -> list[T]:

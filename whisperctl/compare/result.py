@@ -24,11 +24,13 @@ class Run:
 
     ``values`` maps names of ``statistics.VALUES`` to numbers; values that were not measured are
     missing. ``counts`` maps names of ``transcript.PHASES`` to how many times the phase ran.
+    ``worker`` is the name of the cluster's worker that it ran on, empty for this machine.
     """
 
     repeat: int
     values: Mapping[str, float]
     counts: Mapping[str, int]
+    worker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,18 @@ class Machine:
     system: str
     python: str
     load_average: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Workers of a cluster that measured a comparison, all of one kind.
+
+    Each has ``threads``. ``note`` says which others were not used; empty if all were.
+    """
+
+    names: tuple[str, ...]
+    threads: int
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,6 +404,7 @@ class Comparison:
     typed. ``packages`` are the versions of whisperctl and its dependencies. ``parameters`` are all
     decoding options after defaults. ``baseline`` is the requested one. ``elapsed_s`` is the
     duration of the comparison. ``drift`` is set if the comparison repeats an earlier one.
+    ``workers`` are those of a cluster, and ``machine`` is then one of theirs.
     """
 
     schema: int
@@ -410,6 +425,7 @@ class Comparison:
     left_out: tuple[LeftOut, ...] = ()
     elapsed_s: float = 0.0
     drift: Drift | None = None
+    workers: Workers | None = None
 
     @property
     def failed(self) -> bool:

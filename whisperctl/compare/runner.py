@@ -11,11 +11,11 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from whisperctl import processes
-from whisperctl.compare.plan import Cell
 from whisperctl.engine.protocol import OnSegment
 from whisperctl.engine.registry import Engine
 from whisperctl.options import DecodeOptions
@@ -23,13 +23,19 @@ from whisperctl.processes import WorkerProcess
 from whisperctl.storage import records
 from whisperctl.transcript import Segment, Transcript
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from whisperctl.compare.plan import Cell
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """Request for one run.
 
-    ``started_s`` is when it started the process, by ``time.perf_counter``, whose clock all
-    processes of a machine share.
+    ``started_s`` is when the process was started, by ``time.perf_counter``, whose clock all
+    processes of a machine share; ``carry_out`` sets it.
     """
 
     engine: Engine
@@ -40,7 +46,7 @@ class Request:
     source: str
     decode_ms: float
     n_samples: int
-    started_s: float
+    started_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +104,34 @@ def run(
     on_segment: OnSegment | None = None,
     start: Sequence[str] = (),
 ) -> Result | Failure:
-    """Run a cell once in a separate process, which is gone when this returns or raises.
+    """Run a cell once, see ``carry_out``.
 
     Args:
         cell: recording, model and engine.
         options: every decoding parameter.
         warm_up: True to transcribe the first window before the measured run.
+        on_segment: gets the segments of the measured run as they are decoded.
+        start: command of the process, ``command()`` by default.
+
+    Returns:
+        The measurement, or the reason that there is none.
+    """
+    asked = request(cell, options, warm_up=warm_up)
+    return carry_out(asked, cell.recording.audio.samples, on_segment=on_segment, start=start)
+
+
+def carry_out(
+    asked: Request,
+    samples: npt.NDArray[np.float32],
+    *,
+    on_segment: OnSegment | None = None,
+    start: Sequence[str] = (),
+) -> Result | Failure:
+    """Measure a run in a separate process, which is gone when this returns or raises.
+
+    Args:
+        asked: the run.
+        samples: float32, shape (n_samples,), 16 kHz mono.
         on_segment: gets the segments of the measured run as they are decoded.
         start: command of the process, ``command()`` by default.
 
@@ -114,8 +142,8 @@ def run(
     started_s = time.perf_counter()
     process = WorkerProcess(start or command(), "measuring in a separate process")
     try:
-        process.send(records.line(request(cell, options, started_s, warm_up=warm_up)))
-        process.send(cell.recording.audio.samples.data)
+        process.send(records.line(replace(asked, started_s=started_s)))
+        process.send(samples.data)
         for line in process.answers():
             event = parse_event(line)
             if not isinstance(event, Segment):
@@ -128,10 +156,8 @@ def run(
         process.close_answers()
 
 
-def request(
-    cell: Cell, options: DecodeOptions, started_s: float, *, warm_up: bool = True
-) -> Request:
-    """Request to a process that was started at ``started_s``."""
+def request(cell: Cell, options: DecodeOptions, *, warm_up: bool = True) -> Request:
+    """Request for a run of a cell."""
     audio, variant = cell.recording.audio, cell.variant
     return Request(
         engine=Engine(variant.engine.backend, variant.engine.runtime),
@@ -142,5 +168,4 @@ def request(
         source=audio.source,
         decode_ms=audio.decode_ms,
         n_samples=len(audio.samples),
-        started_s=started_s,
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from whisperctl.compare.runner import Result
 from whisperctl.jobs.sources import Recording
 from whisperctl.transcript import Segment, SpokenLanguage, Transcript
 from whisperctl.transcription.quality import Tally
@@ -87,6 +88,24 @@ class Transcribed:
 
 
 @dataclass(frozen=True, slots=True)
+class RunMeasured:
+    """A run of ``Task.runs`` has ended, by its place there; without a result, ``error`` says why.
+
+    ``took_s`` is its duration with its process. Where a task begins again, so do its runs.
+    """
+
+    place: int
+    result: Result | None
+    error: str
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All of ``Task.runs`` have ended."""
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """The result as text, where it was asked for instead of files."""
 
@@ -135,10 +154,15 @@ WorkerEvent = (
     | Logged
     | CheckpointReached
     | LanguageFound
+    | RunMeasured
+    | Measured
     | Transcribed
     | Failed
 )
-"""Event of an executor's worker; the last one of a recording is ``Transcribed`` or ``Failed``."""
+"""Event of an executor's worker; the last one of a task is an ``End``."""
+
+End = Transcribed | Measured | Failed
+"""Last event of a task: ``Measured`` of one with ``Task.runs``, else ``Transcribed``."""
 
 Event = (
     Started

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from whisperctl.compare.runner import Request
 from whisperctl.engine import stall
 from whisperctl.engine.registry import Engine
 from whisperctl.errors import UsageError
@@ -37,6 +38,15 @@ class Results:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """All engines and models that a comparison runs, and its largest number of threads."""
+
+    engines: tuple[Engine, ...]
+    models: tuple[Path, ...]
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """Engine, model and options for each recording, and the results to write.
 
@@ -45,6 +55,7 @@ class Job:
     run needs to go on. With ``logs``, other processes report what they log. ``stall_timeout_s``
     seconds without progress fail a recording; ``None`` is no limit. With ``chunk_threads`` a
     recording is cut into chunks that are transcribed at once, each with this many threads.
+    With ``compared`` its tasks are runs to measure, and ``engine`` and ``model`` the first of them.
     """
 
     engine: Engine
@@ -59,6 +70,7 @@ class Job:
     logs: bool = False
     stall_timeout_s: float | None = stall.TIMEOUT_S
     chunk_threads: int | None = None
+    compared: Compared | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +79,15 @@ class Task:
 
     With ``chunk`` it is a part of the recording, which is not read; ``resume_from`` has no segments
     then, and names the language if it is known.
+
+    With ``runs`` too, ``chunk`` holds all samples of the recording, and each run is measured on
+    them, one after another, as ``whisperctl.compare`` does: they are set against each other.
     """
 
     recording: Recording
     resume_from: Checkpoint | None = None
     chunk: ChunkFile | None = None
+    runs: tuple[Request, ...] = ()
 
     @property
     def start_s(self) -> float:

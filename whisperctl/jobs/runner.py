@@ -162,8 +162,8 @@ class _Coordinator:
             case events.Transcribed(transcript):
                 running.journal.transcribed(transcript)
                 self._deliver(index, transcript, running.task.start_s)
-            case events.LanguageFound():
-                pass  # of a chunk, and part of its transcript
+            case events.LanguageFound() | events.RunMeasured() | events.Measured():
+                pass  # of a chunk, and part of its transcript; of no recording
             case events.Failed():
                 self._end(index, event)
             case events.Opened():

@@ -21,26 +21,37 @@ import numpy as np
 import psutil
 import pytest
 
+from whisperctl.compare.runner import Request
 from whisperctl.engine.registry import Engine
 from whisperctl.errors import WhisperctlError
 from whisperctl.jobs.events import (
     CheckpointReached,
+    End,
     Failed,
     Logged,
+    Measured,
     Opened,
+    RunMeasured,
     SegmentDecoded,
     Transcribed,
     WarningIssued,
     WorkerEvent,
 )
-from whisperctl.jobs.executors import CONTRACT, Execution, Executor, ExecutorOptions
+from whisperctl.jobs.executors import (
+    CONTRACT,
+    ComparingExecution,
+    Execution,
+    Executor,
+    ExecutorOptions,
+)
 from whisperctl.jobs.executors.in_process import TaskRunner
-from whisperctl.jobs.job import Job, Results, Task
+from whisperctl.jobs.job import Compared, Job, Results, Task
 from whisperctl.jobs.sources import Recording
-from whisperctl.options import TranscriptionOptions
+from whisperctl.options import DecodeOptions, TranscriptionOptions
 from whisperctl.testing.fake import GOES_WRONG_S, install, write_model
 from whisperctl.testing.plugin import PLUGIN
 from whisperctl.transcript import Transcript
+from whisperctl.transcription.chunking import Chunk, ChunkFile
 from whisperctl.transcription.run import Checkpoint
 
 _MANY = 100
@@ -126,7 +137,7 @@ class Log:
 
     def ended(self, index: int) -> bool:
         """True if the last event of a task has come."""
-        return any(isinstance(one, Transcribed | Failed) for one in self.events.get(index, ()))
+        return any(isinstance(one, End) for one in self.events.get(index, ()))
 
     def transcript(self, index: int) -> Transcript:
         """The transcript of a task, which must have one."""
@@ -402,6 +413,43 @@ class TestWriting:
         assert sorted(folder.rglob("*")) == before
         sys.stdout.flush()
         assert capfd.readouterr().out == ""
+
+
+class TestComparing:
+    """Promise 10. Comparing. If the executor `compares`, it takes jobs with `Job.compared`. All
+    its workers are then of one kind, which `kind` gives. The runs of a task are measured by one
+    worker, which does nothing else meanwhile, and reported in their order as `RunMeasured`. The
+    last event is `Measured`, or `Failed`.
+    """
+
+    def test_runs_are_measured_in_order(
+        self, executor: Executor, job: Job, folder: Path, task: MakeTask
+    ) -> None:
+        if not executor.describe().compares:
+            pytest.skip("it does not compare")
+        samples = np.random.default_rng(7).uniform(-0.3, 0.3, 3 * _RATE).astype(np.float32)
+        chunk = ChunkFile.write(Chunk(0, samples), folder / "samples.f32")
+        engines = tuple(Engine("fake", runtime) for runtime in ("slow", "none", "fake"))
+        runs = tuple(
+            Request(engine, job.model, 1, DecodeOptions(), False, "talk", 0.0, len(samples))
+            for engine in engines
+        )
+        comparing = replace(job, compared=Compared(engines, (job.model,), 1))
+        log = Log()
+        options = ExecutorOptions(_workers(executor))
+        with closing(executor.open(comparing, options)) as execution:
+            assert isinstance(execution, ComparingExecution)
+            kind = execution.kind()
+            assert kind.key and kind.threads >= 1 and kind.machine.cpu
+            drive(execution, {0: replace(task(0), chunk=chunk, runs=runs)}, log)
+        assert log.events[0][-1] == Measured()
+        ended = [event for event in log.events[0] if isinstance(event, RunMeasured)]
+        assert [one.place for one in ended] == [0, 1, 2]
+        slow, none, fake = (one.result for one in ended)
+        assert slow is not None and fake is not None and none is None
+        assert is_line(ended[1].error)
+        assert slow.transcript.segments == fake.transcript.segments and fake.transcript.segments
+        assert slow.values["wall_ms"] > fake.values["wall_ms"]
 
 
 def children() -> set[int]:

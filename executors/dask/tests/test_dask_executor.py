@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,8 +19,13 @@ import numpy as np
 import pytest
 
 from bench import soak
+from whisperctl.compare import measure as measuring
+from whisperctl.compare.plan import Cell, ForeignEngine, Plan, Variant, load_recordings
+from whisperctl.compare.result import ModelFile
+from whisperctl.compare.runner import Result
+from whisperctl.compare.runner import run as measure_here
 from whisperctl.engine.registry import Engine
-from whisperctl.errors import PluginError
+from whisperctl.errors import PluginError, UsageError
 from whisperctl.jobs import runner
 from whisperctl.jobs.events import (
     CheckpointReached,
@@ -27,19 +33,21 @@ from whisperctl.jobs.events import (
     Failed,
     Finished,
     Placed,
+    RunMeasured,
     SegmentDecoded,
     Transcribed,
     WorkerEvent,
 )
-from whisperctl.jobs.executors import ExecutorOptions
+from whisperctl.jobs.executors import ExecutorOptions, OnWorkerEvent
 from whisperctl.jobs.executors.in_process import TaskRunner
 from whisperctl.jobs.job import Job, Results, Task
 from whisperctl.jobs.sources import Recording
-from whisperctl.options import TranscriptionOptions
+from whisperctl.options import DecodeOptions, TranscriptionOptions
 from whisperctl.testing.fake import install, write_model
 from whisperctl.transcript import Transcript
 from whisperctl.transcription.run import Checkpoint
 from whisperctl_dask import DaskExecutor, worker
+from whisperctl_dask.executor import DaskExecution
 
 pytestmark = pytest.mark.slow
 
@@ -161,7 +169,7 @@ def test_the_executor_keeps_every_promise(
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert " 12 passed" in f" {done.stdout.splitlines()[-1]}"
+    assert " 13 passed" in f" {done.stdout.splitlines()[-1]}"
 
 
 def test_files_that_workers_do_not_see_are_sent_and_removed(
@@ -233,6 +241,83 @@ def test_workers_with_other_versions_are_refused_with_the_reason(
     monkeypatch.setattr(worker, "versions", lambda engine: other)
     with pytest.raises(PluginError, match=r"no worker of the cluster can be used .* 99\.0 here"):
         run(job, cluster, [Task(Recording(str(recording(tmp_path, "talk.wav"))))])
+
+
+def test_a_comparison_is_measured_by_workers_of_one_kind_and_each_ratio_by_one_of_them(
+    cluster: Cluster, job: Job, tmp_path: Path
+) -> None:
+    """A worker of another kind is not used; one that is lost has its runs measured again."""
+    names = [str(recording(tmp_path, f"{'a' * n}.wav", 4.5)) for n in (1, 2)]
+    recordings = load_recordings(names, [], decoder="soundfile")
+    model = ModelFile("fake", "f16", job.model)
+    variants = [Variant(Engine("fake", runtime), model, 1) for runtime in ("fake", "slow")]
+    plan = Plan(recordings, tuple(variants), DecodeOptions(), repeats=2, warm_up=False)
+    killed: list[str] = []
+
+    class Watched(DaskExecution):
+        worker = ""
+
+        def poll(self, on_event: OnWorkerEvent, timeout_s: float) -> None:
+            def take(index: int, event: WorkerEvent) -> None:
+                if isinstance(event, Placed) and not self.worker:
+                    self.worker = event.worker
+                elif isinstance(event, RunMeasured) and not killed:
+                    cluster.kill_worker_of(self.worker)
+                    killed.append(self.worker)
+                on_event(index, event)
+
+            super().poll(take, timeout_s)
+
+    cluster.add("other", n_threads=2)
+    try:
+        options = ExecutorOptions(address=cluster.address, all_workers=True)
+        with closing(Watched(measuring.job(plan), options)) as execution:
+            until = time.monotonic() + _AT_MOST_S
+            while not (kind := execution.kind()).note:
+                assert time.monotonic() < until
+                execution.poll(lambda index, event: None, 0.1)
+            with measuring.Journal.open(plan, resume=False, kind=kind.key) as journal:
+                found = measuring.measure(plan, journal=journal, execution=execution)
+    finally:
+        cluster.remove(-1)
+    assert kind.threads == 1
+    assert re.fullmatch(r"of another kind and not used: other \(.*, 2 threads\)", kind.note)
+    assert killed
+    for recorded in recordings:
+        one, other = (found[Cell(recorded, variant)] for variant in variants)
+        assert not one.error and not other.error
+        workers = [run.worker for run in one.runs]
+        assert workers == [run.worker for run in other.runs]
+        assert len(workers) == 2 and {*workers} <= {"0", "1"}
+        assert one.transcript is not None and other.transcript is not None
+        assert one.transcript.text == other.transcript.text
+    here = measure_here(plan.cells[0], plan.options, warm_up=False)
+    there = found[plan.cells[0]].transcript
+    assert isinstance(here, Result) and there is not None
+    assert here.transcript.text == there.text
+    for key, n_kept in ((kind.key, 2), ("another kind", 0)):
+        with measuring.Journal.open(plan, resume=True, kind=key) as journal:
+            assert len(journal.kept(plan.cells[0])) == n_kept
+
+
+def test_what_cannot_be_compared_on_the_cluster_is_one_error(
+    cluster: Cluster, job: Job, tmp_path: Path
+) -> None:
+    (recorded,) = load_recordings([str(recording(tmp_path, "talk.wav"))], [], decoder="soundfile")
+    model = ModelFile("fake", "f16", job.model)
+
+    def opened(engine: Engine, threads: int) -> DaskExecution:
+        plan = Plan((recorded,), (Variant(engine, model, threads),), DecodeOptions())
+        return DaskExecution(measuring.job(plan), ExecutorOptions(address=cluster.address))
+
+    with (
+        closing(opened(Engine("fake", "fake"), 3)) as execution,
+        pytest.raises(PluginError, match="it has 1 thread, and 3 are compared"),
+    ):
+        execution.kind()
+    foreign = ForeignEngine("fake", "fake", "elsewhere", sys.executable)
+    with pytest.raises(UsageError, match="elsewhere belongs to another environment"):
+        opened(foreign, 1)
 
 
 def test_a_run_writes_what_a_local_run_writes(

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from whisperctl.compare.result import Machine
+from whisperctl.compare.runner import Result
 from whisperctl.engine import resources
 from whisperctl.errors import BackendError, UsageError
-from whisperctl.jobs.events import Advanced, Transcribed
+from whisperctl.jobs.events import Advanced, RunMeasured, Transcribed
 from whisperctl.jobs.executors import choose
 from whisperctl.jobs.executors.processes import event_line, fatal_line
+from whisperctl.storage import records
 from whisperctl.transcript import Segment, Timings, Transcript
 from whisperctl_dask import address, cluster, messages
 from whisperctl_dask.address import Address
-from whisperctl_dask.messages import InvalidAnswerError, Result
+from whisperctl_dask.messages import Description, InvalidAnswerError, Outcome
 from whisperctl_dask.worker import difference
 
 REPORT = {"number": 1, "attempt": "a", "lines": [], "file": None, "offset": 0, "ticket": ""}
@@ -75,7 +79,7 @@ def test_a_report_is_taken_as_workers_write_it() -> None:
     [
         *(None, 7, "text", [], {}, {**REPORT, "number": "1"}, {**REPORT, "attempt": "a" * 65}),
         *({**REPORT, "lines": ["text"]}, {**REPORT, "lines": b"x"}, {**REPORT, "file": -1}),
-        *({**REPORT, "file": 99}, {**REPORT, "offset": -2}, {**REPORT, "more": 1}),
+        *({**REPORT, "file": 9999}, {**REPORT, "offset": -2}, {**REPORT, "more": 1}),
     ],
 )
 def test_any_other_report_is_refused(message: object) -> None:
@@ -89,12 +93,12 @@ def test_any_other_report_is_refused(message: object) -> None:
 )
 def test_any_other_result_is_refused(value: object) -> None:
     with pytest.raises(InvalidAnswerError):
-        messages.result(value)
+        messages.outcome(value)
 
 
 def test_a_result_is_an_end_or_the_reason_to_refuse_a_worker() -> None:
     line = fatal_line(BackendError("no"))
-    result = messages.result(msgspec.msgpack.encode(Result(line)))
+    result = messages.outcome(msgspec.msgpack.encode(Outcome(line)))
     assert isinstance(messages.event(result.line), BackendError)
 
 
@@ -121,6 +125,62 @@ def test_any_other_event_is_refused(line: bytes) -> None:
     with pytest.raises(InvalidAnswerError):
         messages.event(line)
     assert isinstance(messages.event(transcribed()), Transcribed)
+
+
+def measured(**changes: object) -> bytes:
+    transcript = Transcript((Segment(0.0, 1.0, " a"),), "en", 1.0, Timings(wall_ms=1.0))
+    result = Result({"wall_ms": 1.0, "cold_start_ms": 2.0}, {"encode": 1}, transcript)
+    kind, values = json.loads(event_line(RunMeasured(0, result, "", 1.0)))
+    values["result"] |= changes
+    return json.dumps([kind, values]).encode()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(measured(values={"wall_ms": 1.0}), measured(values={"wall_ms": -1, "cold_start_ms": 1})),
+        *(measured(counts={"dance": 1}), measured(counts={"encode": -1})),
+        measured(values={"wall_ms": 1.0, "cold_start_ms": 1.0, "more": 1.0}),
+        measured(transcript=None),
+        b'["RunMeasured",{"place":0,"result":null,"error":"","took_s":-1}]',
+    ],
+)
+def test_measurements_that_nothing_measures_are_refused(line: bytes) -> None:
+    with pytest.raises(InvalidAnswerError):
+        messages.event(line)
+    assert isinstance(messages.event(measured()), RunMeasured)
+
+
+def described(**changes: object) -> Description:
+    machine = Machine("A \x1b[31mprocessor", ("fma", "avx2"), 8, 4, None, "Linux", "3.11")
+    return replace(Description(machine, 4), **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(None, 7, b"", b"[]", b"{}", b" " * 100_000, records.line(described(threads=0))),
+        records.line(described()).replace(b'"processors":8', b'"processors":NaN'),
+    ],
+)
+def test_any_other_description_of_a_worker_is_refused(value: object) -> None:
+    with pytest.raises(InvalidAnswerError):
+        messages.description(value)
+
+
+def test_workers_of_one_kind_have_the_same_processor_and_threads() -> None:
+    found = messages.description(records.line(described()))
+    assert "\x1b" not in found.machine.cpu
+    machine = replace(found.machine, load_average=(9.0,), cpu_flags=("avx2", "fma"))
+    assert replace(found, machine=machine).key == found.key
+    others = [
+        replace(found, threads=2),
+        *(
+            replace(found, machine=replace(found.machine, **change))
+            for change in ({"cpu": "B"}, {"cpu_flags": ("fma",)}, {"processors_allowed": 2})
+        ),
+    ]
+    assert len({one.key for one in (found, *others)}) == 5
 
 
 def test_the_first_version_that_differs_is_named() -> None:

@@ -135,6 +135,15 @@ class MeasuringFlags(Flags):
         negatable=True,
     )
     resume: bool = option(False, "Continue an interrupted comparison.", Topic.MEASURING)
+    executor: str | None = option(
+        None,
+        "Measure on the workers of this executor, all of one kind, such as those of a cluster: "
+        "dask, dask://host:8786. Ratios are within one worker.",
+        Topic.MEASURING,
+        metavar="NAME[:ADDRESS]",
+        default="this machine",
+        completes="executors",
+    )
     earlier: Path | None = option(
         None,
         "Repeat the comparison in this JSON document, and show what has changed.",

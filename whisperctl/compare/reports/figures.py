@@ -21,10 +21,11 @@ from whisperctl.compare.result import (
     RecordingInfo,
     Stat,
     TimeDeltas,
+    Workers,
 )
 from whisperctl.compare.statistics import Value, shown
 from whisperctl.options import DecodeOptions
-from whisperctl.text import visible
+from whisperctl.text import counted, visible
 from whisperctl.transcript import PHASES
 
 NOTHING = "-"
@@ -379,6 +380,8 @@ def facts(comparison: Comparison) -> Iterator[Fact]:
     for other in comparison.left_out:
         yield "left out", f"{other.engine}: {other.reason}"
     yield "machine", machine_text(comparison.machine)
+    if comparison.workers is not None:
+        yield "workers", describe_workers(comparison.workers)
     yield "method", describe_method(comparison)
     yield "parameters", describe_parameters(comparison)
     yield "made by", describe_origin(comparison)
@@ -423,6 +426,13 @@ def machine_text(it: Machine) -> str:
     if it.load_average:
         parts.append(f"load average {it.load_average[0]:.2f} at the start")
     return ", ".join(parts)
+
+
+def describe_workers(workers: Workers) -> str:
+    """Workers of a cluster, and those that were not used."""
+    names = ", ".join(workers.names)
+    used = f"{names}: of the same kind, with {counted(workers.threads, 'thread')} each"
+    return "; ".join(filter(None, (used, workers.note)))
 
 
 def describe_method(comparison: Comparison) -> str:

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from whisperctl.compare.result import Machine
 from whisperctl.errors import PluginError, UsageError
 from whisperctl.jobs.events import WorkerEvent
 from whisperctl.jobs.job import Job, RecordingLimits, Task
@@ -40,7 +41,8 @@ class ExecutorInfo:
     ``limits_memory``: ``ExecutorOptions.memory_bytes`` is enforced. ``preference``: the executor
     with the highest number that can do what is asked for is the default; one with ``None`` is used
     only by name. ``problem``: why it cannot be used here, and how to change that. ``address``: how
-    the address of what it runs on is written; empty if it takes none.
+    the address of what it runs on is written; empty if it takes none. ``compares``: it measures
+    comparisons on workers of one kind, and its executions are ``ComparingExecution``.
     """
 
     version: str
@@ -50,6 +52,7 @@ class ExecutorInfo:
     preference: int | None = None
     problem: str | None = None
     address: str = ""
+    compares: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,33 @@ class Execution(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Kind of the workers that measure a comparison.
+
+    ``key`` is equal for workers that may be set against each other. ``machine`` describes one of
+    them, with ``threads`` of its own. ``note`` says which others are not used; empty if all are.
+    """
+
+    key: str
+    machine: Machine
+    threads: int
+    note: str = ""
+
+
+@runtime_checkable
+class ComparingExecution(Execution, Protocol):
+    """An execution of a job with ``Job.compared``, all of whose workers are of one kind."""
+
+    def kind(self) -> Kind:
+        """Kind of the workers, chosen when it is asked for first; waits for a first worker.
+
+        Raises:
+            PluginError: there is no worker that can be used.
+        """
+        ...
+
+
 class Executor(Protocol):
     """A way to run jobs."""
 
@@ -145,7 +175,13 @@ def address_of(text: str | None) -> str:
     return (text or "").partition(":")[2]
 
 
-def choose(text: str | None, workers: int = 1, limits: RecordingLimits | None = None) -> Executor:
+def choose(
+    text: str | None,
+    workers: int = 1,
+    limits: RecordingLimits | None = None,
+    *,
+    compares: bool = False,
+) -> Executor:
     """Executor for a run: the one named, else the preferred one that can do what is asked for.
 
     Args:
@@ -153,6 +189,7 @@ def choose(text: str | None, workers: int = 1, limits: RecordingLimits | None = 
             ``dask://host:8786``; or ``None``.
         workers: number of recordings at once.
         limits: what a recording may take.
+        compares: it has to measure a comparison.
 
     Raises:
         UsageError: there is no such executor, or it cannot do what is asked for.
@@ -168,6 +205,8 @@ def choose(text: str | None, workers: int = 1, limits: RecordingLimits | None = 
         if colon and not info.address:
             raise UsageError(f'executor "{name}" takes no address: write --executor {name}')
         lacking = _lacking(info, workers, limits)
+        if compares and not info.compares:
+            lacking = "cannot compare: leave out --executor to measure on this machine"
         if lacking:
             raise UsageError(f'executor "{name}" {lacking}, or choose another executor')
         return executor

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from typing import Self, TypeVar
 
 from whisperctl import __version__
+from whisperctl.compare import runner as measuring
 from whisperctl.errors import WhisperctlError
 from whisperctl.jobs import events
 from whisperctl.jobs.events import WorkerEvent
@@ -21,7 +23,7 @@ from whisperctl.jobs.job import Job, Task
 from whisperctl.options import Clip
 from whisperctl.text import on_one_line
 from whisperctl.transcript import Segment, Transcript
-from whisperctl.transcription.chunking import ReadAhead, audible_clips
+from whisperctl.transcription.chunking import ChunkFile, ReadAhead, audible_clips
 from whisperctl.transcription.transcriber import (
     Callbacks,
     Progress,
@@ -102,7 +104,7 @@ class TaskRunner:
         self._stack.close()
 
     def run(self, task: Task, emit: Emit) -> None:
-        """Transcribe a recording; the last event is ``Transcribed`` or ``Failed``.
+        """Transcribe a recording, or measure runs; the last event is an ``events.End``.
 
         Args:
             task: recording, and where to go on in it.
@@ -150,6 +152,9 @@ class TaskRunner:
         self, task: Task, load: Callable[[ReadAhead | None], Transcriber], emit: Emit
     ) -> None:
         name = task.recording.name
+        if task.runs and task.chunk is not None:
+            _measure(task, task.chunk, emit)
+            return
 
         def on_segment(segment: Segment) -> None:
             emit(events.SegmentDecoded(segment))
@@ -196,6 +201,21 @@ class TaskRunner:
             requested_s(audible_clips(self._job.options), task.start_s, transcript.duration_s),
         )
         emit(events.Transcribed(transcript))
+
+
+def _measure(task: Task, chunk: ChunkFile, emit: Emit) -> None:
+    """Measure the runs of a task."""
+    samples = chunk.read().samples
+    emit(events.Opened())
+    for place, asked in enumerate(task.runs):
+        began = time.monotonic()
+        outcome = measuring.carry_out(asked, samples)
+        took_s = time.monotonic() - began
+        if isinstance(outcome, measuring.Failure):
+            emit(events.RunMeasured(place, None, outcome.message, took_s))
+        else:
+            emit(events.RunMeasured(place, outcome, "", took_s))
+    emit(events.Measured())
 
 
 def failed(task: Task, error: Exception) -> events.Failed:

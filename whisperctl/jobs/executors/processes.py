@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, get_args
 
 from whisperctl import __version__
 from whisperctl.errors import BackendError, ModelError, UsageError, WhisperctlError
-from whisperctl.jobs.events import Failed, Logged, Transcribed, WorkerEvent
+from whisperctl.jobs.events import End, Failed, Logged, WorkerEvent
 from whisperctl.jobs.executors import CONTRACT, ExecutorInfo, ExecutorOptions, OnWorkerEvent
 from whisperctl.jobs.executors.in_process import TaskRunner, failed
 from whisperctl.jobs.job import Job, Task, resident_bytes, size_text
@@ -106,7 +106,7 @@ class ProcessesExecution:
             answer = Failed(reason)
         if task is None:
             return  # it ended, or was cancelled, when it had done its work
-        if isinstance(answer, Transcribed | Failed):
+        if isinstance(answer, End):
             process.task = None
         on_event(index, answer)
 
@@ -157,7 +157,7 @@ class _Process(WorkerProcess):
             except ValueError as error:
                 self.cancel(f"{_label(self.task)}: its process sent an invalid answer ({error})")
                 break
-            if isinstance(answer, Transcribed | Failed):
+            if isinstance(answer, End):
                 self._answered.set()
             answers.put((self, answer))
         answers.put((self, None))

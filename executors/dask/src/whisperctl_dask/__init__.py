@@ -29,7 +29,12 @@ class DaskExecutor:
     def describe(self) -> ExecutorInfo:
         """Describe it; Dask is not imported for this."""
         return ExecutorInfo(
-            __version__, parallel=True, cancels=True, limits_memory=True, address=_ADDRESS
+            __version__,
+            parallel=True,
+            cancels=True,
+            limits_memory=True,
+            address=_ADDRESS,
+            compares=True,
         )
 
     def open(self, job: Job, options: ExecutorOptions) -> DaskExecution:

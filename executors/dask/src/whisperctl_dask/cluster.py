@@ -44,9 +44,13 @@ _PURPOSE = "working with a cluster"
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """The workers that the cluster has now: names by address."""
+    """The workers that the cluster has now: names by address.
+
+    ``described`` are the answers of ``worker.describe`` of those that are new, not validated.
+    """
 
     names: dict[str, str]
+    described: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +135,15 @@ class Cluster:
         topic: topic of the messages of the run.
         n_workers: number of workers of a cluster on this machine.
         n_threads: threads of each of them.
+        describe: a ``Setup`` as a line, to have workers described; empty not to.
 
     Raises:
         PluginError: no connection can be made.
     """
 
-    def __init__(self, address: Address, topic: str, n_workers: int, n_threads: int) -> None:
+    def __init__(
+        self, address: Address, topic: str, n_workers: int, n_threads: int, describe: bytes = b""
+    ) -> None:
         self.news: queue.SimpleQueue[News] = queue.SimpleQueue()
         self.dashboard = ""
         self._address = address
@@ -146,6 +153,7 @@ class Cluster:
         self._client: Any = None
         self._futures: dict[int, Any] = {}
         self._names: dict[str, str] | None = None
+        self._describe = describe
         self._tasks: set[asyncio.Task[None]] = set()
         self._stack = AsyncExitStack()
         self._thread = threading.Thread(target=self._run_loop, daemon=True)
@@ -222,7 +230,7 @@ class Cluster:
         found = await self._client.scheduler.identity(n_workers=-1)
         if "dashboard" in found.get("services", {}) and find_spec("bokeh") is not None:
             self.dashboard = str(self._client.dashboard_link)
-        self._take_workers(found)
+        await self._take_workers(found)
         self._spawn(self._watch())
 
     async def _start_local(self, distributed: Any) -> Any:
@@ -262,12 +270,12 @@ class Cluster:
             try:
                 if self._client.status != "running":
                     raise ConnectionError("the connection was closed")
-                self._take_workers(await self._client.scheduler.identity(n_workers=-1))
+                await self._take_workers(await self._client.scheduler.identity(n_workers=-1))
             except Exception as error:
                 self.news.put(Lost(described(error)))
                 return
 
-    def _take_workers(self, found: dict[str, Any]) -> None:
+    async def _take_workers(self, found: dict[str, Any]) -> None:
         wanted = self._address.resources
         names = {
             str(address): on_one_line(str(worker.get("name", address)))
@@ -276,8 +284,14 @@ class Cluster:
             and all(worker.get("resources", {}).get(name, 0) >= n for name, n in wanted.items())
         }
         if names != self._names:
+            new = [one for one in names if one not in (self._names or ())]
+            described = {}
+            if self._describe and new:
+                described = await self._client.run(
+                    remote.describe, self._describe, workers=new, on_error="return"
+                )
             self._names = names
-            self.news.put(Workers(names))
+            self.news.put(Workers(names, described))
 
     def _published(self, event: tuple[float, object]) -> None:
         self.news.put(Published(event[1]))

@@ -7,24 +7,26 @@ import stat
 import time
 import uuid
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from whisperctl.audio.source import STDIN
 from whisperctl.errors import ModelError, PluginError, WhisperctlError
 from whisperctl.jobs import events
-from whisperctl.jobs.events import Failed, Transcribed, WorkerEvent
-from whisperctl.jobs.executors import ExecutorOptions, OnWorkerEvent
+from whisperctl.jobs.events import Failed, Measured, Transcribed, WorkerEvent
+from whisperctl.jobs.executors import ExecutorOptions, Kind, OnWorkerEvent
 from whisperctl.jobs.job import Job, Results, Task
 from whisperctl.jobs.sources import Recording
 from whisperctl.storage import files, records
-from whisperctl.text import on_one_line, quoted
+from whisperctl.text import counted, on_one_line, quoted
 from whisperctl.transcript import Segment
 from whisperctl.transcription.run import Checkpoint
 from whisperctl_dask import cluster, messages, worker
 from whisperctl_dask.cluster import Cluster, Ended, Lost, Published, Served, Workers
-from whisperctl_dask.messages import InvalidAnswerError, Order, Setup, SharedFile
+from whisperctl_dask.messages import Description, InvalidAnswerError, Order, Setup, SharedFile
 
+_WAIT_S = 0.1
 _MOST_LOSSES = 2
 """Number of workers that a recording may take with it before it is given up."""
 
@@ -59,13 +61,17 @@ class DaskExecution:
         self._limit = None if options.all_workers else options.workers
         self._address = cluster.locate(options.address)
         self._threads = options.threads or self._address.threads
-        self._shared = [_shared(path) for path in (job.model, job.vad_model) if path is not None]
+        self._compared = job.compared
+        models = (job.model, job.vad_model, *(job.compared.models if job.compared else ()))
+        self._shared = [_shared(path) for path in dict.fromkeys(models) if path is not None]
         self._running: dict[int, _Running] = {}
         self._numbers: dict[int, int] = {}
         self._waiting: deque[int] = deque()
         self._pending: deque[tuple[int, WorkerEvent]] = deque()
         self._workers: dict[str, str] = {}
         self._refused: dict[str, str] = {}
+        self._described: dict[str, Description] = {}
+        self._key = ""
         self._n_orders = 0
         self._alone_s = time.monotonic()
         self._notes: list[str] = []
@@ -87,21 +93,47 @@ class DaskExecution:
                 threads=1,
                 chunk_threads=None,
             ),
-            worker.versions(job.engine),
+            worker.versions_for(job),
             tuple(served.file for served in self._shared),
             options.memory_bytes,
             self._threads,
         )
         self._setup = records.line(setup)
-        self._cluster = Cluster(self._address, topic, *size)
+        describe = self._setup if job.compared else b""
+        self._cluster = Cluster(self._address, topic, *size, describe)
         if self._cluster.dashboard:
             self._notes.append(f"the cluster's dashboard is at {self._cluster.dashboard}")
 
     @property
     def slots(self) -> int:
         """Number of workers that can be used."""
-        n_usable = len(self._workers.keys() - self._refused.keys())
+        n_usable = len(self._usable())
         return max(1, n_usable if self._limit is None else min(self._limit, n_usable))
+
+    def kind(self) -> Kind:
+        """See ``whisperctl.jobs.executors.ComparingExecution``."""
+        while not (kinds := self._kinds()):
+            self._check_workers()
+            with suppress(queue.Empty):
+                self._take(self._cluster.news.get(timeout=_WAIT_S))
+        if not self._key:
+            self._key = max(kinds, key=lambda key: len(kinds[key]))
+        own = kinds.get(self._key) or next(iter(kinds.values()))
+        others = [
+            f"{self._workers[place]} ({self._described[place].machine.cpu}, "
+            f"{counted(self._described[place].threads, 'thread')})"
+            for key, places in kinds.items()
+            if key != self._key
+            for place in places
+        ]
+        notes = [f"of another kind and not used: {', '.join(others)}"] if others else []
+        notes += [
+            f"worker {self._workers[place]} is not used: {why}"
+            for place, why in self._refused.items()
+            if place in self._workers
+        ]
+        first = self._described[own[0]]
+        return Kind(self._key, first.machine, first.threads, "; ".join(notes))
 
     def submit(self, index: int, task: Task) -> None:
         """Take a task; it goes to a worker once one is free."""
@@ -141,7 +173,8 @@ class DaskExecution:
 
     def _take(self, news: cluster.News) -> None:
         match news:
-            case Workers(names):
+            case Workers(names, described):
+                self._describe(names, described)
                 self._take_workers(names)
             case Published(message):
                 self._take_report(message)
@@ -151,6 +184,43 @@ class DaskExecution:
                 raise PluginError(
                     f"the Dask scheduler at {self._address.label} is gone ({reason}): start it "
                     "again, and go on with --resume"
+                )
+
+    def _usable(self) -> list[str]:
+        """Addresses of workers that get tasks: those that are not refused, and of the kind."""
+        return [
+            place
+            for place in self._workers
+            if place not in self._refused
+            and (not self._key or self._described[place].key == self._key)
+        ]
+
+    def _kinds(self) -> dict[str, list[str]]:
+        """Addresses of workers of each kind."""
+        found: dict[str, list[str]] = {}
+        for place in self._workers.keys() - self._refused.keys():
+            found.setdefault(self._described[place].key, []).append(place)
+        return found
+
+    def _describe(self, names: dict[str, str], described: dict[str, object]) -> None:
+        """Take descriptions of new workers, and refuse those that cannot measure."""
+        if self._compared is None:
+            return
+        for place in names:
+            if place in self._described or place in self._refused:
+                continue
+            try:
+                found = messages.description(described.get(place))
+            except InvalidAnswerError as error:
+                self._refused[place] = on_one_line(f"it cannot describe itself: {error}")
+                continue
+            self._described[place] = found
+            if found.refused:
+                self._refused[place] = found.refused
+            elif found.threads < self._compared.threads:
+                self._refused[place] = (
+                    f"it has {counted(found.threads, 'thread')}, and "
+                    f"{self._compared.threads} are compared: give --threads"
                 )
 
     def _take_workers(self, names: dict[str, str]) -> None:
@@ -164,8 +234,7 @@ class DaskExecution:
 
     def _check_workers(self) -> None:
         """Give up if there is no worker that can be used, and none comes."""
-        usable = self._workers.keys() - self._refused.keys()
-        if usable or not self._waiting:
+        if self._usable() or not (self._waiting or self._compared):
             return
         refused = [
             f"{self._workers[place]}: {why}"
@@ -215,8 +284,11 @@ class DaskExecution:
         self, index: int, running: _Running, event: WorkerEvent | WhisperctlError
     ) -> None:
         match event:
-            case WhisperctlError() | Failed() | Transcribed() | events.Placed():
+            case WhisperctlError() | Failed() | Transcribed() | Measured() | events.Placed():
                 raise InvalidAnswerError("an end among other events")
+            case events.RunMeasured(place):
+                if not 0 <= place < len(running.task.runs):
+                    raise InvalidAnswerError("a run that nobody asked for")
             case events.Opened():
                 if not running.opened:
                     self._report(index, event)
@@ -258,7 +330,7 @@ class DaskExecution:
             self._take_error(index, running, ended.error)
             return
         try:
-            result = messages.result(ended.value)
+            result = messages.outcome(ended.value)
             if result.refused:
                 self._refuse(index, running, result.refused)
                 return
@@ -274,7 +346,9 @@ class DaskExecution:
                 raise last
             case Failed(reason):
                 self._end(index, Failed(self._renamed(running, reason)))
-            case Transcribed(transcript):
+            case Measured() if running.task.runs:
+                self._end(index, last)
+            case Transcribed(transcript) if not running.task.runs:
                 found = replace(transcript, model=self._model)
                 self._end(index, replace(last, transcript=found))
             case _:
@@ -312,7 +386,7 @@ class DaskExecution:
     def _assign(self) -> None:
         """Send waiting tasks to workers that do nothing."""
         busy = {running.place for running in self._running.values() if running.place}
-        free = [one for one in self._workers if one not in busy and one not in self._refused]
+        free = [one for one in self._usable() if one not in busy]
         n_free = len(free) if self._limit is None else min(len(free), self._limit - len(busy))
         for place in free[: max(0, n_free)]:
             if not self._waiting:

@@ -2,13 +2,14 @@
 
 The coordinator sends an ``Order`` for each recording, with the ``Setup`` of the run. While a worker
 carries it out, it publishes ``Report``s under the topic of the run, which Dask's scheduler passes
-on; the order's result is a ``Result``. Whatever a worker sends is validated here: its program may
+on; the order's result is an ``Outcome``. Whatever a worker sends is validated here: its program may
 be another one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,13 +17,26 @@ import msgspec
 from msgspec import Meta
 
 from whisperctl import languages
+from whisperctl.compare.result import Machine
+from whisperctl.compare.runner import Result
+from whisperctl.compare.statistics import NAMES
 from whisperctl.errors import WhisperctlError
-from whisperctl.jobs.events import CheckpointReached, LanguageFound, Transcribed, WorkerEvent
+from whisperctl.jobs.events import (
+    CheckpointReached,
+    LanguageFound,
+    RunMeasured,
+    Transcribed,
+    WorkerEvent,
+)
 from whisperctl.jobs.executors.processes import parse_answer
 from whisperctl.jobs.job import Job, Task
+from whisperctl.storage import records
+from whisperctl.text import on_one_line
+from whisperctl.transcript import PHASES
 
 _MOST_LINES = 100_000
 _LONGEST_S = 1e9
+_MOST_DESCRIBED = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +56,7 @@ class Setup:
     """What all orders of a run have in common.
 
     ``topic`` is that of reports. ``versions`` are the coordinator's, of all that decides about
-    results. ``files`` are the model and the voice activity model. ``memory_bytes`` and ``threads``
+    results. ``files`` are the models. ``memory_bytes`` and ``threads``
     are for each recording.
     """
 
@@ -52,6 +66,31 @@ class Setup:
     files: tuple[SharedFile, ...] = ()
     memory_bytes: int | None = None
     threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A worker that measures comparisons: its machine, and threads that it has.
+
+    ``refused`` says why it would give other results, and is empty if it does not.
+    """
+
+    machine: Machine
+    threads: int
+    refused: str = ""
+
+    @property
+    def key(self) -> str:
+        """Equal for workers of one kind: those whose times may be set against each other."""
+        machine = self.machine
+        facts = (
+            machine.cpu,
+            sorted(machine.cpu_flags),
+            machine.processors,
+            machine.processors_allowed,
+            self.threads,
+        )
+        return hashlib.sha256(records.line(facts)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +120,13 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     number: int
     attempt: Annotated[str, Meta(max_length=64)]
     lines: Annotated[list[bytes], Meta(max_length=_MOST_LINES)] = []
-    file: Annotated[int, Meta(ge=0, le=16)] | None = None
+    file: Annotated[int, Meta(ge=0, le=1000)] | None = None
     offset: Annotated[int, Meta(ge=-1)] = 0
     ticket: Annotated[str, Meta(max_length=64)] = ""
     worker: str = ""
 
 
-class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How an order ended on a worker.
 
     ``line`` is the last event or an error for the whole run. Without one the work was abandoned, or
@@ -103,6 +142,33 @@ class InvalidAnswerError(ValueError):
     """A worker sent something that no worker of ours sends."""
 
 
+def description(value: object) -> Description:
+    """Validate a worker's description, which is a line.
+
+    Raises:
+        InvalidAnswerError: it is none.
+    """
+    if not isinstance(value, bytes) or len(value) > _MOST_DESCRIBED:
+        raise InvalidAnswerError("its description is not one")
+    try:
+        found = records.restore(Description, records.loads(value))
+    except ValueError as error:
+        raise InvalidAnswerError(str(error)) from error
+    machine = found.machine
+    if min(found.threads, machine.processors, machine.processors_allowed) < 1:
+        raise InvalidAnswerError("impossible number of processors")
+    return replace(
+        found,
+        refused=on_one_line(found.refused),
+        machine=replace(
+            machine,
+            cpu=on_one_line(machine.cpu),
+            system=on_one_line(machine.system),
+            python=on_one_line(machine.python),
+        ),
+    )
+
+
 def report(message: object) -> Report:
     """Validate a published message.
 
@@ -115,8 +181,8 @@ def report(message: object) -> Report:
         raise InvalidAnswerError(str(error)) from error
 
 
-def result(value: object) -> Result:
-    """Validate the result of an order, which is a ``Result`` in msgpack.
+def outcome(value: object) -> Outcome:
+    """Validate the result of an order, which is an ``Outcome`` in msgpack.
 
     Raises:
         InvalidAnswerError: it is not.
@@ -124,7 +190,7 @@ def result(value: object) -> Result:
     if not isinstance(value, bytes):
         raise InvalidAnswerError("the result is not bytes")
     try:
-        return msgspec.msgpack.decode(value, type=Result)
+        return msgspec.msgpack.decode(value, type=Outcome)
     except (msgspec.DecodeError, ValueError) as error:
         raise InvalidAnswerError(str(error)) from error
 
@@ -149,6 +215,24 @@ def event(line: bytes) -> WorkerEvent | WhisperctlError:
         case Transcribed(transcript):
             language = transcript.language
             times = [transcript.duration_s, *(one.end_s for one in transcript.segments)]
+        case RunMeasured(result=None):
+            times = [found.took_s]
+            found = replace(found, error=on_one_line(found.error or "it failed"))
+        case RunMeasured(result=Result() as result):
+            if not result.values.keys() <= set(NAMES) or not result.counts.keys() <= set(PHASES):
+                raise InvalidAnswerError("unknown measurements")
+            if {"wall_ms", "cold_start_ms"} - result.values.keys():
+                raise InvalidAnswerError("measurements are missing")
+            language = result.transcript.language
+            times = [
+                found.took_s,
+                *result.values.values(),
+                *result.counts.values(),
+                *(one.end_s for one in result.transcript.segments),
+            ]
+            found = replace(
+                found, result=replace(result, transcript=result.transcript.visible()), error=""
+            )
         case _:
             pass
     if language not in ("", languages.AUTO, *languages.LANGUAGES):

@@ -32,7 +32,9 @@ from whisperctl.jobs.events import (
     Advanced,
     CheckpointReached,
     Failed,
+    Measured,
     Opened,
+    RunMeasured,
     SegmentDecoded,
     Transcribed,
     WarningIssued,
@@ -50,7 +52,7 @@ from whisperctl.models.ggml.files import hex_digest
 from whisperctl.storage import files, paths, records
 from whisperctl.text import quoted
 from whisperctl.transcript import Segment
-from whisperctl_dask.messages import Order, Report, Result, Setup, SharedFile
+from whisperctl_dask.messages import Description, Order, Outcome, Report, Setup, SharedFile
 
 PART_BYTES = 4 << 20
 """Size of the parts that files are delivered in."""
@@ -84,7 +86,7 @@ def carry_out(setup: bytes, order: bytes) -> bytes:
         order: an ``Order`` as a line.
 
     Returns:
-        A ``Result`` in msgpack.
+        An ``Outcome`` in msgpack.
     """
     from distributed import get_worker
 
@@ -101,7 +103,7 @@ def carry_out(setup: bytes, order: bytes) -> bytes:
         result = _carry_out(common, parsed, link, worker.state.nthreads)
     except Exception as error:
         # Not what a recording can cause. Dask would log the order, and a URL in it may be signed.
-        result = Result(refused=f"{type(error).__name__}: {error}"[:_LONGEST_REASON])
+        result = Outcome(refused=f"{type(error).__name__}: {error}"[:_LONGEST_REASON])
     return msgspec.msgpack.encode(result)
 
 
@@ -122,6 +124,23 @@ def deliver(ticket: str, data: bytes, digest: str, problem: str) -> None:
     waiting = _TICKETS.get(ticket)
     if waiting is not None:
         waiting.put((data, digest, problem))
+
+
+def describe(setup: bytes, dask_worker: Any) -> bytes:
+    """Describe this worker for a comparison; called by the coordinator on it.
+
+    Args:
+        setup: a ``Setup`` as a line.
+        dask_worker: Dask's own, which it gives.
+
+    Returns:
+        A ``Description`` as a line.
+    """
+    from whisperctl.compare.conclude import describe_machine
+
+    common = _setup(setup)
+    refused = difference(common.versions, versions_for(common.job))
+    return records.line(Description(describe_machine(), dask_worker.state.nthreads, refused))
 
 
 def ignore_terminal() -> None:
@@ -146,6 +165,17 @@ def versions(engine: Engine) -> dict[str, str]:
             for path in runtime.files:
                 found[path.name] = hex_digest(path, "sha256")
     return found
+
+
+def versions_for(job: Job) -> dict[str, str]:
+    """Versions of all engines of a job."""
+    if job.compared is None:
+        return versions(job.engine)
+    return {
+        f"{engine.label} {name}": version
+        for engine in job.compared.engines
+        for name, version in versions(engine).items()
+    }
 
 
 def difference(ours: dict[str, str], theirs: dict[str, str]) -> str:
@@ -260,10 +290,10 @@ class _Link:
         self._publish(msgspec.to_builtins(report, builtin_types=(bytes,)))
 
 
-def _carry_out(setup: Setup, order: Order, link: _Link, n_threads: int) -> Result:
-    differs = difference(setup.versions, versions(setup.job.engine))
+def _carry_out(setup: Setup, order: Order, link: _Link, n_threads: int) -> Outcome:
+    differs = difference(setup.versions, versions_for(setup.job))
     if differs:
-        return Result(refused=differs)
+        return Outcome(refused=differs)
     try:
         with _alone(link):
             link.begin()
@@ -271,7 +301,7 @@ def _carry_out(setup: Setup, order: Order, link: _Link, n_threads: int) -> Resul
                 job = replace(job, threads=setup.threads or n_threads)
                 line = _transcribe(job, task, setup.memory_bytes, link, names)
     except _AbandonedError:
-        return Result()
+        return Outcome()
     except WhisperctlError as error:
         line = event_line(Failed(f"{order.task.recording.label}: {error}"))
     except (OSError, _UnavailableError) as error:
@@ -280,7 +310,7 @@ def _carry_out(setup: Setup, order: Order, link: _Link, n_threads: int) -> Resul
             Failed(f"{order.task.recording.label}: it cannot be sent to a worker ({reason})")
         )
     link.publish()
-    return Result(line)
+    return Outcome(line)
 
 
 @contextmanager
@@ -306,7 +336,9 @@ def _transcribe(
                 last.append(Failed(_renamed(reason, names)))
             case WarningIssued(text):
                 link.event(WarningIssued(_renamed(text, names)))
-            case Transcribed():
+            case RunMeasured(error=error) if error:
+                link.event(replace(event, error=_renamed(error, names)))
+            case Transcribed() | Measured():
                 last.append(event)
             case _:
                 link.event(event)
@@ -390,8 +422,15 @@ def _placed(setup: Setup, order: Order, link: _Link) -> Iterator[tuple[Job, Task
         for place, file in enumerate((*setup.files, *order.files)):
             if _is_seen(file):
                 continue
-            if file.path in (job.model, job.vad_model):
+            if place < len(setup.files):
                 path = _cached(place, file, link)
+                task = replace(
+                    task,
+                    runs=tuple(
+                        replace(run, model=path) if run.model == file.path else run
+                        for run in task.runs
+                    ),
+                )
                 job = replace(
                     job,
                     model=path if file.path == job.model else job.model,
