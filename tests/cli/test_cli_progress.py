@@ -1,9 +1,13 @@
-"""What is said of the workers of a cluster at the end of a run."""
+"""What is said of recordings and workers during a run, and at its end."""
 
 from __future__ import annotations
 
-from whisperctl.cli.support.progress import Places
-from whisperctl.jobs.events import Finished
+import pytest
+
+from whisperctl.cli.support.progress import Bars, Places, Reporter
+from whisperctl.jobs.events import Ended, Event, Failed, Finished, SegmentDecoded, Started
+from whisperctl.jobs.sources import Recording
+from whisperctl.transcript import Segment
 
 
 def finished(audio_s: float, wall_s: float) -> Finished:
@@ -29,3 +33,39 @@ def test_recordings_of_a_local_run_are_no_worker_s() -> None:
     places = Places()
     places.finish(0, finished(3600, 900))
     assert places.table() == []
+
+
+def test_a_failure_is_told_when_it_happens_and_once(capsys: pytest.CaptureFixture[str]) -> None:
+    recordings = [Recording(name) for name in ("a.wav", "b.wav", "c.wav")]
+    with Bars(recordings, wanted=False) as bars:
+        reporter = Reporter(
+            recordings,
+            bars,
+            lambda segment: segment.text,
+            several=True,
+            quiet=False,
+            shows_segments=True,
+            writes_files=False,
+        )
+        happened: list[tuple[int, Event]] = [
+            (0, Started()),
+            (1, Ended("no speech")),
+            (2, Ended('"c.wav" is no recording')),
+            (0, SegmentDecoded(Segment(0.0, 1.0, "one"))),
+            (0, Ended("no memory")),
+            (0, Failed("no memory")),
+            (1, Started()),
+            (1, Failed("no speech")),
+        ]
+        for index, event in happened:
+            reporter.event(index, event)
+    captured = capsys.readouterr()
+    assert captured.out == "one\n"
+    assert [line for line in captured.err.splitlines() if line] == [
+        "==> a.wav <==",
+        'whisperctl: error: "b.wav": no speech',
+        'whisperctl: error: "c.wav" is no recording',
+        "whisperctl: error: no memory",
+        "==> b.wav <==",
+    ]
+    assert [reason for _, reason in reporter.failures] == ["no memory", "no speech"]

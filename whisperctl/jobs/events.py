@@ -133,9 +133,12 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The recording has ended; ``Finished`` or ``Failed`` follows in its turn."""
+    """The recording has ended; ``Finished`` or ``Failed`` follows in its turn.
 
-    failed: bool
+    ``failure`` is the reason of the latter, and empty otherwise.
+    """
+
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +256,7 @@ class Workload:
         elif isinstance(event, Failed):
             part.ended = part.failed = True
         elif isinstance(event, Ended):
-            part.ended, part.failed = True, event.failed
+            part.ended, part.failed = True, bool(event.failure)
 
     @property
     def n_ended(self) -> int:

@@ -139,7 +139,7 @@ class _Coordinator:
         if journal.finished:
             journal.close()
             self._warn(index, f"{recording.label} was finished by another run meanwhile")
-            self._emit(index, events.Ended(failed=False))
+            self._emit(index, events.Ended())
             self._emit(index, events.Finished(0.0, 0.0, 0, ""))
             return
         self._running[index] = _Running(task, journal, time.monotonic())
@@ -226,7 +226,7 @@ class _Coordinator:
 
     def _end(self, index: int, event: events.Finished | events.Failed) -> None:
         self._running.pop(index).journal.close()
-        self._emit(index, events.Ended(failed=isinstance(event, events.Failed)))
+        self._emit(index, events.Ended(event.reason if isinstance(event, events.Failed) else ""))
         self._emit(index, event)
 
     def _warn(self, index: int, text: str) -> None:

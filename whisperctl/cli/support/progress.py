@@ -262,7 +262,7 @@ def _by_number(name: str) -> tuple[int, str]:
 
 
 class Reporter:
-    """Prints segments, warnings and errors as they come, and collects ``failures``.
+    """Prints segments and warnings in their turn, errors as they come, and collects ``failures``.
 
     If files are written too, a closed standard output does not end the run.
     """
@@ -287,6 +287,7 @@ class Reporter:
         self._shows_segments = shows_segments
         self._writes_files = writes_files
         self._places = Places()
+        self._current = -1
 
     def event(self, index: int, event: Event) -> None:
         """Print an event."""
@@ -294,6 +295,7 @@ class Reporter:
         recording = self._recordings[index]
         match event:
             case events.Started():
+                self._current = index
                 if self._several and not self._quiet:
                     console.heading(recording.shown)
             case events.SegmentDecoded(segment):
@@ -307,8 +309,11 @@ class Reporter:
                 logging.getLogger(logger).log(level, "%s", text)
             case events.Placed(worker):
                 self._places.begin(index, worker)
+            case events.Ended(failure) if failure:
+                # Now, and not in its turn, which may be hours later.
+                in_turn = index == self._current
+                console.error(failure if in_turn else _named(recording, failure))
             case events.Failed(reason):
-                console.error(reason)
                 self.failures.append((recording, reason))
             case events.Finished():
                 self._places.finish(index, event)
@@ -347,6 +352,10 @@ class Reporter:
             return
         console.error(f"{len(self.failures)} of {n_recordings} recordings failed:")
         for recording, reason in self.failures:
-            name = recording.label
-            text = on_one_line(reason)
-            console.line(f"  {text}" if text.startswith(name) else f"  {name}: {text}")
+            console.line(f"  {_named(recording, on_one_line(reason))}")
+
+
+def _named(recording: Recording, reason: str) -> str:
+    """Reason of a failure, which names the recording."""
+    name = recording.label
+    return reason if reason.startswith(name) else f"{name}: {reason}"
