@@ -29,9 +29,9 @@ class WasiBackend:
     def describe(self) -> BackendInfo:
         """Versions and runtimes, both of which are compared; see ``Backend.describe``."""
         from whisperctl_wasi import modules, runtimes
-        from whisperctl_wasi.host import guest
+        from whisperctl_wasi.host import process
 
-        names = guest.DISTRIBUTIONS
+        names = process.DISTRIBUTIONS
         try:
             module = modules.find()
         except BackendError as error:

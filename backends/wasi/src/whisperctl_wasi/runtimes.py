@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,22 +10,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whisperctl.errors import BackendError, UsageError
+from whisperctl.errors import BackendError
 from whisperctl.storage.paths import cache_dir, distrust
-from whisperctl.text import unknown
-from whisperctl_wasi.host import guest
-from whisperctl_wasi.host.guest import DISTRIBUTIONS, Guest, RuntimeUnavailableError
+from whisperctl_wasi.host.guest import Guest, RuntimeUnavailableError
 from whisperctl_wasi.host.limits import Limits
+from whisperctl_wasi.host.process import CHILD, DISTRIBUTIONS, Process
 
 if TYPE_CHECKING:
     from whisperctl.engine.protocol import RuntimeInfo
     from whisperctl_wasi.host.guest import Program
-
-DECODER_VARIABLE = "WHISPERCTL_SANDBOX_RUNTIME"
-"""Environment variable with the runtime that the sandbox decoder is to use."""
-
-_DECODER_ORDER = ("wasmtime", "wasmer")
-"""Wasmtime starts in half the time, and reading a recording takes little more than that."""
 
 _LOGGER = logging.getLogger("whisperctl.engine")
 _CHECK_S = 60.0
@@ -38,8 +30,11 @@ def start(
     limits: Limits,
     *,
     order: Sequence[str] = tuple(DISTRIBUTIONS),
+    process: Process | None = None,
 ) -> Guest:
     """Start a program under ``runtime``; ``None`` for the first of ``order`` that can be used.
+
+    ``process`` is one that waits; it ends with the guest, or at once if another runtime is used.
 
     Raises:
         BackendError: the runtime is unknown, or none can be used here.
@@ -55,31 +50,22 @@ def start(
             raise BackendError(f"runtime {runtime} cannot be used here: {problem}")
         return Guest(runtime, program, limits, code_folder(runtime))
     problems = []
-    for name in order:
-        problem = _problem(name)
-        if problem is None:
-            try:
-                return Guest(name, program, limits, code_folder(name))
-            except RuntimeUnavailableError as error:
-                problem = str(error)
-        problems.append(f"{name}: {problem}")
+    try:
+        for name in order:
+            problem = _problem(name)
+            if problem is None:
+                taken = None
+                if process is not None and process.runtime == name:
+                    taken, process = process, None
+                try:
+                    return Guest(name, program, limits, code_folder(name), process=taken)
+                except RuntimeUnavailableError as error:
+                    problem = str(error)
+            problems.append(f"{name}: {problem}")
+    finally:
+        if process is not None:
+            process.kill()
     raise _unusable(problems)
-
-
-def decoder_order() -> Sequence[str]:
-    """Runtimes of the sandbox decoder, the preferred one first.
-
-    Raises:
-        UsageError: ``DECODER_VARIABLE`` names another.
-    """
-    wanted = os.environ.get(DECODER_VARIABLE)
-    if not wanted:
-        return _DECODER_ORDER
-    if wanted not in DISTRIBUTIONS:
-        raise UsageError(
-            f"environment variable {DECODER_VARIABLE}: {unknown('runtime', wanted, DISTRIBUTIONS)}"
-        )
-    return (wanted,)
 
 
 def first_installed(order: Sequence[str]) -> str:
@@ -107,7 +93,7 @@ def describe(runtime: str) -> RuntimeInfo:
     installed = version(DISTRIBUTIONS[runtime])
     try:
         done = subprocess.run(  # noqa: S603 - our own module
-            [sys.executable, "-P", "-m", guest.CHILD, "check", runtime],
+            [sys.executable, "-P", "-m", CHILD, "check", runtime],
             capture_output=True,
             text=True,
             errors="replace",

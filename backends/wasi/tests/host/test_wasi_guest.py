@@ -21,6 +21,7 @@ from whisperctl_wasi.host.conversation import Event
 from whisperctl_wasi.host.guest import Guest, Program
 from whisperctl_wasi.host.limits import Limits
 from whisperctl_wasi.host.output import Payload
+from whisperctl_wasi.host.process import Process
 
 PROBE = Path(__file__).with_name("probe.c")
 ROOT = Path(__file__).resolve().parents[4]
@@ -312,3 +313,28 @@ def test_wasmers_own_sockets_reach_no_network(
 def test_an_unknown_runtime_is_named_with_those_there_are() -> None:
     with pytest.raises(BackendError, match='no runtime "wazero"; it has wasmer and wasmtime'):
         runtimes.start("wazero", modules.find(), Limits())
+
+
+def test_a_waiting_process_becomes_the_guests() -> None:
+    waiting = Process("wasmtime")
+    guest = runtimes.start(None, modules.media(), Limits(), order=["wasmtime"], process=waiting)
+    try:
+        assert guest.pid == waiting.popen.pid
+        assert guest.receive(60) is not None
+    finally:
+        guest.kill()
+
+
+def test_a_waiting_process_of_another_runtime_ends() -> None:
+    waiting = Process("wasmer")
+    with pytest.raises(BackendError):
+        runtimes.start(
+            None, Program(Path("missing"), ""), Limits(), order=["wasmtime"], process=waiting
+        )
+    assert waiting.popen.returncode is not None
+
+
+def test_a_waiting_process_ends_with_its_host() -> None:
+    with Process("wasmtime") as waiting:
+        waiting.control.close()
+        assert waiting.popen.wait(60) == 1

@@ -1,8 +1,10 @@
-"""The process that a guest runs in: ``python -m whisperctl_wasi.host.child SOCKET ORDER``.
+"""The process that a guest runs in: ``python -m whisperctl_wasi.host.child SOCKET RUNTIME``.
 
-Its standard streams are the guest's. On the socket it tells the host how the guest fares, one JSON
-object a line (``started``, ``failed``, ``unavailable``, ``ended``), and answers ``usage``. When the
-host's end of the socket closes, the process ends at once, whatever the guest is doing.
+Its standard streams are the guest's. It loads the runtime, and then waits on the socket for an
+order: four bytes that say how long it is, little-endian, and as much JSON. From then on it tells
+the host on the socket how the guest fares, one JSON object a line (``started``, ``failed``,
+``unavailable``, ``ended``), and answers each byte with ``usage``. When the host's end of the socket
+closes, the process ends at once, whatever the guest is doing.
 
 Nothing heavy is imported here, and nothing of whisperctl but how to read this process's usage.
 """
@@ -24,6 +26,8 @@ from whisperctl_wasi.host import code_cache, imports
 
 _OVERHEAD_BYTES = 1 << 30
 """Memory beyond the guest's linear memory: for the runtime, compiling, stacks."""
+
+_SIZE_BYTES = 4
 
 
 class UnavailableError(Exception):
@@ -57,16 +61,29 @@ class Order(NamedTuple):  # dataclasses would take as long to import as half of 
     imports: tuple[str, ...] | None
     cache: str
 
-    def text(self) -> str:
-        """The order as an argument of the command line."""
-        return json.dumps(self._asdict())
+    def message(self) -> bytes:
+        """The order as it is sent."""
+        text = json.dumps(self._asdict()).encode()
+        return len(text).to_bytes(_SIZE_BYTES, "little") + text
 
     @classmethod
-    def parse(cls, text: str) -> Order:
-        """Read what ``text`` wrote."""
-        values: dict[str, Any] = json.loads(text)
+    def receive(cls, connection: socket.socket) -> Order:
+        """Wait for what ``message`` wrote.
+
+        Raises:
+            EOFError: the host closed the connection.
+        """
+        size = int.from_bytes(_received(connection, _SIZE_BYTES), "little")
+        values: dict[str, Any] = json.loads(_received(connection, size))
         allowed = values.pop("imports")
         return cls(**values, imports=None if allowed is None else tuple(allowed))
+
+
+def _received(connection: socket.socket, n_bytes: int) -> bytes:
+    data = connection.recv(n_bytes, socket.MSG_WAITALL)
+    if len(data) < n_bytes:
+        raise EOFError
+    return data
 
 
 class Line:
@@ -108,16 +125,21 @@ def check(runtime: str) -> None:
         sys.exit(str(error).splitlines()[0])
 
 
-def main(handle: str, order_text: str) -> None:
-    """Run the ordered module to its end."""
+def main(handle: str, runtime: str) -> None:
+    """Load the runtime, wait for the order, and run the module that it names to its end."""
     gc.disable()  # nothing that is imported becomes garbage, and a guest's code makes none
-    order = Order.parse(order_text)
-    line = Line(socket.socket(fileno=int(handle)))
-    threading.Thread(target=line.serve, daemon=True).start()
+    connection = socket.socket(fileno=int(handle))
+    line = Line(connection)
     try:
+        run = _runner(runtime)
+        try:
+            order = Order.receive(connection)
+        except (EOFError, OSError):
+            os._exit(1)
+        threading.Thread(target=line.serve, daemon=True).start()
         module = _module(order)
         _limit(order)
-        _runner(order.runtime)(module, order, line)
+        run(module, order, line)
     except UnavailableError as error:
         line.say("unavailable", str(error))
         line.end(str(error))

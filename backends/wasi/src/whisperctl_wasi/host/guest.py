@@ -9,8 +9,6 @@ import os
 import selectors
 import shutil
 import socket
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -25,14 +23,9 @@ from whisperctl.storage import files
 from whisperctl_wasi.host.child import Order
 from whisperctl_wasi.host.limits import Limits
 from whisperctl_wasi.host.output import FloodError, Output, Payload, size
+from whisperctl_wasi.host.process import DISTRIBUTIONS, Process
 
 Chunk = bytes | memoryview
-
-DISTRIBUTIONS = {"wasmer": "wasmer-sdk", "wasmtime": "wasmtime"}
-"""The runtimes in order of preference, and the distribution that each comes in."""
-
-CHILD = "whisperctl_wasi.host.child"
-"""The module that the process of a guest runs."""
 
 _POLL_S = 0.1
 _USAGE_S = 2.0
@@ -67,6 +60,7 @@ class Guest:
         program: what to run.
         limits: what it may take.
         cache: a folder for machine code that only this user can write; ``None`` for none.
+        process: one of this runtime that waits, which the guest takes over; ``None`` to start one.
 
     Raises:
         RuntimeUnavailableError: the runtime cannot be used on this system.
@@ -74,7 +68,13 @@ class Guest:
     """
 
     def __init__(
-        self, runtime: str, program: Program, limits: Limits, cache: Path | None = None
+        self,
+        runtime: str,
+        program: Program,
+        limits: Limits,
+        cache: Path | None = None,
+        *,
+        process: Process | None = None,
     ) -> None:
         self.runtime = runtime
         self.program = program
@@ -95,10 +95,13 @@ class Guest:
         self._usage = Usage(0.0, None)
         self._usage_came = threading.Event()
         self._released = False
-        self._private_cache = None
-        if cache is None:
-            self._private_cache = cache = files.make_temporary_folder("the sandbox")
+        self._private_cache: Path | None = None
+        process = process or Process(runtime)
+        self._process, self._control = process.popen, process.control
+        self._reader = threading.Thread(target=self._read, name="whisperctl-guest", daemon=True)
         try:
+            if cache is None:
+                self._private_cache = cache = files.make_temporary_folder("the sandbox")
             self._start(cache)
             self._await_start()
         except BaseException:
@@ -207,13 +210,12 @@ class Guest:
             return
         self._released = True
         resources.remove_child(self)
-        process = getattr(self, "_process", None)
-        if process is not None:
-            process.kill()
-            process.wait()
+        self._process.kill()
+        self._process.wait()
+        if self._reader.ident is not None:
             self._reader.join()
-            self._close_input()
-            self._control.close()
+        self._close_input()
+        self._control.close()
         self._set_end("it was stopped")
         if self._private_cache is not None:
             shutil.rmtree(self._private_cache, ignore_errors=True)
@@ -230,29 +232,12 @@ class Guest:
             imports=None if limits.imports is None else tuple(sorted(limits.imports)),
             cache=str(cache),
         )
-        self._control, theirs = map(_above_streams, socket.socketpair())
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own module
-                # -P, or modules of the current directory would come before the installed ones.
-                [sys.executable, "-P", "-m", CHILD, str(theirs.fileno()), order.text()],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=(theirs.fileno(),),
-                bufsize=0,
-                # Ctrl-C is for the host, which stops the guest as it likes.
-                start_new_session=True,
-            )
-        except OSError as error:
-            self._control.close()
-            raise GuestError(f"cannot start a process for the sandbox: {error.strerror}") from error
-        finally:
-            theirs.close()
+        with contextlib.suppress(OSError):  # it ended; why, the reader will hear
+            self._control.sendall(order.message())
         assert self._process.stdin is not None
         self._input = self._process.stdin.fileno()
         os.set_blocking(self._input, False)
         _enlarge(self._input)
-        self._reader = threading.Thread(target=self._read, name="whisperctl-guest", daemon=True)
         self._reader.start()
         resources.add_child(self, self.usage)
 
@@ -401,16 +386,6 @@ class Guest:
             f"the program in the sandbox ({self.runtime}) stopped: "
             + (f"{said} ({reason})" if said else reason)
         )
-
-
-def _above_streams(end: socket.socket) -> socket.socket:
-    """A socket whose number is not a standard stream's, which it may be where those are closed."""
-    if end.fileno() > 2:
-        return end
-    import fcntl
-
-    with end:
-        return socket.socket(fileno=fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3))
 
 
 def _enlarge(pipe: int) -> None:

@@ -27,11 +27,12 @@ class SandboxDecoder:
 
         from whisperctl.errors import WhisperctlError
         from whisperctl_wasi import modules, runtimes
+        from whisperctl_wasi.media.starting import decoder_order
 
         own = version("whisperctl-wasi")
         try:
             module = modules.media()
-            runtime = runtimes.first_installed(runtimes.decoder_order())
+            runtime = runtimes.first_installed(decoder_order())
         except WhisperctlError as error:
             return DecoderInfo(self.name, own, "FFmpeg", str(error))
         return DecoderInfo(self.name, own, f"FFmpeg {module.ffmpeg_version} on {runtime}")
@@ -42,7 +43,7 @@ class SandboxDecoder:
 
         starting = Starting()
         try:
-            # NumPy is loaded while the guest starts.
+            # NumPy and the rest are loaded while the guest starts.
             from whisperctl_wasi.media.demuxer import SandboxMedia
         except BaseException:
             starting.kill()

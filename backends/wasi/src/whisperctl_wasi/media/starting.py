@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from whisperctl_wasi import modules, runtimes
-from whisperctl_wasi.host.limits import limits_for
+from whisperctl.errors import GuestError, UsageError
+from whisperctl.text import unknown
+from whisperctl_wasi.host.process import DISTRIBUTIONS, Process
 
 if TYPE_CHECKING:
     from whisperctl_wasi.host.guest import Guest
+
+DECODER_VARIABLE = "WHISPERCTL_SANDBOX_RUNTIME"
+"""Environment variable with the runtime that the sandbox decoder is to use."""
+
+_DECODER_ORDER = ("wasmtime", "wasmer")
+"""Wasmtime starts in half the time, and reading a recording takes little more than that."""
 
 _MEMORY_BYTES = 512 << 20
 _LINE_BYTES = 16 << 20
@@ -17,16 +26,42 @@ _IDLE_S = 60.0
 _POLL_S = 0.1
 
 
+def decoder_order() -> Sequence[str]:
+    """Runtimes of the sandbox decoder, the preferred one first.
+
+    Raises:
+        UsageError: ``DECODER_VARIABLE`` names another.
+    """
+    wanted = os.environ.get(DECODER_VARIABLE)
+    if not wanted:
+        return _DECODER_ORDER
+    if wanted not in DISTRIBUTIONS:
+        raise UsageError(
+            f"environment variable {DECODER_VARIABLE}: {unknown('runtime', wanted, DISTRIBUTIONS)}"
+        )
+    return (wanted,)
+
+
 class Starting:
     """A guest that starts in the background, until it is taken or killed.
 
-    ``memory_bytes`` is its limit of linear memory, once ``guest`` has returned or raised.
+    Its process starts at once, and loads the runtime while this one imports what gives it its
+    order. ``memory_bytes`` is its limit of linear memory, once ``guest`` has returned or raised.
+
+    Raises:
+        UsageError: the environment chooses a runtime that there is not.
     """
 
     def __init__(self) -> None:
         self.memory_bytes = _MEMORY_BYTES
         self._guest: Guest | None = None
         self._error: BaseException | None = None
+        self._order = decoder_order()
+        self._process: Process | None = None
+        try:
+            self._process = Process(self._order[0])
+        except GuestError as error:
+            self._error = error
         self._thread = threading.Thread(target=self._start, name="whisperctl-start", daemon=True)
         self._thread.start()
 
@@ -35,7 +70,7 @@ class Starting:
 
         Raises:
             BackendError: it cannot be started.
-            UsageError: the environment chooses a runtime, or sets a limit, that there is not.
+            UsageError: the environment sets a limit that there is not.
         """
         try:
             self._wait()
@@ -58,16 +93,26 @@ class Starting:
             self._thread.join(_POLL_S)  # in short waits, so that Ctrl-C gets through
 
     def _start(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
         try:
-            limits = limits_for(
-                "decoder",
-                memory_bytes=_MEMORY_BYTES,
-                line_bytes=_LINE_BYTES,
-                threads=0,
-                idle_s=_IDLE_S,
-            )
-            order = runtimes.decoder_order()
-            self.memory_bytes = limits.memory_bytes
-            self._guest = runtimes.start(None, modules.media(), limits, order=order)
+            try:
+                from whisperctl_wasi import modules, runtimes
+                from whisperctl_wasi.host.limits import limits_for
+
+                limits = limits_for(
+                    "decoder",
+                    memory_bytes=_MEMORY_BYTES,
+                    line_bytes=_LINE_BYTES,
+                    threads=0,
+                    idle_s=_IDLE_S,
+                )
+                self.memory_bytes = limits.memory_bytes
+                module = modules.media()
+            except BaseException:
+                process.kill()
+                raise
+            self._guest = runtimes.start(None, module, limits, order=self._order, process=process)
         except BaseException as error:
             self._error = error  # raised where the guest is taken
