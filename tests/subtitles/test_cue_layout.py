@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import time
 from dataclasses import fields, replace
 from itertools import pairwise
 from unicodedata import east_asian_width
@@ -424,6 +425,17 @@ def test_any_cues_are_in_order_apart_and_within_their_limits() -> None:
             assert before.end_ms <= after.start_ms
         for name in ("srt", "vtt", "ass", "lrc") if turn % 5 == 0 else ():
             assert written(name, talk, options)
+
+
+@pytest.mark.parametrize("word", [" a", "\u6f22"])
+def test_words_without_a_pause_take_no_longer_however_short_they_are(word: str) -> None:
+    n = 250
+    segment = Segment(0.0, n / 10, word * n)
+    began_s = time.process_time()
+    found = layout(transcript(segment), SubtitleOptions(max_line_width=42))
+
+    assert "".join("".join(cue.text.split()) for cue in found) == (word * n).replace(" ", "")
+    assert time.process_time() - began_s < 3, "half a minute before"
 
 
 def test_styles_and_breaks_have_no_width() -> None:

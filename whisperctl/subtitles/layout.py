@@ -56,6 +56,7 @@ _LONG_PAUSE_MS = 2000
 # What is aimed at where there is no limit: Netflix's numbers.
 _AIM_LINES, _AIM_CHARACTERS, _AIM_CPS, _AIM_LEAST_MS, _AIM_MOST_MS = 2, 84, 20.0, 840, 7000
 _MOST_EXTRA_LINES = 4
+_ROUNDING = 1e-9
 _MOST_PARTS = 200
 """Most words of a cue: more would make the search slow, and nobody reads them."""
 
@@ -352,14 +353,17 @@ class _Run:
         n = len(self.parts)
         best = 0.0
         came_from = [0] * (n + 1)
-        # Costs without those of lines, which take most of the time and only make a cue dearer.
-        open_: dict[int, list[tuple[float, int, int]]] = {}
+        # Costs without those of lines, which take most of the time and only make a cue dearer, by
+        # their least at least.
+        open_: dict[int, list[tuple[float, int, int, float]]] = {}
         for at in range(n + 1):
             if at:
                 best = math.inf
-                for cost, begin, n_lines in sorted(open_.pop(at)):
+                for cost, begin, n_lines, least in sorted(open_.pop(at)):
                     if cost >= best:
                         break
+                    if cost + least >= best + _ROUNDING:
+                        continue
                     total = cost
                     if n_lines == 2 and not self.forced:
                         total += self._halved(begin, at, self.label_width)[0]
@@ -367,8 +371,8 @@ class _Run:
                         total += self._lines(begin, at)[0]
                     if total < best:
                         best, came_from[at] = total, begin
-            for end, cost, n_lines in self._candidates(at):
-                open_.setdefault(end, []).append((best + cost, at, n_lines))
+            for end, cost, n_lines, least in self._candidates(at):
+                open_.setdefault(end, []).append((best + cost, at, n_lines, least))
         ends = [n]
         while came_from[ends[-1]]:
             ends.append(came_from[ends[-1]])
@@ -383,18 +387,21 @@ class _Run:
             yield _cue(parts, timed=all(self.timed[begin:end]), speaker=self.speaker)
             begin = end
 
-    def _candidates(self, begin: int) -> Iterator[tuple[int, float, int]]:
+    def _candidates(self, begin: int) -> Iterator[tuple[int, float, int, float]]:
         """Ends of cues from a word on that keep to the limits.
 
         A word by itself is a cue whatever the limits.
 
         Yields:
-            The end, the cost without that of lines, and the number of lines.
+            The end, the cost without that of lines, the number of lines, and their least cost.
         """
         last = min(len(self.parts), begin + _MOST_PARTS)
         end_ms = self.parts[begin].start_ms + self.most_ms if begin < last else 0
         n_lines, width, n_words = 1, self.label_width, 0
+        cheapest = math.inf
         for at in range(begin, last):
+            if at > begin:
+                cheapest = min(cheapest, self.costs[at])
             if n_words and not self._goes_on(at, width, n_words):
                 n_lines, width, n_words = n_lines + 1, 0, 0
             width += self.widths[at] + (self.spaces[at] if n_words else 0)
@@ -407,7 +414,8 @@ class _Run:
                 or (self.options.split_sentences and self.sentences[at] > self.sentences[begin])
             ):
                 return
-            yield at + 1, self._cost(begin, at + 1, n_lines, characters), n_lines
+            least = _LINE * (n_lines - 1) * cheapest if n_lines > 1 else 0.0
+            yield at + 1, self._cost(begin, at + 1, n_lines, characters), n_lines, least
 
     def _goes_on(self, at: int, width: int, n_words: int) -> bool:
         """True if a line that is not empty goes on with a word."""
@@ -491,6 +499,7 @@ class _Run:
         if n_lines == 2:
             return self._halved(begin, end, before)
         mean = max(1.0, (self._width(begin, end) + before) / n_lines)
+        earliest = self._latest_lines(begin, end, n_lines)
         # Of so many lines that end at a place: the lowest cost, and where all but one begin.
         best: dict[int, tuple[float, list[int]]] = {begin: (0.0, [])}
         for number in range(n_lines):
@@ -500,7 +509,7 @@ class _Run:
                 if first > begin:
                     cost += _LINE * self.costs[first]
                     breaks = [*breaks, first]
-                for last in range(first + 1, end + 1):
+                for last in range(max(first + 1, earliest[number]), end + 1):
                     width = taken + self._width(first, last)
                     if last > first + 1 and (
                         width > self.max_width or last - first > self.max_words
@@ -515,6 +524,19 @@ class _Run:
                         following[last] = (total, breaks)
             best = following
         return best[end]
+
+    def _latest_lines(self, begin: int, end: int, n_lines: int) -> list[int]:
+        """Where each line must end at the earliest, so that what follows has room in the others."""
+        ends = [end]
+        while len(ends) < n_lines:
+            first = ends[-1] - 1
+            while first > begin and (
+                self._width(first - 1, ends[-1]) <= self.max_width
+                and ends[-1] - first < self.max_words
+            ):
+                first -= 1
+            ends.append(first)
+        return ends[::-1]
 
     def _halved(self, begin: int, end: int, before: int) -> tuple[float, list[int]]:
         """The same as ``_even`` for two lines, which nearly all cues have, in less time."""
