@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -282,26 +283,50 @@ class RealRun:
     """What one run of ``whisperctl compare`` wrote, in every format."""
 
     comparison: Comparison
+    document: Path
     json: dict[str, Any]
     html: Path
     markdown: str
     csv: str
     table: str
+    errors: str
 
 
 @pytest.fixture(scope="session")
 def real_run(tmp_path_factory: pytest.TempPathFactory, jfk: Path, tiny_en: Path) -> RealRun:
     """Real speech on two real engines, two runs each, with a reference that is not what is heard.
 
-    The text is right but for one word. Greedy and without a warm-up, as that is quicker.
+    The text is right but for one word. Greedy and without a warm-up, as that is quicker. Run once
+    for all processes of the tests.
     """
-    directory = tmp_path_factory.mktemp("real-run")
+    directory = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        directory = directory.parent
+    directory /= "real-run"
+    directory.mkdir(exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (directory / "table.txt").exists():
+            _compare(directory, jfk, tiny_en)
+    return RealRun(
+        comparison=document.read(directory / "run.json"),
+        document=directory / "run.json",
+        json=json.loads((directory / "run.json").read_text(encoding="ascii")),
+        html=directory / "run.html",
+        markdown=(directory / "run.md").read_text(encoding="utf-8"),
+        csv=(directory / "run.csv").read_text(encoding="utf-8"),
+        table=(directory / "table.txt").read_text(encoding="utf-8"),
+        errors=(directory / "errors.txt").read_text(encoding="utf-8"),
+    )
+
+
+def _compare(directory: Path, recording: Path, model: Path) -> None:
     reference = directory / "jfk.txt"
     reference.write_text(SAID.replace("country.", "nation."), encoding="utf-8")
-    arguments = ["compare", jfk, "--model", tiny_en, "-b", "native", "-b", "wasi/wasmtime"]
+    arguments = ["compare", recording, "--model", model, "-b", "native", "-b", "wasi/wasmtime"]
     arguments += ["--repeat", "2", "--no-warm-up", "--beam-size", "1", "--word-timestamps"]
     arguments += ["--language", "en", "--temperature-increment-on-fallback", "0"]
-    arguments += ["--reference", reference]
+    arguments += ["--threads", "1", "--reference", reference, "--phases"]
     for extension in ("json", "html", "md", "csv"):
         arguments += ["--output", directory / f"run.{extension}"]
     done = subprocess.run(
@@ -315,11 +340,5 @@ def real_run(tmp_path_factory: pytest.TempPathFactory, jfk: Path, tiny_en: Path)
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return RealRun(
-        comparison=document.read(directory / "run.json"),
-        json=json.loads((directory / "run.json").read_text(encoding="utf-8")),
-        html=directory / "run.html",
-        markdown=(directory / "run.md").read_text(encoding="utf-8"),
-        csv=(directory / "run.csv").read_text(encoding="utf-8"),
-        table=done.stdout,
-    )
+    (directory / "errors.txt").write_text(done.stderr, encoding="utf-8")
+    (directory / "table.txt").write_text(done.stdout, encoding="utf-8")  # the last, as it is all

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
 import re
 import signal
 import time
 import wave
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
 from whisperctl import audio
-from whisperctl.compare import document
-from whisperctl.compare.result import Comparison
-from whisperctl.compare.statistics import BY_NAME, shown
 
 if TYPE_CHECKING:
-    from tests.conftest import Cli, Finished, MakePlugin
+    from tests.compare.conftest import RealRun
+    from tests.conftest import Cli, MakePlugin
 
 GREEDY = ("--beam-size", "1", "--language", "en")
 NATIVE = ("-b", "native", "--no-warm-up", *GREEDY)
@@ -46,16 +41,6 @@ class Acme:
 """
 
 
-@dataclass(frozen=True)
-class Compared:
-    """One comparison in every format: two recordings, two engines, each measured twice."""
-
-    folder: Path
-    done: Finished
-    comparison: Comparison
-    json: dict[str, Any]
-
-
 @pytest.fixture(scope="module")
 def clip(jfk: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first four seconds, in a file whose name needs care."""
@@ -66,46 +51,43 @@ def clip(jfk: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def compared(
-    clip: Path, jfk: Path, tiny_en: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Compared:
-    from tests.conftest import Cli
-
-    folder = tmp_path_factory.mktemp("compared")
-    (folder / "here").mkdir()
-    cli = Cli(folder / "here")
-    references = folder / "references"
+@pytest.mark.slow
+def test_everything_is_combined_with_everything(fake: Cli, clip: Path, jfk: Path) -> None:
+    references = fake.directory / "references"
     references.mkdir()
     (references / "jfk.txt").write_text(jfk.with_suffix(".txt").read_text("utf-8"), "utf-8")
-    outputs = [item for end in ("json", "csv", "md", "html") for item in ("-o", f"run.{end}")]
-    done = cli(
-        *("compare", clip, jfk, "-m", tiny_en, "-b", ",".join(ENGINES), "-t", "1"),
-        *("--repeat", "2", "--no-warm-up", "--reference", references, "--phases"),
-        *GREEDY,
-        *outputs,
+    engines = ("fake", "fake/slow")
+    done = fake.here(
+        *("compare", clip, jfk, "-b", ",".join(engines), "-t", "1", "--reference", references),
+        *("--no-warm-up", "--json"),
     )
     assert done.code == 0, done.err
-    path = folder / "here" / "run.json"
-    return Compared(folder / "here", done, document.read(path), json.loads(path.read_text("ascii")))
+    found = json.loads(done.out)
+    assert [one["label"] for one in found["recordings"]] == [clip.name, "jfk.wav"]
+    assert [(one["label"], one["threads"]) for one in found["variants"]] == [
+        (label, 1) for label in engines
+    ]
+    combined = [(cell["recording"], cell["variant"]) for cell in found["cells"]]
+    assert combined == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert not any(cell["error"] for cell in found["cells"])
+    assert {cell["baseline"] for cell in found["cells"]} == {0}
+    assert [cell["difference"] is None for cell in found["cells"]] == [True, True, False, False]
+    assert "née.wav has no reference" in done.err
 
 
 @pytest.mark.slow
-class TestAMatrix:
-    def test_everything_is_combined_with_everything(self, compared: Compared, clip: Path) -> None:
-        comparison = compared.comparison
-        assert [one.label for one in comparison.recordings] == [clip.name, "jfk.wav"]
-        assert [variant.label for variant in comparison.variants] == list(ENGINES)
-        assert len(comparison.cells) == 4
-        for cell in comparison.cells:
+class TestARealRun:
+    def test_every_cell_is_measured_twice(self, real_run: RealRun) -> None:
+        assert [one.label for one in real_run.comparison.variants] == list(ENGINES)
+        for cell in real_run.comparison.cells:
             assert not cell.error
             assert [run.repeat for run in cell.runs] == [0, 1]
-            assert comparison.variants[cell.variant].threads == 1
             assert cell.baseline == 0
 
-    def test_the_numbers_are_of_the_work_that_was_done(self, compared: Compared) -> None:
-        for cell in compared.comparison.cells:
-            recording = compared.comparison.recordings[cell.recording]
+    def test_the_numbers_are_of_the_work_that_was_done(self, real_run: RealRun) -> None:
+        for cell in real_run.comparison.cells:
+            recording = real_run.comparison.recordings[cell.recording]
+            variant = real_run.comparison.variants[cell.variant]
             for run in cell.runs:
                 values = run.values
                 assert run.counts["encode"] == 1
@@ -116,38 +98,45 @@ class TestAMatrix:
                 assert values["cold_start_ms"] == pytest.approx(
                     values["start_ms"] + values["open_ms"] + values["first_ms"], abs=0.01
                 )
-                threads = compared.comparison.variants[cell.variant].threads
-                assert 0 < values["cpu_ms"] < values["wall_ms"] * (threads + 0.5)
+                assert variant.threads == 1
+                assert 0 < values["cpu_ms"] < values["wall_ms"] * (variant.threads + 0.5)
                 assert values["peak_memory_bytes"] > 70e6
-                assert ("linear_memory_bytes" in values) == (
-                    "wasi" in compared.comparison.variants[cell.variant].label
-                )
+                assert ("linear_memory_bytes" in values) == ("wasi" in variant.label)
 
-    def test_the_engines_say_the_same(self, compared: Compared) -> None:
-        for cell in compared.comparison.cells:
+    def test_the_engines_say_the_same(self, real_run: RealRun) -> None:
+        for cell in real_run.comparison.cells:
             assert cell.stable
-            if compared.comparison.recordings[cell.recording].label != "jfk.wav":
-                continue  # a clip that ends within a word may be heard in two ways
             assert cell.text_group == "A"
             if cell.baseline != cell.variant:
                 assert cell.agreement is not None and cell.agreement.tokens is not None
                 assert cell.agreement.difference.identical
                 assert cell.agreement.tokens.rate == 1.0
 
-    def test_errors_are_counted_where_there_is_a_reference(self, compared: Compared) -> None:
-        clip_cells, jfk_cells = compared.comparison.cells[:2], compared.comparison.cells[2:]
-        assert all(cell.difference is None for cell in clip_cells)
-        for cell in jfk_cells:
+    def test_errors_are_counted_where_there_is_a_reference(self, real_run: RealRun) -> None:
+        for cell in real_run.comparison.cells:
             assert cell.difference is not None
-            assert cell.difference.normalized_wer.rate == 0.0
+            assert cell.difference.normalized_wer.substitutions == 1
+            assert cell.difference.normalized_wer.rate == pytest.approx(1 / 22)
             assert cell.difference.wer.n_reference == 22
-        assert "née.wav has no reference" in compared.done.err
+
+    def test_the_table_fits_eighty_columns_and_is_plain_in_a_pipe(self, real_run: RealRun) -> None:
+        progress = [line for line in real_run.errors.splitlines() if " wrote " not in line]
+        assert len(progress) == 4
+        for line, n in zip(progress, range(1, 5), strict=True):
+            assert re.fullmatch(rf"whisperctl: {n}/4 (native|wasi/wasmtime): \d+\.\d s", line)
+        assert "\x1b" not in real_run.table
+        lines = [line for line in real_run.table.splitlines() if not line.startswith("[")]
+        assert max(map(len, lines)) <= 80
+        assert "my fellow Americans" in real_run.table
+        for row in ("audio decode", "load", "encode", "decode", "wall", "CPU time", "peak memory"):
+            assert re.search(rf"^{row} +[\d.]+", real_run.table, re.MULTILINE), row
+        assert re.search(r"^decode +[\d.]+ \(\d+ x [\d.]+\)", real_run.table, re.MULTILINE)
 
     def test_the_document_says_what_was_compared_and_where(
-        self, compared: Compared, jfk: Path, tiny_en: Path
+        self, real_run: RealRun, jfk: Path, tiny_en: Path
     ) -> None:
-        comparison = compared.comparison
-        recording, model = comparison.recordings[1], comparison.models[0]
+        comparison = real_run.comparison
+        recording, model = comparison.recordings[0], comparison.models[0]
         samples = audio.load(jfk).samples
         assert recording.samples_sha256 == hashlib.sha256(samples.data).hexdigest()
         assert recording.file_sha256 == hashlib.sha256(jfk.read_bytes()).hexdigest()
@@ -163,77 +152,36 @@ class TestAMatrix:
         assert {"whisperctl-asr", "pywhispercpp", "wasmtime", "numpy"} <= set(comparison.packages)
         assert comparison.command[0] == "compare"
 
-    def test_every_format_has_the_same_numbers(self, compared: Compared) -> None:
-        read = {
-            end: (compared.folder / f"run.{end}").read_text("utf-8")
-            for end in ("csv", "md", "html")
-        }
-        medians = [
-            row for row in csv.DictReader(io.StringIO(read["csv"])) if row["row"] == "median"
-        ]
-        cells = compared.json["cells"]
-        assert len(medians) == len(cells)
-        embedded = re.search(
-            r'<script type="application/json"[^>]*>(.*?)</script>', read["html"], re.S
-        )
-        assert embedded is not None
-        assert json.loads(embedded[1])["cells"] == cells
-        for cell, row in zip(cells, medians, strict=True):
-            for name, stat in cell["stats"].items():
-                assert float(row[name]) == stat["median"]
-                text = shown(stat["median"], BY_NAME[name].unit)
-                for where in (compared.done.out, read["md"], read["html"]):
-                    assert text in where, (name, text)
-
-    @pytest.mark.slow
-    def test_a_document_is_shown_again_without_measuring(
-        self, compared: Compared, cli: Cli
-    ) -> None:
-        run = compared.folder / "run.json"
+    def test_a_document_is_shown_again_without_measuring(self, real_run: RealRun, cli: Cli) -> None:
+        run = real_run.document
         done = cli("compare", "--show", run, "--phases", "-o", "again.html", "-o", "again.json")
         assert done.code == 0
-        assert done.out == compared.done.out
+        assert done.out == real_run.table
         assert (cli.directory / "again.json").read_bytes() == run.read_bytes()
         page = (cli.directory / "again.html").read_text("utf-8")
-        assert page == (compared.folder / "run.html").read_text("utf-8")
+        assert page == real_run.html.read_text("utf-8")
 
-    @pytest.mark.slow
-    def test_a_run_is_repeated_from_its_document(self, compared: Compared, cli: Cli) -> None:
-        run = compared.folder / "run.json"
+    def test_a_run_is_repeated_from_its_document(self, real_run: RealRun, cli: Cli) -> None:
+        run = real_run.document
         done = cli(
             *("compare", "--from", run, "--repeat", "1", "--json"),
             *("--fail-if", "drift.wer>0", "--fail-if", "drift<1000"),
         )
         assert done.code == 1
         failures = [line for line in done.err.splitlines() if "error: " in line]
-        assert len(failures) == 4
+        assert len(failures) == 2
         assert all("drift<1000: it is " in line for line in failures)
         again = json.loads(done.out)
         for name in ("recordings", "models", "engines", "variants", "parameters"):
-            assert again[name] == compared.json[name]
-        assert again["drift"]["date"] == compared.json["date"]
+            assert again[name] == real_run.json[name]
+        assert again["drift"]["date"] == real_run.json["date"]
         assert again["drift"]["changes"] == []
         assert {cell["text"] for cell in again["drift"]["cells"]} == {"same"}
         for cell, before, drift in zip(
-            again["cells"], compared.json["cells"], again["drift"]["cells"], strict=True
+            again["cells"], real_run.json["cells"], again["drift"]["cells"], strict=True
         ):
             now, then = (c["stats"]["wall_ms"]["median"] for c in (cell, before))
             assert drift["ratios"]["wall_ms"]["value"] == pytest.approx(now / then, rel=1e-3)
-
-
-@pytest.mark.slow
-def test_the_table_fits_eighty_columns_and_is_plain_in_a_pipe(
-    cli: Cli, clip: Path, tiny_en: Path
-) -> None:
-    done = cli("compare", clip, "-m", tiny_en, *NATIVE)
-    assert done.code == 0
-    assert re.fullmatch(r"whisperctl: 1/1 native: \d+\.\d s\n", done.err)
-    assert "\x1b" not in done.out
-    assert max(map(len, done.out.splitlines())) <= 80
-    assert "my fellow Americans" in done.out
-    for row in ("audio decode", "load", "encode", "decode", "wall", "CPU time", "peak memory"):
-        assert re.search(rf"^{row} +[\d.]+", done.out, re.MULTILINE), row
-    assert re.search(r"^decode +[\d.]+ \(\d+ x [\d.]+\)$", done.out, re.MULTILINE)
 
 
 @pytest.mark.slow

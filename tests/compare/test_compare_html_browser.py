@@ -328,10 +328,13 @@ def test_all_outputs_of_one_run_have_the_same_numbers(real_run: RealRun) -> None
     assert embedded is not None
     assert json.loads(embedded[1]) == real_run.json
     table = " ".join(real_run.table.split())
+    page = real_run.html.read_text("utf-8")
     for cell in real_run.comparison.cells:
         for figure in figures(cell):
             assert figure in table
             assert figure in real_run.markdown
+        for name, stat in cell.stats.items():
+            assert shown(stat.median, BY_NAME[name].unit) in page
     rows = list(csv.DictReader(io.StringIO(real_run.csv, newline="")))
     for cell in real_run.comparison.cells:
         label = real_run.comparison.variants[cell.variant].label
