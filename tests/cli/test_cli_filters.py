@@ -189,7 +189,7 @@ def test_what_is_kept_of_a_run_is_kept_by_filters_and_their_versions(
     def parts(*filters: str) -> object:
         options = TranscriptionOptions(filters=filters)
         job = Job(Engine("fake"), model, 1, options, Results((), Path()))
-        return journal._parts(job, Recording(str(jfk)))
+        return journal.Keys(job).parts(Recording(str(jfk)))
 
     assert parts("gain:db=1") == parts("gain:db=1")
     assert parts("gain:db=1") != parts("gain:db=2")

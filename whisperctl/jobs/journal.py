@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -53,30 +54,76 @@ class _Line:
     written: tuple[WrittenFile, ...] = ()
 
 
+class Keys:
+    """What journals of a job depend on. What all of them have in common is found only once."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._results = records.plain(job.results)
+
+    def parts(self, recording: Recording) -> list[object] | None:
+        """Values that a journal's name depends on; ``None`` if no later run could find it."""
+        if recording.name == STDIN:
+            return None
+        identity = (
+            urls.identity(recording.name, recording.size_bytes, recording.version)
+            if recording.is_url
+            else state.identity(Path(recording.name))
+        )
+        if identity is None or self._of_all is None:
+            return None
+        return [__version__, identity, *self._of_all]
+
+    def asked(self, recording: Recording) -> str:
+        """Hash of the results that are asked for."""
+        where = "" if self._job.results.url else os.path.realpath(self._job.results.directory)
+        return state.hashed(
+            [self._results, where, recording.folder, urls.file_name(recording.name)]
+        )
+
+    @cached_property
+    def _of_all(self) -> list[object] | None:
+        job = self._job
+        model = state.identity(job.model)
+        if model is None:
+            return None
+        engine = [job.engine.backend, job.engine.runtime]
+        filters = [spec.key for spec in registry.parse_all(job.options.filters)]
+        options = records.plain(job.options)
+        read_by = [decoder.name for decoder in decoders.choose(job.options.decoder)]
+        chunked = [] if job.chunk_threads is None else ["chunks"]  # which gives another text
+        return [model, engine, options, filters, read_by, str(job.vad_model), *chunked]
+
+
 def forget(job: Job, recordings: Iterable[Recording]) -> None:
     """Remove the journals of these recordings."""
+    keys = Keys(job)
     for recording in recordings:
-        parts = _parts(job, recording)
+        parts = keys.parts(recording)
         if parts is not None:
             with suppress(OSError):
                 state.path_of(parts).unlink(missing_ok=True)
 
 
-def finished(job: Job, recording: Recording) -> bool:
-    """True if an earlier run wrote all results of this recording, and none has changed."""
-    parts = _parts(job, recording)
+def finished(job: Job, recording: Recording, keys: Keys | None = None) -> bool:
+    """True if an earlier run wrote all results of this recording, and none has changed.
+
+    ``keys`` are the job's, if they are known.
+    """
+    keys = keys or Keys(job)
+    parts = keys.parts(recording)
     if parts is None or not job.results.formats or job.results.to_stdout:
         return False
     try:
         lines = state.read(state.path_of(parts), _parsed)
     except OSError:
         return False
-    return bool(lines) and _holds(lines[-1], _asked(job, recording))
+    return bool(lines) and _holds(lines[-1], keys.asked(recording))
 
 
 def kept(job: Job, recording: Recording) -> bool:
     """True if a later run with ``resume`` has something of this recording to go on from."""
-    parts = _parts(job, recording)
+    parts = Keys(job).parts(recording)
     if parts is None:
         return False
     try:
@@ -92,17 +139,19 @@ class Journal:
     results since this one began.
     """
 
-    def __init__(self, job: Job, recording: Recording) -> None:
+    def __init__(self, job: Job, recording: Recording, keys: Keys | None = None) -> None:
         """Open the journal, or do without one: ``problem`` then says why.
 
-        The contents are read if ``job.resume`` is set, and removed otherwise.
+        The contents are read if ``job.resume`` is set, and removed otherwise. ``keys`` are the
+        job's, if they are known.
         """
+        keys = keys or Keys(job)
         self.checkpoint: Checkpoint | None = None
         self.transcript: Transcript | None = None
         self.finished = False
-        self._results = _asked(job, recording)
+        self._results = keys.asked(recording)
         self._file = state.StateFile(
-            _parts(job, recording) if job.journal else None,
+            keys.parts(recording) if job.journal else None,
             taken="another run is transcribing this recording and keeps its journal",
         )
         self._load(resume=job.resume)
@@ -124,8 +173,8 @@ class Journal:
         return f"{problem}; --resume could not go on in this recording" if problem else ""
 
     def add(self, checkpoint: Checkpoint) -> None:
-        """Add a checkpoint; it is on disk on return."""
-        self._file.append(records.line(_Line(checkpoint=checkpoint)))
+        """Add a checkpoint; it is on disk on return, but for the last: the transcript follows."""
+        self._file.append(records.line(_Line(checkpoint=checkpoint)), flush=not checkpoint.done)
 
     def transcribed(self, transcript: Transcript) -> None:
         """Add the whole transcript; it is on disk on return."""
@@ -173,36 +222,6 @@ def _parsed(text: bytes) -> _Line:
     if line.checkpoint is not None and not 0 <= line.checkpoint.position_s < _LONGEST_S:
         raise ValueError(f"impossible time {line.checkpoint.position_s} s")
     return line
-
-
-def _parts(job: Job, recording: Recording) -> list[object] | None:
-    """Values that the journal's name depends on; ``None`` if no later run could find it."""
-    if recording.name == STDIN:
-        return None
-    identity = (
-        urls.identity(recording.name, recording.size_bytes, recording.version)
-        if recording.is_url
-        else state.identity(Path(recording.name))
-    )
-    model = state.identity(job.model)
-    if identity is None or model is None:
-        return None
-    engine = [job.engine.backend, job.engine.runtime]
-    filters = [spec.key for spec in registry.parse_all(job.options.filters)]
-    options = records.plain(job.options)
-    read_by = [decoder.name for decoder in decoders.choose(job.options.decoder)]
-    chunked = [] if job.chunk_threads is None else ["chunks"]  # which gives another text
-    return [
-        *(__version__, identity, model, engine, options, filters, read_by, str(job.vad_model)),
-        *chunked,
-    ]
-
-
-def _asked(job: Job, recording: Recording) -> str:
-    where = "" if job.results.url else os.path.realpath(job.results.directory)
-    return state.hashed(
-        [records.plain(job.results), where, recording.folder, urls.file_name(recording.name)]
-    )
 
 
 def _written(place: str | Path) -> WrittenFile:

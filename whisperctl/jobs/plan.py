@@ -65,13 +65,14 @@ def plan(
             others=[("the model", job.model), *others],
         ):
             outputs.setdefault(output.source, []).append(output)
+    keys = journal.Keys(job)
     planned = []
     for recording in recordings:
         own = tuple(outputs.get(recording.name, ()))
         skip: Skip = ""
         if job.skip_existing and own and all(is_there(results, recording, one) for one in own):
             skip = "exists"
-        elif job.resume and journal.finished(job, recording):
+        elif job.resume and journal.finished(job, recording, keys):
             skip = "finished"
         if not skip and not job.skip_existing and not results.url:
             for output in own:

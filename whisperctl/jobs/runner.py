@@ -20,7 +20,7 @@ from whisperctl.jobs.executors import Execution, Executor, ExecutorOptions
 from whisperctl.jobs.executors.chunked import ChunkedExecution
 from whisperctl.jobs.executors.in_process import failed, requested_s
 from whisperctl.jobs.job import Job, RecordingLimits, Task
-from whisperctl.jobs.journal import Journal
+from whisperctl.jobs.journal import Journal, Keys
 from whisperctl.jobs.sources import Recording
 from whisperctl.text import timestamp
 from whisperctl.transcript import Transcript
@@ -105,6 +105,7 @@ class _Coordinator:
         limits: RecordingLimits,
     ) -> None:
         self._job = job
+        self._keys = Keys(job)
         self._recordings = recordings
         self._emit = Ordered(on_event, len(recordings)).event
         self._execution = execution
@@ -134,7 +135,7 @@ class _Coordinator:
         """Submit a recording, or finish it where an earlier run has transcribed it."""
         recording = self._recordings[index]
         self._emit(index, events.Started())
-        journal = Journal(self._job, recording)
+        journal = Journal(self._job, recording, self._keys)
         task = Task(recording, journal.checkpoint)
         if journal.finished:
             journal.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -56,8 +56,12 @@ def parse(kind: type[T], text: bytes) -> T:
 
 def plain(value: object) -> Any:
     """Turn a dataclass into values of JSON; bytes become hexadecimal digits."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    kind: Any = type(value)
+    if kind in _SCALARS:
+        return value
+    names = _names(kind)
+    if names is not None:
+        return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if isinstance(value, Mapping):
@@ -66,9 +70,9 @@ def plain(value: object) -> Any:
         return value.hex()
     if isinstance(value, Path):
         return str(value)
-    if value is None or isinstance(value, str | int | float):
+    if isinstance(value, str | int | float):
         return value
-    raise TypeError(f"no JSON for {type(value).__name__}")
+    raise TypeError(f"no JSON for {kind.__name__}")
 
 
 def restore(kind: type[T], value: Any) -> T:
@@ -77,52 +81,108 @@ def restore(kind: type[T], value: Any) -> T:
     Raises:
         ValueError: it is not such a value; the text has the place in it, such as ``cells.1.text``.
     """
-    result: T = _restore(kind, value, "")
+    hashable: Any = kind
+    result: T = _restore(_reader(hashable), value, ())
     return result
 
 
-def _restore(kind: Any, value: Any, where: str) -> Any:
+_SCALARS = frozenset({str, int, float, bool, types.NoneType})
+
+_Where = tuple[Any, ...]
+"""Place of a value: that of what it is in, and its name or number there; empty at the top."""
+
+_Reader = Callable[[Any, _Where], Any]
+"""Restores a value at a place."""
+
+
+def _restore(read: _Reader, value: Any, where: _Where) -> Any:
     try:
-        return _restored(kind, value, where)
+        return read(value, where)
     except (TypeError, KeyError, AttributeError, OverflowError) as error:
-        place = f"{where.lstrip('.')}: " if where else ""
+        parts: list[str] = []
+        while where:
+            where, part = where
+            parts.insert(0, str(part))
+        place = f"{'.'.join(parts)}: " if parts else ""
         raise ValueError(f"{place}{error}") from error
 
 
-def _restored(kind: Any, value: Any, where: str) -> Any:
+@cache
+def _reader(kind: Any) -> _Reader:
+    """Reader of values of a type; made once, as journals and messages hold thousands of them."""
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
-        if value is None:
-            return None
-        (kind,) = (item for item in get_args(kind) if item is not types.NoneType)
-        return _restore(kind, value, where)
+        (some,) = (item for item in get_args(kind) if item is not types.NoneType)
+        read = _reader(some)
+        return lambda value, where: None if value is None else _restore(read, value, where)
     if origin is tuple:
-        item = get_args(kind)[0]
+        return _tuple_reader(_reader(get_args(kind)[0]))
+    if origin is not None and _is_mapping(origin):
+        read = _reader(get_args(kind)[1])
+        return lambda value, where: {
+            key: _restore(read, part, (where, key)) for key, part in value.items()
+        }
+    if kind is Any:
+        return lambda value, where: value
+    if origin is Literal:
+        return _literal_reader(get_args(kind))
+    if isinstance(kind, type) and is_dataclass(kind):
+        return _dataclass_reader(kind)
+    if kind is bytes:
+        return lambda value, where: bytes.fromhex(value)
+    if kind is Path:
+        return lambda value, where: Path(value)
+    return _scalar_reader(kind)
+
+
+def _tuple_reader(read: _Reader) -> _Reader:
+    def reader(value: Any, where: _Where) -> Any:
         if not isinstance(value, list):
             raise TypeError(f"{value!r:.80} is not a list")
-        return tuple(_restore(item, part, f"{where}.{n}") for n, part in enumerate(value))
-    if origin is not None and _is_mapping(origin):
-        item = get_args(kind)[1]
-        return {key: _restore(item, part, f"{where}.{key}") for key, part in value.items()}
-    if kind is Any:
+        return tuple([_restore(read, part, (where, n)) for n, part in enumerate(value)])
+
+    return reader
+
+
+def _literal_reader(values: tuple[Any, ...]) -> _Reader:
+    def reader(value: Any, where: _Where) -> Any:
+        if value not in values:
+            raise ValueError(f"{value!r:.80} is not one of {', '.join(map(repr, values))}")
         return value
-    if origin is Literal:
-        if value not in get_args(kind):
-            raise ValueError(f"{value!r:.80} is not one of {', '.join(map(repr, get_args(kind)))}")
+
+    return reader
+
+
+def _dataclass_reader(kind: Any) -> _Reader:
+    readers: dict[str, _Reader] = {}
+
+    def reader(value: Any, where: _Where) -> Any:
+        if not readers:  # not before, as a type may be part of itself
+            readers.update((name, _reader(hint)) for name, hint in get_type_hints(kind).items())
+        return kind(
+            **{name: _restore(readers[name], part, (where, name)) for name, part in value.items()}
+        )
+
+    return reader
+
+
+def _scalar_reader(kind: Any) -> _Reader:
+    def reader(value: Any, where: _Where) -> Any:
+        if type(value) is kind:
+            return value
+        if kind is float and type(value) is int:
+            return float(value)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise TypeError(f"{value!r:.80} is not {_article(kind.__name__)}")
         return value
-    if isinstance(kind, type) and is_dataclass(kind):
-        hints = _hints(kind)
-        restored = {k: _restore(hints[k], part, f"{where}.{k}") for k, part in value.items()}
-        return kind(**restored)
-    if kind is bytes:
-        return bytes.fromhex(value)
-    if kind is Path:
-        return Path(value)
-    if kind is float and type(value) is int:
-        return float(value)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise TypeError(f"{value!r:.80} is not {_article(kind.__name__)}")
-    return value
+
+    return reader
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...] | None:
+    """Names of the fields of a dataclass; ``None`` for any other type."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
 
 
 def _article(noun: str) -> str:
@@ -131,11 +191,6 @@ def _article(noun: str) -> str:
 
 def _is_mapping(origin: Any) -> bool:
     return isinstance(origin, type) and issubclass(origin, Mapping)
-
-
-@cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
 
 
 def _float(text: str) -> float:

@@ -127,26 +127,22 @@ class StateFile:
         except OSError as error:
             self._give_up(self._unwritable(error))
 
-    def append(self, line: bytes) -> None:
-        """Append a line; it is on the disk on return."""
+    def append(self, line: bytes, *, flush: bool = True) -> None:
+        """Append a line; with ``flush`` it is on the disk on return."""
         if self._file is None:
             return
         try:
             while line:
                 line = line[self._file.write(line) :]
-            os.fsync(self._file.fileno())
+            if flush:
+                os.fsync(self._file.fileno())
         except OSError as error:
             self._give_up(self._unwritable(error))
 
     def replace(self, line: bytes) -> None:
-        """Replace all lines by one; nothing can be added to the file after this."""
-        if self._file is None or self._path is None:
-            return
-        try:
-            with files.replacing(self._path) as file:
-                file.write(line)
-        except OSError as error:
-            self._give_up(self._unwritable(error))
+        """Replace all lines by one, which a loss of power in the next seconds may lose."""
+        self.cut()
+        self.append(line, flush=False)
 
     def remove(self) -> None:
         """Remove the file."""

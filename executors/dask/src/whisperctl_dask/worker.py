@@ -33,7 +33,6 @@ from whisperctl.jobs.events import (
     CheckpointReached,
     Failed,
     Measured,
-    Opened,
     RunMeasured,
     SegmentDecoded,
     Transcribed,
@@ -227,8 +226,9 @@ class _Link:
             raise _AbandonedError
 
     def begin(self) -> None:
-        """Say that the work begins."""
+        """Say that the work begins. A short recording has ended before more is published."""
         self._send()
+        self._published_s = time.monotonic()
 
     def event(self, event: WorkerEvent) -> None:
         """Take an event that is not the last; it is published soon."""
@@ -246,8 +246,6 @@ class _Link:
                 pass
         self._flush_progress()
         self._lines.append(event_line(event))
-        if isinstance(event, Opened):
-            self.publish()
 
     def publish(self, *, at_once: bool = True) -> None:
         """Publish what has come, or leave it if the last time was a moment ago."""
