@@ -119,6 +119,23 @@ def test_a_segment_is_cut_where_a_long_silence_was_removed(with_words: bool) -> 
     assert [part.text for part in RecordingTimes(TIMELINE).add(one)] == [" Yesss"]
 
 
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "text", "expected"),
+    [
+        (0.0, 1.5, " Ask what you can do", [(1.0, 2.0, " Ask what you can do")]),
+        (0.6, 2.9, " ask what you can do", [(5.0, 6.8, " ask what you can do")]),
+        (0.0, 1.5, " Can you do it? Yes", [(1.0, 2.0, " Can you do it?"), (5.0, 5.4, " Yes")]),
+    ],
+    ids=["before", "after", "sentence"],
+)
+def test_a_word_of_a_sentence_is_not_moved_across_a_removed_silence_by_an_inexact_time(
+    start_s: float, end_s: float, text: str, expected: list[tuple[float, float, str]]
+) -> None:
+    parts = RecordingTimes(TIMELINE).add(Segment(start_s, end_s, text))
+
+    assert [(round(p.start_s, 3), round(p.end_s, 3), p.text) for p in parts] == expected
+
+
 def test_spans_become_stretches_in_order_and_apart() -> None:
     spans = [SpeechSpan(-1, 0.5), SpeechSpan(0.5, 1.0), SpeechSpan(2.0, 9.0), SpeechSpan(9.5, 9.9)]
 

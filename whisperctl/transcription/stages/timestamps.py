@@ -35,6 +35,9 @@ _SNAP = SAMPLE_RATE // 5
 _LONG_SILENCE = 2 * SAMPLE_RATE
 """Shortest silence, in samples, that no segment shows across once it is cut away."""
 
+_UNSURE_S = 0.6
+"""Error, in seconds, that the start or end of a segment may have where words have no times."""
+
 LEAST_S = 0.02
 """Shortest segment, in seconds: one step of Whisper's timestamps."""
 
@@ -43,7 +46,8 @@ _LEAST_WORD_S = 0.01
 _RESERVE_S = 0.5
 """A segment that ends this close to the end is held until it is known that none follows."""
 
-_NEARER = ((".!?\u2026", 0.0), (",;:", 0.5))
+_SENTENCE_ENDS = ".!?\u2026"
+_NEARER = ((_SENTENCE_ENDS, 0.0), (",;:", 0.5))
 _OTHERS = 1.5
 """Seconds by which a cut at the end of a sentence, of a clause or elsewhere seems farther away."""
 
@@ -160,9 +164,21 @@ class RecordingTimes(Stage):
     def _parts(self, segment: Segment) -> Iterable[Segment]:
         for before_s, after_s in self._cuts(segment.start_s, segment.end_s):
             at = _place(segment, (before_s + after_s) / 2)
-            if segment.text[:at].strip() and segment.text[at:].strip():
+            if not segment.text[:at].strip() or not segment.text[at:].strip():
+                continue
+            first_s, second_s = before_s - segment.start_s, segment.end_s - after_s
+            if (
+                segment.words
+                or segment.text[at - 1] in _SENTENCE_ENDS
+                or min(first_s, second_s) >= _UNSURE_S
+            ):
                 yield replace(_cut(segment, 0, at), end_s=before_s)
                 segment = replace(_cut(segment, at, len(segment.text)), start_s=after_s)
+            # A word or two of one sentence were said with the rest of it: the time is not exact.
+            elif first_s < second_s:
+                segment = replace(segment, start_s=after_s)
+            else:
+                segment = replace(segment, end_s=before_s)
         yield segment
 
     def _word(self, word: Word) -> Word:
