@@ -380,6 +380,13 @@ def test_a_cue_stays_until_it_can_be_read_if_silence_follows() -> None:
     ]
 
 
+def test_new_cues_can_be_read_without_a_limit_if_silence_follows() -> None:
+    talk = transcript(Segment(0, 1, " " + "a" * 40), Segment(5, 6, " " + "b" * 40))
+
+    assert times(layout(talk, SubtitleOptions(max_line_width=42))) == [(0, 2000), (5000, 7000)]
+    assert times(layout(talk)) == [(0, 1000), (5000, 6000)]  # those of segments keep their times
+
+
 def test_a_gap_is_kept_but_takes_at_most_half_of_a_cue() -> None:
     talk = transcript(Segment(0, 2, " a"), Segment(2, 2.1, " b"), Segment(2.1, 4, " c"))
     assert times(layout(talk, SubtitleOptions(min_cue_gap_s=0.2))) == [

@@ -162,16 +162,18 @@ def _long_enough(
 ) -> Iterator[tuple[int, int]]:
     """Times of cues that show long enough, where silence follows, not too long, and leave a gap.
 
-    A gap takes at most half of a cue; cues are in order and apart, and stay so.
+    A gap takes at most half of a cue; cues are in order and apart, and stay so. Without a limit,
+    new cues take what silence follows to be readable, as the search for them assumes.
     """
     gap_ms, most_ms = _at_least(options.min_cue_gap_s), _at_most(options.max_duration_s)
+    max_cps = options.max_cps or (_AIM_CPS if options.breaks_lines else None)
     for cue, following in zip(cues, [*cues[1:], None], strict=True):
         start_ms, end_ms = cue.start_ms, cue.end_ms
         room_ms = max(limit_ms, end_ms) if following is None else following.start_ms - gap_ms
         needed_ms = _at_least(options.min_duration_s)
-        if options.max_cps is not None:
+        if max_cps is not None:
             n = n_characters(cue) + len(label(cue.speaker))
-            needed_ms = max(needed_ms, math.ceil(n * 100 / options.max_cps) * 10)
+            needed_ms = max(needed_ms, math.ceil(n * 100 / max_cps) * 10)
         end_ms = max(end_ms, min(start_ms + min(needed_ms, most_ms), room_ms))
         if end_ms > room_ms:
             shortest_ms = max(LEAST_MS, (end_ms - start_ms) // 2)
