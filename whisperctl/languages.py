@@ -250,13 +250,13 @@ def resolve(language: str, multilingual: bool, task: str, *, cantonese: bool = T
         return code
     if task == "translate":
         raise UsageError(
-            "this model is English-only and cannot translate: use a multilingual model "
-            '(one without ".en" in its name)'
+            "this model is English-only and cannot translate: use a multilingual model, "
+            'such as "base" (one without ".en" in its name)'
         )
     if code not in (AUTO, "en"):
         raise UsageError(
             f'this model is English-only, not {LANGUAGES[code].title()} ("{code}"): use a '
-            'multilingual model (one without ".en" in its name)'
+            'multilingual model, such as "base" (one without ".en" in its name)'
         )
     return "en"
 

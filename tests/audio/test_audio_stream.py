@@ -517,6 +517,10 @@ def _impossible_rate(path: Path, media: Media) -> None:
     soundfile.write(path, np.zeros(1000), 1, format="WAV")
 
 
+def _web_page(path: Path, media: Media) -> None:
+    path.write_text("\n<!DOCTYPE HTML>\n<html><body>Not found</body></html>" + " " * 5000)
+
+
 def _directory(path: Path, media: Media) -> None:
     path.mkdir()
 
@@ -536,6 +540,7 @@ def _missing(path: Path, media: Media) -> None:
             _text,
             "is not a recording that the sandbox decodes: use --decoder ffmpeg",
         ),
+        (_web_page, "is a web page, not a recording: name the recording itself"),
         (
             _noise,
             "is not a recording that the sandbox decodes: use --decoder ffmpeg",

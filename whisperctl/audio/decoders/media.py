@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 _LATER_S = 0.5
 """What a header states is wrong if more than this was decoded past it."""
 
+_PAGE_BYTES = 1024
+"""Bytes at the start of a web page in which it says what it is."""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -237,6 +240,11 @@ class MediaReader:
                     return PluginError(f"{error}, or {natively}")
                 return error
         decoder, error = failures[-1]
+        if _is_web_page(self.source):
+            return AudioError(
+                f"{self.source.label} is a web page, not a recording: "
+                "name the recording itself, or download it first"
+            )
         if natively := _natively(decoder):
             return AudioError(f"{error}: {natively}")
         if self._decoder == registry.AUTO:
@@ -244,6 +252,11 @@ class MediaReader:
         usable = registry.options(registry.others(self._decoder))
         hint = f"use {usable}, or leave --decoder out" if usable else "convert it"
         return AudioError(f'{error}, so decoder "{self._decoder}" cannot read it: {hint}')
+
+
+def _is_web_page(source: Source) -> bool:
+    head = source.peek(_PAGE_BYTES).lower()
+    return b"<!doctype html" in head or b"<html" in head
 
 
 def _natively(decoder: Decoder) -> str:
