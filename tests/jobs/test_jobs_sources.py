@@ -51,6 +51,17 @@ def test_files_stay_as_they_are_named_even_when_missing() -> None:
     assert names("two words.wav", "-", "./missing.wav") == ["two words.wav", "-", "./missing.wav"]
 
 
+def test_a_name_that_the_shell_took_apart_is_an_error_that_says_so() -> None:
+    expected = r'^"two words\.wav" was given as 2 names: put it in quotes, as it has spaces$'
+    with pytest.raises(UsageError, match=expected):
+        names("missing.wav", "two", "words.wav", "x.rec")
+    Path("two").touch()
+    with pytest.raises(UsageError, match=expected):
+        names("two", "words.wav")
+    Path("words.wav").touch()
+    assert names("two", "words.wav") == ["two", "words.wav"]
+
+
 def test_a_folder_gives_its_media_in_natural_order() -> None:
     assert names("talks") == ["talks/Part 1.WAV", "talks/part 2.mp3", "talks/part 10.mp3"]
 

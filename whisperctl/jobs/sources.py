@@ -26,6 +26,7 @@ vqe vqf vql w64 wav wave weba webm wma wmv wtv wv xwma
 
 _LIST_BYTES = 1 << 26
 _MOST_DIGITS = 100
+_MOST_PARTS = 12
 
 EXTENSIONS = frozenset(_ENDINGS.split())
 """Extensions that directories and patterns take for recordings."""
@@ -86,18 +87,32 @@ def find(
     it finds out.
 
     Raises:
-        UsageError: standard input is named twice, a pattern does not match any file, or a URL is
-            not supported.
+        UsageError: standard input is named twice, a pattern does not match any file, a URL is not
+            supported, or a name with spaces came in several parts.
         AudioError: a directory holds no recording, or a list is unreadable or empty.
     """
     readers = [*names, *(item.name for item in lists)]
     if readers.count(STDIN) > 1:
         raise UsageError('standard input can be read only once: give "-" once')
+    _refuse_parts(names)
     unique: dict[str, Recording] = {}
     for item in _each(names, lists, recursive=recursive):
         as_it_is = item.name == STDIN or item.is_url
         unique.setdefault(item.name if as_it_is else os.path.realpath(item.name), item)
     return list(unique.values())
+
+
+def _refuse_parts(names: Sequence[str]) -> None:
+    """Refuse names that are together that of a file: a shell takes what has no quotes apart."""
+    missing = [at for at, name in enumerate(names) if not os.path.lexists(name)]
+    for begin in sorted({max(0, at - before) for at in missing for before in (0, 1)}):
+        for end in range(begin + 2, min(len(names), begin + _MOST_PARTS) + 1):
+            name = " ".join(names[begin:end])
+            if os.path.lexists(name):
+                raise UsageError(
+                    f"{quoted(name)} was given as {end - begin} names: put it in quotes, as it has "
+                    "spaces"
+                )
 
 
 def _each(
