@@ -10,7 +10,7 @@ import pytest
 
 from whisperctl.engine.registry import Engine
 from whisperctl.errors import BackendError, PluginError, UsageError
-from whisperctl.jobs import events, executors, journal, runner
+from whisperctl.jobs import events, executors, journal, plan, runner
 from whisperctl.jobs.events import (
     CheckpointReached,
     Event,
@@ -24,7 +24,7 @@ from whisperctl.jobs.executors import ExecutorInfo, ExecutorOptions, OnWorkerEve
 from whisperctl.jobs.job import Job, RecordingLimits, Results, Task
 from whisperctl.jobs.journal import Journal
 from whisperctl.jobs.sources import Recording
-from whisperctl.options import TranscriptionOptions
+from whisperctl.options import Clip, SubtitleOptions, TranscriptionOptions, VadOptions
 from whisperctl.storage import state as state_files
 from whisperctl.transcript import Segment, Transcript
 from whisperctl.transcription.run import Checkpoint
@@ -296,3 +296,17 @@ def test_an_executor_that_cannot_be_used_here_says_why(
     with pytest.raises(PluginError, match=r'"far" cannot be used here: start its server first'):
         executors.choose("far")
     assert executors.choose(None).name == "in-process"
+
+
+def test_a_plan_names_options_as_people_do(job: Job) -> None:
+    job = replace(
+        job,
+        options=TranscriptionOptions(
+            vad=VadOptions(threshold=0.4, speech_pad_ms=30), clips=(Clip(0, 0.5), Clip(1))
+        ),
+        results=Results(subtitles=SubtitleOptions(max_cps=17, min_duration_s=1)),
+    )
+    assert list(plan.describe(job, []))[2] == (
+        "options: clips 0-0.5, 1-, vad, threshold 0.4, speech pad 30 ms, max cps 17, "
+        "min duration 1 s"
+    )

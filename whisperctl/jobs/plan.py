@@ -14,7 +14,7 @@ from whisperctl.jobs import journal
 from whisperctl.jobs.deliver import PlannedOutput, is_there, plan_outputs
 from whisperctl.jobs.job import Job, Results
 from whisperctl.jobs.sources import Recording
-from whisperctl.options import DecodeOptions, SubtitleOptions, TranscriptionOptions
+from whisperctl.options import Clip, DecodeOptions, SubtitleOptions, TranscriptionOptions
 from whisperctl.storage import files, state, urls
 from whisperctl.text import counted, quoted, visible
 
@@ -160,15 +160,29 @@ def _changed(options: object, default: object) -> Iterator[str]:
     assert is_dataclass(options)
     for field in fields(options):
         value, usual = getattr(options, field.name), getattr(default, field.name)
-        if is_dataclass(value) and is_dataclass(usual):
-            yield from _changed(value, usual)
-        elif value != usual:
-            name = field.name.replace("_", " ")
-            shown = _shown(value)
-            yield name if value is True else f"no {name}" if value is False else f"{name} {shown}"
+        name, unit = field.name, ""
+        for suffix, shown in (("_ms", " ms"), ("_s", " s")):
+            if name.endswith(suffix):
+                name, unit = name.removesuffix(suffix), shown
+        name = name.replace("_", " ")
+        if is_dataclass(value) and not isinstance(value, type):
+            if usual is None:
+                yield name
+            yield from _changed(value, type(value)() if usual is None else usual)
+        elif value == usual:
+            pass
+        elif isinstance(value, bool):
+            yield name if value else f"no {name}"
+        else:
+            yield f"{name} {_shown(value)}{unit}"
 
 
 def _shown(value: object) -> object:
     if isinstance(value, tuple) and all(isinstance(item, str) for item in value):
         return ", ".join(value)
-    return value if isinstance(value, str | int | float) else repr(value)
+    if isinstance(value, tuple) and all(isinstance(item, Clip) for item in value):
+        ends = ((clip.start_s, clip.end_s) for clip in value)
+        return ", ".join(f"{start:g}-{'' if end is None else f'{end:g}'}" for start, end in ends)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str | int) else repr(value)
