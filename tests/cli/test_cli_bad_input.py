@@ -141,6 +141,7 @@ def test_an_output_that_is_a_directory(fake: Cli, jfk: Path, model: Path) -> Non
         (("--no-vad", "--speaker-from-channels"), "give --no-vad or --speaker-from-channels"),
         (("--speaker-names", "A,B"), "need --speaker-from-channels"),
         (("--speaker-from-channels", "--speaker-names", "A,,B"), "must differ and not be empty"),
+        (("--profile", "bbc"), "--profile needs --output-format: name the formats"),
         (("--skip-existing",), "--skip-existing needs --output-format: name the formats"),
         (("-0",), "--null needs --files-from: name the list"),
         (("--temperature", "1.5"), "temperature"),

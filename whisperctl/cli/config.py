@@ -42,7 +42,7 @@ def show() -> None:
     import typer.main
 
     from whisperctl.cli.app import app as root
-    from whisperctl.cli.support.command import configured, keys
+    from whisperctl.cli.support.command import SHOWN, configured, keys
 
     group = typer.main.get_group(root)
     from whisperctl.cli.support import configuration
@@ -52,6 +52,7 @@ def show() -> None:
     state = "" if file.exists() else " (does not exist)"
     console.result(f"# file: {visible(str(file))}{state}")
     with group.make_context("whisperctl", ["config"], resilient_parsing=True) as parent:
+        parent.meta[SHOWN] = True
         for name, command in configured(group).items():
             lines = list(
                 _lines(command, parent, settings.get(name, {}), whole=name == "transcribe")

@@ -54,9 +54,21 @@ _EXCLUSIVE = (
 )
 """Options that cannot both be given, by the names of their parameters; of ``vad`` it is the no."""
 
+SHOWN = "whisperctl.shown"
+"""Key of a context's ``meta`` that is true if values are shown, and nothing is run."""
+
+_FORMATS = (("output_format", "output"), "name the formats to write")
 _NEEDS = {
     "null": (("files_from",), "name the list to read"),
-    "skip_existing": (("output_format", "output"), "name the formats to write"),
+    "skip_existing": _FORMATS,
+    **dict.fromkeys(
+        (
+            *("profile", "max_line_width", "max_line_count", "max_words_per_line", "max_cps"),
+            *("min_cue_gap", "min_duration", "max_duration", "highlight_words", "split_sentences"),
+            *("ass_font", "ass_font_size", "ass_color", "ass_outline_color"),
+        ),
+        _FORMATS,
+    ),
 }
 """Options without effect unless one of others is given, and what to do about it."""
 
@@ -264,8 +276,12 @@ class ConfiguredCommand(Command):
                 near, far = sorted(pair, key=lambda name: _ORDER.index(_source(ctx, options[name])))
                 if _source(ctx, options[near]) != _source(ctx, options[far]):
                     leave_out(ctx, options[far])
+        if ctx.meta.get(SHOWN):  # without the arguments of a run
+            return
         for name, (needed, advice) in _NEEDS.items():
-            if name in options and _given(ctx, name) and not any(map(ctx.params.get, needed)):
+            if not options.keys() >= {name, *needed}:
+                continue
+            if _given(ctx, name) and not any(map(ctx.params.get, needed)):
                 if is_typed(ctx, options[name]):
                     raise UsageError(
                         f"--{help_text.long_name(options[name])} needs "
