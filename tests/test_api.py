@@ -134,6 +134,7 @@ def test_a_keyword_that_does_not_exist_is_a_type_error(jfk: Path) -> None:
         ({"beam_size": "5"}, "beam size must be a whole number, not '5'"),
         ({"temperature": "hot"}, "temperature must be a number, not 'hot'"),
         ({"speech_check": "no"}, "speech check must be True or False, not 'no'"),
+        ({"word_timestamps": "yes"}, "word timestamps must be True or False, not 'yes'"),
         ({"language": 5}, "language must be a string, not 5"),
         ({"clips": "0-1"}, "clips must be pairs of seconds"),
         ({"vad": "yes"}, "vad must be True, False or VadOptions, not str"),

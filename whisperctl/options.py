@@ -372,6 +372,10 @@ class DecodeOptions:
 
     def __post_init__(self) -> None:
         check(self)
+        if not isinstance(self.word_timestamps, bool):
+            raise UsageError(
+                f"word timestamps must be True or False, not {self.word_timestamps!r:.80}"
+            )
 
 
 class DecodeKeywords(TypedDict, total=False):
@@ -740,7 +744,7 @@ class SubtitleOptions:
         return self.highlight_words or self.breaks_lines
 
     def __post_init__(self) -> None:
-        if self.profile is not None:
+        if isinstance(self.profile, str):
             name = self.profile.lower()
             if name not in _PROFILE_VALUES:
                 raise UsageError(unknown("profile", self.profile, _PROFILE_VALUES))

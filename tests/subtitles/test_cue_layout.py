@@ -497,6 +497,8 @@ def test_a_profile_sets_what_is_not_set_and_is_named_once() -> None:
     assert FORMATS["txt"].ignores(SubtitleOptions(profile="ebu")) == ("profile",)
     with pytest.raises(UsageError, match='unknown profile "netflicks": did you mean "netflix"'):
         SubtitleOptions(profile="netflicks")
+    with pytest.raises(UsageError, match="profile must be a string, not 5"):
+        SubtitleOptions(profile=5)  # type: ignore[arg-type] # wrong on purpose
     with pytest.raises(UsageError, match="min duration 3 is above max duration 2"):
         SubtitleOptions(min_duration_s=3, max_duration_s=2)
 
