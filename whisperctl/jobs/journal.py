@@ -55,7 +55,7 @@ class _Line:
 
 
 class Keys:
-    """What journals of a job depend on. What all of them have in common is found only once."""
+    """Values that journals of a job depend on. What all of them share is found only once."""
 
     def __init__(self, job: Job) -> None:
         self._job = job

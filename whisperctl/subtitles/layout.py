@@ -528,7 +528,7 @@ class _Run:
         return best[end]
 
     def _latest_lines(self, begin: int, end: int, n_lines: int) -> list[int]:
-        """Where each line must end at the earliest, so that what follows has room in the others."""
+        """Earliest end of each line that leaves room for what follows in the other lines."""
         ends = [end]
         while len(ends) < n_lines:
             first = ends[-1] - 1
