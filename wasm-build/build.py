@@ -175,7 +175,8 @@ def _whisper_unit(path: Path, variant: Variant, tree: Path, numbers: dict[str, s
 
 # Flags of single files of FFmpeg's.
 FFMPEG_FLAGS = {
-    # media/mp3_window.c stands in for it.
+    # media/dct32.c and media/mp3_window.c stand in for these.
+    "libavcodec/dct32_float.c": ("-Dff_dct32_float=portable_dct32",),
     "libavcodec/mpegaudiodsp_float.c": ("-Dff_mpadsp_apply_window_float=portable_window",),
 }
 

@@ -11,7 +11,10 @@ void portable_imdct_half(FFTContext *s, FFTSample *output, const FFTSample *inpu
 typedef void Window(float *synth, float *window, int *dither, float *samples, ptrdiff_t step);
 Window ff_mpadsp_apply_window_float, portable_window;
 
-enum { LEAST_BITS = 6, MOST_BITS = 13, SYNTH = 1024, WINDOW = 768, STEP = 2, SAMPLES = 32 * STEP };
+void ff_dct32_float(float *out, const float *in);
+void portable_dct32(float *out, const float *in);
+
+enum { LEAST_BITS = 6, MOST_BITS = 13, SYNTH = 1024, WINDOW = 768, SAMPLES = 32 };
 
 static float noise(void)
 {
@@ -48,14 +51,21 @@ int main(void)
         compare("imdct", bits, ours, theirs, n);
         ff_mdct_end(&context);
     }
-    float synth[SYNTH], same[SYNTH], window[WINDOW];
-    int dither = 0;
-    fill(synth, SYNTH);
-    fill(window, WINDOW);
-    memcpy(same, synth, sizeof synth);
-    memset(ours, 0, sizeof ours);
-    memset(theirs, 0, sizeof theirs);
-    ff_mpadsp_apply_window_float(synth, window, &dither, ours, STEP);
-    portable_window(same, window, &dither, theirs, STEP);
-    compare("window", STEP, ours, theirs, SAMPLES);
+    fill(input, SAMPLES);
+    ff_dct32_float(ours, input);
+    portable_dct32(theirs, input);
+    compare("dct", SAMPLES, ours, theirs, SAMPLES);
+    for (int step = 1; step <= 2; step++) {
+        float synth[SYNTH], same[SYNTH];
+        static float windows[2][WINDOW];
+        int dither = 0;
+        fill(synth, SYNTH);
+        fill(windows[step - 1], WINDOW);
+        memcpy(same, synth, sizeof synth);
+        memset(ours, 0, sizeof ours);
+        memset(theirs, 0, sizeof theirs);
+        ff_mpadsp_apply_window_float(synth, windows[step - 1], &dither, ours, step);
+        portable_window(same, windows[step - 1], &dither, theirs, step);
+        compare("window", step, ours, theirs, SAMPLES * step);
+    }
 }
