@@ -347,9 +347,11 @@ sys.stderr.write("".join(loaded.warnings) + loaded.source)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["a.flac", "a.m4a", "a.mp3", "a.webm"])
-@pytest.mark.parametrize("source", ["-", "/dev/stdin"])
-def test_a_pipe_gives_what_the_file_gives(media: Media, name: str, source: str) -> None:
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [("-", "a.flac"), ("-", "a.m4a"), ("-", "a.mp3"), ("-", "a.webm"), ("/dev/stdin", "a.m4a")],
+)
+def test_a_pipe_gives_what_the_file_gives(media: Media, source: str, name: str) -> None:
     piped = subprocess.run(
         [sys.executable, "-c", LOAD_STDIN, source],
         input=media(name).read_bytes(),
@@ -673,7 +675,7 @@ def long_recording(path: Path, minutes: int) -> Path:
 
 @pytest.mark.slow
 def test_memory_is_about_the_size_of_the_result(tmp_path: Path) -> None:
-    long = long_recording(tmp_path / "long.wav", minutes=20)
+    long = long_recording(tmp_path / "long.wav", minutes=10)
     script = (
         "import resource, sys\n"
         "from whisperctl import audio\n"
@@ -693,14 +695,14 @@ def test_memory_is_about_the_size_of_the_result(tmp_path: Path) -> None:
     )
 
     used_bytes, result_bytes = map(int, said.stdout.split())
-    assert result_bytes == 20 * 60 * SAMPLE_RATE * 4
+    assert result_bytes == 10 * 60 * SAMPLE_RATE * 4
     assert used_bytes < result_bytes + 30_000_000
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["long.wav", "long.mkv"])
 def test_ctrl_c_passes_through(tmp_path: Path, name: str) -> None:
-    path = long_recording(tmp_path / "long.wav", minutes=5)
+    path = long_recording(tmp_path / "long.wav", minutes=2)
     if name == "long.mkv":
         silence = np.zeros((1, 10 * 60 * 16_000), np.float32)
         path = mux(tmp_path / name, silence, codec="pcm_s16le", rate=16_000, layout="mono")

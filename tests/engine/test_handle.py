@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import ENGINES
 from whisperctl import audio
 from whisperctl.audio import Audio
 from whisperctl.engine import registry
@@ -84,17 +83,17 @@ def clip(jfk: Path) -> Audio:
     return Audio(audio.load(jfk).samples[: 3 * 16_000], "clip")
 
 
-@pytest.fixture(params=[*ENGINES, "faster-whisper"])
-def any_engine(request: pytest.FixtureRequest) -> Iterator[registry.Engine]:
+@pytest.fixture(params=["native", "wasi", "faster-whisper"])
+def any_backend(request: pytest.FixtureRequest) -> Iterator[registry.Engine]:
     yield registry.parse(str(request.param))
 
 
 @pytest.mark.slow
 def test_a_session_is_for_one_thread_until_it_is_closed(
-    any_engine: registry.Engine, tiny_en: Path, clip: Audio
+    any_backend: registry.Engine, tiny_en: Path, clip: Audio
 ) -> None:
     intruders: list[str] = []
-    session = registry.open_session(any_engine, tiny_en, threads=1)
+    session = registry.open_session(any_backend, tiny_en, threads=1)
 
     def intrude(_: object) -> None:
         intruders.append(in_another_thread(lambda: session.transcribe(clip, GREEDY)))
