@@ -189,6 +189,20 @@ def test_a_missing_model_is_offered_at_a_terminal(fake: Cli, jfk: Path, tmp_path
             assert process.stdout.read() == b""
 
 
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("lint a.srt", '"lint" is a command of subtitles: run whisperctl subtitles lint a.srt'),
+        ("trancribe a.wav", 'unknown command "trancribe": did you mean "transcribe"?'),
+        ("models remove x", 'unknown command "remove": choose from list, pull, import, '),
+    ],
+)
+def test_a_command_that_does_not_exist_is_answered_with_what_does(
+    fake: Cli, line: str, problem: str
+) -> None:
+    assert_refused(fake.here(*line.split()), fake, 2, problem)
+
+
 def test_a_recording_in_place_of_a_command_is_answered_with_the_whole_line(fake: Cli) -> None:
     done = fake.here("my talk.MP3", "-f", "srt")
     line = "whisperctl transcribe 'my talk.MP3' -f srt"
@@ -210,10 +224,6 @@ def test_two_recordings_for_one_output(fake: Cli, jfk: Path, model: Path) -> Non
 
 def test_standard_input_twice(fake: Cli, model: Path) -> None:
     assert_refused(fake.here("transcribe", "-", "-", "-m", model), fake, 2, "standard input")
-
-
-def test_an_unknown_command(fake: Cli) -> None:
-    assert_refused(fake.here("transcrib"), fake, 2, "'transcrib'")
 
 
 def test_an_unexpected_failure_is_one_line_with_a_way_to_more(

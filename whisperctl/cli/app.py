@@ -92,10 +92,16 @@ class Root(Group):
         """Find the command that the first argument names.
 
         Raises:
-            UsageError: it is a recording's name.
+            UsageError: it is a recording's name, or a command of a group, or there is none.
         """
-        if not ctx.resilient_parsing and args and _is_recording(args[0]):
-            raise _without_command(args[0], args)
+        if not ctx.resilient_parsing and args and args[0] not in SUMMARIES:
+            if _is_recording(args[0]):
+                raise _without_command(args[0], args)
+            for name in SUMMARIES:
+                group = self.commands[name]
+                if isinstance(group, Group) and args[0] in group.commands:
+                    line = shlex.join(["whisperctl", name, *args])
+                    raise UsageError(f"{quoted(args[0])} is a command of {name}: run {line}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:

@@ -413,8 +413,10 @@ def _target_of(source: str, target: str | None, *, in_place: bool) -> Path | Non
     """The file to write; ``None`` is standard output."""
     from whisperctl.subtitles.document import check_target
 
-    if in_place == (target is not None):
-        raise UsageError("name the file to write, or replace FILE with --in-place")
+    if in_place and target is not None:
+        raise UsageError("give OUT or --in-place, not both")
+    if not in_place and target is None:
+        raise UsageError("no output is named: give OUT, or replace FILE with --in-place")
     if target is None:
         if source == STDIN:
             raise UsageError("standard input cannot be replaced: name the file to write")

@@ -200,6 +200,21 @@ def _completer(metavar: str) -> Callable[..., list[CompletionItem]] | None:
 class Group(_Helpful, TyperGroup):
     """A group of commands with our own help."""
 
+    def resolve_command(
+        self, ctx: Context, args: list[str]
+    ) -> tuple[str | None, ClickCommand | None, list[str]]:
+        """Find the command that the first argument names.
+
+        Raises:
+            UsageError: there is no such command.
+        """
+        is_name = args and not args[0].startswith("-")
+        if is_name and args[0] not in self.commands and not ctx.resilient_parsing:
+            from whisperctl.text import unknown
+
+            raise UsageError(unknown("command", args[0], self.commands))
+        return super().resolve_command(ctx, args)
+
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write examples, the commands, and the few options."""
         help_text.write_examples(ctx.command_path, formatter)
