@@ -10,7 +10,8 @@
 //   out (4 x head)      += probabilities v      tile.h, straight into the result
 //
 // and at the end every row is divided by the sum of its probabilities. Threads share the (head, four
-// queries) pairs; each packs for itself.
+// queries) pairs; each packs for itself. From kFixedQueries on, both products are in fixed point (fixed.h), unless a
+// number is infinite or NaN.
 //
 // One query (a decoder's token): the scores of all keys by dot products (dot.h), a softmax, and the
 // weighted sum of the values. Threads share the heads.
@@ -23,6 +24,7 @@
 #include "attention.h"
 
 #include "dot.h"
+#include "fixed.h"
 #include "scratch.h"
 #include "tile.h"
 
@@ -38,7 +40,10 @@ namespace {
 
 constexpr int kBlock = 384;
 constexpr int kMaxHead = 128;
+// From so many queries on it is worth while to make integers of keys and values.
+constexpr int kFixedQueries = 48;
 constexpr int kMaxHeads = 64;
+static_assert(kBlock <= kFixedDepth && kMaxHead <= kFixedDepth);
 // Keys touched at a time by a single query: 6 KiB of the smallest model's, 16 KiB of the largest's.
 constexpr int kTouched = 8;
 
@@ -162,11 +167,10 @@ struct ManyScratch {
     float * scores; // 4 x kBlock
     float * p;      // kBlock x 4 x 4
     float * out;    // 4 x 8
-    float * states; // two for each query of each head
 
-    static size_t floats(int head, int64_t heads, int64_t queries) {
+    static size_t floats(int head) {
         return size_t(2 * kBlock * head + kSpreadWidth * head + kTileRows * kBlock + kBlock * kSpreadWidth +
-                      kTileRows * kTileColumns + 2 * heads * queries);
+                      kTileRows * kTileColumns);
     }
     ManyScratch(float * memory, int head) {
         k = memory;
@@ -175,11 +179,37 @@ struct ManyScratch {
         scores = q + kSpreadWidth * head;
         p = scores + kTileRows * kBlock;
         out = p + kBlock * kSpreadWidth;
-        states = out + kTileRows * kTileColumns;
     }
 };
 
-void pack_keys_and_values(const Attention & a, int64_t first, int keys, const ManyScratch & s) {
+// Turns the scores of a block of keys into probabilities, up to the sum that is known at the end; what was summed
+// before is made to fit. Behind the last key is a multiple of eight of them.
+void soften(const Share & share, int64_t first, int keys, int64_t query, int rows, float * all_scores) {
+    const Attention & a = share.a;
+    float * out = a.out + query * a.out_stride;
+    for (int r = 0; r < rows; r++) {
+        float * scores = all_scores + r * kBlock;
+        if (a.mask) {
+            add_mask(scores, keys, a.mask + (query + r) * a.mask_stride + first);
+        }
+        float & largest = share.largest[query - share.begin + r];
+        float & total = share.total[query - share.begin + r];
+        float now = std::max(largest, largest_of(scores, keys));
+        if (now == -INFINITY) {
+            std::fill_n(scores, (keys + 7) / 8 * 8, 0.0f);
+            continue;
+        }
+        if (now > largest && first > 0) {
+            float shrink = std::exp2(largest - now);
+            total *= shrink;
+            multiply(out + r * a.out_stride, a.head, shrink);
+        }
+        largest = now;
+        total += exponentials(scores, keys, now);
+    }
+}
+
+void take(const Attention & a, int64_t first, int keys, const ManyScratch & s) {
     for (int i = 0; i < keys; i += kTileColumns) {
         pack(a.k + (first + i) * a.k_stride, a.k_stride, std::min(kTileColumns, keys - i), a.head, s.k + i * a.head);
     }
@@ -201,27 +231,8 @@ void four_queries(const Share & share, int64_t first, int keys, int64_t query, i
     for (int i = 0; i < keys; i += kTileColumns) {
         tile<false>(s.k + i * a.head, s.q, a.head, s.scores + i, kBlock);
     }
+    soften(share, first, keys, query, rows, s.scores);
     float * out = a.out + query * a.out_stride;
-    for (int r = 0; r < rows; r++) {
-        float * scores = s.scores + r * kBlock;
-        if (a.mask) {
-            add_mask(scores, keys, a.mask + (query + r) * a.mask_stride + first);
-        }
-        float & largest = share.largest[query - share.begin + r];
-        float & total = share.total[query - share.begin + r];
-        float now = std::max(largest, largest_of(scores, keys));
-        if (now == -INFINITY) {
-            std::memset(scores, 0, keys * sizeof(float));
-            continue;
-        }
-        if (now > largest && first > 0) {
-            float shrink = std::exp2(largest - now);
-            total *= shrink;
-            multiply(out + r * a.out_stride, a.head, shrink);
-        }
-        largest = now;
-        total += exponentials(scores, keys, now);
-    }
     spread(s.scores, kBlock, rows, keys, 1.0f, s.p);
     for (int d = 0; d < a.head; d += kTileColumns) {
         const float * panel = s.v + d * keys;
@@ -231,17 +242,125 @@ void four_queries(const Share & share, int64_t first, int keys, int64_t query, i
             continue;
         }
         tile<false>(panel, s.p, keys, s.out, kTileColumns);
-        for (int r = 0; r < rows; r++) {
-            for (int e = 0; e < kTileColumns; e++) {
-                float & to = out[r * a.out_stride + d + e];
-                float value = s.out[r * kTileColumns + e];
-                to = first == 0 ? value : to + value;
-            }
-        }
+        put_part(s.out, rows, kTileColumns, first > 0, out + d, a.out_stride);
     }
 }
 
-void many_queries(const Share * shares, int64_t n, const ManyScratch & s) {
+// The same in fixed point, for finite numbers: integers, and the scales of keys and of values back.
+struct FixedScratch {
+    v128_t * k;     // kBlock x head, in panels of eight keys
+    v128_t * v;     // kBlock x head, in panels of eight numbers of each value
+    v128_t * q;     // head x 4 x 4
+    v128_t * p;     // kBlock x 4 x 4
+    float * k_back; // kBlock
+    float * v_back; // head
+    float * scores; // 4 x kBlock
+    float * out;    // 4 x 8
+
+    static size_t floats(int head) {
+        return size_t(kBlock * head + kSpreadWidth / 2 * (head + kBlock) + kBlock + head + kTileRows * kBlock +
+                      kTileRows * kTileColumns);
+    }
+    FixedScratch(float * memory, int head) {
+        k = reinterpret_cast<v128_t *>(memory);
+        v = k + kBlock * head / 8;
+        q = v + kBlock * head / 8;
+        p = q + kSpreadWidth / 8 * head;
+        k_back = reinterpret_cast<float *>(p + kSpreadWidth / 8 * kBlock);
+        v_back = k_back + kBlock;
+        scores = v_back + head;
+        out = scores + kTileRows * kBlock;
+    }
+};
+
+// Numbers [0, 8) of some values, as integers in pairs of values; `keys` may be odd.
+void fix_values(const half * v, int64_t stride, int keys, v128_t * out, float * back) {
+    // Finite halves are at most 65504, so that neither their squares nor the sums of these are too large.
+    f32x4 largest[2] = {zero(), zero()}, squares[2] = {zero(), zero()};
+    for (int i = 0; i < keys; i++) {
+        v128_t h = wasm_v128_load(v + i * stride);
+        f32x4 x[2] = {widen_low(h), widen_high(h)};
+        for (int e = 0; e < 2; e++) {
+            largest[e] = larger(largest[e], wasm_f32x4_abs(x[e]));
+            squares[e] = madd(x[e], x[e], squares[e]);
+        }
+    }
+    f32x4 there[2];
+    for (int e = 0; e < 2; e++) {
+        // All zero: any scale will do.
+        f32x4 norm = larger(splat(0x1p-30f), wasm_f32x4_sqrt(squares[e]));
+        there[e] = wasm_f32x4_min(wasm_f32x4_div(splat(kFixedNorm), norm),
+                                  wasm_f32x4_div(splat(kFixedLargest), larger(splat(0x1p-30f), largest[e])));
+        store(back + 4 * e, wasm_f32x4_div(splat(1.0f), there[e]));
+    }
+    for (int i = 0; i < keys; i += 2) {
+        v128_t row[2];
+        for (int e = 0; e < 2; e++) {
+            v128_t h = i + e < keys ? wasm_v128_load(v + (i + e) * stride) : zero();
+            row[e] = wasm_i16x8_narrow_i32x4(to_integers(widen_low(h), there[0]), to_integers(widen_high(h), there[1]));
+        }
+        out[i] = wasm_i16x8_shuffle(row[0], row[1], 0, 8, 1, 9, 2, 10, 3, 11);
+        out[i + 1] = wasm_i16x8_shuffle(row[0], row[1], 4, 12, 5, 13, 6, 14, 7, 15);
+    }
+}
+
+void take(const Attention & a, int64_t first, int keys, const FixedScratch & s) {
+    for (int i = 0; i < keys; i += 4) {
+        v128_t * to = s.k + i / kTileColumns * a.head + i / 4 % 2;
+        fix(a.k + (first + i) * a.k_stride, a.k_stride, std::min(4, keys - i), a.head, 1.0f, s.k_back + i,
+            [&](int p, v128_t x) { to[2 * p] = x; });
+    }
+    const int pairs = fixed_width(keys) / 2;
+    for (int d = 0; d < a.head; d += kTileColumns) {
+        v128_t * to = s.v + d / kTileColumns * 2 * pairs;
+        std::fill_n(to + (keys + 1) / 2 * 2, 2 * pairs - (keys + 1) / 2 * 2, zero());
+        fix_values(a.v + first * a.v_stride + d, a.v_stride, keys, to, s.v_back + d);
+    }
+}
+
+void four_queries(const Share & share, int64_t first, int keys, int64_t query, int rows, const FixedScratch & s) {
+    const Attention & a = share.a;
+    float back[kTileRows];
+    fix(a.q + query * a.q_stride, a.q_stride, rows, a.head, a.scale, back,
+        [&](int p, v128_t x) { spread_pair(x, s.q + kTileRows * p); });
+    for (int i = 0; i < keys; i += kTileColumns) {
+        fixed_tile<false>(s.k + i / kTileColumns * a.head, s.k_back + i, s.q, back, a.head / 2, s.scores + i, kBlock);
+    }
+    soften(share, first, keys, query, rows, s.scores);
+    float * out = a.out + query * a.out_stride;
+    const int pairs = fixed_width(keys) / 2;
+    fix(s.scores, kBlock, rows, 2 * pairs, 1.0f, back, [&](int p, v128_t x) { spread_pair(x, s.p + kTileRows * p); });
+    for (int d = 0; d < a.head; d += kTileColumns) {
+        const v128_t * panel = s.v + d / kTileColumns * 2 * pairs;
+        if (rows == kTileRows) {
+            first == 0 ? fixed_tile<false>(panel, s.v_back + d, s.p, back, pairs, out + d, a.out_stride)
+                       : fixed_tile<true>(panel, s.v_back + d, s.p, back, pairs, out + d, a.out_stride);
+            continue;
+        }
+        fixed_tile<false>(panel, s.v_back + d, s.p, back, pairs, s.out, kTileColumns);
+        put_part(s.out, rows, kTileColumns, first > 0, out + d, a.out_stride);
+    }
+}
+
+// Whether all keys, values and queries of a share are finite.
+bool all_finite(const Share & share) {
+    const Attention & a = share.a;
+    v128_t halves = zero(), floats = zero();
+    for (int64_t i = 0; i < a.keys; i++) {
+        for (int d = 0; d < a.head; d += 8) {
+            halves = max_magnitude(halves, wasm_v128_load(a.k + i * a.k_stride + d));
+            halves = max_magnitude(halves, wasm_v128_load(a.v + i * a.v_stride + d));
+        }
+    }
+    for (int64_t i = share.begin; i < share.end; i++) {
+        for (int d = 0; d < a.head; d += 4) {
+            floats = wasm_i32x4_max(floats, wasm_f32x4_abs(load(a.q + i * a.q_stride + d)));
+        }
+    }
+    return !has_special(halves) && largest_bits(floats) < 0x7f800000;
+}
+
+template <class Scratch> void many_queries(const Share * shares, int64_t n, const Scratch & s) {
     const Attention & one = shares[0].a;
     for (int64_t i = 0; i < n; i++) {
         int64_t queries = shares[i].end - shares[i].begin;
@@ -253,7 +372,7 @@ void many_queries(const Share * shares, int64_t n, const ManyScratch & s) {
         touch(one.k, one.k_stride, first, keys, n * one.head);
         touch(one.v, one.v_stride, first, keys, n * one.head);
         for (int64_t i = 0; i < n; i++) {
-            pack_keys_and_values(shares[i].a, first, keys, s);
+            take(shares[i].a, first, keys, s);
             for (int64_t query = shares[i].begin; query < shares[i].end; query += kTileRows) {
                 int rows = int(std::min<int64_t>(kTileRows, shares[i].end - query));
                 four_queries(shares[i], first, keys, query, rows, s);
@@ -406,19 +525,27 @@ bool whisperctl_flash_attention(const ggml_compute_params * params, ggml_tensor 
         }
         return true;
     }
-    ManyScratch s(scratch(params->ith, ManyScratch::floats(head, heads, queries)), head);
+    // Two states for each query of each head come last.
+    const size_t working = std::max(ManyScratch::floats(head), FixedScratch::floats(head));
+    float * memory = scratch(params->ith, working + size_t(2 * heads * queries));
+    float * states = memory + working;
     const int64_t per_head = (queries + kTileRows - 1) / kTileRows;
     int64_t unit = heads * per_head * params->ith / params->nth;
     const int64_t end = heads * per_head * (params->ith + 1) / params->nth;
     while (unit < end) {
         int64_t h = unit / per_head, first = unit % per_head;
         int64_t last = std::min(per_head, first + (end - unit));
-        float * state = s.states + 2 * queries * n;
+        float * state = states + 2 * queries * n;
         shares[n++] = {of_head(h), first * kTileRows, std::min(queries, last * kTileRows), state, state + queries};
         unit += last - first;
     }
-    if (n > 0) {
-        many_queries(shares, n, s);
+    if (n == 0) {
+        return true;
+    }
+    if (queries >= kFixedQueries && std::all_of(shares, shares + n, all_finite)) {
+        many_queries(shares, n, FixedScratch(memory, head));
+    } else {
+        many_queries(shares, n, ManyScratch(memory, head));
     }
     return true;
 }

@@ -15,12 +15,16 @@
 // percent: a number of a is used once a column, one of b in up to 384 products. Threads share the
 // columns, and each packs for itself: nobody waits for anybody.
 //
+// Of half-precision weights these products are in fixed point (fixed.h), unless a number is infinite or NaN. Its
+// blocks are as large in bytes; a block of all columns is made integers once, before the blocks of rows.
+//
 // Few columns (a decoder's one token, or its beams): every weight is used once a column, so nothing is
 // packed but the columns; two rows of a are widened and serve them all; see dot.h. Threads share the rows.
 //
 // Quantized weights: see quantized.cpp.
 
 #include "dot.h"
+#include "fixed.h"
 #include "quantized.h"
 #include "scratch.h"
 #include "share.h"
@@ -33,6 +37,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 namespace kernels {
 namespace {
@@ -40,6 +45,10 @@ namespace {
 constexpr int kBlockK = 192;
 constexpr int kBlockM = 384;
 constexpr int kFewColumns = 8;
+constexpr int kFixedBlockK = 192;
+constexpr int kFixedBlockM = 768;
+// From so many columns on it is worth while to make integers of the weights.
+constexpr int kFixedColumns = 48;
 
 template <class A, class B>
 void many_columns(const A * a, int64_t lda, const B * b, int64_t ldb, float * c, int64_t ldc, Range m, Range n,
@@ -70,16 +79,70 @@ void many_columns(const A * a, int64_t lda, const B * b, int64_t ldb, float * c,
                     }
                     float whole[kTileRows * kTileColumns];
                     tile<false>(panel, packed_b, depth, whole, kTileColumns);
-                    for (int r = 0; r < columns; r++) {
-                        for (int e = 0; e < width; e++) {
-                            float value = whole[r * kTileColumns + e];
-                            out[r * ldc + e] = k0 == 0 ? value : out[r * ldc + e] + value;
-                        }
-                    }
+                    put_part(whole, columns, width, k0 > 0, out, ldc);
                 }
             }
         }
     }
+}
+
+// The same in fixed point; false when it met a number that is not finite.
+template <class B>
+bool fixed_columns(const half * a, int64_t lda, const B * b, int64_t ldb, float * c, int64_t ldc, Range m, Range n,
+                   int64_t k, int thread) {
+    const int64_t columns = (n.end - n.begin + kTileRows - 1) / kTileRows * kTileRows;
+    int64_t blocks = (k + kFixedBlockK - 1) / kFixedBlockK;
+    const int64_t block_k = fixed_width(int((k + blocks - 1) / blocks));
+    // Integers of weights and of columns, half a float each, four times of four columns; then the scales.
+    auto * weights = reinterpret_cast<v128_t *>(scratch(
+        thread, size_t(block_k * (kFixedBlockM + columns + kSpreadWidth) / 2 + kFixedBlockM + columns)));
+    v128_t * fixed = weights + block_k * kFixedBlockM / 8;
+    v128_t * spread = fixed + block_k * columns / 8;
+    float * weights_back = reinterpret_cast<float *>(spread + block_k * kSpreadWidth / 8);
+    float * back = weights_back + kFixedBlockM;
+    for (int64_t k0 = 0; k0 < k; k0 += block_k) {
+        const int depth = int(std::min(block_k, k - k0)), pairs = fixed_width(depth) / 2;
+        for (int64_t j = n.begin; j < n.end; j += kTileRows) {
+            v128_t * to = fixed + (j - n.begin) / kTileRows * pairs;
+            int rows = int(std::min<int64_t>(kTileRows, n.end - j));
+            if (!fix(b + j * ldb + k0, ldb, rows, depth, 1.0f, back + (j - n.begin),
+                     [&](int p, v128_t x) { to[p] = x; })) {
+                return false;
+            }
+        }
+        for (int64_t m0 = m.begin; m0 < m.end; m0 += kFixedBlockM) {
+            const int rows = int(std::min<int64_t>(kFixedBlockM, m.end - m0));
+            for (int i = 0; i < rows; i += 4) {
+                v128_t * to = weights + i / kTileColumns * kTileColumns * pairs / 4 + i / 4 % 2;
+                if (!fix(a + (m0 + i) * lda + k0, lda, std::min(4, rows - i), depth, 1.0f, weights_back + i,
+                         [&](int p, v128_t x) { to[2 * p] = x; })) {
+                    return false;
+                }
+            }
+            for (int64_t j = n.begin; j < n.end; j += kTileRows) {
+                const int width = int(std::min<int64_t>(kTileRows, n.end - j));
+                const v128_t * from = fixed + (j - n.begin) / kTileRows * pairs;
+                for (int p = 0; p < pairs; p++) {
+                    spread_pair(from[p], spread + kTileRows * p);
+                }
+                for (int i = 0; i < rows; i += kTileColumns) {
+                    const v128_t * panel = weights + i * pairs / 4;
+                    float * out = c + j * ldc + m0 + i;
+                    const int height = std::min(kTileColumns, rows - i);
+                    const float *panel_back = weights_back + i, *column_back = back + (j - n.begin);
+                    if (width == kTileRows && height == kTileColumns) {
+                        k0 == 0 ? fixed_tile<false>(panel, panel_back, spread, column_back, pairs, out, ldc)
+                                : fixed_tile<true>(panel, panel_back, spread, column_back, pairs, out, ldc);
+                        continue;
+                    }
+                    float whole[kTileRows * kTileColumns];
+                    fixed_tile<false>(panel, panel_back, spread, column_back, pairs, whole, kTileColumns);
+                    put_part(whole, width, height, k0 > 0, out, ldc);
+                }
+            }
+        }
+    }
+    return true;
 }
 
 size_t few_columns_floats(int n, int k) { return size_t(n + 2) * ((k + 3) / 4 * 4); }
@@ -124,6 +187,11 @@ void product(const ggml_compute_params * params, const A * a, int64_t lda, const
         all_n = share(n, kTileRows, params->ith, params->nth);
     } else {
         all_m = share(m, kTileColumns, params->ith, params->nth);
+    }
+    if constexpr (std::is_same_v<A, half>) {
+        if (n >= kFixedColumns && fixed_columns(a, lda, b, ldb, c, ldc, all_m, all_n, k, params->ith)) {
+            return;
+        }
     }
     float * memory = scratch(params->ith, (kBlockM + kSpreadWidth) * kBlockK);
     many_columns(a, lda, b, ldb, c, ldc, all_m, all_n, k, memory);

@@ -60,6 +60,17 @@ done:
     }
 }
 
+// Sets `rows` by `columns` numbers of c to those of a tile of which not all count, or adds them.
+inline void put_part(const float * tile, int rows, int columns, bool add, float * c, int64_t c_stride) {
+    for (int r = 0; r < rows; r++) {
+        for (int e = 0; e < columns; e++) {
+            float & to = c[r * c_stride + e];
+            float value = tile[r * kTileColumns + e];
+            to = add ? to + value : value;
+        }
+    }
+}
+
 // Reads four numbers as floats, halves without mending what is not finite: `largest` gathers whether
 // there was any.
 inline f32x4 load_four(const float * p, v128_t &) { return load(p); }
