@@ -27,7 +27,8 @@ static const char FORMATS[] =
     "mov,mp3,mpeg,mpegts,ogg,tak,truehd,tta,voc,w64,wav,wv,xwma";
 
 enum {
-    BLOCK_SAMPLES = 65536,      // of each channel
+    BLOCK_SAMPLES = 65536,      // of each channel; the host puts together what has less
+    SPARE_SAMPLES = 8192,       // by which a block's last frame may exceed it
     BLOCK_BYTES = 4 << 20,      // with many channels, fewer samples
     BLOCK_ENTRIES = 4096,
     MOST_CHANNELS = 1024,
@@ -336,7 +337,7 @@ static void next_block(void)
 {
     const AVFrame *frame = media.frame;
     AVBPrint event;
-    int rate = 0, channels = 0, most = 0, n_samples = 0, n_entries = 0;
+    int rate = 0, channels = 0, most = 0, room = 0, n_samples = 0, n_entries = 0;
     size_t width = sizeof(float);
     av_bprint_init(&event, 0, AV_BPRINT_SIZE_UNLIMITED);
     av_bprintf(&event, "{\"event\":\"block\",\"frames\":[");
@@ -363,15 +364,18 @@ static void next_block(void)
             rate = frame->sample_rate;
             channels = wide;
             width = sample_bytes(frame);
-            most = BLOCK_BYTES / (int)sizeof(float) / channels;
-            most = most < BLOCK_SAMPLES ? most : BLOCK_SAMPLES;
+            room = BLOCK_BYTES / (int)sizeof(float) / channels;
+            most = room < BLOCK_SAMPLES ? room : BLOCK_SAMPLES;
+            if (room > BLOCK_SAMPLES + SPARE_SAMPLES)
+                room = BLOCK_SAMPLES + SPARE_SAMPLES;
         }
         int count = frame->nb_samples - media.done;
         if (frame->sample_rate != rate || wide != channels || sample_bytes(frame) != width
-            || (n_samples && count > most - n_samples))
+            || (n_samples && count > room - n_samples))
             break;
         // A frame that is larger than a block is taken apart; only its first part has its time.
-        count = count < most ? count : most;
+        if (!n_samples && count > most)
+            count = most;
         uint8_t *out = block + (size_t)n_samples * (size_t)channels * width;
         if (!frame_samples(out, frame, media.done, count)) {
             media.left = false;
