@@ -63,16 +63,34 @@ static Complex4 multiply(Complex4 a, v128_t re, v128_t im)
     };
 }
 
+// Two complex numbers, as they lie in memory.
+typedef v128_t Complex2;
+
+static Complex2 firsts(Complex2 a, Complex2 b)
+{
+    return wasm_i64x2_shuffle(a, b, 0, 2);
+}
+
+static Complex2 seconds(Complex2 a, Complex2 b)
+{
+    return wasm_i64x2_shuffle(a, b, 1, 3);
+}
+
+/// Each number times -i.
+static Complex2 turned(Complex2 a)
+{
+    return wasm_v128_xor(wasm_i32x4_shuffle(a, a, 1, 0, 3, 2), wasm_f32x4_const(0, -0.0f, 0, -0.0f));
+}
+
 static void fft4(FFTComplex *z)
 {
-    float t1 = z[0].re + z[1].re, t2 = z[0].im + z[1].im;
-    float t3 = z[0].re - z[1].re, t4 = z[0].im - z[1].im;
-    float t5 = z[2].im + z[3].im, t6 = z[3].re + z[2].re;
-    float t7 = z[2].im - z[3].im, t8 = z[3].re - z[2].re;
-    z[0] = (FFTComplex){ t1 + t6, t2 + t5 };
-    z[1] = (FFTComplex){ t3 + t7, t4 + t8 };
-    z[2] = (FFTComplex){ t1 - t6, t2 - t5 };
-    z[3] = (FFTComplex){ t3 - t7, t4 - t8 };
+    Complex2 low = wasm_v128_load(z), high = wasm_v128_load(z + 2);
+    Complex2 even = firsts(low, high), odd = seconds(low, high);
+    Complex2 sum = wasm_f32x4_add(even, odd), difference = wasm_f32x4_sub(even, odd);
+    Complex2 a = firsts(sum, difference);
+    Complex2 b = seconds(sum, turned(difference));
+    wasm_v128_store(z, wasm_f32x4_add(a, b));
+    wasm_v128_store(z + 2, wasm_f32x4_sub(a, b));
 }
 
 /// One level of a split-radix transform of `quarter` * 4 numbers, at `i` of each quarter.
@@ -82,11 +100,11 @@ static void combine(FFTComplex *z, size_t quarter, size_t i, v128_t re, v128_t i
     Complex4 a2 = multiply(load(z + 2 * quarter + i), re, wasm_f32x4_neg(im));
     Complex4 a3 = multiply(load(z + 3 * quarter + i), re, im);
     Complex4 sum = add(a3, a2), difference = subtract(a3, a2);
-    Complex4 turned = { wasm_f32x4_neg(difference.im), difference.re };
+    Complex4 across = { wasm_f32x4_neg(difference.im), difference.re };
     store(z + i, add(a0, sum));
-    store(z + quarter + i, add(a1, turned));
+    store(z + quarter + i, add(a1, across));
     store(z + 2 * quarter + i, subtract(a0, sum));
-    store(z + 3 * quarter + i, subtract(a1, turned));
+    store(z + 3 * quarter + i, subtract(a1, across));
 }
 
 static void pass(FFTComplex *z, const FFTSample *cosines, size_t quarter)
@@ -102,24 +120,23 @@ static void pass(FFTComplex *z, const FFTSample *cosines, size_t quarter)
 
 static void fft8(FFTComplex *z)
 {
-    const float half = (float)0.70710678118654752440;
+    const v128_t half = wasm_f32x4_splat((float)0.70710678118654752440);
     fft4(z);
-    float r0 = z[4].re + z[5].re, i0 = z[4].im + z[5].im;
-    float r1 = z[4].re - z[5].re, i1 = z[4].im - z[5].im;
-    float r2 = z[6].re + z[7].re, i2 = z[6].im + z[7].im;
-    float r3 = z[6].re - z[7].re, i3 = z[6].im - z[7].im;
-    float a1 = r1 * half + i1 * half, a2 = i1 * half - r1 * half;
-    float a5 = r3 * half - i3 * half, a6 = r3 * half + i3 * half;
-    FFTComplex s0 = { r2 + r0, i0 + i2 }, d0 = { i0 - i2, r2 - r0 };
-    FFTComplex s1 = { a5 + a1, a2 + a6 }, d1 = { a2 - a6, a5 - a1 };
-    z[4] = (FFTComplex){ z[0].re - s0.re, z[0].im - s0.im };
-    z[0] = (FFTComplex){ z[0].re + s0.re, z[0].im + s0.im };
-    z[6] = (FFTComplex){ z[2].re - d0.re, z[2].im - d0.im };
-    z[2] = (FFTComplex){ z[2].re + d0.re, z[2].im + d0.im };
-    z[5] = (FFTComplex){ z[1].re - s1.re, z[1].im - s1.im };
-    z[1] = (FFTComplex){ z[1].re + s1.re, z[1].im + s1.im };
-    z[7] = (FFTComplex){ z[3].re - d1.re, z[3].im - d1.im };
-    z[3] = (FFTComplex){ z[3].re + d1.re, z[3].im + d1.im };
+    Complex2 z0 = wasm_v128_load(z), z2 = wasm_v128_load(z + 2);
+    Complex2 z4 = wasm_v128_load(z + 4), z6 = wasm_v128_load(z + 6);
+    Complex2 even = firsts(z4, z6), odd = seconds(z4, z6);
+    Complex2 sums = wasm_f32x4_add(even, odd);
+    // The differences, turned by an eighth: the first backwards, the second forwards.
+    Complex2 scaled = wasm_f32x4_mul(wasm_f32x4_sub(even, odd), half);
+    Complex2 swapped = wasm_i32x4_shuffle(scaled, scaled, 1, 0, 3, 2);
+    Complex2 eighths =
+        wasm_f32x4_add(scaled, wasm_v128_xor(swapped, wasm_f32x4_const(0, -0.0f, -0.0f, 0)));
+    Complex2 a = firsts(sums, eighths), b = seconds(sums, eighths);
+    Complex2 sum = wasm_f32x4_add(a, b), difference = turned(wasm_f32x4_sub(a, b));
+    wasm_v128_store(z, wasm_f32x4_add(z0, sum));
+    wasm_v128_store(z + 2, wasm_f32x4_add(z2, difference));
+    wasm_v128_store(z + 4, wasm_f32x4_sub(z0, sum));
+    wasm_v128_store(z + 6, wasm_f32x4_sub(z2, difference));
 }
 
 static void fft(FFTComplex *z, int bits)
