@@ -44,11 +44,12 @@ def ended(process: subprocess.Popen[bytes], number: signal.Signals) -> tuple[int
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_every_engine_at_once(
-    cli: Cli, engine: str, minute_talk: Path, tiny_en: Path
+@pytest.mark.parametrize("backend", ["native", "wasi"])
+def test_ctrl_c_ends_every_backend_at_once(
+    cli: Cli, backend: str, minute_talk: Path, tiny_en: Path
 ) -> None:
     process = cli.start(
-        *("transcribe", minute_talk, "-m", tiny_en, "-b", engine, *GREEDY, "-f", "srt")
+        *("transcribe", minute_talk, "-m", tiny_en, "-b", backend, *GREEDY, "-f", "srt")
     )
     assert first_line(process).startswith(b"[00:00:00.000")
     time.sleep(0.5)  # so that the next window is being computed
