@@ -40,7 +40,7 @@ def wasi(jfk: Path, tiny_en: Path) -> Transcript:
 
 @pytest.fixture(scope="module")
 def larger(jfk: Path, base: Path) -> Transcript:
-    return heard(jfk, base, "native")
+    return heard(jfk, base, "faster-whisper")
 
 
 def test_the_sandbox_agrees_with_native_in_words_tokens_and_times(
