@@ -61,7 +61,7 @@ def test_styles_are_kept_where_both_formats_have_them() -> None:
         '<i>one <B>two</i> three</B>\n{\\an8}<font color="red">four</font> 1 < 2 <five>\n\n'
     )
     assert converted(text, "srt", "vtt") == (
-        "WEBVTT\n\n00:01.000 --> 00:02.000\n"
+        "WEBVTT\n\n00:01.000 --> 00:02.000 line:0\n"
         "<i>one <b>two</b></i><b> three</b>\nfour 1 &lt; 2 &lt;five&gt;\n\n"
     )
     ass = converted(text, "srt", "ass")

@@ -66,13 +66,40 @@ def test_positions_colors_and_fonts_are_kept_or_counted(cli: Cli) -> None:
         '{\\an8}<font color="#ff0000">Stop,</font>\nhe said.\n\n'
         "2\n00:00:02,000 --> 00:00:03,000\n{\\pos(1,2)}<i>And</i> <font face=x>went\n\n"
     )
-    for name, n, left in (("c.vtt", 5, "Stop, he said"), ("c.ass", 3, r"{\an8}Stop, he said")):
+    for name, n, left in (
+        ("c.vtt", 4, "02.000 line:0\nStop, he said"),
+        ("c.ass", 3, r"{\an8}Stop, he said"),
+    ):
         done = cli.here("subtitles", "convert", "a.srt", name)
         assert f"{n} tags for positions, colors and fonts" in done.err
         assert left in (cli.directory / name).read_text()
     done = cli.here("subtitles", "convert", "c.ass", "d.srt")
     assert "1 tag for positions, colors and fonts" in done.err
     assert "{\\an8}Stop, he said" in (cli.directory / "d.srt").read_text()
+
+
+def test_a_place_in_the_picture_holds_for_all_that_is_said_there(cli: Cli) -> None:
+    (cli.directory / "a.vtt").write_text(
+        "WEBVTT\n\n00:01.000 --> 00:03.000 line:5% align:start\nIt was a bright cold day\n\n"
+        "00:03.000 --> 00:05.000 align:start position:0%\nin April.\n\n"
+        "00:04.000 --> 00:05.000 line:50.5%\n<v Ann>Oh, <i>was</i> it?\n"
+    )
+    limits = ("--max-line-width", "16", "--max-line-count", "1")
+    done = cli.here("subtitles", "convert", "a.vtt", "b.srt", *limits)
+    assert (done.code, done.err) == (0, "")
+    cues = (cli.directory / "b.srt").read_text().split("\n\n")[:-1]
+    texts = [cue.split("\n")[2] for cue in cues]
+    assert texts == [
+        *(r"{\an8}It was a bright", r"{\an8}cold day", "in April."),
+        r"Ann: {\an5}Oh, <i>was</i> it?",
+    ]
+    assert cli.here("subtitles", "lint", "a.vtt").code == 0  # what is elsewhere does not overlap
+    for number, settings in ((1, " align:left"), (2, ""), (6, " line:50% align:right")):
+        (cli.directory / "c.srt").write_text(
+            f"1\n00:00:01,000 --> 00:00:02,000\n{{\\an{number}}}Oh\n"
+        )
+        done = cli.here("subtitles", "convert", "c.srt", "-", "--to", "vtt")
+        assert done.out == f"WEBVTT\n\n00:01.000 --> 00:02.000{settings}\nOh\n\n"
 
 
 def test_convert_by_a_profile_says_what_cannot_keep_to_it(cli: Cli) -> None:

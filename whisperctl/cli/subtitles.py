@@ -116,8 +116,8 @@ def convert_subtitles(
     if n_dropped:
         console.note(
             f"{n_dropped:,} tag{'s' if n_dropped > 1 else ''} for positions, colors and fonts of "
-            f"{_named(source)} {'are' if n_dropped > 1 else 'is'} left out: {fmt} has no place for "
-            "them here"
+            f"{_named(source)} {'are' if n_dropped > 1 else 'is'} left out: they are not written "
+            f"in {fmt}"
         )
     if warning := ignored([fmt], limits):
         console.note(warning)

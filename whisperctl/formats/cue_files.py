@@ -45,10 +45,14 @@ _NO_TEXT = re.compile(r"(?:NOTE(?=[ \t]|$)|(?:STYLE|REGION)\s*+$|X-TIMESTAMP-MAP
 
 @dataclass(slots=True)
 class CueBlock:
-    """A timing line and the lines up to the next, each with its number; times in seconds."""
+    """A timing line and the lines up to the next, each with its number; times in seconds.
+
+    ``settings`` is what stands behind the times.
+    """
 
     start_s: float = 0.0
     end_s: float = 0.0
+    settings: str = ""
     index: int | None = None
     readable: bool = True
     lines: Lines = field(default_factory=list)
@@ -61,7 +65,7 @@ def cue_blocks(text: str, found: Found, *, comments: bool) -> Iterator[CueBlock]
     begins_block = True
     awaits_timing = True
     for number, line in enumerate(text.split("\n"), start=1):
-        times: tuple[float, float] | None = None
+        times: tuple[float, float, str] | None = None
         damaged = ""
         if ARROW in line and not (comments and begins_block and line.startswith("NOTE")):
             try:
@@ -153,10 +157,11 @@ def report_texts(blocks: Sequence[Sequence[tuple[int, str]]], found: Found) -> N
             found.skip(f"line {number}", _NO_CUE)
 
 
-def timing(line: str) -> tuple[float, float] | None:
-    """Start and end of a cue in a line such as ``00:01.000 --> 00:02.000 align:start``.
+def timing(line: str) -> tuple[float, float, str] | None:
+    """Times of a cue in a line such as ``00:01.000 --> 00:02.000 align:start``.
 
     Returns:
+        Start and end, in seconds, and the settings behind them.
         ``None`` if it has no arrow and no time: it is text.
 
     Raises:
@@ -185,7 +190,7 @@ def timing(line: str) -> tuple[float, float] | None:
         rest = rest.strip()
         shown = quoted(rest if len(rest) <= 40 else f"{rest[:40]}…")
         raise ValueError(f"{shown} stands after the times")
-    return start_s, end_s
+    return start_s, end_s, rest
 
 
 def retimed(text: str, move: Callable[[float], float], decimal_mark: str) -> str:
@@ -207,10 +212,7 @@ def retimed(text: str, move: Callable[[float], float], decimal_mark: str) -> str
         except ValueError:
             times = None
         if times is not None:
-            right = line.partition(ARROW)[2].strip()
-            end = leading_time(right)
-            settings = right[end[1] :] if end is not None else ""
-            line = f"{moved(times[0])} {ARROW} {moved(times[1])}{settings}"
+            line = f"{moved(times[0])} {ARROW} {moved(times[1])}{times[2]}"
         elif decimal_mark == ".":
             line = _WORD_TIME.sub(moved_word, line)
         lines.append(line)

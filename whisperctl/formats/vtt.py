@@ -32,16 +32,19 @@ _HEADER = re.compile(r"[A-Za-z-]++\s*+[:=]")
 _BRIEF_S = 0.05
 """Longest cue that repeats a finished line: YouTube shows it for a hundredth of a second."""
 _STAMP = re.compile(r"<((?:\d{1,9}+:)?\d{1,9}+:\d{1,9}+(?:[.,]\d*+)?)>", re.ASCII)
+_LINE_SETTING = re.compile(r"(?<![^ \t])line:(\d{1,3}+(?:\.\d{1,9}+)?)(%?)", re.ASCII)
+_TOP_LINES, _TOP_PERCENT, _MIDDLE_PERCENT = 4, 33, 66
+"""The last line, and shares of the height, of the upper and middle part of a picture."""
 _PLACE = "\ufdee"
 _SPACES = f" \t\n\u3000{markup.BREAK}"
 _WORD = re.compile(f"[{_SPACES}]*+[^{_SPACES}]++")
 
 
 def write_vtt(transcript: Transcript, out: TextIO, options: SubtitleOptions = NO_LIMITS) -> None:
-    """Write cues as openai-whisper does, with hours from the first hour on.
+    r"""Write cues as openai-whisper does, with hours from the first hour on.
 
     ``&``, ``<`` and ``>`` are escaped (section 4.2.2), so ``-->``, which no cue may hold, is too.
-    Who speaks is the cue's voice.
+    Who speaks is the cue's voice. Where it is in the picture (``{\an8}``) are its settings.
     """
     out.write("WEBVTT\n\n")
     for cue in layout(transcript, options, speaker_in_text=False):
@@ -51,7 +54,32 @@ def write_vtt(transcript: Transcript, out: TextIO, options: SubtitleOptions = NO
             text = (
                 markup.without_tags(shown.text)[0].translate(_ESCAPES).translate(markup.HTML_TAGS)
             )
-            out.write(f"{start} --> {end}\n{_voice(shown.speaker)}{text}\n\n")
+            out.write(
+                f"{start} --> {end}{_settings(shown.text)}\n{_voice(shown.speaker)}{text}\n\n"
+            )
+
+
+def _settings(text: str) -> str:
+    r"""The cue settings for ``\an``, whose numbers are laid out like the keys of a calculator."""
+    place = markup.place(text)
+    if not place.startswith(r"\an"):
+        return ""
+    row, column = divmod(int(place[3]) - 1, 3)
+    return ("", " line:50%", " line:0")[row] + (" align:left", "", " align:right")[column]
+
+
+def _height(settings: str) -> str:
+    r"""``\an8`` or ``\an5`` for a cue in the upper or middle part of the picture, else nothing.
+
+    Left and right are not read: YouTube sets them for every cue, where people expect the middle.
+    """
+    found = _LINE_SETTING.search(settings)
+    if found is None:
+        return ""
+    line = float(found[1])
+    if not found[2]:
+        return r"\an8" if line <= _TOP_LINES else ""
+    return r"\an8" if line < _TOP_PERCENT else r"\an5" if line < _MIDDLE_PERCENT else ""
 
 
 def _voice(speaker: str | None) -> str:
@@ -153,6 +181,8 @@ def _vtt_segment(cue: CueBlock, lines: str) -> Segment:
     speaker = unescape(voice[1]).strip() if voice else None
     held, times = _held_times(lines)
     shown = unescape(markup.from_html(held)).replace("\n", markup.BREAK)
+    if markup.plain(shown).strip():
+        shown = markup.placed(shown.lstrip(_SPACES), _height(cue.settings))
     text, words = _timed_words(shown, times, cue.start_s, cue.end_s)
     return Segment(cue.start_s, cue.end_s, text, words=tuple(words), speaker=speaker or None)
 

@@ -93,8 +93,9 @@ class Subtitles:
         """The same without the tags that another format has no place for, and how many they are."""
         if fmt == self.format:
             return self, 0
-        # Players of SubRip know where SubStation Alpha's \an puts a cue.
-        stays = {"ass": _OVERRIDE.match, "srt": _ALIGNMENT.fullmatch}.get(fmt)
+        # Players of SubRip know SubStation Alpha's \an, and WebVTT has settings for it.
+        alike = {"ass": _OVERRIDE.match, "srt": _ALIGNMENT.fullmatch, "vtt": _ALIGNMENT.fullmatch}
+        stays = alike.get(fmt)
         n_dropped = 0
         segments = []
         for segment in self.segments:

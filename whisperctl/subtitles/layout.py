@@ -234,23 +234,25 @@ def _cue(parts: Sequence[CuePart], *, timed: bool, speaker: str | None) -> Cue:
 def _runs(
     segments: Sequence[Segment], options: SubtitleOptions, *, speaker_in_text: bool
 ) -> Iterator[_Run]:
-    """The words of all segments, cut where the speaker changes and at long pauses."""
+    """The words of all segments, cut where the speaker or the place changes and at long pauses."""
     run: _Run | None = None
     for segment in segments:
         known = timed_words(segment)
         parts = known or estimated_words(segment)
+        place = markup.place(segment.text)
         if options.max_line_width is not None:
             parts = list(split_wide(parts, options.max_line_width))
         for number, part in enumerate(parts):
             # Whole hundredths, so that limits hold in formats that have nothing finer.
             start_ms, end_ms = part.start_ms // 10 * 10, part.end_ms // 10 * 10
-            if run is None or run.speaker != segment.speaker or run.is_far(start_ms):
+            of_another = run is None or (run.speaker, run.place) != (segment.speaker, place)
+            if run is None or of_another or run.is_far(start_ms):
                 if run is not None:
-                    if run.speaker == segment.speaker:
+                    if not of_another:
                         run.until_ms = start_ms
                     yield run
                 in_text = label(segment.speaker) if speaker_in_text else ""
-                run = _Run(options, segment.speaker, markup.width(in_text))
+                run = _Run(options, segment.speaker, place, markup.width(in_text))
             run.add(
                 CuePart(start_ms, end_ms, part.text), timed=bool(known), begins_segment=number == 0
             )
@@ -260,7 +262,7 @@ def _runs(
 
 @dataclass(slots=True)
 class _Run:
-    """Consecutive words of one speaker, and the best way to part them.
+    """Consecutive words of one speaker in one place, and the best way to part them.
 
     The lists have an item a word: its text with the space before it, whether its times are known,
     its width and that of the space, the cost of a break before it, and how many sentences have
@@ -269,6 +271,7 @@ class _Run:
 
     options: SubtitleOptions
     speaker: str | None
+    place: str
     label_width: int
     until_ms: int = _ENDLESS_MS
     parts: list[CuePart] = field(default_factory=list)
@@ -382,7 +385,8 @@ class _Run:
         for end in reversed(ends):
             breaks = self._lines(begin, end)[1]
             parts = list(self.parts[begin:end])
-            parts[0] = replace(parts[0], text=parts[0].text.lstrip())
+            text = markup.placed(parts[0].text.lstrip(), self.place)
+            parts[0] = replace(parts[0], text=text)
             for at in breaks:
                 text = parts[at - begin].text
                 parts[at - begin] = replace(parts[at - begin], text="\n" + text.lstrip())

@@ -104,6 +104,11 @@ def place(text: str) -> str:
     return found[0] if found is not None else ""
 
 
+def placed(text: str, tag: str) -> str:
+    """``text`` at the place of a tag that ``place`` returned, unless it has one of its own."""
+    return text if not tag or place(text) else f"{TAG}{{{tag}}}{TAG_END}{text}"
+
+
 def _kept(tag: str) -> str:
     """The mark of a tag; nothing for one that no player has."""
     if len(tag) > _MOST_OF_TAG or not (tag.isascii() and tag.isprintable()) or "-->" in tag:
