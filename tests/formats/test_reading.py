@@ -55,6 +55,22 @@ def test_numbers_backslashes_and_braces_of_subrip_are_text() -> None:
     assert converted(text, "srt", "srt") == "1\n00:00:01,000 --> 00:00:02,000\nC:\\New {x}\n42\n\n"
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        (
+            '<font color="#FF8000">a <font color=yellow size="2">b</font> c</font> d',
+            r"{\c&H0080FF&}a {\c&H00FFFF&}b{\c&H0080FF&} c{\c} d",
+        ),
+        ("<font face=x color='lime'>a <font color=\"dark\">b</font> c", r"{\c&H00FF00&}a b c"),
+        ("<font face=x>a</font> b <FONT COLOR=12ab34>c", r"a b {\c&H34AB12&}c"),
+    ],
+)
+def test_colors_of_subrip_are_those_of_ass(text: str, written: str) -> None:
+    ass = converted(f"1\n00:00:01,000 --> 00:00:02,000\n{text}\n", "srt", "ass")
+    assert ass.endswith(f",,{written}\n")
+
+
 def test_styles_are_kept_where_both_formats_have_them() -> None:
     text = (
         "1\n00:00:01,000 --> 00:00:02,000\n"
@@ -65,10 +81,13 @@ def test_styles_are_kept_where_both_formats_have_them() -> None:
         "<i>one <b>two</b></i><b> three</b>\nfour 1 &lt; 2 &lt;five&gt;\n\n"
     )
     ass = converted(text, "srt", "ass")
-    assert r",,{\i1}one {\b1}two{\b0}{\i0}{\b1} three{\b0}\N{\an8}four 1 < 2 <five>" in ass
+    assert (
+        r",,{\i1}one {\b1}two{\b0}{\i0}{\b1} three{\b0}\N{\an8}{\c&H0000FF&}four{\c} 1 < 2 <five>"
+        in ass
+    )
     assert converted(ass, "ass", "srt").splitlines()[2:4] == [
         "<i>one <b>two</b></i><b> three</b>",
-        "{\\an8}four 1 < 2 <five>",
+        "{\\an8}{\\c&H0000FF&}four{\\c} 1 < 2 <five>",
     ]
     assert converted(text, "srt", "srt").splitlines()[2:4] == [
         "<i>one <b>two</b></i><b> three</b>",

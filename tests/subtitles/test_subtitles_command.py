@@ -67,14 +67,14 @@ def test_positions_colors_and_fonts_are_kept_or_counted(cli: Cli) -> None:
         "2\n00:00:02,000 --> 00:00:03,000\n{\\pos(1,2)}<i>And</i> <font face=x>went\n\n"
     )
     for name, n, left in (
-        ("c.vtt", 4, "02.000 line:0\nStop, he said"),
-        ("c.ass", 3, r"{\an8}Stop, he said"),
+        ("c.vtt", "4 tags", "02.000 line:0\nStop, he said"),
+        ("c.ass", "1 tag", r"{\an8}{\c&H0000FF&}Stop,{\c} he said"),
     ):
         done = cli.here("subtitles", "convert", "a.srt", name)
-        assert f"{n} tags for positions, colors and fonts" in done.err
+        assert f"{n} for positions, colors and fonts" in done.err
         assert left in (cli.directory / name).read_text()
     done = cli.here("subtitles", "convert", "c.ass", "d.srt")
-    assert "1 tag for positions, colors and fonts" in done.err
+    assert "3 tags for positions, colors and fonts" in done.err
     assert "{\\an8}Stop, he said" in (cli.directory / "d.srt").read_text()
 
 

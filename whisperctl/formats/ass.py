@@ -40,6 +40,14 @@ Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 # no width (FFmpeg does the same). Not all players know an escape for braces.
 _ESCAPES = str.maketrans({"\\": "\\\u2060", "{": "(", "}": ")"})
 _KEPT = re.compile(f"({markup.TAG}[^{markup.TAG_END}]*{markup.TAG_END})")
+_FONT = re.compile(r"<(/?)font\b(?:[^<>]*?\bcolor\s*=\s*[\"']?(#?\w+))?", re.ASCII | re.IGNORECASE)
+_HTML_COLORS = {
+    **{"black": "000000", "silver": "c0c0c0", "gray": "808080", "white": "ffffff"},
+    **{"maroon": "800000", "red": "ff0000", "purple": "800080", "fuchsia": "ff00ff"},
+    **{"green": "008000", "lime": "00ff00", "olive": "808000", "yellow": "ffff00"},
+    **{"navy": "000080", "blue": "0000ff", "teal": "008080", "aqua": "00ffff"},
+    **{"cyan": "00ffff", "magenta": "ff00ff", "orange": "ffa500"},
+}
 _TAGS = str.maketrans(
     {
         "\n": r"\N",
@@ -102,8 +110,30 @@ def _karaoke(cue: Cue) -> str:
 def _escaped(text: str) -> str:
     parts = _KEPT.split(text)  # tags are the odd ones
     parts[::2] = (part.translate(_ESCAPES).translate(_TAGS) for part in parts[::2])
-    parts[1::2] = (tag if tag[1] == "{" else "" for tag in parts[1::2])
-    return "".join(map(markup.with_tags, parts))
+    tags = map(markup.with_tags, parts[1::2])
+    colors: list[str] = []  # of the tags that are open
+    parts[1::2] = (tag if tag[0] == "{" else _colored(tag, colors) for tag in tags)
+    return "".join(parts)
+
+
+def _colored(tag: str, colors: list[str]) -> str:
+    """The command for the color of a tag ``font`` of SubRip; empty if it changes none."""
+    font = _FONT.match(tag)
+    if font is None:
+        return ""
+    before = colors[-1] if colors else ""
+    if font[1]:
+        was_open = bool(colors)
+        after = colors[-2] if len(colors) > 1 else ""
+        del colors[-1:]
+        return "" if was_open and after == before else f"{{\\c{after}}}"
+    name = (font[2] or "").lower()
+    number = _HTML_COLORS.get(name, name.removeprefix("#"))
+    if re.fullmatch("[0-9a-f]{6}", number) is None:
+        colors.append(before)
+        return ""
+    colors.append(f"&H{number[4:]}{number[2:4]}{number[:2]}&".upper())
+    return f"{{\\c{colors[-1]}}}"
 
 
 def _hundredths(time_ms: int) -> int:

@@ -19,7 +19,7 @@ MAX_CUES = 1_000_000
 """Most cues of a file: a week of speech has fewer; each takes half a kilobyte of memory."""
 
 _MAX_UNREADABLE = 1000
-_OVERRIDE = re.compile(r"\{\\")
+_OF_ASS = re.compile(r"\{\\|<font\b[^<>]*\bcolor\s*=|</font", re.IGNORECASE)
 _ALIGNMENT = re.compile(r"\{\\an[1-9]\}")
 
 
@@ -94,7 +94,7 @@ class Subtitles:
         if fmt == self.format:
             return self, 0
         # Players of SubRip know SubStation Alpha's \an, and WebVTT has settings for it.
-        alike = {"ass": _OVERRIDE.match, "srt": _ALIGNMENT.fullmatch, "vtt": _ALIGNMENT.fullmatch}
+        alike = {"ass": _OF_ASS.match, "srt": _ALIGNMENT.fullmatch, "vtt": _ALIGNMENT.fullmatch}
         stays = alike.get(fmt)
         n_dropped = 0
         segments = []
