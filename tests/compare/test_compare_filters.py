@@ -153,7 +153,7 @@ def test_time_is_bounded() -> None:
 
     assert growths[0].end == "time"
     assert growths[0].most >= 1
-    assert time.perf_counter() - started < 1
+    assert time.perf_counter() - started < 5
 
 
 def test_an_interruption_ends_it_with_what_was_measured() -> None:
