@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from whisperctl.compare.result import Machine
 from whisperctl.compare.runner import Result
 from whisperctl.engine import resources
-from whisperctl.errors import BackendError, UsageError
+from whisperctl.errors import BackendError, PluginError, UsageError
 from whisperctl.jobs.events import Advanced, RunMeasured, Transcribed
 from whisperctl.jobs.executors import choose
 from whisperctl.jobs.executors.processes import event_line, fatal_line
@@ -48,6 +49,15 @@ def test_an_address_is_a_scheduler_a_file_or_nothing() -> None:
 def test_another_address_is_one_clear_error(text: str) -> None:
     with pytest.raises(UsageError, match=r"write "):
         address.parse(text)
+
+
+@pytest.mark.slow
+def test_what_listens_without_an_answer_is_no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_CONNECT_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(PluginError, match=rf"no Dask scheduler at tcp://127.0.0.1:{port} \("):
+            cluster.Cluster(Address(f"tcp://127.0.0.1:{port}"), "topic", 1, 1)
 
 
 def test_an_executor_without_addresses_refuses_one() -> None:

@@ -225,7 +225,10 @@ class Cluster:
             options["address"] = self._address.scheduler
         else:
             options["address"] = await self._start_local(distributed)
-        self._client = await self._stack.enter_async_context(distributed.Client(**options))
+        client = distributed.Client(**options)
+        self._stack.push_async_callback(client.close)
+        # What listens there without an answer would be asked again and again.
+        self._client = await asyncio.wait_for(client, _CONNECT_S)
         self._client.subscribe_topic(self._topic, self._published)
         found = await self._client.scheduler.identity(n_workers=-1)
         if "dashboard" in found.get("services", {}) and find_spec("bokeh") is not None:
@@ -343,6 +346,8 @@ def described(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return files.reason(error)
     text = on_one_line(str(error))
+    if isinstance(error, TimeoutError) and not text:
+        return "it does not answer"
     return (
         text[:300]
         if isinstance(error, OSError) and text
