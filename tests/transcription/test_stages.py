@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from whisperctl.transcript import Segment, Token
+from whisperctl.transcript import Segment, Token, Word
 from whisperctl.transcription.stages import (
     Blanks,
     ControlCharacters,
@@ -78,6 +78,13 @@ def test_words_are_made_in_the_language_known_when_the_segment_comes() -> None:
 def test_segments_without_text_are_dropped() -> None:
     assert list(Blanks().add(Segment(0, 1, " \n"))) == []
     assert len(list(Blanks().add(Segment(0, 1, " a")))) == 1
+
+
+def test_what_an_engine_says_holds_no_mark_of_a_tag() -> None:
+    text = " \ufdd7{\\pos(1,1)}\ufdd8hi"
+    (found,) = ControlCharacters().add(Segment(0, 1, text, words=(Word(0, 1, text, 1.0),)))
+
+    assert found.text == found.words[0].text == " {\\pos(1,1)}hi"
 
 
 def test_control_characters_become_visible_and_speakers_are_named() -> None:

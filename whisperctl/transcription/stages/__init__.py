@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from whisperctl.engine.protocol import OnSegment
 from whisperctl.engine.toolkit.words import words_of
+from whisperctl.subtitles.markup import unmarked
 from whisperctl.transcript import Segment
 
 
@@ -72,11 +73,19 @@ class Words(Stage):
 
 
 class ControlCharacters(Stage):
-    """Make control characters visible."""
+    """Make control characters visible, and leave out the marks of styles and tags.
+
+    No engine has a use for those, and writers would make tags of them.
+    """
 
     def add(self, segment: Segment) -> Iterable[Segment]:
         """Return the segment with visible text and words."""
-        yield segment.visible()
+        segment = segment.visible()
+        text = unmarked(segment.text)
+        if text != segment.text:
+            words = tuple(replace(word, text=unmarked(word.text)) for word in segment.words)
+            segment = replace(segment, text=text, words=words)
+        yield segment
 
 
 class Blanks(Stage):
