@@ -62,7 +62,10 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The end of an order: its result, not validated, or what Dask says instead."""
+    """The end of an order: its result, not validated, or what Dask says instead.
+
+    There is none of an order whose outcome was ``Published``.
+    """
 
     number: int
     value: object = None
@@ -154,6 +157,7 @@ class Cluster:
         self._futures: dict[int, Any] = {}
         self._names: dict[str, str] | None = None
         self._describe = describe
+        self._awaiting: dict[int, asyncio.Task[Any]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stack = AsyncExitStack()
         self._thread = threading.Thread(target=self._run_loop, daemon=True)
@@ -297,7 +301,17 @@ class Cluster:
             self.news.put(Workers(names, described))
 
     def _published(self, event: tuple[float, object]) -> None:
-        self.news.put(Published(event[1]))
+        message = event[1]
+        if isinstance(message, dict) and message.get("outcome"):
+            number = message.get("number")
+            if isinstance(number, int):
+                self._forget(number)
+        self.news.put(Published(message))
+
+    def _forget(self, number: int) -> None:
+        """Fetch no result of an order, which would take two more messages, and release it."""
+        if self._futures.pop(number, None) is not None and number in self._awaiting:
+            self._awaiting[number].cancel()
 
     async def _submit(self, number: int, setup: bytes, order: bytes, worker: str) -> None:
         future = self._client.submit(
@@ -311,10 +325,17 @@ class Cluster:
             resources=self._address.resources or None,
         )
         self._futures[number] = future
+        if (task := asyncio.current_task()) is not None:
+            self._awaiting[number] = task
         try:
             ended = Ended(number, await future)
         except Exception as error:
             ended = Ended(number, error=error)
+        except asyncio.CancelledError:
+            future.release()
+            raise
+        finally:
+            self._awaiting.pop(number, None)
         # The result is here: it is dropped from the cluster with its last future.
         if self._futures.pop(number, None) is not None:
             self.news.put(ended)

@@ -24,7 +24,14 @@ from whisperctl.transcript import Segment
 from whisperctl.transcription.run import Checkpoint
 from whisperctl_dask import cluster, messages, worker
 from whisperctl_dask.cluster import Cluster, Ended, Lost, Published, Served, Workers
-from whisperctl_dask.messages import Description, InvalidAnswerError, Order, Setup, SharedFile
+from whisperctl_dask.messages import (
+    Description,
+    InvalidAnswerError,
+    Order,
+    Outcome,
+    Setup,
+    SharedFile,
+)
 
 _WAIT_S = 0.1
 _MOST_LOSSES = 2
@@ -279,6 +286,9 @@ class DaskExecution:
                 self._take_event(index, running, messages.event(line))
         except InvalidAnswerError as error:
             self._distrust(index, running, error)
+            return
+        if report.outcome is not None:
+            self._take_outcome(index, running, report.outcome)
 
     def _take_event(
         self, index: int, running: _Running, event: WorkerEvent | WhisperctlError
@@ -330,14 +340,21 @@ class DaskExecution:
             self._take_error(index, running, ended.error)
             return
         try:
-            result = messages.outcome(ended.value)
-            if result.refused:
-                self._refuse(index, running, result.refused)
-                return
-            if not result.line:
-                self._lose(index)
-                return
-            last = messages.event(result.line)
+            outcome = messages.outcome(ended.value)
+        except InvalidAnswerError as error:
+            self._distrust(index, running, error)
+            return
+        self._take_outcome(index, running, outcome)
+
+    def _take_outcome(self, index: int, running: _Running, outcome: Outcome) -> None:
+        if outcome.refused:
+            self._refuse(index, running, outcome.refused)
+            return
+        if not outcome.line:
+            self._lose(index)
+            return
+        try:
+            last = messages.event(outcome.line)
         except InvalidAnswerError as error:
             self._distrust(index, running, error)
             return
@@ -345,12 +362,12 @@ class DaskExecution:
             case WhisperctlError():
                 raise last
             case Failed(reason):
-                self._end(index, Failed(self._renamed(running, reason)))
+                self._end(index, Failed(self._renamed(running, reason)), is_over=True)
             case Measured() if running.task.runs:
-                self._end(index, last)
+                self._end(index, last, is_over=True)
             case Transcribed(transcript) if not running.task.runs:
                 found = replace(transcript, model=self._model)
-                self._end(index, replace(last, transcript=found))
+                self._end(index, replace(last, transcript=found), is_over=True)
             case _:
                 self._distrust(index, running, InvalidAnswerError("no end"))
 
@@ -442,10 +459,13 @@ class DaskExecution:
         self._waiting.appendleft(index)
         self._assign()
 
-    def _end(self, index: int, event: WorkerEvent) -> None:
+    def _end(self, index: int, event: WorkerEvent, *, is_over: bool = False) -> None:
+        """End a task; unless its order ``is_over``, its worker may hold that still."""
         running = self._running.pop(index)
-        # Its worker may hold the order still, if it was cancelled.
-        self._withdraw(running)
+        if is_over:
+            self._numbers.pop(running.number, None)
+        else:
+            self._withdraw(running)
         _close(running)
         self._report(index, event)
         self._assign()

@@ -107,27 +107,8 @@ class Order:
     files: tuple[SharedFile, ...] = ()
 
 
-class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a worker publishes of an order.
-
-    ``attempt`` names the start of the work: a second one tells that Dask began it again, as after
-    the loss of a worker. ``lines`` are events, as the ``processes`` executor writes them; the
-    segments of a checkpoint are left out, as they are those reported since the one before. ``file``
-    and ``offset`` ask for a part of a file of the order's; an offset of -1 asks for its hash.
-    ``ticket`` is what the answer is to be delivered under. ``worker`` is added by Dask.
-    """
-
-    number: int
-    attempt: Annotated[str, Meta(max_length=64)]
-    lines: Annotated[list[bytes], Meta(max_length=_MOST_LINES)] = []
-    file: Annotated[int, Meta(ge=0, le=1000)] | None = None
-    offset: Annotated[int, Meta(ge=-1)] = 0
-    ticket: Annotated[str, Meta(max_length=64)] = ""
-    worker: str = ""
-
-
 class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How an order ended on a worker.
+    """End of an order on a worker.
 
     ``line`` is the last event or an error for the whole run. Without one the work was abandoned, or
     ``refused`` says why this worker cannot do any.
@@ -136,6 +117,27 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     line: bytes = b""
     refused: Annotated[str, Meta(max_length=4096)] = ""
     threads: Annotated[int, Meta(ge=0)] = 0
+
+
+class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a worker publishes of an order.
+
+    ``attempt`` names the start of the work: a second one tells that Dask began it again, as after
+    the loss of a worker. ``lines`` are events, as the ``processes`` executor writes them; the
+    segments of a checkpoint are left out, as they are those reported since the one before. ``file``
+    and ``offset`` ask for a part of a file of the order's; an offset of -1 asks for its hash.
+    ``ticket`` is what the answer is to be delivered under. The last one has the ``outcome``, unless
+    that is large, and then the result of the order. ``worker`` is added by Dask.
+    """
+
+    number: int
+    attempt: Annotated[str, Meta(max_length=64)]
+    lines: Annotated[list[bytes], Meta(max_length=_MOST_LINES)] = []
+    file: Annotated[int, Meta(ge=0, le=1000)] | None = None
+    offset: Annotated[int, Meta(ge=-1)] = 0
+    ticket: Annotated[str, Meta(max_length=64)] = ""
+    outcome: Outcome | None = None
+    worker: str = ""
 
 
 class InvalidAnswerError(ValueError):

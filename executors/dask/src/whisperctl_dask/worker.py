@@ -64,6 +64,9 @@ _PURPOSE = "transcribing recordings for a cluster"
 _CACHE = "cluster"
 _KEPT_MODELS = 4
 _LONGEST_REASON = 300
+_MOST_PUBLISHED = 1 << 16
+"""Size of outcomes that are published, a thousand of which stay in the scheduler's memory. Others
+are fetched, which takes it and the coordinator more time."""
 
 
 class _AbandonedError(Exception):
@@ -85,7 +88,7 @@ def carry_out(setup: bytes, order: bytes) -> bytes:
         order: an ``Order`` as a line.
 
     Returns:
-        An ``Outcome`` in msgpack.
+        An ``Outcome`` in msgpack, or nothing if it was published.
     """
     from distributed import get_worker
 
@@ -99,11 +102,13 @@ def carry_out(setup: bytes, order: bytes) -> bytes:
     try:
         common, parsed = _setup(setup), records.parse(Order, order)
         link = _Link(parsed.number, lambda message: worker.log_event(common.topic, message), wanted)
-        result = _carry_out(common, parsed, link, worker.state.nthreads)
+        outcome = _carry_out(common, parsed, link, worker.state.nthreads)
+        if link.end(outcome):
+            return b""
     except Exception as error:
         # Not what a recording can cause. Dask would log the order, and a URL in it may be signed.
-        result = Outcome(refused=f"{type(error).__name__}: {error}"[:_LONGEST_REASON])
-    return msgspec.msgpack.encode(result)
+        outcome = Outcome(refused=f"{type(error).__name__}: {error}"[:_LONGEST_REASON])
+    return msgspec.msgpack.encode(outcome)
 
 
 @lru_cache(maxsize=4)
@@ -257,6 +262,15 @@ class _Link:
             self._send(lines=lines)
         self._published_s = time.monotonic()
 
+    def end(self, outcome: Outcome) -> bool:
+        """Publish the rest, and with it the outcome; false if that is too large to be published."""
+        self._flush_progress()
+        fits = len(outcome.line) <= _MOST_PUBLISHED
+        if fits or self._lines:
+            self._send(lines=self._lines, outcome=outcome if fits else None)
+        self._lines = []
+        return fits
+
     def ask(self, file: int, offset: int) -> tuple[bytes, str]:
         """Ask for a part of a file of the order's, and wait for it.
 
@@ -307,7 +321,6 @@ def _carry_out(setup: Setup, order: Order, link: _Link, n_threads: int) -> Outco
         line = event_line(
             Failed(f"{order.task.recording.label}: it cannot be sent to a worker ({reason})")
         )
-    link.publish()
     return Outcome(line)
 
 
