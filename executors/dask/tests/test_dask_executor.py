@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from bench import soak
+from tests.web import serving
 from whisperctl.compare import measure as measuring
 from whisperctl.compare.plan import Cell, ForeignEngine, Plan, Variant, load_recordings
 from whisperctl.compare.result import ModelFile
@@ -43,6 +44,7 @@ from whisperctl.jobs.executors.in_process import TaskRunner
 from whisperctl.jobs.job import Job, Results, Task
 from whisperctl.jobs.sources import Recording
 from whisperctl.options import DecodeOptions, TranscriptionOptions
+from whisperctl.storage import urls
 from whisperctl.testing.fake import install, write_model
 from whisperctl.transcript import Transcript
 from whisperctl.transcription.run import Checkpoint
@@ -193,6 +195,20 @@ def test_files_that_workers_do_not_see_are_sent_and_removed(
     assert set(temporary.glob("whisperctl-*")) <= spooled
     (kept,) = (cluster.folder / "cache" / "cluster").glob("*/*")  # once for both workers
     assert kept.read_bytes() == job.model.read_bytes()
+
+
+def test_a_recording_that_has_changed_at_its_url_fails(
+    cluster: Cluster, job: Job, tmp_path: Path
+) -> None:
+    with serving(recording(tmp_path, "talk.wav").read_bytes()) as served:
+        url = f"{served.base}/whole/talk.wav"
+        found = urls.info(url)
+        same = Recording(url, size_bytes=found.size_bytes, version=found.version)
+        tasks = [Task(same), Task(replace(same, size_bytes=7)), Task(replace(same, version="old"))]
+        events = run(job, cluster, tasks)
+    assert isinstance(events[0][-1], Transcribed), events[0][-1]
+    changed = f'"{url}": it has changed since the run began: run the command again'
+    assert [events[index][-1] for index in (1, 2)] == [Failed(changed)] * 2
 
 
 def test_after_the_loss_of_a_worker_segments_are_reported_once(

@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from whisperctl import __version__
 from whisperctl.engine import registry
 from whisperctl.engine.registry import Engine
-from whisperctl.errors import WhisperctlError
+from whisperctl.errors import AudioError, WhisperctlError
 from whisperctl.jobs.events import (
     Advanced,
     CheckpointReached,
@@ -48,7 +48,7 @@ from whisperctl.jobs.executors.processes import (
 )
 from whisperctl.jobs.job import Job, Task
 from whisperctl.models.ggml.files import hex_digest
-from whisperctl.storage import files, paths, records
+from whisperctl.storage import files, paths, records, urls
 from whisperctl.text import quoted
 from whisperctl.transcript import Segment
 from whisperctl_dask.messages import Description, Order, Outcome, Report, Setup, SharedFile
@@ -309,6 +309,7 @@ def _carry_out(setup: Setup, order: Order, link: _Link, n_threads: int) -> Outco
     try:
         with _alone(link):
             link.begin()
+            _check_version(order.task)
             with _placed(setup, order, link) as (job, task, names):
                 job = replace(job, threads=setup.threads or n_threads)
                 line = _transcribe(job, task, setup.memory_bytes, link, names)
@@ -322,6 +323,22 @@ def _carry_out(setup: Setup, order: Order, link: _Link, n_threads: int) -> Outco
             Failed(f"{order.task.recording.label}: it cannot be sent to a worker ({reason})")
         )
     return Outcome(line)
+
+
+def _check_version(task: Task) -> None:
+    """Check that a recording at a URL is what the coordinator found there, perhaps hours ago.
+
+    Raises:
+        AudioError: it is not, or is gone.
+    """
+    recording = task.recording
+    if task.chunk is not None or not recording.is_url:
+        return
+    before = (recording.size_bytes, recording.version)
+    if before != (None, ""):
+        found = urls.info(recording.name)
+        if (found.size_bytes, found.version) != before:
+            raise AudioError("it has changed since the run began: run the command again")
 
 
 @contextmanager
