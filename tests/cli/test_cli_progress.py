@@ -5,13 +5,9 @@ from __future__ import annotations
 import pytest
 
 from whisperctl.cli.support.progress import Bars, Places, Reporter
-from whisperctl.jobs.events import Ended, Event, Failed, Finished, SegmentDecoded, Started
+from whisperctl.jobs.events import Ended, Event, Failed, SegmentDecoded, Started
 from whisperctl.jobs.sources import Recording
 from whisperctl.transcript import Segment
-
-
-def finished(audio_s: float, wall_s: float) -> Finished:
-    return Finished(audio_s, audio_s, 1, "en", wall_s=wall_s)
 
 
 def test_a_table_has_what_each_worker_did_and_which_recordings_it_lost() -> None:
@@ -20,8 +16,8 @@ def test_a_table_has_what_each_worker_did_and_which_recordings_it_lost() -> None
     for index, worker in enumerate(("10", "9", "9")):
         places.begin(index, worker)
     places.begin(0, "9")  # again
-    places.finish(0, finished(3600, 900))
-    places.finish(1, finished(1800, 450))
+    places.finish(0, 3600, 900)
+    places.finish(1, 1800, 450)
     assert places.table() == [
         "worker  recordings  hours of audio  real-time factor  lost",
         "9                2            1.50             0.250     0",
@@ -29,9 +25,24 @@ def test_a_table_has_what_each_worker_did_and_which_recordings_it_lost() -> None
     ]
 
 
+def test_a_table_of_one_recording_counts_its_chunks() -> None:
+    places = Places()
+    for chunk, worker in enumerate(("a", "b", "a"), 1):
+        places.begin(0, worker, chunk)
+    places.begin(0, "a", 2)  # again
+    for chunk in (3, 1, 2):
+        places.finish(0, 1200, 300, chunk)
+    places.finish(0, 3600, 900)  # the whole recording, which is no worker's
+    assert places.table() == [
+        "worker  chunks  hours of audio  real-time factor  lost",
+        "a            3            1.00             0.250     0",
+        "b            0            0.00                 -     1",
+    ]
+
+
 def test_recordings_of_a_local_run_are_no_worker_s() -> None:
     places = Places()
-    places.finish(0, finished(3600, 900))
+    places.finish(0, 3600, 900)
     assert places.table() == []
 
 

@@ -28,10 +28,21 @@ class Opened:
 class Placed:
     """A worker of a cluster has begun, or again after another was lost; reported after ``Opened``.
 
-    Executors whose workers are alike and on this machine need not say so.
+    Executors whose workers are alike and on this machine need not say so. ``chunk`` is the number
+    of a chunk, from 1, where the recording is transcribed in chunks; executors leave it out.
     """
 
     worker: str
+    chunk: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkTranscribed:
+    """A worker that was ``Placed`` has transcribed its chunk; executors do not report this."""
+
+    chunk: int
+    audio_s: float
+    wall_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +162,7 @@ class Failed:
 WorkerEvent = (
     Opened
     | Placed
+    | ChunkTranscribed
     | SegmentDecoded
     | Advanced
     | WarningIssued
@@ -171,6 +183,7 @@ Event = (
     Started
     | Opened
     | Placed
+    | ChunkTranscribed
     | SegmentDecoded
     | Advanced
     | WarningIssued

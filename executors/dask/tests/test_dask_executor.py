@@ -30,6 +30,7 @@ from whisperctl.errors import PluginError, UsageError
 from whisperctl.jobs import runner
 from whisperctl.jobs.events import (
     CheckpointReached,
+    ChunkTranscribed,
     Event,
     Failed,
     Finished,
@@ -367,6 +368,8 @@ def test_a_run_writes_what_a_local_run_writes(
             address=address,
         )
         texts = {path.name: path.read_bytes() for path in Path(folder).glob("*.srt")}
+        chunks_s = [one.audio_s for one in seen if isinstance(one, ChunkTranscribed)]
+        assert sum(chunks_s) == pytest.approx(0 if executor is None else 500)
         ends = [replace(one, wall_s=0.0, places=()) for one in seen if isinstance(one, Finished)]
         return [*ends, *(one for one in seen if isinstance(one, Failed))], texts
 

@@ -206,44 +206,52 @@ def bars() -> Progress:
 
 @dataclass(slots=True)
 class _Place:
-    """Work of one worker: recordings, seconds of audio and of work, and recordings it lost."""
+    """Work of one worker: tasks, seconds of audio and of work, and tasks that were lost with it."""
 
-    n_recordings: int = 0
+    n_tasks: int = 0
     audio_s: float = 0.0
     wall_s: float = 0.0
     n_lost: int = 0
 
 
 class Places:
-    """Work of each worker of a cluster."""
+    """Work of each worker of a cluster: recordings, or chunks of one."""
 
     def __init__(self) -> None:
         self._places: dict[str, _Place] = {}
-        self._now: dict[int, str] = {}
+        self._now: dict[tuple[int, int], str] = {}
+        self._tasks = "recordings"
 
-    def begin(self, index: int, worker: str) -> None:
-        """A worker has begun with a recording; one that had it before was lost."""
-        before = self._now.get(index)
+    @property
+    def has_chunks(self) -> bool:
+        """True if workers had chunks of a recording."""
+        return self._tasks == "chunks"
+
+    def begin(self, index: int, worker: str, chunk: int = 0) -> None:
+        """A worker has begun with a recording, or a chunk; one that had it before was lost."""
+        before = self._now.get((index, chunk))
         if before is not None:
             self._places[before].n_lost += 1
-        self._now[index] = worker
+        if chunk:
+            self._tasks = "chunks"
+        self._now[index, chunk] = worker
         self._places.setdefault(worker, _Place())
 
-    def finish(self, index: int, event: Finished) -> None:
-        """A recording is finished."""
-        if index in self._now:
-            place = self._places[self._now.pop(index)]
-            place.n_recordings += 1
-            place.audio_s += event.computed_s
-            place.wall_s += event.wall_s
+    def finish(self, index: int, audio_s: float, wall_s: float, chunk: int = 0) -> None:
+        """A recording or a chunk is finished."""
+        if (index, chunk) in self._now:
+            place = self._places[self._now.pop((index, chunk))]
+            place.n_tasks += 1
+            place.audio_s += audio_s
+            place.wall_s += wall_s
 
     def table(self) -> list[str]:
         """Lines of a table, in the order of names; none if no worker was named."""
-        rows = [("worker", "recordings", "hours of audio", "real-time factor", "lost")]
+        rows = [("worker", self._tasks, "hours of audio", "real-time factor", "lost")]
         for name, place in sorted(self._places.items(), key=lambda one: _by_number(one[0])):
             factor = f"{place.wall_s / place.audio_s:.3f}" if place.audio_s else "-"
             hours = f"{place.audio_s / 3600:.2f}"
-            counts = (str(place.n_recordings), hours, factor, str(place.n_lost))
+            counts = (str(place.n_tasks), hours, factor, str(place.n_lost))
             rows.append((visible(name), *counts))
         if not self._places:
             return []
@@ -307,8 +315,10 @@ class Reporter:
                 self._note(text)
             case events.Logged(logger, level, text):
                 logging.getLogger(logger).log(level, "%s", text)
-            case events.Placed(worker):
-                self._places.begin(index, worker)
+            case events.Placed(worker, chunk):
+                self._places.begin(index, worker, chunk)
+            case events.ChunkTranscribed(chunk, audio_s, wall_s):
+                self._places.finish(index, audio_s, wall_s, chunk)
             case events.Ended(failure) if failure:
                 # Now, and not in its turn, which may be hours later.
                 in_turn = index == self._current
@@ -316,7 +326,7 @@ class Reporter:
             case events.Failed(reason):
                 self.failures.append((recording, reason))
             case events.Finished():
-                self._places.finish(index, event)
+                self._places.finish(index, event.computed_s, event.wall_s)
                 self._finished(event)
 
     def _show(self, segment: Segment) -> None:
@@ -345,7 +355,7 @@ class Reporter:
 
     def summarize(self, n_recordings: int) -> None:
         """List what the workers of a cluster did, and the recordings that failed, at the end."""
-        if n_recordings > 1 and not self._quiet:
+        if (n_recordings > 1 or self._places.has_chunks) and not self._quiet:
             for line in self._places.table():
                 console.line(line)
         if not self.failures or n_recordings < 2:

@@ -149,11 +149,16 @@ class ChunkedExecution:
 
 @dataclass(slots=True, eq=False)
 class _Part:
-    """A chunk that was submitted: its end, and what is known of it that was not reported yet."""
+    """A chunk that was submitted, and what is known of it that was not reported yet.
 
+    ``number`` counts from 1. ``placed``: a worker of a cluster has it.
+    """
+
+    number: int
     file: ChunkFile
     end: int
     kept: list[events.WorkerEvent]
+    placed: bool = False
     done_s: float = 0.0
     transcript: Transcript | None = None
 
@@ -246,7 +251,7 @@ class _Recording:
         except OutputError as error:
             self.failure = failed(self._task, error)
             return None
-        part = _Part(file, chunk.end, self._warnings())
+        part = _Part(len(self.parts) + 1, file, chunk.end, self._warnings())
         self.parts.append(part)
         return part, Task(self._task.recording, self._checkpoint(chunk.start), file)
 
@@ -260,6 +265,9 @@ class _Recording:
                 self._report_progress()
             case events.Logged():
                 self.emit(event)
+            case events.Placed(worker):
+                part.placed = True
+                self.emit(events.Placed(worker, part.number))
             case events.LanguageFound(spoken):
                 self._spoken = self._spoken or spoken
             case events.CheckpointReached():
@@ -273,6 +281,10 @@ class _Recording:
                 self._tally.n_dropped += tally.n_dropped
                 self._tally.speech_detected |= tally.speech_detected
                 part.file.path.unlink(missing_ok=True)
+                if part.placed:
+                    audio_s = (part.end - part.file.start) / SAMPLE_RATE
+                    wall_s = transcript.timings.wall_ms / 1000
+                    self.emit(events.ChunkTranscribed(part.number, audio_s, wall_s))
             case _:
                 part.kept.append(event)
         self._report()

@@ -294,8 +294,10 @@ class DaskExecution:
         self, index: int, running: _Running, event: WorkerEvent | WhisperctlError
     ) -> None:
         match event:
-            case WhisperctlError() | Failed() | Transcribed() | Measured() | events.Placed():
+            case WhisperctlError() | Failed() | Transcribed() | Measured():
                 raise InvalidAnswerError("an end among other events")
+            case events.Placed() | events.ChunkTranscribed():
+                raise InvalidAnswerError("an event of the coordinator's")
             case events.RunMeasured(place):
                 if not 0 <= place < len(running.task.runs):
                     raise InvalidAnswerError("a run that nobody asked for")
