@@ -39,9 +39,10 @@ def test_a_mutant_is_the_same_whenever_it_is_made() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif("sandbox" not in registry.names(), reason="no sandbox is installed")
 def test_damage_ends_in_samples_or_one_line() -> None:
-    """Two or three of every recording; ``make fuzz`` decodes more."""
-    report = campaign.run("sandbox", list(campaign.names(200)))
+    """Two of every recording; ``make fuzz`` decodes more."""
+    n_mutants = 2 * len(SEEDS)
+    report = campaign.run("sandbox", list(campaign.names(n_mutants)))
     assert report.failed == []
-    assert sum(report.kinds.values()) == 200
+    assert sum(report.kinds.values()) == n_mutants
     # Damage that all is refused for would prove little.
-    assert report.kinds["samples"] + report.kinds["warning"] > 80
+    assert report.kinds["samples"] + report.kinds["warning"] > 0.4 * n_mutants
