@@ -151,6 +151,7 @@ def test_an_output_that_is_a_directory(fake: Cli, jfk: Path, model: Path) -> Non
         (("--output", "talk.docx"), '--output "talk.docx": unknown format "docx": choose from txt'),
         (("--output", "{stem}.{lang}"), "--output-format"),
         (("--no-such-option",), "--no-such-option"),
+        (("--max-cps",), "requires an argument; see: whisperctl transcribe --help"),
     ],
 )
 def test_a_wrong_option_is_a_misuse(

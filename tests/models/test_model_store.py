@@ -42,6 +42,11 @@ def run(code: str, limit_bytes: int | None = None) -> subprocess.CompletedProces
 def test_the_environment_names_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(store.VARIABLE, str(tmp_path / "x"))
     assert store.default_directory() == tmp_path / "x"
+    for name in (None, "base"):
+        with pytest.raises(
+            ModelError, match=rf'\({store.VARIABLE} names ".*/x", which does not ex'
+        ):
+            store.resolve(name)
     monkeypatch.setenv(store.VARIABLE, "~/models")
     assert store.default_directory() == Path.home() / "models"
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))

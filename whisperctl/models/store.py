@@ -144,7 +144,9 @@ class Store:
             return here[0]
         if here:
             raise ModelError(f"no default model: name one with --model ({', '.join(here)})")
-        raise ModelError(f'no model is installed: run "whisperctl models pull {_DEFAULTS[0]}"')
+        raise ModelError(
+            f'no model is installed{self._nowhere()}: run "whisperctl models pull {_DEFAULTS[0]}"'
+        )
 
     def missing(self, name: str | None) -> catalog.CatalogModel | None:
         """The published model that ``resolve`` would look for in vain, to be pulled.
@@ -174,11 +176,18 @@ class Store:
             return path
         if catalog.published(text):
             raise ModelError(
-                f'model "{text}" is not installed: run "whisperctl models pull {text}"'
+                f'model "{text}" is not installed{self._nowhere()}: '
+                f'run "whisperctl models pull {text}"'
             )
         if text and Path(text).exists():
             return Path(text)
         raise catalog.unknown(text, tuple(self.all_installed()))
+
+    def _nowhere(self) -> str:
+        """The rest of an error if the variable names a directory that does not exist."""
+        if not os.environ.get(VARIABLE) or self.directory.is_dir():
+            return ""
+        return f" ({VARIABLE} names {quoted(self.directory)}, which does not exist)"
 
     def path_of(self, name: str) -> Path:
         """Path of the model called ``name``, installed or not.

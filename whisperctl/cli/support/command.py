@@ -19,6 +19,7 @@ from enum import Enum
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
+from typer import TyperException
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from whisperctl.cli.support import help_text
@@ -170,6 +171,15 @@ class Command(_Helpful, TyperCommand):
             param._runtime_param = _Reader(param.type_descriptor.annotation)  # type: ignore[attr-defined]  # typer's parameters have both
             if isinstance(param, TyperOption) and param._custom_shell_complete is None:
                 param._custom_shell_complete = _completer(str(param.metavar))
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Parse the command line; errors about it know which command it is of."""
+        try:
+            return super().parse_args(ctx, args)
+        except TyperException as error:
+            if getattr(error, "ctx", ctx) is None:
+                error.ctx = ctx  # type: ignore[attr-defined]  # a usage error's
+            raise
 
     def collect_usage_pieces(self, ctx: Context) -> list[str]:
         """Return the parts of the usage line; typer's own has required arguments in braces."""
