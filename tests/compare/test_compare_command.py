@@ -285,6 +285,7 @@ def test_conditions_decide_the_exit_code(fake: Cli, clip: Path) -> None:
         (("--show", "a.json", "--repeat", "2"), 2, "--repeat has no effect with --show"),
         (("{jfk}", "--fail-if", "drift>1"), 2, '"drift>1" can never hold'),
         (("--show", "gone.json"), 2, '"gone.json" cannot be read'),
+        (("run.json",), 2, '"run.json" is not a recording: show a saved comparison with --show'),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_one_line(

@@ -260,6 +260,7 @@ def test_every_report_warns_of_a_busy_machine_and_of_single_runs(make: Make) -> 
         assert "arning: " not in report(quiet)
         for warning in ("load average 6.2 on 2 processors", "cell ran once"):
             assert warning in report(busy)
+        assert "cell ran twice" in report(make(["native"], [A_TEXT], repeats=2))
 
 
 def test_markdown_keeps_its_columns_whatever_names_hold(make: Make) -> None:

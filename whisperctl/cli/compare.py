@@ -560,6 +560,11 @@ def compare(
             plan = _planned_by(matrix.plan, reference or [], repeats)
             earlier = None
         elif files:
+            if run_file := next((name for name in files if name.endswith(".json")), None):
+                raise UsageError(
+                    f"{quoted(run_file)} is not a recording: show a saved comparison with --show, "
+                    "or repeat it with --from"
+                )
             options = flags.options(word_timestamps=word_timestamps)
             references = reference or []
             plan = _planned(files, references, matrix, measuring, options, track, decoder.checked())

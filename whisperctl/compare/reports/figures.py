@@ -388,7 +388,7 @@ def facts(comparison: Comparison) -> Iterator[Fact]:
 
 
 def caveats(comparison: Comparison) -> Iterator[str]:
-    """Reasons to doubt the times: other programs ran at the start, or each cell ran once."""
+    """Reasons to doubt the times: other programs ran at the start, or cells ran too few times."""
     machine = comparison.machine
     if machine.load_average and machine.load_average[0] > machine.processors_allowed:
         yield (
@@ -396,8 +396,9 @@ def caveats(comparison: Comparison) -> Iterator[str]:
             "processors at the start: times are too long, and ratios uncertain; "
             "compare again when other programs are done"
         )
-    if comparison.repeats == 1:
-        yield "each cell ran once: times are uncertain; use --repeat 3 or more"
+    if comparison.repeats < 3:
+        often = "once" if comparison.repeats == 1 else "twice"
+        yield f"each cell ran {often}: times are uncertain; use --repeat 3 or more"
 
 
 def describe_recording(recording: RecordingInfo) -> str:
