@@ -79,6 +79,15 @@ def test_long_lines_and_many_of_them_take_their_time_once(fmt: str, text: str) -
         written(subtitles, "srt", options).encode()
 
 
+def test_text_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(document, "MAX_CHARACTERS", 100)
+    cue = "1\n0:0:1 --> 0:0:2\n{}\n\n"
+
+    assert len(parse((2 * cue).format("x" * 40, "y" * 40).encode(), "srt").segments) == 2
+    with pytest.raises(SubtitleError, match=r"too large to be subtitles: .* too much text"):
+        parse((2 * cue).format("x" * 40, "y" * 70).encode(), "srt")
+
+
 def test_sizes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(document, "MAX_CUES", 10)
     for fmt, head, cue in (

@@ -11,7 +11,7 @@ from whisperctl.formats import Likelihood
 from whisperctl.options import NO_LIMITS, SubtitleOptions
 from whisperctl.subtitles import markup
 from whisperctl.subtitles.cues import Cue, label, one_line, spoken
-from whisperctl.subtitles.document import MAX_CUES, Found, TooLargeError
+from whisperctl.subtitles.document import MAX_CHARACTERS, MAX_CUES, Found, TooLargeError
 from whisperctl.subtitles.layout import layout, word_times
 from whisperctl.text import check_time, milliseconds, parse_time
 from whisperctl.transcript import Segment, Transcript, Word
@@ -90,7 +90,9 @@ def read_lrc(text: str) -> Found:
         ValueError: no line has a time.
     """
     # A line counts for each of its times: few letters could make an endless song.
-    found = Found(max_characters=max(_LEAST_CHARACTERS, _MOST_REPEATS * len(text)))
+    found = Found(
+        max_characters=min(MAX_CHARACTERS, max(_LEAST_CHARACTERS, _MOST_REPEATS * len(text)))
+    )
     offset_s = 0.0
     timed: list[tuple[float, str]] = []
     lines = text.split("\n")

@@ -18,6 +18,9 @@ from whisperctl.transcript import Segment, Transcript
 MAX_CUES = 1_000_000
 """Most cues of a file: a week of speech has fewer; each takes half a kilobyte of memory."""
 
+MAX_CHARACTERS = 1 << 24
+"""Most text of a file, ten days of speech; each of its words takes up to half a kilobyte."""
+
 _MAX_UNREADABLE = 1000
 _OF_ASS = re.compile(r"\{\\|<font\b[^<>]*\bcolor\s*=|</font", re.IGNORECASE)
 _ALIGNMENT = re.compile(r"\{\\an[1-9]\}")
@@ -45,7 +48,7 @@ class Found:
     language: str = ""
     notes: list[str] = field(default_factory=list)
     n_characters: int = 0
-    max_characters: int = 2**28
+    max_characters: int = field(default_factory=lambda: MAX_CHARACTERS)
 
     def add(self, segment: Segment) -> None:
         """Add a cue.
