@@ -82,6 +82,11 @@ class Server(http.server.BaseHTTPRequestHandler):
                 self.send_header("Location", "file:///etc/passwd")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+            case "inward":
+                self.send_response(302)
+                self.send_header("Location", f"http://{self.path.split('/')[2]}/x.wav?{asked}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
             case "page":
                 self._answer(200, PAGE, mimetype="text/html")
             case "drip":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import io
 import os
@@ -140,6 +141,27 @@ def test_what_cannot_be_read_is_one_line_without_secrets(
     assert str(raised.value) == f'"{served.base}/{how}/talk.wav" {says}'
     n_gets = sum(method == "GET" for method, _, _ in served.requests)
     assert n_gets <= 3, "attempts are bounded, and final answers are taken for final"
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.0.1]"])
+def test_a_redirect_to_what_only_this_machine_can_reach_is_refused(
+    served: Served, host: str
+) -> None:
+    with pytest.raises(AudioError) as raised:
+        open_source(f"{served.base}/inward/{host}/x.wav")
+
+    assert "(it redirects to this machine or its link): check the URL" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "kind"),
+    [
+        *(("127.1.2.3", "this machine"), ("2130706433", "this machine"), ("[", "")),
+        *(("localhost", "this machine"), ("::", "this machine"), ("10.0.0.1", ""), ("8.8.8.8", "")),
+    ],
+)
+def test_hosts_that_only_this_machine_can_reach_are_known(host: str, kind: str) -> None:
+    assert asyncio.run(urls._inward(host)) == kind
 
 
 def test_a_server_that_sends_more_than_was_asked_for_fills_no_memory(served: Served) -> None:

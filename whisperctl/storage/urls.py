@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import fnmatch
 import html
+import ipaddress
 import math
 import os
 import re
@@ -80,6 +81,7 @@ _WORDS = {
     "ServerDisconnectedError": "the connection was lost",
     "ConnectionResetError": "the connection was lost",
     "NonHttpUrlRedirectClientError": "it redirects to what is not a web address",
+    "InwardRedirectClientError": "it redirects to this machine or its link",
     "TooManyRedirects": "it redirects too often",
     "TimeoutError": "the server is too slow or does not respond",
     "NoCredentialsError": "no credentials are set",
@@ -599,7 +601,12 @@ def _client_options(scheme: str) -> dict[str, Any]:
     timeout = aiohttp.ClientTimeout(
         total=None, sock_connect=_CONNECT_S, connect=None, sock_read=_SILENCE_S
     )
-    ours = {"timeout": timeout, "trust_env": True, "response_class": _bounded_response()}
+    ours = {
+        "timeout": timeout,
+        "trust_env": True,
+        "response_class": _bounded_response(),
+        "trace_configs": [_redirect_check()],
+    }
     return {**ours, **theirs, "headers": headers}
 
 
@@ -624,6 +631,49 @@ def _bounded_response() -> type:
             return self._body
 
     return BoundedResponse
+
+
+@lru_cache(maxsize=1)
+def _redirect_check() -> Any:
+    """Hook that refuses redirects of other hosts to services that only this machine can reach."""
+    import aiohttp
+
+    class InwardRedirectClientError(aiohttp.NonHttpUrlRedirectClientError):
+        pass
+
+    async def check(session: object, context: object, redirect: Any) -> None:
+        location = redirect.response.headers.get("Location", "")
+        try:
+            target = urljoin(str(redirect.url), location)
+            host = urlsplit(target).hostname
+        except ValueError:
+            return  # the client refuses it
+        place = await _inward(host or "")
+        if place and place != await _inward(redirect.url.host or ""):
+            redirect.response.close()
+            raise InwardRedirectClientError(target)
+
+    config = aiohttp.TraceConfig()
+    config.on_request_redirect.append(check)
+    return config
+
+
+async def _inward(host: str) -> str:
+    """Kind of a host that only this machine can reach; empty for any other, or an unknown one."""
+    import asyncio
+
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None)
+    except (OSError, UnicodeError):
+        return ""
+    for *_, where in found:
+        address = ipaddress.ip_address(str(where[0]).partition("%")[0])
+        address = getattr(address, "ipv4_mapped", None) or address
+        if address.is_loopback or address.is_unspecified:
+            return "this machine"
+        if address.is_link_local:  # such as the credentials of a machine in a cloud
+            return "its link"
+    return ""
 
 
 def _call(
@@ -702,7 +752,7 @@ def _retried(work: Callable[[], T], stopped: threading.Event | None = None) -> T
 def _cause(error: Exception) -> BaseException:
     # fsspec calls whatever goes wrong when it asks a web server a missing file.
     cause = error.__cause__ if isinstance(error, FileNotFoundError) else None
-    known = cause is not None and type(cause).__module__.startswith("aiohttp")
+    known = any(kind.__module__.startswith("aiohttp") for kind in type(cause).__mro__)
     return cause if known and cause is not None else error
 
 
