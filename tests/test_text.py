@@ -95,6 +95,20 @@ def test_a_quoted_name_is_on_one_line_and_shows_odd_spaces() -> None:
     assert quoted("a\n b\u00a0\u202fc") == r'"a\n b\u00a0\u202fc"'
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("https://me:pw@host:80/x@y.wav?sig=1#t", "https://host:80/x@y.wav"),
+        ("HTTPS:/me@host/x?sig=1", "HTTPS:/host/x"),
+        ("s3://AKIA:secret@bucket/a@b?.wav", "s3://bucket/a@b?.wav"),
+        ("file:///a@b?c", "file:///a@b?c"),
+        ("a@b?c", "a@b?c"),
+    ],
+)
+def test_a_quoted_url_shows_no_password_and_no_signature(name: str, shown: str) -> None:
+    assert quoted(name) == quoted(quoted(name)[1:-1]) == f'"{shown}"'
+
+
 def test_a_message_is_on_one_line() -> None:
     assert on_one_line(" a \r\n\r\n  b\tc\u2028d  e\x1b[0m\n") == r"a b c d  e\x1b[0m"
 

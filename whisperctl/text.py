@@ -43,6 +43,13 @@ _FILE_TIME = re.compile(
     re.ASCII,
 )
 
+# As a path it has one slash. A query follows a name on the web alone.
+_URL = re.compile(
+    r"(?P<scheme>(?P<web>https?:/)/?|[a-z][a-z0-9+.-]*+://)(?:[^/?#@]*+@)*+"
+    r"(?(web)(?P<page>[^?#]*+)(?:[?#].*+)?|(?P<other>.*+))",
+    re.IGNORECASE | re.DOTALL,
+)
+
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
@@ -92,9 +99,13 @@ def on_one_line(text: str) -> str:
 def quoted(name: str | PathLike[str]) -> str:
     """``name`` in double quotes, on one line whatever characters it holds.
 
-    Spaces that look like the usual one, but are not, are made visible too.
+    Spaces that look like the usual one, but are not, are made visible too. Of a URL the password
+    is left out, and a query, which may be a signature: people also give one where none is taken.
     """
-    text = "".join(_escaped(c) if c.isspace() and c != " " else c for c in fspath(name))
+    text = fspath(name)
+    if url := _URL.fullmatch(text):
+        text = url["scheme"] + (url["page"] or url["other"] or "")
+    text = "".join(_escaped(c) if c.isspace() and c != " " else c for c in text)
     return f'"{visible(text)}"'
 
 

@@ -210,6 +210,8 @@ def test_a_recording_in_place_of_a_command_is_answered_with_the_whole_line(fake:
     assert_refused(done, fake, 2, f'"my talk.MP3" is not a command: run {line}')
     done = fake.here("-m", "base", "talk.mp3")
     assert_refused(done, fake, 2, "run whisperctl transcribe -m base talk.mp3")
+    done = fake.here("https://me:pa55word@host/talk?token=5ecret", "-f", "srt")
+    assert_refused(done, fake, 2, '"https://host/talk" is not a command: run whisperctl tr')
 
 
 @pytest.mark.parametrize("command", ["transcribe", "compare"])

@@ -111,7 +111,11 @@ class Root(Group):
 
 
 def _without_command(recording: str, args: list[str]) -> UsageError:
-    line = shlex.join(["whisperctl", "transcribe", *args])
+    from whisperctl.storage.urls import is_url
+
+    # Not what a URL may hold of a password or signature.
+    shown = ["URL" if is_url(word) else word for word in args]
+    line = shlex.join(["whisperctl", "transcribe", *shown])
     return UsageError(f"{quoted(recording)} is not a command: run {line}")
 
 
@@ -120,9 +124,10 @@ def _is_recording(word: str) -> bool:
     if word in SUMMARIES or word.startswith("-"):
         return False
     from whisperctl.jobs.sources import EXTENSIONS
+    from whisperctl.storage.urls import is_url
 
     path = Path(word)
-    return path.suffix[1:].lower() in EXTENSIONS or path.is_file()
+    return is_url(word) or path.suffix[1:].lower() in EXTENSIONS or path.is_file()
 
 
 def _load(name: str) -> ClickCommand:
