@@ -32,12 +32,12 @@ def tuned(fake: Cli, tmp_path: Path) -> Cli:
 def test_the_fastest_engine_is_shown_kept_and_written_where_asked(
     tuned: Cli, jfk: Path, tmp_path: Path
 ) -> None:
-    untuned = tuned("transcribe", str(jfk), "--backend", "auto", "--dry-run")
+    untuned = tuned.here("transcribe", str(jfk), "--backend", "auto", "--dry-run")
     assert 'whisperctl: no engine has been measured on this machine: run "whisperctl tune"' in (
         untuned.err
     )
 
-    measured = tuned("tune", *ENGINES, "--save")
+    measured = tuned.here("tune", *ENGINES, "--save")
 
     assert measured.code == 0, measured.err
     rows = [line.split()[:2] for line in measured.out.splitlines() if line.startswith("fake")]
@@ -48,17 +48,17 @@ def test_the_fastest_engine_is_shown_kept_and_written_where_asked(
     assert text.startswith('# mine\nlanguage = "en"  # as I speak\n')
     assert 'backend = "fake"' in text
     assert text.endswith("[compare]\n")
-    shown = tuned("config", "show")
+    shown = tuned.here("config", "show")
     assert 'backend = "fake"  # file: line' in shown.out
 
-    auto = tuned("transcribe", str(jfk), "--backend", "auto")
+    auto = tuned.here("transcribe", str(jfk), "--backend", "auto")
     assert auto.code == 0
     assert "measured" not in auto.err
 
     record = tmp_path / "cache" / "fastest.json"
     found = json.loads(record.read_text())
     record.write_text(json.dumps({**found, "machine": "an abacus, 1 processors"}) + "\n")
-    moved = tuned("transcribe", str(jfk), "--backend", "auto", "--dry-run")
+    moved = tuned.here("transcribe", str(jfk), "--backend", "auto", "--dry-run")
     assert "engines were measured on another machine" in moved.err
 
 
@@ -67,7 +67,7 @@ def test_a_broken_configuration_is_refused_before_anything_is_measured(
 ) -> None:
     (tmp_path / "config.toml").write_text("backend = \n")
 
-    refused = tuned("tune", *ENGINES, "--save")
+    refused = tuned.here("tune", *ENGINES, "--save")
 
     assert refused.code == 2
     assert "config.toml" in refused.err
