@@ -17,11 +17,13 @@ from whisperctl.errors import BackendError, PluginError, UsageError
 from whisperctl.jobs.events import Advanced, RunMeasured, Transcribed
 from whisperctl.jobs.executors import choose
 from whisperctl.jobs.executors.processes import event_line, fatal_line
+from whisperctl.models import store
+from whisperctl.models.ggml.files import hex_digest
 from whisperctl.storage import records
 from whisperctl.transcript import Segment, Timings, Transcript
-from whisperctl_dask import address, cluster, messages
+from whisperctl_dask import address, cluster, messages, worker
 from whisperctl_dask.address import Address
-from whisperctl_dask.messages import Description, InvalidAnswerError, Outcome
+from whisperctl_dask.messages import Description, InvalidAnswerError, Outcome, SharedFile
 from whisperctl_dask.worker import difference
 
 REPORT = {"number": 1, "attempt": "a", "lines": [], "file": None, "offset": 0, "ticket": ""}
@@ -191,6 +193,22 @@ def test_workers_of_one_kind_have_the_same_processor_and_threads() -> None:
         ),
     ]
     assert len({one.key for one in (found, *others)}) == 5
+
+
+@pytest.mark.slow
+def test_a_worker_takes_a_published_model_from_its_own_store() -> None:
+    tiny_en = store.resolve("tiny.en")
+    elsewhere = SharedFile(Path("/elsewhere/ggml-tiny.en.bin"), tiny_en.stat().st_size)
+    digest = hex_digest(tiny_en, "sha256")
+
+    def pulled(file: SharedFile, digest: str) -> Path | None:
+        return worker._pulled(file, digest, lambda: None)
+
+    found = pulled(elsewhere, digest)
+    assert found is not None and found.samefile(tiny_en)
+    assert pulled(elsewhere, "0" * 64) is None  # another model by this name
+    assert pulled(replace(elsewhere, size=7), digest) is None
+    assert pulled(replace(elsewhere, path=Path("ggml-mine.bin")), digest) is None
 
 
 def test_the_first_version_that_differs_is_named() -> None:

@@ -8,6 +8,7 @@ next order of the same kind, and ends when no other came for a minute.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import queue
 import shutil
@@ -47,11 +48,16 @@ from whisperctl.jobs.executors.processes import (
     fatal_line,
 )
 from whisperctl.jobs.job import Job, Task
+from whisperctl.models import catalog
 from whisperctl.models.ggml.files import hex_digest
+from whisperctl.models.pull import pull
+from whisperctl.models.store import Store
 from whisperctl.storage import files, paths, records, urls
 from whisperctl.text import quoted
 from whisperctl.transcript import Segment
 from whisperctl_dask.messages import Description, Order, Outcome, Report, Setup, SharedFile
+
+_LOG = logging.getLogger("whisperctl.cluster")
 
 PART_BYTES = 4 << 20
 """Size of the parts that files are delivered in."""
@@ -491,7 +497,10 @@ def _is_seen(file: SharedFile) -> bool:
 
 
 def _cached(place: int, file: SharedFile, link: _Link) -> Path:
-    """A model in this machine's cache, found by its hash, and fetched if it is not there."""
+    """A model of this machine's, found by its hash: in the cache or the store of models.
+
+    If it is in neither, the store pulls it where it is a published one; else it is sent.
+    """
     _, digest = link.ask(place, -1)
     if len(digest) != 64 or not digest.isalnum():
         raise _UnavailableError("the coordinator gave no hash")
@@ -505,6 +514,9 @@ def _cached(place: int, file: SharedFile, link: _Link) -> Path:
             break
     try:
         if not path.exists():
+            own = _pulled(file, digest, link.check)
+            if own is not None:
+                return own
             path.parent.mkdir(exist_ok=True)
             with files.replacing(path) as out:
                 found = hashlib.sha256()
@@ -518,6 +530,44 @@ def _cached(place: int, file: SharedFile, link: _Link) -> Path:
     finally:
         lock.release()
     return path
+
+
+_not_pulled: set[str] = set()
+"""Hashes of models that this machine cannot get by itself."""
+
+
+def _pulled(file: SharedFile, digest: str, check: Callable[[], None]) -> Path | None:
+    """A published model in this machine's store, pulled if it is not there.
+
+    Args:
+        file: the coordinator's.
+        digest: its SHA-256.
+        check: called now and then; what it raises stops the download.
+
+    Returns:
+        Its file, or ``None``: it is no published model, or cannot be had.
+    """
+    name = file.path.name.removeprefix("ggml-").removesuffix(".bin")
+    model = catalog.published(name)
+    if model is None or model.size_bytes != file.size or digest in _not_pulled:
+        return None
+    try:
+        path = Store().path_of(model.name)
+        if not path.exists():
+            path = pull(model.name, on_progress=lambda *_: check()).path
+        status = path.stat()
+        if _digest(path, status.st_size, status.st_mtime_ns) == digest:
+            return path
+    except (WhisperctlError, OSError) as error:
+        _LOG.info("%s is sent, as it cannot be pulled here: %s", model.name, error)
+    _not_pulled.add(digest)
+    return None
+
+
+@lru_cache(maxsize=16)
+def _digest(path: Path, size: int, mtime_ns: int) -> str:
+    """SHA-256 of a file, which is computed again once its size or time has changed."""
+    return hex_digest(path, "sha256")
 
 
 def _prune(root: Path, kept: Path) -> None:
