@@ -318,12 +318,13 @@ class _Part:
                         self.damaged_s += frame_s
                     continue
                 silence_s = clock.silence_before(_seconds(pts, time_base))
-                self.missing_s = clock.missing_s
-                for n_silent in _portions(round(silence_s * rate)):
-                    if end > start:
-                        yield rate, samples[start:end]
-                        start = end
-                    yield rate, np.zeros((n_silent, samples.shape[1]), np.float32)
+                if silence_s:
+                    self.missing_s = clock.missing_s
+                    for n_silent in _portions(round(silence_s * rate)):
+                        if end > start:
+                            yield rate, samples[start:end]
+                            start = end
+                        yield rate, np.zeros((n_silent, samples.shape[1]), np.float32)
                 began = True
                 frame_s = n_samples / rate
                 clock.advance(frame_s)

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from whisperctl_wasi.host.limits import Limits
 
 _READ_BYTES = 1 << 18
+
+_FIRST_BYTES = 1 << 12
+"""Bytes read where a line begins: what of a payload comes with its line is copied twice."""
+
 _PART_BYTES = 64
 _SIZE_DIGITS = 10
 
@@ -91,7 +95,7 @@ class Output:
             if self._missing and 0 < n_bytes <= _SMALL_BYTES:
                 time.sleep(_GATHER_S)
             return n_bytes > 0
-        data = os.read(handle, _READ_BYTES)
+        data = os.read(handle, _READ_BYTES if self._line else _FIRST_BYTES)
         self._cut(data)
         return len(data) > 0
 
