@@ -58,7 +58,7 @@ def tune(
         typer.Option(
             "--time",
             metavar="SECONDS",
-            help="Begin no run after this time; every engine runs at least once within it.",
+            help="Run no engine again after this time; each runs once in any case.",
             min=1,
             max=3600,
         ),

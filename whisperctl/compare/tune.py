@@ -52,15 +52,14 @@ def tune(
 ) -> Tuning:
     """Measure engines and numbers of threads.
 
-    Every engine runs at least once, unless the time is over after one of them. A run that has
-    begun is not cut short.
+    Every engine runs at least once, as nobody knows which is the fastest before that.
 
     Args:
         recording: what to transcribe.
         model: what with.
         engines: those to measure, the preferred first.
         options: every decoding parameter.
-        seconds: time after which no further run begins.
+        seconds: time after which no engine runs again.
         left_out: engines that cannot be used, for the report.
         on_step: gets each step.
         clock: seconds from some moment on.
@@ -76,7 +75,7 @@ def tune(
             found[step.cell] = _joined(found.get(step.cell), step.measurement)
         if on_step is not None:
             on_step(step)
-        if step.state != "running" and clock() >= until:
+        if step.state != "running" and clock() >= until and found.keys() >= once:
             raise _OutOfTimeError
 
     def run(variants: Iterable[Variant]) -> None:
@@ -87,6 +86,7 @@ def tune(
     threads = resources.default_threads()
     first = tuple(Variant(engine, model, threads) for engine in engines)
     plan = Plan((recording,), first, options, warm_up=False, left_out=left_out)
+    once = set(plan.cells)
     try:
         run(first)
         run(
