@@ -79,6 +79,7 @@ def tune(
     from whisperctl.compare import tune as tuning
     from whisperctl.compare.conclude import Start, conclude
     from whisperctl.compare.plan import load_recordings
+    from whisperctl.compare.reports.figures import busy
     from whisperctl.compare.result import LeftOut
     from whisperctl.models.store import Store
     from whisperctl.options import DecodeOptions
@@ -113,6 +114,8 @@ def tune(
     _print(comparison, recording)
     flags = f"--backend {best.engine.label} --threads {best.threads}"
     console.result(f"\nFastest: {best.engine.label} with {_threads(best)} ({flags})")
+    if load := busy(comparison.machine):
+        console.note(f"warning: {load}; tune again when other programs are done")
     problem = tuning.remember(best)
     if problem:
         console.note(f"warning: the result cannot be kept for --backend auto: {problem}")

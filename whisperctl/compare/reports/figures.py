@@ -387,15 +387,20 @@ def facts(comparison: Comparison) -> Iterator[Fact]:
     yield "made by", describe_origin(comparison)
 
 
+def busy(machine: Machine) -> str:
+    """What other programs do to times, if they kept the machine busy at the start."""
+    if not machine.load_average or machine.load_average[0] <= machine.processors_allowed:
+        return ""
+    return (
+        f"load average {machine.load_average[0]:.1f} on {machine.processors_allowed} "
+        "processors at the start: times are too long"
+    )
+
+
 def caveats(comparison: Comparison) -> Iterator[str]:
     """Reasons to doubt the times: other programs ran at the start, or cells ran too few times."""
-    machine = comparison.machine
-    if machine.load_average and machine.load_average[0] > machine.processors_allowed:
-        yield (
-            f"load average {machine.load_average[0]:.1f} on {machine.processors_allowed} "
-            "processors at the start: times are too long, and ratios uncertain; "
-            "compare again when other programs are done"
-        )
+    if load := busy(comparison.machine):
+        yield f"{load}, and ratios uncertain; compare again when other programs are done"
     if comparison.repeats < 3:
         often = "once" if comparison.repeats == 1 else "twice"
         yield f"each cell ran {often}: times are uncertain; use --repeat 3 or more"
