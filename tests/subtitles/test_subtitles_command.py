@@ -114,7 +114,7 @@ def test_convert_by_a_profile_says_what_cannot_keep_to_it(cli: Cli) -> None:
     done = cli.here("subtitles", "convert", "fast.srt", "b.srt", "--profile", "bbc")
     assert done.code == 0
     assert done.err == (
-        "whisperctl: warning: 1 of 1 cues do not keep to bbc: 1 too fast, as the speech is "
+        "whisperctl: warning: 1 of 1 cue does not keep to bbc: 1 too fast, as the speech is "
         "(first at 00:00:01,000: reading speed 23.5 > 17 cps)\n"
     )
     assert "unknown profile" in cli.here("subtitles", "lint", "b.srt", "--profile", "hbo").err

@@ -158,7 +158,7 @@ def test_what_a_profile_writes_passes_its_lint_or_a_note_says_what_does_not() ->
                 assert (lint(found, ReadingLimits.of(options)) == []) is kept
     assert not_kept(talk, SubtitleOptions(max_cps=1)) is None
     assert not_kept(talk, PROFILES["netflix"]) == (
-        "1 of 1 cues do not keep to netflix: 1 too fast, as the speech is (first at "
+        "1 of 1 cue does not keep to netflix: 1 too fast, as the speech is (first at "
         "00:03:20,000: reading speed 22.0 > 20 cps)"
     )
 

@@ -12,7 +12,7 @@ from whisperctl.options import SubtitleOptions
 from whisperctl.subtitles import markup
 from whisperctl.subtitles.cues import label
 from whisperctl.subtitles.layout import layout
-from whisperctl.text import clock
+from whisperctl.text import clock, counted
 from whisperctl.transcript import Segment, Transcript
 
 
@@ -197,7 +197,8 @@ def not_kept(transcript: Transcript, options: SubtitleOptions) -> str | None:
         f"{clock(findings[0].start_ms, ',')}: {findings[0].message})"
         for check, findings in found.items()
     )
-    return f"{n_cues} of {len(segments)} cues do not keep to {options.profile}: {'; '.join(parts)}"
+    share = f"{n_cues} of {counted(len(segments), 'cue')} {'does' if n_cues == 1 else 'do'}"
+    return f"{share} not keep to {options.profile}: {'; '.join(parts)}"
 
 
 _Found = tuple[str, str]
