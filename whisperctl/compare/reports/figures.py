@@ -388,7 +388,7 @@ def facts(comparison: Comparison) -> Iterator[Fact]:
 
 
 def busy(machine: Machine) -> str:
-    """What other programs do to times, if they kept the machine busy at the start."""
+    """Effect of other programs on times, if they kept the machine busy at the start."""
     if not machine.load_average or machine.load_average[0] <= machine.processors_allowed:
         return ""
     return (
