@@ -132,7 +132,7 @@ def test_results_are_written_as_they_come_and_reported_in_order(
     assert (job.results.directory / "a.txt").read_text() == "one\ntwo\n"
     assert (job.results.directory / "b.txt").read_text() == "two\n"
     assert all(journal.finished(job, recording) for recording in recordings)
-    assert executor.options == ExecutorOptions(2)
+    assert executor.options == ExecutorOptions(2, ahead=True)
 
 
 def test_what_is_acknowledged_is_in_the_journal(job: Job, recordings: list[Recording]) -> None:

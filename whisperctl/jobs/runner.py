@@ -78,7 +78,8 @@ def run(
         most = max(1, len(recordings))
         has_own = jobs is None and bool(executor.describe().address)
         workers = most if has_own else min(jobs or 1, most)
-        execution = executor.open(job, replace(options, workers=workers))
+        ahead = limits.timeout_s is None
+        execution = executor.open(job, replace(options, workers=workers, ahead=ahead))
     with closing(execution):
         _Coordinator(job, recordings, on_event, execution, limits).run()
 

@@ -65,6 +65,8 @@ class ExecutorOptions:
     number of workers; for an executor that takes an address, which has workers of its own,
     ``workers`` is then the number of recordings. ``threads``: number of threads that was asked for;
     ``None``: an executor on other machines chooses, and one on this machine uses ``Job.threads``.
+    ``ahead``: ``slots`` may count tasks that wait for a worker, so that none waits for a task while
+    results are written; not where the time of a task is limited, which begins when it is submitted.
     """
 
     workers: int = 1
@@ -72,6 +74,7 @@ class ExecutorOptions:
     address: str = ""
     all_workers: bool = False
     threads: int | None = None
+    ahead: bool = False
 
 
 class Execution(Protocol):

@@ -66,6 +66,7 @@ class DaskExecution:
     def __init__(self, job: Job, options: ExecutorOptions) -> None:
         self._model = job.model
         self._limit = None if options.all_workers else options.workers
+        self._ahead = options.ahead
         self._address = cluster.locate(options.address)
         self._threads = options.threads or self._address.threads
         self._compared = job.compared
@@ -113,9 +114,10 @@ class DaskExecution:
 
     @property
     def slots(self) -> int:
-        """Number of workers that can be used."""
+        """Number of workers that can be used, and as many tasks again that may wait for them."""
         n_usable = len(self._usable())
-        return max(1, n_usable if self._limit is None else min(self._limit, n_usable))
+        n_used = max(1, n_usable if self._limit is None else min(self._limit, n_usable))
+        return 2 * n_used if self._ahead else n_used
 
     def kind(self) -> Kind:
         """See ``whisperctl.jobs.executors.ComparingExecution``."""
