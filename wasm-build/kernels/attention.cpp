@@ -41,7 +41,7 @@ namespace {
 constexpr int kBlock = 384;
 constexpr int kMaxHead = 128;
 // From so many queries on it is worth while to make integers of keys and values.
-constexpr int kFixedQueries = 48;
+constexpr int kFixedQueries = 24;
 constexpr int kMaxHeads = 64;
 static_assert(kBlock <= kFixedDepth && kMaxHead <= kFixedDepth);
 // Keys touched at a time by a single query: 6 KiB of the smallest model's, 16 KiB of the largest's.

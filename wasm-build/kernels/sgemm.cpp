@@ -48,7 +48,7 @@ constexpr int kFewColumns = 8;
 constexpr int kFixedBlockK = 192;
 constexpr int kFixedBlockM = 768;
 // From so many columns on it is worth while to make integers of the weights.
-constexpr int kFixedColumns = 48;
+constexpr int kFixedColumns = 24;
 
 template <class A, class B>
 void many_columns(const A * a, int64_t lda, const B * b, int64_t ldb, float * c, int64_t ldc, Range m, Range n,

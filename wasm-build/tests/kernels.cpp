@@ -197,7 +197,7 @@ void normalizations() {
 
 // Products of so many columns, and attention of so many queries, are computed in fixed point: a product with an
 // error of so much of the rows' norms.
-constexpr int kFixedFrom = 48;
+constexpr int kFixedFrom = 24;
 constexpr double kFixedError = 0x1p-14;
 
 enum Numbers { kPlain, kSubnormal, kLargest, kSpecial, kHuge };
