@@ -82,6 +82,9 @@ class Server(http.server.BaseHTTPRequestHandler):
                 self.send_header("Location", "file:///etc/passwd")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+            case "hang":
+                self.served.released.wait(10)
+                self._answer(503, b"")
             case "inward":
                 self.send_response(302)
                 self.send_header("Location", f"http://{self.path.split('/')[2]}/x.wav?{asked}")

@@ -88,6 +88,16 @@ def test_a_server_that_sends_other_ranges_is_an_error(served: Served, how: str, 
             source.peek(10, 100_000)
 
 
+def test_a_server_that_hangs_is_not_asked_about_every_url(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(urls, "_SILENCE_S", 0.1)
+    monkeypatch.setattr(urls, "_AT_ONCE", 4)
+
+    assert not urls.describe(f"{served.base}/hang/{n}.wav" for n in range(40))
+    assert len({path for _, path, _ in served.requests}) <= 2 * 4
+
+
 def test_a_server_that_drips_is_given_up(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(urls, "_SILENCE_S", 0.1)
     monkeypatch.setattr(urls, "_SLOWEST", 1e6)

@@ -19,6 +19,7 @@ import os
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ _MOST_RESPONSE_BYTES = 8 << 20
 
 _MOST_SIZE_BYTES = 1 << 53
 _AT_ONCE = 16
+_MOST_SILENT = 3
 _CONNECT_S = 30.0
 _SILENCE_S = 60.0
 _SLOWEST = 4096
@@ -281,14 +283,25 @@ def describe(urls: Iterable[str]) -> dict[str, Entry]:
 
 
 async def _each(method: Any, urls: Sequence[str], *, failing: bool = True) -> list[Any]:
-    """Results of a method for each URL, some at once; errors are results unless ``failing``."""
+    """Results of a method for each URL, some at once; errors are results unless ``failing``.
+
+    A host that was silent often enough is asked no more.
+    """
     import asyncio
 
     limit = asyncio.Semaphore(_AT_ONCE)
+    n_silent: Counter[str] = Counter()
 
     async def one(url: str) -> Any:
+        host = _split(url)[1]
         async with limit:
-            return await asyncio.wait_for(method(url), _SILENCE_S)
+            if n_silent[host] >= _MOST_SILENT:
+                raise TimeoutError
+            try:
+                return await asyncio.wait_for(method(url), _SILENCE_S)
+            except Exception as error:
+                n_silent[host] += isinstance(_cause(error), TimeoutError)
+                raise
 
     return await asyncio.gather(*map(one, urls), return_exceptions=not failing)
 
