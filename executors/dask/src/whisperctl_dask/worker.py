@@ -50,7 +50,6 @@ from whisperctl.jobs.executors.processes import (
 from whisperctl.jobs.job import Job, Task
 from whisperctl.models import catalog
 from whisperctl.models.ggml.files import hex_digest
-from whisperctl.models.pull import pull
 from whisperctl.models.store import Store
 from whisperctl.storage import files, paths, records, urls
 from whisperctl.text import quoted
@@ -547,6 +546,8 @@ def _pulled(file: SharedFile, digest: str, check: Callable[[], None]) -> Path | 
     Returns:
         Its file, or ``None``: it is no published model, or cannot be had.
     """
+    from whisperctl.models.pull import pull
+
     name = file.path.name.removeprefix("ggml-").removesuffix(".bin")
     model = catalog.published(name)
     if model is None or model.size_bytes != file.size or digest in _not_pulled:
