@@ -12,8 +12,8 @@ from whisperctl_wasi.host.limits import Limits
 
 _READ_BYTES = 1 << 18
 
-_FIRST_BYTES = 1 << 12
-"""Bytes read where a line begins: what of a payload comes with its line is copied twice."""
+_BETWEEN_BYTES = 1 << 12
+"""Bytes read between a payload and the next: what of that comes with its line is copied twice."""
 
 _PART_BYTES = 64
 _SIZE_DIGITS = 10
@@ -54,6 +54,7 @@ class Output:
         self._line = bytearray()
         self._payload = bytearray()
         self._missing = 0
+        self._between = False  # the last that came was a payload
 
     def begin(self) -> None:
         """Allow as much output again; what was not taken yet counts as if it were written now."""
@@ -95,7 +96,8 @@ class Output:
             if self._missing and 0 < n_bytes <= _SMALL_BYTES:
                 time.sleep(_GATHER_S)
             return n_bytes > 0
-        data = os.read(handle, _READ_BYTES if self._line else _FIRST_BYTES)
+        data = os.read(handle, _BETWEEN_BYTES if self._between else _READ_BYTES)
+        self._between = False
         self._cut(data)
         return len(data) > 0
 
@@ -143,6 +145,7 @@ class Output:
         if not self._missing:
             self._keep(Payload(self._payload))
             self._payload = bytearray()
+            self._between = True
 
     def _count(self, n_bytes: int) -> None:
         with self._lock:
