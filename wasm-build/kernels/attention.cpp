@@ -97,9 +97,9 @@ void add_mask(float * x, int n, const half * mask) {
     }
 }
 
-// What may not be seen has this probability, in powers of two: nothing beside the largest, which is 1, but no
-// product with a value is subnormal, which is slow (simd.h).
-constexpr float kLeast = -64.0f;
+// What may not be seen has this probability, in powers of two: nothing beside the largest, which is 1, but neither
+// its square (fixed.h) nor a product with a value is subnormal, which is slow (simd.h).
+constexpr float kLeast = -62.0f;
 
 // x = 2^(x - largest); their sum. Up to seven numbers behind the end are overwritten.
 float exponentials(float * x, int n, float largest) {
@@ -126,7 +126,7 @@ float exponentials(float * x, int n, float largest) {
     for (; i < n; i += 8) {
         eight(x + i);
     }
-    // What is behind the end came out as 2^-126 and is lost in the sum, whose largest term is 1.
+    // What is behind the end came out as 2^kLeast and is lost in the sum, whose largest term is 1.
     return sum(wasm_f32x4_add(total0, total1));
 }
 
