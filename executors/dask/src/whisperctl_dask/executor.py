@@ -233,9 +233,10 @@ class DaskExecution:
                 )
 
     def _take_workers(self, names: dict[str, str]) -> None:
-        if self._workers and not names:
-            self._alone_s = time.monotonic()
+        had_some = bool(self._usable())
         self._workers = names
+        if had_some and not self._usable():
+            self._alone_s = time.monotonic()
         for index, running in list(self._running.items()):
             if running.place and running.place not in names:
                 self._lose(index)
@@ -257,6 +258,7 @@ class DaskExecution:
             )
         if time.monotonic() - self._alone_s > self._address.wait_s:
             kind = " with these resources" if self._address.resources else ""
+            kind += " of the kind that measures" if self._key else ""
             raise PluginError(
                 f"the cluster at {self._address.label} has had no worker{kind} for "
                 f'{self._address.wait_s:g} s: start one with "dask worker", or wait longer with '
