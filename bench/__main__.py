@@ -270,8 +270,10 @@ def main(arguments: list[str]) -> int:
             from bench import soak
 
             n_recordings, n_workers = map(int, [*numbers, "10000", "8"][:2])
-            Path(folder).mkdir(parents=True)
-            found = soak.soak(Path(folder), n_recordings, n_workers, kill_every_s=5.0)
+            # Absolute, as the cluster's processes work in it.
+            place = Path(folder).absolute()
+            place.mkdir(parents=True)
+            found = soak.soak(place, n_recordings, n_workers, kill_every_s=5.0)
             print(*soak.report(found), sep="\n")
         case _:
             print(__doc__, file=sys.stderr)
