@@ -311,7 +311,8 @@ def _efficiency(cluster: Cluster, n_workers: int) -> float:
         run = _Run(cluster, names, "fake/slow", "--jobs", str(jobs))
         run.wait(jobs)  # by when the model is loaded
         began, n_before = time.monotonic(), run.n_written
-        run.wait(_N_EACH * jobs - jobs + 1)  # before workers run out of work
+        # As workers end together, whole rounds are counted; each still has a last one to do.
+        run.wait(_N_EACH * jobs - jobs)
         speeds.append((run.n_written - n_before) / (time.monotonic() - began))
         assert run.wait() == 0, run.errors
     return speeds[1] / (n_workers * speeds[0])
