@@ -18,7 +18,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ from whisperctl.jobs.executors.processes import (
 )
 from whisperctl.jobs.job import Job, Task
 from whisperctl.models import catalog
-from whisperctl.models.ggml.files import hex_digest
+from whisperctl.models.ggml.files import OncePerFile, hex_digest
 from whisperctl.models.store import Store
 from whisperctl.storage import files, paths, records, urls
 from whisperctl.text import quoted
@@ -531,6 +531,7 @@ def _cached(place: int, file: SharedFile, link: _Link) -> Path:
     return path
 
 
+_digest = OncePerFile(partial(hex_digest, algorithm="sha256"))
 _not_pulled: set[str] = set()
 """Hashes of models that this machine cannot get by itself."""
 
@@ -556,19 +557,12 @@ def _pulled(file: SharedFile, digest: str, check: Callable[[], None]) -> Path | 
         path = Store().path_of(model.name)
         if not path.exists():
             path = pull(model.name, on_progress=lambda *_: check()).path
-        status = path.stat()
-        if _digest(path, status.st_size, status.st_mtime_ns) == digest:
+        if _digest(path) == digest:
             return path
     except (WhisperctlError, OSError) as error:
         _LOG.info("%s is sent, as it cannot be pulled here: %s", model.name, error)
     _not_pulled.add(digest)
     return None
-
-
-@lru_cache(maxsize=16)
-def _digest(path: Path, size: int, mtime_ns: int) -> str:
-    """SHA-256 of a file, which is computed again once its size or time has changed."""
-    return hex_digest(path, "sha256")
 
 
 def _prune(root: Path, kept: Path) -> None:
