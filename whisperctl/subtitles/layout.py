@@ -505,7 +505,7 @@ class _Run:
         if n_lines == 2:
             return self._halved(begin, end, before)
         mean = max(1.0, (self._width(begin, end) + before) / n_lines)
-        earliest = self._latest_lines(begin, end, n_lines)
+        earliest = self._earliest_ends(begin, end, n_lines)
         # Of so many lines that end at a place: the lowest cost, and where all but one begin.
         best: dict[int, tuple[float, list[int]]] = {begin: (0.0, [])}
         for number in range(n_lines):
@@ -531,7 +531,7 @@ class _Run:
             best = following
         return best[end]
 
-    def _latest_lines(self, begin: int, end: int, n_lines: int) -> list[int]:
+    def _earliest_ends(self, begin: int, end: int, n_lines: int) -> list[int]:
         """Earliest end of each line that leaves room for what follows in the other lines."""
         ends = [end]
         while len(ends) < n_lines:
