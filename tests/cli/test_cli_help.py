@@ -57,6 +57,18 @@ def test_help_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
     assert not loaded_by(*arguments) & set(_HEAVY)
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="shows threads on Linux only")
+def test_numpy_starts_no_threads() -> None:
+    script = (
+        "import os, sys; from whisperctl.cli import main; sys.argv = ['whisperctl', '--version']; "
+        "main(); import numpy; print(len(os.listdir('/proc/self/task')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split()[-1] == "1"
+
+
 def test_without_a_configuration_file_no_other_command_is_loaded(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

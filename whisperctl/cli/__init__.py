@@ -27,6 +27,8 @@ DEBUG_VARIABLE = "WHISPERCTL_DEBUG"
 COMPLETION_VARIABLE = "_WHISPERCTL_COMPLETE"
 """Environment variable with a shell's request for completions."""
 
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
@@ -56,6 +58,7 @@ def _main() -> int:
     try:
         _catch_signals()
         _prepare_streams()
+        _keep_numpy_to_one_thread()
         code = _run(sys.argv[1:])
         # Here rather than at exit, where Python would print a traceback of its own.
         sys.stdout.flush()
@@ -71,6 +74,15 @@ def _main() -> int:
     except Exception as error:
         number = signal_behind(error)
         return _failed(error) if number is None else _ended_by(number)
+
+
+def _keep_numpy_to_one_thread() -> None:
+    """Have OpenBLAS, which NumPy loads, compute in the thread that asks.
+
+    It computes little here, and its other threads spin for a while after each product, on a
+    processor that the engine needs.
+    """
+    os.environ.setdefault(_BLAS_THREADS, "1")
 
 
 def signal_behind(error: BaseException | None) -> int | None:

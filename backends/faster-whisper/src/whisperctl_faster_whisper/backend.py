@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from whisperctl.engine.protocol import BackendInfo, Model, OpenOptions, RuntimeI
 from whisperctl.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
+    from whisperctl_faster_whisper.detector import FasterWhisperDetector
     from whisperctl_faster_whisper.session import FasterWhisperSession
 
 _RUNTIMES = ("float32", "int8", "bfloat16")
@@ -53,12 +55,23 @@ class FasterWhisperBackend:
         Every session can give times of words, whether it was opened for that or not.
         """
         compute_type = _chosen(options.runtime)
-        if not 1 <= options.threads <= _MAX_THREADS:
-            raise UsageError(f"threads must be from 1 to {_MAX_THREADS}, not {options.threads}")
+        _check_threads(options.threads)
         with _without_av():
             from whisperctl_faster_whisper.session import FasterWhisperSession
 
         return FasterWhisperSession(model, compute_type=compute_type, threads=options.threads)
+
+    def open_detector(self, model: Path, options: OpenOptions) -> FasterWhisperDetector:
+        """Load a Silero model; see ``whisperctl.engine.protocol.DetectingBackend``.
+
+        It is computed in float32 by one thread, whatever the runtime.
+        """
+        if options.runtime is not None:
+            _chosen(options.runtime)
+        _check_threads(options.threads)
+        from whisperctl_faster_whisper.detector import FasterWhisperDetector
+
+        return FasterWhisperDetector(model)
 
 
 class _Later(ModuleType):
@@ -86,6 +99,11 @@ def _without_av() -> Iterator[None]:
     finally:
         if sys.modules.get(_AV) is later:
             del sys.modules[_AV]
+
+
+def _check_threads(threads: int) -> None:
+    if not 1 <= threads <= _MAX_THREADS:
+        raise UsageError(f"threads must be from 1 to {_MAX_THREADS}, not {threads}")
 
 
 def _chosen(runtime: str | None) -> str:
