@@ -6,44 +6,9 @@
 #include <stdint.h>
 #include <wasm_simd128.h>
 
-#include <libavcodec/fft.h>
+#include "complex.h"
 
 void ff_imdct_half_c(FFTContext *s, FFTSample *output, const FFTSample *input);
-
-// Four complex numbers.
-typedef struct {
-    v128_t re, im;
-} Complex4;
-
-static Complex4 load(const FFTComplex *z)
-{
-    v128_t low = wasm_v128_load(z), high = wasm_v128_load(z + 2);
-    return (Complex4){
-        wasm_i32x4_shuffle(low, high, 0, 2, 4, 6),
-        wasm_i32x4_shuffle(low, high, 1, 3, 5, 7),
-    };
-}
-
-static v128_t first_two(Complex4 a)
-{
-    return wasm_i32x4_shuffle(a.re, a.im, 0, 4, 1, 5);
-}
-
-static v128_t last_two(Complex4 a)
-{
-    return wasm_i32x4_shuffle(a.re, a.im, 2, 6, 3, 7);
-}
-
-static void store(FFTComplex *z, Complex4 a)
-{
-    wasm_v128_store(z, first_two(a));
-    wasm_v128_store(z + 2, last_two(a));
-}
-
-static v128_t reversed(v128_t v)
-{
-    return wasm_i32x4_shuffle(v, v, 3, 2, 1, 0);
-}
 
 static Complex4 add(Complex4 a, Complex4 b)
 {
@@ -53,33 +18,6 @@ static Complex4 add(Complex4 a, Complex4 b)
 static Complex4 subtract(Complex4 a, Complex4 b)
 {
     return (Complex4){ wasm_f32x4_sub(a.re, b.re), wasm_f32x4_sub(a.im, b.im) };
-}
-
-static Complex4 multiply(Complex4 a, v128_t re, v128_t im)
-{
-    return (Complex4){
-        wasm_f32x4_sub(wasm_f32x4_mul(a.re, re), wasm_f32x4_mul(a.im, im)),
-        wasm_f32x4_add(wasm_f32x4_mul(a.re, im), wasm_f32x4_mul(a.im, re)),
-    };
-}
-
-// Two complex numbers, as they lie in memory.
-typedef v128_t Complex2;
-
-static Complex2 firsts(Complex2 a, Complex2 b)
-{
-    return wasm_i64x2_shuffle(a, b, 0, 2);
-}
-
-static Complex2 seconds(Complex2 a, Complex2 b)
-{
-    return wasm_i64x2_shuffle(a, b, 1, 3);
-}
-
-/// Each number times -i.
-static Complex2 turned(Complex2 a)
-{
-    return wasm_v128_xor(wasm_i32x4_shuffle(a, a, 1, 0, 3, 2), wasm_f32x4_const(0, -0.0f, 0, -0.0f));
 }
 
 static void fft4(FFTComplex *z)
@@ -128,9 +66,8 @@ static void fft8(FFTComplex *z)
     Complex2 sums = wasm_f32x4_add(even, odd);
     // The differences, turned by an eighth: the first backwards, the second forwards.
     Complex2 scaled = wasm_f32x4_mul(wasm_f32x4_sub(even, odd), half);
-    Complex2 swapped = wasm_i32x4_shuffle(scaled, scaled, 1, 0, 3, 2);
-    Complex2 eighths =
-        wasm_f32x4_add(scaled, wasm_v128_xor(swapped, wasm_f32x4_const(0, -0.0f, -0.0f, 0)));
+        Complex2 eighths =
+        wasm_f32x4_add(scaled, wasm_v128_xor(swapped(scaled), wasm_f32x4_const(0, -0.0f, -0.0f, 0)));
     Complex2 a = firsts(sums, eighths), b = seconds(sums, eighths);
     Complex2 sum = wasm_f32x4_add(a, b), difference = turned(wasm_f32x4_sub(a, b));
     wasm_v128_store(z, wasm_f32x4_add(z0, sum));

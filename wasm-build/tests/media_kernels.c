@@ -4,9 +4,13 @@
 #include <string.h>
 
 #include <libavcodec/fft.h>
+#include <libavcodec/mdct15.h>
 
 void ff_imdct_half_c(FFTContext *s, FFTSample *output, const FFTSample *input);
 void portable_imdct_half(FFTContext *s, FFTSample *output, const FFTSample *input);
+
+typedef void Imdct15(MDCT15Context *s, float *output, const float *input, ptrdiff_t stride);
+Imdct15 ff_imdct15_half, portable_imdct15_half;
 
 typedef void Window(float *synth, float *window, int *dither, float *samples, ptrdiff_t step);
 Window ff_mpadsp_apply_window_float, portable_window;
@@ -14,7 +18,8 @@ Window ff_mpadsp_apply_window_float, portable_window;
 void ff_dct32_float(float *out, const float *in);
 void portable_dct32(float *out, const float *in);
 
-enum { LEAST_BITS = 6, MOST_BITS = 13, SYNTH = 1024, WINDOW = 768, SAMPLES = 32 };
+enum { LEAST_BITS = 6, MOST_BITS = 13, LEAST_BITS_15 = 3, MOST_BITS_15 = 7, SHORT_BLOCKS = 8,
+       SYNTH = 1024, WINDOW = 768, SAMPLES = 32 };
 
 static float noise(void)
 {
@@ -50,6 +55,20 @@ int main(void)
         portable_imdct_half(&context, theirs, input);
         compare("imdct", bits, ours, theirs, n);
         ff_mdct_end(&context);
+    }
+    for (int bits = LEAST_BITS_15; bits <= MOST_BITS_15; bits++) {
+        MDCT15Context *context;
+        int n = 15 << bits;
+        if (ff_mdct15_init(&context, 1, bits, -1.0 / 3) < 0)
+            return 1;
+        for (int stride = 1; stride <= SHORT_BLOCKS && n * stride <= 1 << MOST_BITS;
+             stride *= SHORT_BLOCKS) {
+            fill(input, n * stride);
+            ff_imdct15_half(context, ours, input, stride);
+            portable_imdct15_half(context, theirs, input, stride);
+            compare("imdct15", n, ours, theirs, n);
+        }
+        ff_mdct15_uninit(&context);
     }
     fill(input, SAMPLES);
     ff_dct32_float(ours, input);
