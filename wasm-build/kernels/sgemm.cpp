@@ -18,8 +18,8 @@
 // Of half-precision weights these products are in fixed point (fixed.h), unless a number is infinite or NaN. Its
 // blocks are as large in bytes; a block of all columns is made integers once, before the blocks of rows.
 //
-// Few columns (a decoder's one token, or its beams): every weight is used once a column, so nothing is
-// packed but the columns; two rows of a are widened and serve them all; see dot.h. Threads share the rows.
+// Few columns: every weight is used once a column, so nothing is packed but the columns; two rows of a are widened
+// and serve them all; see dot.h. Threads share the rows. (A decoder's weights have products of their own, weights.cpp.)
 //
 // Quantized weights: see quantized.cpp.
 

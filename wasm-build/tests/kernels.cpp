@@ -10,6 +10,7 @@
 #include "attention.h"
 #include "cases.h"
 #include "simd.h"
+#include "weights.h"
 
 #include "ggml-cpu-impl.h"
 #include "ggml.h"
@@ -293,6 +294,108 @@ void products() {
     }
 }
 
+ggml_tensor tensor(ggml_type type, void * data, int64_t n0, int64_t n1, int64_t n2, size_t s0, size_t s1, size_t s2) {
+    ggml_tensor t = {};
+    t.type = type;
+    t.data = data;
+    t.ne[0] = n0, t.ne[1] = n1, t.ne[2] = n2, t.ne[3] = 1;
+    t.nb[0] = s0, t.nb[1] = s1, t.nb[2] = s2, t.nb[3] = s2 * size_t(n2);
+    return t;
+}
+
+// Weights of a decoder, made fixed, by n columns; `infinite` is the number of a column that is so, or -1.
+void weights(int m, int n, int k, int threads, Numbers kind, int infinite = -1) {
+    const size_t row = size_t(k);
+    std::vector<uint16_t> a(m * row);
+    std::vector<float> b(n * row), c(size_t(n) * m, 12345.0f), rows(m * row);
+    for (auto & x : a) {
+        x = narrowed(infinite < 0 ? number(kind, true) : random_float() + 1.5f);
+    }
+    for (auto & x : b) {
+        x = number(kind, false);
+    }
+    if (infinite >= 0) {
+        b[size_t(infinite) * row + row - 1] = INFINITY;
+    }
+    const std::vector<uint16_t> halves = a;
+    std::vector<int32_t> all(m);
+    for (int i = 0; i < m; i++) {
+        all[i] = i;
+    }
+    ggml_tensor ta = tensor(GGML_TYPE_F16, a.data(), k, m, 1, 2, 2 * row, 2 * a.size());
+    ggml_tensor tb = tensor(GGML_TYPE_F32, b.data(), k, n, 1, 4, 4 * row, 4 * b.size());
+    ggml_tensor tc = tensor(GGML_TYPE_F32, c.data(), m, n, 1, 4, 4 * size_t(m), 4 * c.size());
+    ggml_tensor which = tensor(GGML_TYPE_I32, all.data(), m, 1, 1, 4, 4 * all.size(), 4 * all.size());
+    ggml_tensor taken = tensor(GGML_TYPE_F32, rows.data(), k, m, 1, 4, 4 * row, 4 * rows.size());
+    whisperctl_fix_weights(&ta);
+    tc.src[0] = taken.src[0] = &ta;
+    tc.src[1] = &tb;
+    taken.src[1] = &which;
+    for (int i = 0; i < threads; i++) {
+        ggml_compute_params params = {};
+        params.ith = i;
+        params.nth = threads;
+        whisperctl_fixed_product(&params, &tc);
+    }
+    whisperctl_fixed_rows(&taken);
+    double worst = ta.type == GGML_TYPE_I16 ? 0 : INFINITY;
+    for (int i = 0; i < m; i++) {
+        double norm_a = 0, difference = 0;
+        for (int e = 0; e < k; e++) {
+            double x = widened(halves[i * row + e]);
+            norm_a += x * x;
+            difference += (rows[i * row + e] - x) * (rows[i * row + e] - x);
+        }
+        worst = std::max(worst, std::sqrt(difference) / (0x1p-12 * std::sqrt(norm_a) + 1e-37));
+        for (int j = 0; j < n; j++) {
+            double expected = 0, norm_b = 0;
+            for (int e = 0; e < k; e++) {
+                double x = widened(halves[i * row + e]), y = b[j * row + e];
+                expected += x * y;
+                norm_b += y * y;
+            }
+            double got = c[size_t(j) * m + i];
+            double error = std::isfinite(expected) ? std::fabs(got - expected) : got == expected ? 0.0 : INFINITY;
+            double unit = std::isfinite(expected) ? kFixedError * std::sqrt(norm_a * norm_b) + 1e-37 : 1.0;
+            worst = std::isnan(error) ? INFINITY : std::max(worst, error / unit);
+        }
+    }
+    char name[160];
+    std::snprintf(name, sizeof name, "weights %dx%dx%d threads %d kind %d%s", m, n, k, threads, int(kind),
+                  infinite < 0 ? "" : " infinite");
+    report(name, worst, 1);
+}
+
+// Weights that cannot be made fixed stay as they are.
+void other_weights(const char * name, ggml_type type, int k, uint16_t last) {
+    std::vector<uint16_t> a(size_t(k) * 3, 0x3c00);
+    a.back() = last;
+    const std::vector<uint16_t> before = a;
+    ggml_tensor t = tensor(type, a.data(), k, 3, 1, 2, 2 * size_t(k), 2 * a.size());
+    whisperctl_fix_weights(&t);
+    report(std::string("weights that stay: ") + name, t.type == type && !t.extra && a == before ? 0 : 1, 0);
+}
+
+void fixed_weights() {
+    const int shapes[][3] = {
+        {1, 1, 8}, {7, 1, 384}, {40, 2, 512}, {9, 3, 1280}, {31, 4, 384}, {33, 5, 1536}, {8, 6, 392}, {5, 8, 768},
+        {3, 13, 384}, {4, 61, 1024}, {2, 224, 5120},
+    };
+    for (auto & s : shapes) {
+        for (int threads : {1, 3}) {
+            weights(s[0], s[1], s[2], threads, kPlain);
+        }
+    }
+    for (Numbers kind : {kSubnormal, kLargest, kHuge}) {
+        weights(21, 5, 400, 2, kind);
+    }
+    weights(5, 7, 384, 2, kPlain, 3);
+    weights(5, 50, 1536, 1, kPlain, 49);
+    other_weights("infinite", GGML_TYPE_F16, 16, 0x7c00);
+    other_weights("not whole vectors", GGML_TYPE_F16, 12, 0x3c00);
+    other_weights("bfloat16", GGML_TYPE_BF16, 16, 0x3c00);
+}
+
 void attention(int queries, int keys, int heads, int head, int threads, bool masked, bool infinite = false) {
     const int64_t row = int64_t(heads) * head;
     std::vector<float> q(queries * row), out(queries * row, 12345.0f);
@@ -316,14 +419,6 @@ void attention(int queries, int keys, int heads, int head, int threads, bool mas
             mask[size_t(i) * keys + j] = hidden ? 0xfc00 : narrowed(random_float());
         }
     }
-    auto tensor = [](ggml_type type, void * data, int64_t n0, int64_t n1, int64_t n2, size_t s0, size_t s1, size_t s2) {
-        ggml_tensor t = {};
-        t.type = type;
-        t.data = data;
-        t.ne[0] = n0, t.ne[1] = n1, t.ne[2] = n2, t.ne[3] = 1;
-        t.nb[0] = s0, t.nb[1] = s1, t.nb[2] = s2, t.nb[3] = s2 * size_t(n2);
-        return t;
-    };
     size_t r = size_t(row), d = size_t(head);
     ggml_tensor tq = tensor(GGML_TYPE_F32, q.data(), head, queries, heads, 4, 4 * r, 4 * d);
     ggml_tensor tk = tensor(GGML_TYPE_F16, k.data(), head, keys, heads, 2, 2 * r, 2 * d);
@@ -410,6 +505,7 @@ int main() {
     normalizations();
     products();
     quantized_products();
+    fixed_weights();
     attentions();
     return failed ? 1 : 0;
 }
