@@ -47,15 +47,17 @@ _HEADINGS = (
 class Scores:
     """What a subtitle file is like; all but ``suber`` and ``n_cues`` are shares.
 
+    Where cues and lines end counts for all but the last: that one ends with the recording, wherever
+    the others do. A file of one has no such share.
     ``begins_inside`` are cues with the begin of a sentence whose end is in the next.
     ``lone_words`` are cues of two lines, of which one is a word.
     """
 
     suber: float | None
     n_cues: int
-    ends_sentence: float
-    ends_clause: float
-    lines_end_clause: float
+    ends_sentence: float | None
+    ends_clause: float | None
+    lines_end_clause: float | None
     begins_inside: float
     lone_words: float
     fits: float
@@ -152,14 +154,15 @@ def scores(path: Path, expected: Path, suber: Path) -> Scores:
         sentence_begins(cue[-1], cues[index + 1][0] if index < n - 1 else "A")
         for index, cue in enumerate(cues)
     ]
+    clauses = [bool(_CLAUSE.search(cue[-1])) for cue in cues]
     limits = ReadingLimits.of(PROFILES["netflix"])
     fits = ReadingLimits(max_line_width=_WIDTH, max_line_count=_LINES)
     return Scores(
         suber=_suber(path, expected, suber),
         n_cues=n,
-        ends_sentence=statistics.fmean(ends),
-        ends_clause=statistics.fmean(bool(_CLAUSE.search(cue[-1])) for cue in cues),
-        lines_end_clause=statistics.fmean(bool(_CLAUSE.search(line)) for line in lines),
+        ends_sentence=_share(ends[:-1]),
+        ends_clause=_share(clauses[:-1]),
+        lines_end_clause=_share([bool(_CLAUSE.search(line)) for line in lines[:-1]]),
         begins_inside=statistics.fmean(
             not end and _begins_inside(" ".join(cue)) for end, cue in zip(ends, cues, strict=True)
         ),
@@ -170,6 +173,10 @@ def scores(path: Path, expected: Path, suber: Path) -> Scores:
         readable=_kept(segments, ReadingLimits(max_cps=limits.max_cps)),
         netflix=_kept(segments, limits),
     )
+
+
+def _share(found: Sequence[bool]) -> float | None:
+    return statistics.fmean(found) if found else None
 
 
 def _begins_inside(text: str) -> bool:
@@ -231,4 +238,4 @@ def _cells(found: Scores) -> Iterator[str]:
         *(found.ends_sentence, found.ends_clause, found.lines_end_clause, found.begins_inside),
         *(found.lone_words, found.fits, found.readable, found.netflix),
     ):
-        yield f"{share:.0%}"
+        yield figures.NOTHING if share is None else f"{share:.0%}"

@@ -140,6 +140,10 @@ def test_subtitles_are_scored_by_where_they_break(tmp_path: Path) -> None:
         "went\nhome and then he wondered about it all day.\n\n"
     )
     bad = subtitles.scores(worse, expected, tmp_path / "no suber")
-    assert (bad.ends_sentence, bad.begins_inside, bad.lone_words, bad.fits) == (0.5, 0.5, 0.5, 0.5)
+    assert (bad.begins_inside, bad.lone_words, bad.fits) == (0.5, 0.5, 0.5)
+    # The last cue ends with the recording, which is no break: "went" and "He" are.
+    assert (bad.ends_sentence, bad.ends_clause, bad.lines_end_clause) == (0.0, 0.0, 0.0)
+    worse.write_text("1\n00:00:00,000 --> 00:00:03,000\nThe end.\n\n")
+    assert subtitles.scores(worse, expected, tmp_path / "no suber").ends_sentence is None
     subtitles.reference(26, expected)
     assert expected.read_text("utf-8") == (ROOT / "samples/austen.srt").read_text("utf-8")

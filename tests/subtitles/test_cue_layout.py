@@ -375,9 +375,39 @@ def test_a_cue_stays_until_it_can_be_read_if_silence_follows() -> None:
     )
     assert times(layout(talk, SubtitleOptions(max_cps=20, min_cue_gap_s=0.1))) == [
         (0, 2000),
-        (5000, 6400),  # too fast still: the next cue begins
+        (4800, 6400),  # too fast still: the next cue begins, and speech is not shown much earlier
         (6500, 7000),
     ]
+
+
+def test_a_cue_begins_a_little_early_if_no_silence_follows_and_it_is_too_fast() -> None:
+    sentence = " " + "a" * 22 + "."
+    talk = transcript(
+        Segment(0, 2.0, sentence), Segment(2.2, 3.2, sentence), Segment(3.2, 6, sentence)
+    )
+    limits = SubtitleOptions(max_cps=20, min_cue_gap_s=0.1)
+    assert times(layout(talk, limits)) == [(0, 2000), (2100, 3100), (3200, 6000)]
+
+    talk = transcript(Segment(2.2, 3.3, sentence), Segment(3.3, 6, sentence), duration_s=6)
+    assert times(layout(talk, limits)) == [(2050, 3200), (3300, 6000)]  # no earlier than needed
+
+
+def test_a_last_cue_that_nobody_could_read_is_joined_with_the_one_before() -> None:
+    talk = transcript(Segment(0, 4, " He was amiable himself."), Segment(4, 4.2, " Was he so?"))
+    options = SubtitleOptions(max_line_width=42)
+
+    assert len(layout(talk, options)) == 2  # a minute of silence follows
+    [joined] = layout(replace(talk, duration_s=4.2), options)
+    assert joined.text == "He was amiable himself. Was he so?"
+
+
+def test_new_cues_leave_out_what_a_model_writes_for_silence() -> None:
+    talk = transcript(
+        Segment(0, 2, " He was."), Segment(8, 9, " >> [BLANK_AUDIO]"), Segment(9, 10, " [laughs]")
+    )
+    texts = [cue.text for cue in layout(talk, SubtitleOptions(max_line_width=42))]
+    assert texts == ["He was.", "[laughs]"]
+    assert len(layout(talk)) == 3  # those of segments are as they are
 
 
 def test_new_cues_can_be_read_without_a_limit_if_silence_follows() -> None:

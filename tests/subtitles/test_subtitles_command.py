@@ -115,7 +115,7 @@ def test_convert_by_a_profile_says_what_cannot_keep_to_it(cli: Cli) -> None:
     assert done.code == 0
     assert done.err == (
         "whisperctl: warning: 1 of 1 cue does not keep to bbc: 1 too fast, as the speech is "
-        "(first at 00:00:01,000: reading speed 23.5 > 17 cps)\n"
+        "(first at 00:00:00,800: reading speed 21.4 > 17 cps)\n"
     )
     assert "unknown profile" in cli.here("subtitles", "lint", "b.srt", "--profile", "hbo").err
 
@@ -451,7 +451,7 @@ def test_fix_mends_what_lint_finds_and_leaves_the_rest(cli: Cli) -> None:
         "3\n00:00:05,000 --> 00:00:06,000\n{\\an8}kept as\nit is\n\n"
     )
     assert cli.here("subtitles", "lint", "a.srt", "--max-line-width", "42").code == 0
-    fast = "1\n00:00:01,000 --> 00:00:02,000\n" + 35 * "x" + "\n\n"
+    fast = "1\n00:00:01,000 --> 00:00:02,000\n" + 42 * "x" + "\n\n"
     done = cli.here(
         "subtitles",
         "fix",

@@ -148,7 +148,7 @@ def test_what_a_profile_writes_passes_its_lint_or_a_note_says_what_does_not() ->
     for profile in PROFILES:
         options = SubtitleOptions(profile=profile)
         for segments, kept in ((calm, True), (hasty, profile == "karaoke")):
-            talk = Transcript(tuple(segments), "en", 202.0)
+            talk = Transcript(tuple(segments), "en", 201.5)
             note = not_kept(talk, options)
             assert (note is None) is kept
             for name in ("srt", "vtt", "ass"):
@@ -159,7 +159,7 @@ def test_what_a_profile_writes_passes_its_lint_or_a_note_says_what_does_not() ->
     assert not_kept(talk, SubtitleOptions(max_cps=1)) is None
     assert not_kept(talk, PROFILES["netflix"]) == (
         "1 of 1 cue does not keep to netflix: 1 too fast, as the speech is (first at "
-        "00:03:20,000: reading speed 22.0 > 20 cps)"
+        "00:03:19,800: reading speed 25.9 > 20 cps)"
     )
 
 

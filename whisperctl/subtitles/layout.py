@@ -52,6 +52,8 @@ _SLOW_MS, _SLOW_MS_PER_LETTER = 400, 80
 """Longest time of a word; what it takes beyond that counts as a pause before it."""
 _LONG_PAUSE_MS = 2000
 """No cue shows across a silence as long as this."""
+_LEAD_MS = 200
+"""Longest time that a cue shows before it is spoken; Aegisub's lead-in is as long."""
 
 # What is aimed at where there is no limit: Netflix's numbers.
 _AIM_LINES, _AIM_CHARACTERS, _AIM_CPS, _AIM_LEAST_MS, _AIM_MOST_MS = 2, 84, 20.0, 840, 7000
@@ -64,6 +66,8 @@ _CLAUSE_END = re.compile(
     "[,;:\u2013\u2014\u3001\uff0c\uff1b\uff1a\u060c\u061b-]"
     "[\"'\u201d\u2019\u00bb)\\]}\u300d\u300f\uff09]*$"
 )
+_SILENCE = "BLANK_AUDIO"
+"""What English models of Whisper write where they hear nothing, in brackets."""
 _CLAUSE_BEGINS = frozenset("([\u2013\u2014\u300c\u300e\uff08")
 _DASHES = frozenset("-\u2010\u2013\u2014")
 
@@ -83,8 +87,10 @@ def layout(
         options: the limits.
         speaker_in_text: the speaker's name counts towards the width of a line.
     """
-    cues = _broken(transcript.segments, options, speaker_in_text=speaker_in_text)
-    limit_ms = max([milliseconds(transcript.duration_s), *(cue.end_ms for cue in cues)])
+    ends_s = [transcript.duration_s, *(segment.end_s for segment in transcript.segments)]
+    limit_ms = milliseconds(max(ends_s))
+    cues = _broken(transcript.segments, options, limit_ms, speaker_in_text=speaker_in_text)
+    limit_ms = max([limit_ms, *(cue.end_ms for cue in cues)])
     together: dict[tuple[str | None, str], list[Cue]] = {}
     for cue in cues:
         together.setdefault((cue.speaker, markup.place(cue.text)), []).append(cue)
@@ -160,13 +166,15 @@ def _timed(cues: Sequence[Cue], options: SubtitleOptions, limit_ms: int) -> list
 def _long_enough(
     cues: Sequence[Cue], options: SubtitleOptions, limit_ms: int
 ) -> Iterator[tuple[int, int]]:
-    """Times of cues that show long enough, where silence follows, not too long, and leave a gap.
+    """Times of cues that show long enough, not too long, and leave a gap.
 
+    They take the silence that follows, and where that is too short a little of the silence before.
     A gap takes at most half of a cue; cues are in order and apart, and stay so. Without a limit,
-    new cues take what silence follows to be readable, as the search for them assumes.
+    new cues take silence to be readable, as the search for them assumes.
     """
     gap_ms, most_ms = _at_least(options.min_cue_gap_s), _at_most(options.max_duration_s)
     max_cps = options.max_cps or (_AIM_CPS if options.breaks_lines else None)
+    free_ms = 0
     for cue, following in zip(cues, [*cues[1:], None], strict=True):
         start_ms, end_ms = cue.start_ms, cue.end_ms
         room_ms = max(limit_ms, end_ms) if following is None else following.start_ms - gap_ms
@@ -174,11 +182,15 @@ def _long_enough(
         if max_cps is not None:
             n = n_characters(cue) + len(label(cue.speaker))
             needed_ms = max(needed_ms, math.ceil(n * 100 / max_cps) * 10)
-        end_ms = max(end_ms, min(start_ms + min(needed_ms, most_ms), room_ms))
+        needed_ms = min(needed_ms, most_ms)
+        end_ms = max(end_ms, min(start_ms + needed_ms, room_ms))
         if end_ms > room_ms:
             shortest_ms = max(LEAST_MS, (end_ms - start_ms) // 2)
             end_ms = min(end_ms, max(room_ms, start_ms + shortest_ms))
-        yield start_ms, min(end_ms, start_ms + most_ms)
+        end_ms = min(end_ms, start_ms + most_ms)
+        start_ms = min(start_ms, max(end_ms - needed_ms, start_ms - _LEAD_MS, free_ms))
+        yield start_ms, end_ms
+        free_ms = end_ms + gap_ms
 
 
 def _at_least(seconds: float | None) -> int:
@@ -194,17 +206,18 @@ def _at_most(seconds: float | None) -> int:
 
 
 def _broken(
-    segments: Sequence[Segment], options: SubtitleOptions, *, speaker_in_text: bool
+    segments: Sequence[Segment], options: SubtitleOptions, limit_ms: int, *, speaker_in_text: bool
 ) -> list[Cue]:
     """Cues with lines; their times are still those of their words.
 
     Args:
         segments: the segments.
         options: the limits.
+        limit_ms: end of the recording.
         speaker_in_text: the speaker's name takes room in the first line.
     """
     if options.breaks_lines:
-        runs = _runs(segments, options, speaker_in_text=speaker_in_text)
+        runs = _runs(segments, options, limit_ms, speaker_in_text=speaker_in_text)
         cues = [cue for run in runs for cue in run.cues()]
     else:
         cues = list(_of_segments(segments))
@@ -232,11 +245,16 @@ def _cue(parts: Sequence[CuePart], *, timed: bool, speaker: str | None) -> Cue:
 
 
 def _runs(
-    segments: Sequence[Segment], options: SubtitleOptions, *, speaker_in_text: bool
+    segments: Sequence[Segment], options: SubtitleOptions, limit_ms: int, *, speaker_in_text: bool
 ) -> Iterator[_Run]:
-    """The words of all segments, cut where the speaker or the place changes and at long pauses."""
+    """The words of all segments, cut where the speaker or the place changes and at long pauses.
+
+    Segments that are only a model's word for silence are left out.
+    """
     run: _Run | None = None
     for segment in segments:
+        if markup.plain(segment.text).strip(" >-[]") == _SILENCE:
+            continue
         known = timed_words(segment)
         parts = known or estimated_words(segment)
         place = markup.place(segment.text)
@@ -249,10 +267,10 @@ def _runs(
             if run is None or of_another or run.is_far(start_ms):
                 if run is not None:
                     if not of_another:
-                        run.until_ms = start_ms
+                        run.until_ms = start_ms - run.gap_ms
                     yield run
                 in_text = label(segment.speaker) if speaker_in_text else ""
-                run = _Run(options, segment.speaker, place, markup.width(in_text))
+                run = _Run(options, segment.speaker, place, markup.width(in_text), limit_ms)
             run.add(
                 CuePart(start_ms, end_ms, part.text), timed=bool(known), begins_segment=number == 0
             )
@@ -266,14 +284,15 @@ class _Run:
 
     The lists have an item a word: its text with the space before it, whether its times are known,
     its width and that of the space, the cost of a break before it, and how many sentences have
-    begun and what the pauses cost up to it. ``widths_before`` has one more.
+    begun and what the pauses cost up to it. ``widths_before`` has one more. The last cue can show
+    until ``until_ms``.
     """
 
     options: SubtitleOptions
     speaker: str | None
     place: str
     label_width: int
-    until_ms: int = _ENDLESS_MS
+    until_ms: int
     parts: list[CuePart] = field(default_factory=list)
     timed: list[bool] = field(default_factory=list)
     widths: list[int] = field(default_factory=list)
@@ -457,8 +476,10 @@ class _Run:
     def _time_cost(self, begin: int, end: int, characters: int) -> float:
         start_ms = self.parts[begin].start_ms
         spoken_ms = self.parts[end - 1].end_ms - start_ms
-        next_ms = self.parts[end].start_ms if end < len(self.parts) else self.until_ms
-        room_ms = max(LEAST_MS, next_ms - self.gap_ms - start_ms)
+        last_ms = self.until_ms
+        if end < len(self.parts):
+            last_ms = self.parts[end].start_ms - self.gap_ms
+        room_ms = max(LEAST_MS, last_ms - start_ms)
         needed_ms = (self.label_width + characters) * self.reading_ms
         shown_ms = min(max(spoken_ms, self.least_ms, needed_ms), room_ms)
         cost = 0.0

@@ -139,7 +139,8 @@ def mended(segments: Sequence[Segment], options: SubtitleOptions) -> list[Segmen
         if any(finding.check in ("width", "lines", "long") for finding in lint([one], limits)):
             for cue in layout(Transcript((one,), "", one.end_s), options):
                 broken = " " + cue.text.replace("\n", markup.BREAK)
-                times = (cue.start_ms / 1000, cue.end_ms / 1000)
+                # What is before it is not known here: only a writer may let it begin early.
+                times = (max(one.start_s, cue.start_ms / 1000), cue.end_ms / 1000)
                 kept.append(Segment(*times, broken, speaker=cue.speaker))
         else:
             kept.append(one)
