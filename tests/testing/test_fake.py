@@ -21,7 +21,7 @@ from whisperctl.testing.fake import RUNTIMES, FakeBackend, write_model
 
 NEEDS_SPEECH = (
     "test_text.py::test_it_hears_what_is_said",
-    "test_text.py::test_another_script_is_whole_characters_even_if_it_ends_within_one",
+    "test_text.py::test_another_script_is_whole_characters_wherever_segments_end",
     "test_text.py::test_a_long_recording_is_heard_to_its_end",
     "test_options.py::test_the_defaults_are_taken_and_hear_what_is_said",
     "test_options.py::test_the_initial_prompt_sets_the_style",

@@ -30,7 +30,7 @@ import hashlib
 import signal
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -242,33 +242,75 @@ def install(folder: Path) -> None:
     )
 
 
-def write_model(path: Path, *, multilingual: bool = False) -> Path:
-    """Write a ggml model of one narrow layer with weights of zero: well-formed, and 2 MB.
+def write_model(
+    path: Path, *, multilingual: bool = False, says: Sequence[bytes | float] = ()
+) -> Path:
+    """Write a ggml model of one narrow layer: well-formed, 2 MB, and deaf.
+
+    Its text tokens are bytes and pairs of bytes. Attention and layers do nothing, so it depends on
+    the position alone which token comes next: real engines hear the same in every window, in a
+    small part of the time that tiny takes.
 
     Args:
         path: the file to write.
         multilingual: whether it claims to know other languages than English.
+        says: what it says at the end of a prompt without any text before: bytes, each a token, and
+            numbers, which are timestamps in seconds. Then comes the end of the text. By default the
+            weights are zero.
 
     Returns:
         ``path``.
     """
+    import numpy as np
+
+    from whisperctl.models.ct2 import END_OF_TEXT
     from whisperctl.models.ggml import layout
 
+    n_text = 50257 - (not multilingual)
+    tokens = _token_ids(says, n_text) if says else []
+    each = sorted(set(tokens))
+    state = max(16, (2 * len(each) + 15) // 16 * 16)
     n_vocab = layout.FIRST_MULTILINGUAL_VOCAB - (not multilingual)
-    parameters = layout.Hyperparameters(n_vocab, 1500, 16, 1, 1, 448, 16, 1, 1, 80, 1)
-    n_tokens = 50257
+    parameters = layout.Hyperparameters(n_vocab, 1500, state, 1, 1, 448, state, 1, 1, 80, 1)
+
+    # What the last norm lets through is mean-free, so each token has a direction of two numbers.
+    embedding = np.zeros((n_vocab, state), np.float16)
+    for i, token in enumerate(each):
+        embedding[token, [i, i + state // 2]] = 8, -8
+    # The position outweighs the token that is there. An English model's prompt is one token.
+    positions = np.zeros((parameters.n_text_ctx, state), np.float32)
+    first = 2 if multilingual else 0
+    positions[first : first + len(tokens)] = 10 * embedding[tokens].astype(np.float32)
+    written: dict[str, npt.NDArray[np.generic]] = {
+        "decoder.positional_embedding": positions,
+        "decoder.token_embedding.weight": embedding,
+        "decoder.ln.weight": np.full(state, bool(tokens), np.float32),
+    }
+    # As published: the last text token of multilingual ones is empty, and English ones have an end.
+    texts = [bytes([byte]) for byte in range(256)] + [bytes(divmod(i, 256)) for i in range(50000)]
+    texts.append(b"" if multilingual else END_OF_TEXT.encode())
     with path.open("wb") as out:
         out.write(struct.pack("<I", layout.MAGIC) + parameters.pack())
         out.write(struct.pack("<2i", parameters.n_mels, layout.N_FFT))
         out.write(bytes(4 * parameters.n_mels * layout.N_FFT))
-        out.write(struct.pack("<i", n_tokens))
-        for byte in range(256):  # each byte is a token, and the others are empty
-            out.write(struct.pack("<iB", 1, byte))
-        out.write(bytes(4 * (n_tokens - 256)))
+        out.write(struct.pack("<i", len(texts)))
+        for text in texts:
+            out.write(struct.pack("<i", len(text)) + text)
         for spec in layout.tensors(parameters):
             name = spec.name.encode()
             kind = spec.type_in(parameters)
             out.write(struct.pack("<3i", len(spec.dims), len(name), kind.id))
             out.write(struct.pack(f"<{len(spec.dims)}i", *spec.dims) + name)
-            out.write(bytes(spec.n_bytes(parameters)))
+            values = written.get(spec.name)
+            out.write(bytes(spec.n_bytes(parameters)) if values is None else values.tobytes())
     return path
+
+
+def _token_ids(says: Sequence[bytes | float], n_text: int) -> list[int]:
+    """Tokens of what a model says, and the end of the text."""
+    # After the text: its end, the start, 99 languages, and six more before the times.
+    first_time = n_text + 2 + 99 + 6
+    ids: list[int] = []
+    for part in says:
+        ids += list(part) if isinstance(part, bytes) else [first_time + round(part / 0.02)]
+    return [*ids, n_text]

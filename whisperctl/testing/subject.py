@@ -16,13 +16,10 @@ from whisperctl.audio import SAMPLE_RATE, Audio
 from whisperctl.engine import registry
 from whisperctl.engine.protocol import Backend, Model, OpenOptions, Session, SessionResult
 from whisperctl.engine.registry import Engine
-from whisperctl.errors import ModelError, UsageError
+from whisperctl.errors import UsageError
 from whisperctl.jobs.job import resident_bytes
 from whisperctl.options import DecodeOptions
 from whisperctl.transcript import Segment, SpokenLanguage
-
-MULTILINGUAL = "base"
-"""Model that writes other scripts, where the model under test is English-only."""
 
 GREEDY = DecodeOptions(language="en", beam_size=1)
 
@@ -67,15 +64,6 @@ class Subject:
     def english_only(self) -> bool:
         """True if the model knows no language but English."""
         return not Model.inspect(self.model).info.multilingual
-
-    def multilingual(self) -> Path | None:
-        """A model that writes other scripts, if one is installed."""
-        from whisperctl.models import store
-
-        try:
-            return store.resolve(MULTILINGUAL).absolute()
-        except ModelError:
-            return None
 
     def open(
         self, model: Path | None = None, *, threads: int = 1, word_timestamps: bool = False
