@@ -19,7 +19,16 @@ import pytest
 import webvtt
 
 from whisperctl.errors import UsageError
-from whisperctl.formats import FORMATS, READABLE, extension, parse, readable, sniffed, writer
+from whisperctl.formats import (
+    FORMATS,
+    READABLE,
+    extension,
+    parse,
+    readable,
+    reading,
+    sniffed,
+    writer,
+)
 from whisperctl.formats.console import line
 from whisperctl.models import ggml
 from whisperctl.storage import records
@@ -359,6 +368,18 @@ def test_who_speaks_shows_in_every_format() -> None:
         ("Speaker 1", "Hello."),
         ("A, <b>", "Hi."),
     ]
+
+
+def test_a_name_is_written_where_the_speaker_changes() -> None:
+    who = ("Ann", "Ann", "Bob", None, "Ann", "Speaker 1", "Speaker 1")
+    result = transcript(*(Segment(n, n + 1, " Hi.", speaker=one) for n, one in enumerate(who)))
+    named = ["Ann: Hi.", "Hi.", "Bob: Hi.", "Hi.", "Ann: Hi.", *["Speaker 1: Hi."] * 2]
+
+    assert written("srt", result).split("\n")[2::4] == named
+    ass = written("ass", result)
+    assert [line.split(",,")[-1] for line in ass.splitlines() if "Dialogue" in line] == named
+    speakers = [segment.speaker for segment in reading.parse(ass.encode(), "ass").segments]
+    assert speakers == list(who)
 
 
 def test_csv_can_be_read_back() -> None:

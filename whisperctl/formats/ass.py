@@ -9,7 +9,7 @@ from typing import TextIO
 from whisperctl.formats import Likelihood
 from whisperctl.options import NO_LIMITS, SubtitleOptions
 from whisperctl.subtitles import markup
-from whisperctl.subtitles.cues import Cue, label, one_line
+from whisperctl.subtitles.cues import Cue, labels, one_line
 from whisperctl.subtitles.document import Found
 from whisperctl.subtitles.layout import layout, word_times
 from whisperctl.subtitles.markup import BOLD, BOLD_END, ITALIC, ITALIC_END, UNDERLINE, UNDERLINE_END
@@ -76,13 +76,14 @@ def write_ass(transcript: Transcript, out: TextIO, options: SubtitleOptions = NO
             outline=_color(options.ass_outline_color),
         )
     )
-    for cue in layout(transcript, options):
+    cues = layout(transcript, options)
+    for cue, before in zip(cues, labels(cues), strict=True):
         text = _karaoke(cue) if options.highlight_words and cue.pieces else _escaped(cue.text)
         name = one_line(cue.speaker or "").strip()
         # A field ends at a comma.
         out.write(
             f"Dialogue: 0,{_time(cue.start_ms)},{_time(cue.end_ms)},Default,"
-            f"{name.replace(',', ' ')},0,0,0,,{_escaped(label(cue.speaker))}{text}\n"
+            f"{name.replace(',', ' ')},0,0,0,,{_escaped(before)}{text}\n"
         )
 
 

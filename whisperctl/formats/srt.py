@@ -9,7 +9,7 @@ from whisperctl.formats import Likelihood
 from whisperctl.formats.cue_files import ARROW, cue_blocks, report_texts, retimed, timing
 from whisperctl.options import NO_LIMITS, SubtitleOptions
 from whisperctl.subtitles import markup
-from whisperctl.subtitles.cues import label
+from whisperctl.subtitles.cues import labels
 from whisperctl.subtitles.document import Found
 from whisperctl.subtitles.layout import highlighted, layout
 from whisperctl.text import clock
@@ -22,13 +22,12 @@ def write_srt(transcript: Transcript, out: TextIO, options: SubtitleOptions = NO
     SubRip has no escapes. ``-->`` in the text would be read as a timing line, so it becomes ``->``.
     """
     number = 0
-    for cue in layout(transcript, options):
+    cues = layout(transcript, options)
+    for cue, before in zip(cues, labels(cues), strict=True):
         for shown in highlighted(cue) if options.highlight_words else (cue,):
             number += 1
             start, end = clock(shown.start_ms, ","), clock(shown.end_ms, ",")
-            text = (
-                (label(shown.speaker) + shown.text).replace("-->", "->").translate(markup.HTML_TAGS)
-            )
+            text = (before + shown.text).replace("-->", "->").translate(markup.HTML_TAGS)
             text = markup.with_tags(text)
             out.write(f"{number}\n{start} --> {end}\n{text}\n\n")
 

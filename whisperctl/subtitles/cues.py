@@ -31,6 +31,9 @@ _ABBREVIATION = re.compile(
     re.IGNORECASE,
 )
 
+NUMBERED = re.compile(r"Speaker [^\s:]{1,20}")
+"""A speaker without a name."""
+
 LEAST_MS = 10
 """Shortest time of a cue in any format: a hundredth of a second is the unit of ASS and LRC."""
 
@@ -70,6 +73,18 @@ def one_line(text: str) -> str:
 def label(speaker: str | None) -> str:
     """Label before a text in formats with no other place for the speaker: ``Speaker 1: ``."""
     return f"{one_line(speaker).strip()}: " if speaker and speaker.strip() else ""
+
+
+def labels(cues: Iterable[Cue]) -> Iterator[str]:
+    """Label of each cue, in the order of their starts: a name is written where the speaker changes.
+
+    ``Speaker 1`` and the like are in each cue, by which ``lint`` knows who speaks.
+    """
+    before: str | None = None
+    for cue in cues:
+        is_name = cue.speaker is not None and not NUMBERED.fullmatch(cue.speaker)
+        yield "" if is_name and cue.speaker == before else label(cue.speaker)
+        before = cue.speaker
 
 
 def spoken(transcript: Transcript) -> Iterator[tuple[Segment, str]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from whisperctl.errors import UsageError
 from whisperctl.options import SubtitleOptions
 from whisperctl.subtitles import markup
-from whisperctl.subtitles.cues import label
+from whisperctl.subtitles.cues import NUMBERED, labels
 from whisperctl.subtitles.layout import layout
 from whisperctl.text import clock, counted
 from whisperctl.transcript import Segment, Transcript
@@ -158,14 +158,10 @@ def of_times(options: SubtitleOptions) -> SubtitleOptions:
 
 def laid_out(transcript: Transcript, options: SubtitleOptions) -> list[Segment]:
     """The cues that formats with lines are written with, as a reader finds them."""
+    cues = layout(transcript.visible(), options)
     return [
-        Segment(
-            cue.start_ms / 1000,
-            cue.end_ms / 1000,
-            label(cue.speaker) + cue.text,
-            speaker=cue.speaker,
-        )
-        for cue in layout(transcript.visible(), options)
+        Segment(cue.start_ms / 1000, cue.end_ms / 1000, before + cue.text, speaker=cue.speaker)
+        for cue, before in zip(cues, labels(cues), strict=True)
     ]
 
 
@@ -256,7 +252,7 @@ def _lines(segment: Segment) -> list[str]:
     return [line for line in lines if line]
 
 
-_LABEL = re.compile(r"\s*(Speaker [^\s:]{1,20}): ")
+_LABEL = re.compile(rf"\s*({NUMBERED.pattern}): ")
 
 
 def _speaker(segment: Segment) -> str | None:
