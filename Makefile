@@ -176,6 +176,7 @@ $(WASI)/build.json: $(GUEST_SOURCES) $(VENV)/.installed $(if $(filter-out $(wild
 	@$(BIN)/python wasm-build/build.py
 
 build: setup wasm ## build the wheels of all distributions into dist/
+	rm -rf dist
 	for dir in . $(PLUGINS); do \
 	    $(BIN)/python -m build --no-isolation --outdir dist $$dir || exit 1; done
 
