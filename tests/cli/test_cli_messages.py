@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -153,6 +154,28 @@ def test_a_segment_is_wrapped_at_words(width: int, lines: list[str]) -> None:
     text = line(Segment(0.0, 1.5, " Ask not what your country can do"))
     wrapped = wrapped_line(Text(text), Console(width=width)).plain
     assert [shown.rstrip() for shown in wrapped.split("\n")] == lines
+
+
+def test_a_long_line_of_a_list_is_wrapped_on_a_terminal_and_its_command_stays_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    text, command = (
+        "ok    runtime: 1.5; faster, with gcc:",
+        "pip install --no-binary pywhispercpp",
+    )
+    console.paragraph(text, indent=6, command=command)
+    assert capsys.readouterr().out == f"{text} {command}\n"
+
+    monkeypatch.setattr("sys.stdout", Terminal())
+    console.paragraph(text, indent=6, command=command)
+    console.paragraph("    hold (1 to 64): Keep one sample.", indent=8)
+    console.paragraph("short:", indent=6, command="x")
+    assert isinstance(sys.stdout, Terminal)
+    assert sys.stdout.getvalue() == (
+        f"ok    runtime: 1.5; faster,\n      with gcc:\n{command}\n"
+        "    hold (1 to 64): Keep one\n        sample.\nshort: x\n"
+    )
 
 
 def test_an_interrupted_run_says_how_to_go_on(

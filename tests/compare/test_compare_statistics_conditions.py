@@ -29,6 +29,8 @@ def held(comparison: Comparison, text: str) -> list[int]:
         ("wall_ms>1000", "wall_ms"),
         ("drift>1.1", "drift.wall_ms"),
         ("drift.wer>0", "drift.wer"),
+        ("nwer>0.05", "normalized_wer"),
+        ("drift.ncer>0", "drift.normalized_cer"),
         ("token_agreement<1", "token_agreement"),
     ],
 )

@@ -6,11 +6,13 @@ import asyncio
 import errno
 import io
 import os
+import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -151,6 +153,19 @@ def test_what_cannot_be_read_is_one_line_without_secrets(
     assert str(raised.value) == f'"{served.base}/{how}/talk.wav" {says}'
     n_gets = sum(method == "GET" for method, _, _ in served.requests)
     assert n_gets <= 3, "attempts are bounded, and final answers are taken for final"
+
+
+def test_a_host_that_does_not_exist_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def unknown(host: str, *_: object, **__: object) -> NoReturn:
+        asked.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(AudioError, match=r"cannot be read \(no such host\): check the address$"):
+        open_source("http://no.such.host/talk.wav")
+    assert len(asked) <= 2  # the size, then the file: no more attempts
 
 
 @pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.0.1]"])

@@ -410,6 +410,7 @@ def test_shift_refuses_what_it_cannot_do(cli: Cli) -> None:
     for arguments, code, reason in (
         (("a.srt", "b.srt"), 2, "give one of --by TIME"),
         (("a.srt", "b.srt", "--by", "1", "--rate", "24=25"), 2, "give one of --by TIME"),
+        (("a.srt", "b.srt", "--fps", "25"), 2, "use --rate OLD=NEW"),
         (("a.srt", "b.srt", "--by", "soon"), 2, "write seconds or HH:MM:SS.mmm"),
         (("a.srt", "b.srt", "--rate", "24"), 2, 'has no "="'),
         (("a.srt", "b.srt", "--rate", "24=0"), 2, "not two frame rates"),

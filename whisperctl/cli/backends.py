@@ -38,14 +38,14 @@ def backends(
 def _print(found: InstalledBackend) -> None:
     info = found.info
     if info is None:
-        console.result(f"{found.name}: not available: {found.problem}")
+        console.paragraph(f"{found.name}: not available: {found.problem}", indent=4)
         return
     console.result(f"{info.name} {info.version}: {info.library}")
     for runtime in info.runtimes:
         state = f"not available: {runtime.problem}" if runtime.problem else "available"
-        console.result(f"    {f'{runtime.name} {runtime.version}'.rstrip()}: {state}")
+        console.paragraph(f"    {f'{runtime.name} {runtime.version}'.rstrip()}: {state}", indent=8)
     if system_info := _system_info(found):
-        console.result(f"    {system_info}")
+        console.paragraph(f"    {system_info}", indent=8)
 
 
 def _system_info(found: InstalledBackend) -> str:
@@ -66,11 +66,12 @@ def _print_decoders() -> None:
     for one in registry.describe():
         info = one.info
         if info is None:
-            console.result(f"    {one.name}: not available: {one.problem}")
+            console.paragraph(f"    {one.name}: not available: {one.problem}", indent=8)
             continue
         state = f"not available: {info.problem}" if info.problem else "available"
         only = "" if one.name in tried else f", only with --decoder {one.name}"
-        console.result(f"    {info.name} {info.version}, {info.library}: {state}{only}")
+        text = f"    {info.name} {info.version}, {info.library}: {state}{only}"
+        console.paragraph(text, indent=8)
 
 
 def _fields(found: InstalledBackend) -> dict[str, object]:

@@ -30,7 +30,11 @@ def doctor() -> None:
     """
     failed = False
     for finding in run():
-        console.result(f"{finding.status:4}  {finding.subject}: {finding.detail}")
+        said, colon, command = finding.detail.rpartition(": ")
+        if not colon:
+            said, command = command, ""
+        text = f"{finding.status:4}  {finding.subject}: {said}{colon.strip()}"
+        console.paragraph(text, indent=6, command=command)
         failed = failed or finding.status == "fail"
     if failed:
         raise typer.Exit(1)

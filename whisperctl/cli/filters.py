@@ -88,7 +88,7 @@ def list_filters(as_json: _Json = False) -> None:
         return
     for one in found:
         if one.info is None:
-            console.result(f"{one.name}: not available: {one.problem}")
+            console.paragraph(f"{one.name}: not available: {one.problem}", indent=4)
         else:
             _print(one.name, one.info)
 
@@ -526,9 +526,9 @@ def _write(stream: BlockStream, target: Path) -> int:
 
 
 def _print(name: str, info: FilterInfo) -> None:
-    console.result(f"{name}: {info.summary}")
+    console.paragraph(f"{name}: {info.summary}", indent=4)
     for parameter in info.parameters:
-        console.result(f"    {_line(parameter)}")
+        console.paragraph(f"    {_line(parameter)}", indent=8)
 
 
 def _line(parameter: Parameter) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, ClassVar, TextIO
 
 import typer
 
@@ -303,7 +303,18 @@ _From = Annotated[
 ]
 
 
-@app.command("shift", cls=Command)
+class ShiftCommand(Command):
+    """``subtitles shift``."""
+
+    ours: ClassVar = {
+        **dict.fromkeys(
+            ("--fps", "--framerate", "--frame-rate"), "--rate OLD=NEW, such as --rate 25=23.976"
+        ),
+        **dict.fromkeys(("--offset", "--delay"), "--by TIME, such as --by -0.8"),
+    }
+
+
+@app.command("shift", cls=ShiftCommand)
 def shift_subtitles(
     source: _Source,
     target: _Target = None,

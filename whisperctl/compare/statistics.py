@@ -181,7 +181,12 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
 }
 _CONDITION = re.compile(r"\s*([\w.]+)\s*(>=|<=|==|!=|>|<)\s*(\S+)\s*")
 ERRORS = ("wer", "cer", "normalized_wer", "normalized_cer")
-_SHORT = {"rtf": "real_time_factor", "memory": "peak_memory_bytes"}
+_SHORT = {
+    "rtf": "real_time_factor",
+    "memory": "peak_memory_bytes",
+    "nwer": "normalized_wer",
+    "ncer": "normalized_cer",
+}
 _WALL = "wall_ms"
 _AGREEMENT = "token_agreement"
 _DELTA = "time_delta"
@@ -195,8 +200,8 @@ class Condition:
     the recording or else the text of the baseline; ``ratio`` for the ratio of wall times to the
     baseline, and ``ratio.NAME`` for that of another value; ``token_agreement``; ``time_delta`` for
     the 95th percentile of differences between word starts in seconds; the names of ``VALUES``, and
-    ``rtf`` and ``memory`` for short; and ``drift``, ``drift.NAME`` and ``drift.wer`` for changes
-    since an earlier comparison. The suffix ``_ms`` may be omitted.
+    ``rtf``, ``memory``, ``nwer`` and ``ncer`` for short; and ``drift``, ``drift.NAME`` and
+    ``drift.wer`` for changes since an earlier comparison. The suffix ``_ms`` may be omitted.
     """
 
     text: str
@@ -238,16 +243,17 @@ def _resolved(metric: str) -> str:
     if kind in ("ratio", "drift"):
         if not dot:
             return f"{kind}.{_WALL}"
+        name = _SHORT.get(name, name)
         if kind == "drift" and name in ERRORS:
-            return metric
+            return f"{kind}.{name}"
         return f"{kind}.{_value(name, metric)}"
-    if metric in (*ERRORS, _AGREEMENT, _DELTA):
-        return metric
-    return _value(metric, metric)
+    name = _SHORT.get(metric, metric)
+    if name in (*ERRORS, _AGREEMENT, _DELTA):
+        return name
+    return _value(name, metric)
 
 
 def _value(name: str, metric: str) -> str:
-    name = _SHORT.get(name, name)
     for full in (name, f"{name}_ms"):
         if full in NAMES:
             return full

@@ -17,6 +17,7 @@ import ipaddress
 import math
 import os
 import re
+import socket
 import threading
 import time
 from collections import Counter
@@ -91,6 +92,7 @@ _WORDS = {
 }
 """Reasons by the names of classes, as their modules need not be installed."""
 _FINAL = ("RedirectClientError", "NoCredentialsError")
+_NO_HOST = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 
 
 # ------------------------------------------------------------------------------------- names
@@ -783,7 +785,15 @@ def _is_final(error: Exception) -> bool:
         return True
     if any(kind.__name__ in _FINAL for kind in type(cause).__mro__):
         return True
+    if _is_unknown_host(cause):
+        return True
     return isinstance(cause, FileNotFoundError | PermissionError | ValueError | TypeError)
+
+
+def _is_unknown_host(cause: BaseException) -> bool:
+    # aiohttp's error of a connection has the resolver's as an attribute.
+    found = getattr(cause, "os_error", cause)
+    return isinstance(found, socket.gaierror) and found.errno in _NO_HOST
 
 
 def _is_refusal(error: Exception) -> bool:
@@ -797,6 +807,8 @@ def _failure(url: str, error: Exception) -> AudioError:
     cause = _cause(error)
     if isinstance(cause, FileNotFoundError) or _status(cause) in (404, 410):
         return AudioError(f"{label} does not exist: check the URL")
+    if _is_unknown_host(cause):
+        return AudioError(f"{label} cannot be read (no such host): check the address")
     why = _why(url, error)
     fix = "check the URL" if _is_final(error) else "try again"
     if _is_refusal(error):

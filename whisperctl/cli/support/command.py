@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
 from typer import TyperException
 from typer.core import TyperCommand, TyperGroup, TyperOption
@@ -163,7 +163,12 @@ class _Helpful:
 
 
 class Command(_Helpful, TyperCommand):
-    """A command with our own help, which reads values in our own way."""
+    """A command with our own help, which reads values in our own way.
+
+    ``ours`` has what other tools call options of ours, and how to give those.
+    """
+
+    ours: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -177,6 +182,11 @@ class Command(_Helpful, TyperCommand):
         try:
             return super().parse_args(ctx, args)
         except TyperException as error:
+            name = str(getattr(error, "option_name", ""))
+            if name in self.ours:
+                raise UsageError(
+                    f"{name} is not an option of {ctx.command_path}: use {self.ours[name]}"
+                ) from error
             if getattr(error, "ctx", ctx) is None:
                 error.ctx = ctx  # type: ignore[attr-defined]  # a usage error's
             raise

@@ -12,8 +12,10 @@ import io
 import logging
 import os
 import re
+import shutil
 import signal
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -65,6 +67,32 @@ def result(text: str, *, prose: bool = False, styled: bool = False) -> None:
     except OSError as error:
         raise stdout_error(error) from error
     keep(text)
+
+
+def paragraph(text: str, *, indent: int, command: str = "") -> None:
+    """Write a line of the result, on a terminal wrapped at words; in a pipe it stays one line.
+
+    Args:
+        text: the line.
+        indent: spaces before the lines after the first.
+        command: end of the line, which stays whole so that it can be copied.
+
+    Raises:
+        OutputError, BrokenPipeError: as for ``result``.
+    """
+    whole = f"{text} {command}".rstrip()
+    width = shutil.get_terminal_size().columns
+    if len(whole) > width and sys.stdout.isatty():
+        lines = textwrap.wrap(
+            text.strip(),
+            width,
+            initial_indent=text[: len(text) - len(text.lstrip())],
+            subsequent_indent=" " * indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        whole = "\n".join([*lines, command]).rstrip()
+    result(whole)
 
 
 _FIGURE = re.compile(r"[~+-]?\d")
