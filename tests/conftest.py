@@ -7,6 +7,7 @@ import importlib
 import io
 import os
 import signal
+import string
 import subprocess
 import sys
 import warnings
@@ -219,6 +220,19 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The only model in its store; it claims to know English alone, and knows nothing."""
     return write_model(tmp_path_factory.mktemp("models") / "ggml-tiny.en.bin")
+
+
+LETTERS = string.ascii_letters
+
+
+@pytest.fixture(scope="session")
+def reciting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that says ``LETTERS`` in every window, less one for each token that was before.
+
+    Any engine runs it in a small part of the time that tiny.en takes.
+    """
+    path = tmp_path_factory.mktemp("models") / "ggml-letters.bin"
+    return write_model(path, says=(0.0, LETTERS.encode(), 29.0))
 
 
 @pytest.fixture(scope="session")

@@ -90,10 +90,10 @@ def any_backend(request: pytest.FixtureRequest) -> Iterator[registry.Engine]:
 
 @pytest.mark.slow
 def test_a_session_is_for_one_thread_until_it_is_closed(
-    any_backend: registry.Engine, tiny_en: Path, clip: Audio
+    any_backend: registry.Engine, reciting: Path, clip: Audio
 ) -> None:
     intruders: list[str] = []
-    session = registry.open_session(any_backend, tiny_en, threads=1)
+    session = registry.open_session(any_backend, reciting, threads=1)
 
     def intrude(_: object) -> None:
         intruders.append(in_another_thread(lambda: session.transcribe(clip, GREEDY)))

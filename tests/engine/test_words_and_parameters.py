@@ -7,14 +7,14 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.conftest import ENGINES
+from tests.conftest import ENGINES, LETTERS
 from whisperctl import audio
 from whisperctl.audio import Audio
 from whisperctl.engine import registry
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 SANDBOX = "wasi/wasmtime"
 AUSTEN = Path(__file__).parents[2] / "samples" / "austen.flac"
-PROMPT = "and so my fellow americans ask not what your country can do for you"
+PROMPT, N_PROMPT = "ask not", 4  # tokens are pairs of letters, within words
 
 
 def greedy(**options: object) -> DecodeOptions:
@@ -67,6 +67,11 @@ def sessions(tiny_en: Path) -> Iterator[dict[str, Session]]:
 
 
 @pytest.fixture(scope="module")
+def letters(reciting: Path) -> Iterator[dict[str, Session]]:
+    yield from opened(reciting)
+
+
+@pytest.fixture(scope="module")
 def aligning(tiny_en: Path) -> Iterator[dict[str, Session]]:
     yield from opened(tiny_en, word_timestamps=True)
 
@@ -80,6 +85,10 @@ def aligned(aligning: dict[str, Session], speech: Audio) -> dict[str, SessionRes
 @pytest.fixture(scope="module")
 def plain(sessions: dict[str, Session], short_speech: Audio) -> dict[str, SessionResult]:
     return {name: one.transcribe(short_speech, greedy()) for name, one in sessions.items()}
+
+
+def text_of(session: Session, audio: Audio, **options: object) -> str:
+    return session.transcribe(audio, greedy(**options)).text
 
 
 def spans(transcript: SessionResult) -> list[tuple[float, float]]:
@@ -125,14 +134,15 @@ def test_words_are_where_they_are_heard(aligned: dict[str, SessionResult], speec
 
 
 def test_without_alignment_times_are_coarser_but_in_order(
-    sessions: dict[str, Session], short_speech: Audio, plain: dict[str, SessionResult]
+    letters: dict[str, Session], short_speech: Audio
 ) -> None:
-    for name, session in sessions.items():
+    for session in letters.values():
         found = session.transcribe(short_speech, greedy(word_timestamps=True))
         check_order(found.segments)
         assert len({start for start, _ in spans(found)}) > 3
-        assert plain[name].text == found.text
-        assert all(t.start_s is None for segment in plain[name].segments for t in segment.tokens)
+        plain = session.transcribe(short_speech, greedy())
+        assert plain.text == found.text == LETTERS
+        assert all(t.start_s is None for segment in plain.segments for t in segment.tokens)
 
 
 def test_windows_that_are_aligned_arrive_once_and_in_order_and_pauses_stay(
@@ -207,13 +217,15 @@ def test_words_are_aligned_in_the_language_that_was_detected(
     """In the sandbox, whose own program tells the language; the alignment is whisper.cpp's."""
     engine = registry.parse(SANDBOX)
     with registry.open_session(engine, base, threads=1, word_timestamps=True) as session:
-        detected = session.transcribe(short_speech, greedy(word_timestamps=True))
-        named = session.transcribe(short_speech, greedy(word_timestamps=True, language="en"))
-    assert detected.language == "en"
-    assert detected.language_probability is not None
-    assert 0.5 < detected.language_probability <= 1
-    assert "Americans" in detected.text
-    assert spans(detected) == spans(named)
+        found = session.transcribe(short_speech, greedy(word_timestamps=True))
+    assert found.language == "en"
+    assert found.language_probability is not None
+    assert 0.5 < found.language_probability <= 1
+    check_order(found.segments)
+    tokens = [token for segment in found.segments for token in segment.tokens]
+    word = next(token for token in tokens if token.data == b" Americans")
+    assert word.start_s == pytest.approx(1.7, abs=0.4)
+    assert word.end_s == pytest.approx(2.3, abs=0.4)
 
 
 def test_tokens_that_match_are_not_decoded(
@@ -239,26 +251,16 @@ def test_marks_of_what_is_no_speech_can_be_suppressed(sessions: dict[str, Sessio
 
 
 def test_a_prompt_counts_for_the_first_window_or_if_carried_for_all(
-    sessions: dict[str, Session], long_speech: Audio
+    letters: dict[str, Session], long_speech: Audio
 ) -> None:
-    def texts(name: str, options: DecodeOptions) -> list[str]:
-        """Text of the first window, and of what is after it."""
-        segments = sessions[name].transcribe(long_speech, options).segments
-        return [
-            "".join(s.text for s in segments if s.start_s < 29),
-            "".join(s.text for s in segments if s.start_s >= 29),
-        ]
-
-    alone = greedy(condition_on_previous_text=False, initial_prompt=PROMPT)
-    prompted = texts("native", alone)
-    followed = texts("native", greedy(initial_prompt=PROMPT))
-    assert followed[0] == prompted[0]
-    assert "Americans" not in prompted[0]  # it is in small letters, as in the prompt
-    assert "Americans" in prompted[1]  # for which the prompt is forgotten
-    assert "Americans" not in followed[1]
-    carried = texts(SANDBOX, replace(alone, carry_initial_prompt=True))
-    assert carried[0] == prompted[0]
-    assert "Americans" not in carried[1]
+    alone: dict[str, object] = {"condition_on_previous_text": False, "initial_prompt": PROMPT}
+    prompted = LETTERS[N_PROMPT:]  # a letter is lost for each token before
+    for session in letters.values():
+        said = partial(text_of, session, long_speech)
+        assert said(**alone) == prompted + LETTERS
+        assert said(**alone, carry_initial_prompt=True) == prompted + prompted
+        # The token that says that text was before is one of the ten.
+        assert said(initial_prompt=PROMPT, max_context=10) == prompted + LETTERS[9:]
 
 
 def test_silence_and_temperature_are_told(

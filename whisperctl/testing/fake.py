@@ -27,6 +27,7 @@ and CPU time, as it only waits.
 from __future__ import annotations
 
 import hashlib
+import math
 import signal
 import struct
 import threading
@@ -274,9 +275,11 @@ def write_model(
     parameters = layout.Hyperparameters(n_vocab, 1500, state, 1, 1, 448, state, 1, 1, 80, 1)
 
     # What the last norm lets through is mean-free, so each token has a direction of two numbers.
+    # Others keep a chance that is not rounded to zero: whisper.cpp compares those of timestamps.
+    sure = 20 / math.sqrt(state)
     embedding = np.zeros((n_vocab, state), np.float16)
     for i, token in enumerate(each):
-        embedding[token, [i, i + state // 2]] = 8, -8
+        embedding[token, [i, i + state // 2]] = sure, -sure
     # The position outweighs the token that is there. An English model's prompt is one token.
     positions = np.zeros((parameters.n_text_ctx, state), np.float32)
     first = 2 if multilingual else 0
