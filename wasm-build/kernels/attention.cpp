@@ -13,6 +13,8 @@
 // queries) pairs; each packs for itself. From kFixedQueries on, both products are in fixed point (fixed.h), unless a
 // number is infinite or NaN.
 //
+// A decoder's keys and values of the audio are in fixed point; see cache.cpp.
+//
 // One query (a decoder's token): the scores of all keys by dot products (dot.h), a softmax, and the
 // weighted sum of the values. Threads share the heads.
 //
@@ -26,6 +28,7 @@
 #include "dot.h"
 #include "fixed.h"
 #include "scratch.h"
+#include "softmax.h"
 #include "tile.h"
 
 #include "ggml-cpu-impl.h"
@@ -62,29 +65,6 @@ struct Attention {
 
 // Scores are kept in powers of two: scale has a factor of log2(e), and so the mask.
 
-float largest_of(const float * x, int n) {
-    constexpr int kVectors = 8;
-    const f32x4 lowest = splat(-INFINITY);
-    f32x4 a = lowest, b = lowest, c = lowest, d = lowest;
-    int i = 0;
-    for (; i + 4 * kVectors <= n; i += 4 * kVectors) {
-        a = larger(larger(a, load(x + i)), load(x + i + 16));
-        b = larger(larger(b, load(x + i + 4)), load(x + i + 20));
-        c = larger(larger(c, load(x + i + 8)), load(x + i + 24));
-        d = larger(larger(d, load(x + i + 12)), load(x + i + 28));
-    }
-    a = larger(larger(a, b), larger(c, d));
-    for (; i + 4 <= n; i += 4) {
-        a = larger(a, load(x + i));
-    }
-    float largest = std::max(std::max(wasm_f32x4_extract_lane(a, 0), wasm_f32x4_extract_lane(a, 1)),
-                             std::max(wasm_f32x4_extract_lane(a, 2), wasm_f32x4_extract_lane(a, 3)));
-    for (; i < n; i++) {
-        largest = std::max(largest, x[i]);
-    }
-    return largest;
-}
-
 void add_mask(float * x, int n, const half * mask) {
     int i = 0;
     for (; i + 8 <= n; i += 8) {
@@ -94,45 +74,6 @@ void add_mask(float * x, int n, const half * mask) {
     }
     for (; i < n; i++) {
         x[i] += widen(mask[i]) * kLog2E;
-    }
-}
-
-// What may not be seen has this probability, in powers of two: nothing beside the largest, which is 1, but neither
-// its square (fixed.h) nor a product with a value is subnormal, which is slow (simd.h).
-constexpr float kLeast = -62.0f;
-
-// x = 2^(x - largest); their sum. Up to seven numbers behind the end are overwritten.
-float exponentials(float * x, int n, float largest) {
-    for (int i = n; i % 8 != 0; i++) {
-        x[i] = -INFINITY;
-    }
-    f32x4 total0 = zero(), total1 = zero();
-    const f32x4 top = splat(largest);
-    auto eight = [&](float * at) __attribute__((always_inline)) {
-        f32x4 a = exp2_nonpositive(wasm_f32x4_sub(load(at), top), kLeast);
-        f32x4 b = exp2_nonpositive(wasm_f32x4_sub(load(at + 4), top), kLeast);
-        store(at, a);
-        store(at + 4, b);
-        total0 = wasm_f32x4_add(total0, a);
-        total1 = wasm_f32x4_add(total1, b);
-    };
-    int i = 0;
-    for (; i + 32 <= n; i += 32) {
-        eight(x + i);
-        eight(x + i + 8);
-        eight(x + i + 16);
-        eight(x + i + 24);
-    }
-    for (; i < n; i += 8) {
-        eight(x + i);
-    }
-    // What is behind the end came out as 2^kLeast and is lost in the sum, whose largest term is 1.
-    return sum(wasm_f32x4_add(total0, total1));
-}
-
-void multiply(float * x, int n, float by) {
-    for (int i = 0; i < n; i += 4) {
-        store(x + i, wasm_f32x4_mul(load(x + i), splat(by)));
     }
 }
 
@@ -475,6 +416,10 @@ template <class H> bool one_query(const Attention * heads, int64_t n, float * me
 bool whisperctl_flash_attention(const ggml_compute_params * params, ggml_tensor * dst) {
     using namespace kernels;
     const ggml_tensor *q = dst->src[0], *k = dst->src[1], *v = dst->src[2], *mask = dst->src[3];
+    if (k->type == GGML_TYPE_I16) {
+        cached_attention(params, dst);
+        return true;
+    }
     float options[3]; // scale, largest bias, soft cap
     std::memcpy(options, dst->op_params, sizeof options);
     bool covered = q->type == GGML_TYPE_F32 && k->type == GGML_TYPE_F16 && v->type == GGML_TYPE_F16 && !dst->src[4] &&

@@ -139,22 +139,22 @@ inline void spread_pair(v128_t x, v128_t * out) {
     out[3] = splat_lane<3>(x);
 }
 
-// c[r][0..8) (+)= back_b[r] * back_panel[0..8) * sum over pairs of  b[pair][r] * panel[pair][0..8)
+// c[r][0..8) (+)= back_b[r] * back_panel[0..8) * sum over pairs of  b[pair][r] * panel[pair][0..8), for r < Rows
 //
 // The form is that of tile.h, for the same reasons. pairs > 0.
-template <bool Add>
+template <bool Add, int Rows = kTileRows>
 [[gnu::noinline]] void fixed_tile(const v128_t * panel, const float * back_panel, const v128_t * b, const float * back_b,
                                   int pairs, float * c, int64_t c_stride) {
     constexpr int kSteps = 64;
-    v128_t s[kTileRows][2];
+    v128_t s[Rows][2];
     for (auto & row : s) {
         row[0] = row[1] = zero();
     }
     auto step = [&](int u) __attribute__((always_inline)) {
         v128_t p0 = panel[2 * u], p1 = panel[2 * u + 1];
 #pragma clang loop unroll(full)
-        for (int r = 0; r < kTileRows; r++) {
-            v128_t x = b[kTileRows * u + r];
+        for (int r = 0; r < Rows; r++) {
+            v128_t x = b[Rows * u + r];
             s[r][0] = wasm_i32x4_add(s[r][0], wasm_i32x4_dot_i16x8(x, p0));
             s[r][1] = wasm_i32x4_add(s[r][1], wasm_i32x4_dot_i16x8(x, p1));
         }
@@ -170,11 +170,11 @@ template <bool Add>
             }
         }
         panel += 2 * kSteps;
-        b += kTileRows * kSteps;
+        b += Rows * kSteps;
     }
 done:
     const f32x4 back0 = load(back_panel), back1 = load(back_panel + 4);
-    for (int r = 0; r < kTileRows; r++) {
+    for (int r = 0; r < Rows; r++) {
         float * out = c + r * c_stride;
         f32x4 back = load_splat(back_b + r);
         f32x4 low = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(s[r][0]), wasm_f32x4_mul(back0, back));
