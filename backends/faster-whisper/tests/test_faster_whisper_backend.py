@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from whisperctl.engine import resources
 from whisperctl.engine.protocol import Model, OpenOptions
 from whisperctl.engine.registry import Engine, parse
 from whisperctl.errors import BackendError, UsageError
 from whisperctl.models import store
-from whisperctl_faster_whisper import FasterWhisperBackend, backend
+from whisperctl_faster_whisper import FasterWhisperBackend, backend, loaded_model
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +66,28 @@ def test_a_missing_package_is_a_problem_with_its_cure(
     assert "is not installed; try: pip install whisperctl-faster-whisper" in str(problems)
     with pytest.raises(BackendError, match="cannot be used here"):
         FasterWhisperBackend().open(Model.inspect(tiny_en), OpenOptions(1))
+
+
+@pytest.mark.parametrize(
+    ("features", "chosen", "expected"),
+    [
+        (["avx512f", "avx512_vbmi2"], None, "AVX512"),
+        (["avx512f"], None, None),
+        (["avx512f", "avx512_vbmi2"], "AVX2", "AVX2"),
+    ],
+)
+def test_ctranslate2_gets_wide_vectors_where_they_pay_and_nobody_has_chosen(
+    monkeypatch: pytest.MonkeyPatch, features: list[str], chosen: str | None, expected: str | None
+) -> None:
+    monkeypatch.setattr(resources, "cpu_facts", lambda field: features)
+    if chosen is None:
+        monkeypatch.delenv("CT2_FORCE_CPU_ISA", raising=False)
+    else:
+        monkeypatch.setenv("CT2_FORCE_CPU_ISA", chosen)
+
+    with loaded_model._wide_vectors():
+        assert os.environ.get("CT2_FORCE_CPU_ISA") == expected
+    assert os.environ.get("CT2_FORCE_CPU_ISA") == chosen
 
 
 def test_importing_it_imports_no_engine() -> None:
