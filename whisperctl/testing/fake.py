@@ -190,28 +190,28 @@ def _segments(
     from whisperctl.audio import SAMPLE_RATE
 
     n_stretch = round(SEGMENT_S * SAMPLE_RATE)
+    first, later = (_key(options, first=first) for first in (True, False))
     for start in range(0, len(samples), n_stretch):
         stretch = samples[start : start + n_stretch]
         start_s, end_s = start / SAMPLE_RATE, (start + len(stretch)) / SAMPLE_RATE
         segment = None
         if len(stretch) >= _LEAST_S * SAMPLE_RATE and np.abs(stretch).max() > _SILENT:
             data = np.rint(np.clip(stretch, -1, 1) * 32767).astype("<i2").tobytes()
-            segment = _segment(data, start_s, end_s, _conditions(options, first=start == 0))
+            segment = _segment(data, start_s, end_s, later if start else first)
         yield segment, end_s
 
 
-def _conditions(options: DecodeOptions, *, first: bool) -> str:
-    """Key of the words besides the sound: the options that matter."""
+def _key(options: DecodeOptions, *, first: bool) -> bytes:
+    """Key of the hash that draws the words: the options that matter."""
     told = replace(options, word_timestamps=False)
     if options.max_context == 0:
         told = replace(told, initial_prompt="", max_context=None)
     elif not (first or options.carry_initial_prompt):
         told = replace(told, initial_prompt="")
-    return repr(told)
+    return hashlib.blake2b(repr(told).encode()).digest()
 
 
-def _segment(data: bytes, start_s: float, end_s: float, conditions: str) -> Segment:
-    key = hashlib.blake2b(conditions.encode()).digest()
+def _segment(data: bytes, start_s: float, end_s: float, key: bytes) -> Segment:
     drawn = iter(hashlib.blake2b(data, key=key).digest())
     word_s = (end_s - start_s) / _N_WORDS
     tokens = []
