@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from distributed import Client
 
 from bench import soak
 from tests.web import serving
@@ -249,6 +250,29 @@ def test_a_recording_that_takes_two_workers_with_it_is_set_aside(
     events = run(on(job, "slow"), cluster, [Task(Recording(str(talk))) for talk in talks], kill)
     assert events[0][-1] == Failed(f'"{talks[0]}": 2 workers were lost with it')
     assert isinstance(events[1][-1], Transcribed)
+
+
+def test_the_next_recording_waits_at_its_worker_until_another_has_nothing_to_do(
+    cluster: Cluster, job: Job, tmp_path: Path
+) -> None:
+    """Number 2 waits behind number 0, which takes longer than all others."""
+    lengths_s = (80, 40, 2, 2)
+    talks = [recording(tmp_path, f"{n}.wav", long_s) for n, long_s in enumerate(lengths_s)]
+    waiting: list[int] = []
+    ended: list[int] = []
+
+    def watch(index: int, event: WorkerEvent) -> None:
+        if not waiting:
+            connect: Any = Client  # which is not typed
+            with connect(scheduler_file=cluster.address, set_as_default=False) as client:
+                waiting.extend(sorted(map(len, client.processing().values())))
+        if isinstance(event, Transcribed):
+            ended.append(index)
+
+    tasks = [Task(Recording(str(talk))) for talk in talks]
+    run(on(job, "slow"), cluster, tasks, watch, ahead=True)
+    assert waiting == [2, 2]
+    assert ended[-1] == 0
 
 
 def test_workers_with_other_versions_are_refused_with_the_reason(

@@ -114,7 +114,7 @@ class DaskExecution:
 
     @property
     def slots(self) -> int:
-        """Number of workers that can be used, and as many tasks again that may wait for them."""
+        """Number of workers that can be used, and as many tasks again that wait for them."""
         n_usable = len(self._usable())
         n_used = max(1, n_usable if self._limit is None else min(self._limit, n_usable))
         return 2 * n_used if self._ahead else n_used
@@ -407,18 +407,48 @@ class DaskExecution:
         self._pending.append((index, event))
 
     def _assign(self) -> None:
-        """Send waiting tasks to workers that do nothing."""
-        busy = {running.place for running in self._running.values() if running.place}
-        free = [one for one in self._usable() if one not in busy]
-        n_free = len(free) if self._limit is None else min(len(free), self._limit - len(busy))
-        for place in free[: max(0, n_free)]:
+        """Send waiting tasks to workers that do nothing, then one to each that has one already.
+
+        A worker begins the second at once when the first has ended. It is taken back while it has
+        not begun if another worker has nothing to do.
+        """
+        at: dict[str, list[int]] = {}
+        for index, running in self._running.items():
+            if running.place:
+                at.setdefault(running.place, []).append(index)
+        usable = self._usable()
+        free = [place for place in usable if place not in at]
+        if self._limit is not None:
+            free = free[: max(0, self._limit - len(at))]
+        for place in free:
+            if not self._waiting:
+                self._take_back(at)
             if not self._waiting:
                 return
             index = self._waiting.popleft()
-            if index in self._running:
-                self._send(index, self._running[index], place)
+            self._send(index, place)
+            at[place] = [index]
+        for place in usable if self._ahead else ():
+            if self._waiting and len(at.get(place, ())) == 1:
+                self._send(self._waiting.popleft(), place)
 
-    def _send(self, index: int, running: _Running, place: str) -> None:
+    def _take_back(self, at: dict[str, list[int]]) -> None:
+        """Take a task back that waits behind another, for a worker that has none.
+
+        Args:
+            at: tasks by the worker that has them; changed.
+        """
+        for indices in at.values():
+            unbegun = [index for index in indices if not self._running[index].attempt]
+            if len(indices) > 1 and unbegun:
+                index = max(unbegun, key=lambda one: self._running[one].number)
+                indices.remove(index)
+                self._withdraw(self._running[index])
+                self._waiting.append(index)
+                return
+
+    def _send(self, index: int, place: str) -> None:
+        running = self._running[index]
         self._n_orders += 1
         running.number, running.place, running.attempt = self._n_orders, place, ""
         running.since.clear()
@@ -455,14 +485,16 @@ class DaskExecution:
         self._assign()
 
     def _refuse(self, index: int, running: _Running, why: str) -> None:
-        """Use a worker no longer, and have its task done by another."""
+        """Use a worker no longer, and have its tasks done by others."""
         place = running.place
         name = self._workers.get(place, place)
         self._refused[place] = on_one_line(why)
-        self._withdraw(running)
         text = f"warning: worker {name} is not used: {why}"
         self._report(index, events.WarningIssued(on_one_line(text)))
-        self._waiting.appendleft(index)
+        for other, its in self._running.items():
+            if its.place == place:
+                self._withdraw(its)
+                self._waiting.appendleft(other)
         self._assign()
 
     def _end(self, index: int, event: WorkerEvent, *, is_over: bool = False) -> None:
@@ -472,6 +504,8 @@ class DaskExecution:
             self._numbers.pop(running.number, None)
         else:
             self._withdraw(running)
+            with suppress(ValueError):
+                self._waiting.remove(index)
         _close(running)
         self._report(index, event)
         self._assign()

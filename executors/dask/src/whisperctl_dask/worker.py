@@ -61,7 +61,7 @@ _LOG = logging.getLogger("whisperctl.cluster")
 PART_BYTES = 4 << 20
 """Size of the parts that files are delivered in."""
 
-_PUBLISHED_EVERY_S = 0.2
+_PUBLISHED_EVERY_S = 0.5
 _POLL_S = 0.1
 _IDLE_S = 60.0
 _BUSY_S = 0.2
