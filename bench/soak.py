@@ -205,6 +205,11 @@ class _Run:
         return sum(1 for _ in self._out.glob("*.srt"))
 
     @property
+    def written_s(self) -> list[float]:
+        """Times at which results were written, in order."""
+        return sorted(path.stat().st_mtime for path in self._out.glob("*.srt"))
+
+    @property
     def errors(self) -> str:
         """Messages so far, without names of recordings."""
         lines = self._log.read_text(errors="replace").splitlines()
@@ -303,18 +308,22 @@ def _check(folder: Path, n_recordings: int) -> None:
 
 
 def _efficiency(cluster: Cluster, n_workers: int) -> float:
-    """Speed with all workers, over the number of workers times the speed with one of them."""
+    """Speed with all workers, over the number of workers times the speed with one of them.
+
+    It is that of a long run: each worker has loaded the model before, and the first and the last
+    round are not counted.
+    """
+    _write(cluster.folder / "first", n_workers, _SLOW_S)
+    first = _Run(cluster, "first", "fake/slow")
+    assert first.wait() == 0, first.errors
     speeds = []
     for jobs in (1, n_workers):
         names = f"slow-{jobs}"
         _write(cluster.folder / names, _N_EACH * jobs, _SLOW_S)
         run = _Run(cluster, names, "fake/slow", "--jobs", str(jobs))
-        run.wait(jobs)  # by when the model is loaded
-        began, n_before = time.monotonic(), run.n_written
-        # As workers end together, whole rounds are counted; each still has a last one to do.
-        run.wait(_N_EACH * jobs - jobs)
-        speeds.append((run.n_written - n_before) / (time.monotonic() - began))
         assert run.wait() == 0, run.errors
+        written_s = run.written_s
+        speeds.append((_N_EACH - 2) * jobs / (written_s[-jobs - 1] - written_s[jobs - 1]))
     return speeds[1] / (n_workers * speeds[0])
 
 
@@ -339,8 +348,12 @@ def workers(nanny: int) -> list[psutil.Process]:
 
 
 def _environment(folder: Path, journals: str = "state") -> dict[str, str]:
+    """Environment of all processes, with the settings of Dask that ``docs/cluster.md`` advises."""
     return {
         **os.environ,
+        "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
+        "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "5s",
+        "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "false",
         "PYTHONPATH": str(folder),
         "WHISPERCTL_STATE": str(folder / journals),
         "WHISPERCTL_CACHE": str(folder / "cache"),
