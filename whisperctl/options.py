@@ -763,10 +763,7 @@ class SubtitleOptions:
                 raise UsageError(f"{quoted(color)} is not a color: write it as #FFCC00")
         low, high = self.min_duration_s, self.max_duration_s
         if low is not None and high is not None and low > high:
-            raise UsageError(
-                f"min duration {number_text(low)} is above max duration {number_text(high)}: "
-                "lower it"
-            )
+            raise UsageError(f"min duration {low:.3g} is above max duration {high:.3g}: lower it")
 
 
 _FONT = re.compile(r"@?\w[\w .'()&+-]{0,99}")

@@ -330,6 +330,14 @@ def test_a_speaker_begins_a_cue_and_the_name_counts() -> None:
         "2\n00:00:01,000 --> 00:00:01,500\nBob: Hi.\n\n"
     )
     assert "<v Ann>Hello there.\n" in written("vtt", talk, options)
+    pair = (Segment(0, 2, " Hello there."), Segment(2.5, 4, " I am fine."))
+    for speaker, second in (("Ann", "I am fine."), ("Speaker 1", "Speaker 1: I\nam fine.")):
+        talk = transcript(*(replace(one, speaker=speaker) for one in pair))
+        assert f"\n{second}\n" in written("srt", talk, SubtitleOptions(max_line_width=15))
+    over = transcript(
+        *(replace(one, speaker="Ann") for one in pair), Segment(3, 5, " Hi.", speaker="Bob")
+    )
+    assert "\nI\nam fine.\n" in written("srt", over, SubtitleOptions(max_line_width=12))
 
 
 # When cues show.
@@ -408,6 +416,9 @@ def test_new_cues_leave_out_what_a_model_writes_for_silence() -> None:
     texts = [cue.text for cue in layout(talk, SubtitleOptions(max_line_width=42))]
     assert texts == ["He was.", "[laughs]"]
     assert len(layout(talk)) == 3  # those of segments are as they are
+    alone = transcript(talk.segments[1])
+    [kept] = layout(alone, SubtitleOptions(max_line_width=42))  # or a file would become empty
+    assert "BLANK" in kept.text
 
 
 def test_new_cues_can_be_read_without_a_limit_if_silence_follows() -> None:

@@ -32,7 +32,6 @@ _ABBREVIATION = re.compile(
 )
 
 NUMBERED = re.compile(r"Speaker [^\s:]{1,20}")
-"""A speaker without a name."""
 
 LEAST_MS = 10
 """Shortest time of a cue in any format: a hundredth of a second is the unit of ASS and LRC."""
@@ -75,6 +74,11 @@ def label(speaker: str | None) -> str:
     return f"{one_line(speaker).strip()}: " if speaker and speaker.strip() else ""
 
 
+def is_numbered(speaker: str | None) -> bool:
+    """True for a speaker without a name, such as ``Speaker 1``."""
+    return speaker is not None and NUMBERED.fullmatch(speaker) is not None
+
+
 def labels(cues: Iterable[Cue]) -> Iterator[str]:
     """Label of each cue, in the order of their starts: a name is written where the speaker changes.
 
@@ -82,8 +86,8 @@ def labels(cues: Iterable[Cue]) -> Iterator[str]:
     """
     before: str | None = None
     for cue in cues:
-        is_name = cue.speaker is not None and not NUMBERED.fullmatch(cue.speaker)
-        yield "" if is_name and cue.speaker == before else label(cue.speaker)
+        named = cue.speaker == before and not is_numbered(cue.speaker)
+        yield "" if named else label(cue.speaker)
         before = cue.speaker
 
 

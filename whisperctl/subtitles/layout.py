@@ -21,6 +21,7 @@ from whisperctl.subtitles.cues import (
     CuePart,
     TimeSpan,
     estimated_words,
+    is_numbered,
     label,
     sentence_begins,
     split_wide,
@@ -249,12 +250,12 @@ def _runs(
 ) -> Iterator[_Run]:
     """The words of all segments, cut where the speaker or the place changes and at long pauses.
 
-    Segments that are only a model's word for silence are left out.
+    Segments that are only a model's word for silence are left out, unless there are no others.
     """
     run: _Run | None = None
-    for segment in segments:
-        if markup.plain(segment.text).strip(" >-[]") == _SILENCE:
-            continue
+    latest_ms = 0
+    said = [one for one in segments if markup.plain(one.text).strip(" >-[]") != _SILENCE]
+    for segment in said or segments:
         known = timed_words(segment)
         parts = known or estimated_words(segment)
         place = markup.place(segment.text)
@@ -268,9 +269,12 @@ def _runs(
                 if run is not None:
                     if not of_another:
                         run.until_ms = start_ms - run.gap_ms
+                    run.alone = run.alone and run.parts[-1].end_ms <= start_ms
                     yield run
                 in_text = label(segment.speaker) if speaker_in_text else ""
                 run = _Run(options, segment.speaker, place, markup.width(in_text), limit_ms)
+                run.alone = latest_ms <= start_ms
+            latest_ms = max(latest_ms, end_ms)
             run.add(
                 CuePart(start_ms, end_ms, part.text), timed=bool(known), begins_segment=number == 0
             )
@@ -285,7 +289,7 @@ class _Run:
     The lists have an item a word: its text with the space before it, whether its times are known,
     its width and that of the space, the cost of a break before it, and how many sentences have
     begun and what the pauses cost up to it. ``widths_before`` has one more. The last cue can show
-    until ``until_ms``.
+    until ``until_ms``. Nobody else speaks meanwhile if the speaker is ``alone``: see ``labels``.
     """
 
     options: SubtitleOptions
@@ -293,6 +297,7 @@ class _Run:
     place: str
     label_width: int
     until_ms: int
+    alone: bool = True
     parts: list[CuePart] = field(default_factory=list)
     timed: list[bool] = field(default_factory=list)
     widths: list[int] = field(default_factory=list)
@@ -390,7 +395,7 @@ class _Run:
                         continue
                     total = cost
                     if n_lines == 2 and not self.forced:
-                        total += self._halved(begin, at, self.label_width)[0]
+                        total += self._halved(begin, at, self._label_width(begin))[0]
                     elif n_lines > 1:
                         total += self._lines(begin, at)[0]
                     if total < best:
@@ -422,7 +427,7 @@ class _Run:
         """
         last = min(len(self.parts), begin + _MOST_PARTS)
         end_ms = self.parts[begin].start_ms + self.most_ms if begin < last else 0
-        n_lines, width, n_words = 1, self.label_width, 0
+        n_lines, width, n_words = 1, self._label_width(begin), 0
         cheapest = math.inf
         for at in range(begin, last):
             if at > begin:
@@ -449,6 +454,11 @@ class _Run:
             and n_words < self.max_words
             and width + self.spaces[at] + self.widths[at] <= self.max_width
         )
+
+    def _label_width(self, begin: int) -> int:
+        """Width of the speaker's name in a cue that begins with a word."""
+        first = begin == 0 or not self.alone or is_numbered(self.speaker)
+        return self.label_width if first else 0
 
     def _width(self, begin: int, end: int) -> int:
         """Width of words on one line."""
@@ -480,7 +490,7 @@ class _Run:
         if end < len(self.parts):
             last_ms = self.parts[end].start_ms - self.gap_ms
         room_ms = max(LEAST_MS, last_ms - start_ms)
-        needed_ms = (self.label_width + characters) * self.reading_ms
+        needed_ms = (self._label_width(begin) + characters) * self.reading_ms
         shown_ms = min(max(spoken_ms, self.least_ms, needed_ms), room_ms)
         cost = 0.0
         if shown_ms < self.least_ms:
@@ -495,9 +505,10 @@ class _Run:
 
     def _lines(self, begin: int, end: int) -> tuple[float, list[int]]:
         """The best lines of a cue, as few as possible: their cost, and where all but one begin."""
+        label_width = self._label_width(begin)
         if (
             not self.forced
-            and self._width(begin, end) + self.label_width <= self.max_width
+            and self._width(begin, end) + label_width <= self.max_width
             and (end - begin <= self.max_words)
         ):
             return 0.0, []
@@ -507,7 +518,7 @@ class _Run:
             if at == end or at in self.forced:
                 if block > begin:
                     breaks.append(block)
-                of_block, within = self._even(block, at, self.label_width if block == begin else 0)
+                of_block, within = self._even(block, at, label_width if block == begin else 0)
                 cost += of_block
                 breaks += within
                 block = at
