@@ -347,6 +347,8 @@ def test_one_format_goes_to_standard_output_instead_of_segments(
     ("arguments", "code", "named"),
     [
         (("--output", "{title}.srt"), 2, "{stem}, {name}, {lang}, {ext}"),
+        (("-f", "srt", "-o", "my talk.srt"), 2, "write --output 'my talk.srt' instead"),
+        (("-f", "srt", "-o", "-"), 2, "write --output - instead"),
         (("--output", "talk"), 2, "--output needs --output-format"),
         (("-f", "srt,txt", "--output", "-"), 2, "one format"),
         (("-f", "srt,txt", "--output", "{stem}"), 2, "{ext}"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -187,6 +188,11 @@ def _results(flags: OutputFlags) -> Results:
                 "and no --output-dir"
             )
         return Results(tuple(formats), to_stdout=True)
+    if directory is not None and _is_meant_for_output(directory):
+        raise UsageError(
+            f"--output-dir {quoted(directory)} is not a directory: "
+            f"write --output {shlex.quote(str(directory))} instead"
+        )
     suffix = Path(output or "").suffix[1:]
     if not formats and suffix in FORMATS:
         formats = [suffix]  # as its name says
@@ -205,6 +211,11 @@ def _results(flags: OutputFlags) -> Results:
         local = urls.local_path(url)
         url, directory = (None, Path(local)) if local != url else (url, None)
     return Results(tuple(formats), directory or Path(), output or TEMPLATE, url=url or "")
+
+
+def _is_meant_for_output(directory: Path) -> bool:
+    """Return true if a directory is named like a file of ours, or standard output."""
+    return str(directory) == _STDOUT or (directory.suffix[1:] in FORMATS and not directory.is_dir())
 
 
 def _limits(run: RunFlags) -> RecordingLimits:

@@ -53,7 +53,9 @@ def _milliseconds(value: str) -> str | None:
     try:
         milliseconds = int(value)
     except ValueError:
-        raise ValueError("whisper-cli's option takes whole milliseconds") from None
+        raise ValueError(
+            "it is whisper-cli's option, in whole milliseconds; see: whisperctl transcribe --help"
+        ) from None
     return f"{milliseconds / 1000:.3f}" if milliseconds else None
 
 
