@@ -12,6 +12,7 @@ import pytest
 from whisperctl.audio import Audio
 from whisperctl.engine.protocol import Model, OpenOptions
 from whisperctl.models import store
+from whisperctl.testing.fake import write_model
 from whisperctl_native import NativeBackend
 from whisperctl_native.session import NativeSession
 
@@ -21,6 +22,13 @@ _ROOT = Path(__file__).parents[3]
 @pytest.fixture(scope="session")
 def tiny_en() -> Path:
     return store.resolve("tiny.en").absolute()
+
+
+@pytest.fixture(scope="session")
+def reciting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that says "abcdef" in every window, in a small part of tiny.en's time."""
+    path = tmp_path_factory.mktemp("models") / "reciting.bin"
+    return write_model(path, says=(0.0, b"abcdef", 29.0))
 
 
 @pytest.fixture(scope="session")

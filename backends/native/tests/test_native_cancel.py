@@ -46,14 +46,13 @@ def test_stops_inside_a_pass_of_the_encoder(tiny_en: Path, jfk: Audio) -> None:
     assert sum(times) < pass_ms / 1000 * 0.6
 
 
-@pytest.mark.slow
 def test_a_library_that_is_not_as_we_know_it_still_stops(
-    tiny_en: Path, jfk: Audio, two_windows: Audio, monkeypatch: pytest.MonkeyPatch
+    reciting: Path, jfk: Audio, two_windows: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(library, "_device", lambda: None)
-    with NativeBackend().open(Model.inspect(tiny_en), OpenOptions(1)) as session:
+    with NativeBackend().open(Model.inspect(reciting), OpenOptions(1)) as session:
         run_until_stopped(session, two_windows, 0.05)
-        assert "what your country can do for you" in session.transcribe(jfk, GREEDY).text
+        assert session.transcribe(jfk, GREEDY).text == "abcdef"
 
 
 def test_closing_from_a_callback_ends_the_run(tiny_en: Path, two_windows: Audio) -> None:
