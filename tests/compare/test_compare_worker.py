@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
+from tests.conftest import LETTERS
 from whisperctl import audio
 from whisperctl.audio import Audio
 from whisperctl.compare import runner
@@ -36,8 +37,8 @@ def cell_of(samples: Audio, model: Path, engine: Engine = NATIVE) -> Cell:
 
 
 @pytest.fixture
-def cell(jfk: Path, tiny_en: Path) -> Cell:
-    return cell_of(audio.load(jfk), tiny_en)
+def cell(jfk: Path, reciting: Path) -> Cell:
+    return cell_of(audio.load(jfk), reciting)
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_segments_stream_and_the_transcript_comes_whole(cell: Cell) -> None:
     found = runner.run(cell, OPTIONS, warm_up=False, on_segment=streamed.append)
     took_ms = (time.perf_counter() - began) * 1000
     assert isinstance(found, runner.Result), found
-    assert "country can do for you" in found.transcript.text
+    assert found.transcript.text == LETTERS
     assert tuple(streamed) == found.transcript.segments
     tokens = [token for segment in streamed for token in segment.tokens]
     assert b"".join(token.data for token in tokens).decode().strip() == found.transcript.text
@@ -84,12 +85,12 @@ def test_segments_stream_and_the_transcript_comes_whole(cell: Cell) -> None:
 
 
 @pytest.mark.slow
-def test_what_comes_first_counts_for_nothing_but_the_cold_start(jfk: Path, tiny_en: Path) -> None:
+def test_what_comes_first_counts_for_nothing_but_the_cold_start(jfk: Path, reciting: Path) -> None:
     """With beam search native loads its model anew between the two."""
     speech = Audio(audio.load(jfk).samples, "11 s", 12.5)
     options = DecodeOptions(beam_size=2, temperature_increment=0.0, word_timestamps=True)
     streamed: list[Segment] = []
-    found = runner.run(cell_of(speech, tiny_en), options, on_segment=streamed.append)
+    found = runner.run(cell_of(speech, reciting), options, on_segment=streamed.append)
     assert isinstance(found, runner.Result), found
     values = found.values
     assert found.counts["encode"] == 1  # the window that warmed up would be a second
@@ -100,15 +101,14 @@ def test_what_comes_first_counts_for_nothing_but_the_cold_start(jfk: Path, tiny_
     assert values["real_time_factor"] == pytest.approx(values["wall_ms"] / 11_000, rel=1e-3)
     assert values["audio_decode_ms"] == 12.5
     # Of two threads, however busy the machine is; loading the model and warming up do not count.
-    assert 100 < values["cpu_ms"] < 2.05 * values["wall_ms"]
+    assert 10 < values["cpu_ms"] < 2.05 * values["wall_ms"]
 
 
 @pytest.mark.slow
-def test_a_sandbox_tells_how_large_its_memory_was(cell: Cell) -> None:
+def test_a_sandbox_tells_how_large_its_memory_was(jfk: Path, tiny_en: Path) -> None:
     sizes = {}
     for runtime in ("wasmer", "wasmtime"):
-        path = cell.variant.model.path
-        one = cell_of(cell.recording.audio, path, Engine("wasi", runtime))
+        one = cell_of(audio.load(jfk), tiny_en, Engine("wasi", runtime))
         found = runner.run(one, OPTIONS, warm_up=False)
         assert isinstance(found, runner.Result), found
         sizes[runtime] = found.values["linear_memory_bytes"]
@@ -116,7 +116,7 @@ def test_a_sandbox_tells_how_large_its_memory_was(cell: Cell) -> None:
     # The same program, whoever runs it: pages of 64 KiB.
     assert sizes["wasmer"] == sizes["wasmtime"]
     assert sizes["wasmer"] % 65536 == 0
-    assert cell.variant.model.path.stat().st_size < sizes["wasmer"] < 1 << 30
+    assert tiny_en.stat().st_size < sizes["wasmer"] < 1 << 30
 
 
 def test_a_failure_is_told_in_words(cell: Cell, tmp_path: Path) -> None:
