@@ -20,6 +20,7 @@ import soundfile
 from tests.cli.test_cli_streams import read_terminal
 from whisperctl import cli as cli_package
 from whisperctl.engine import registry
+from whisperctl.testing.fake import write_model
 
 if TYPE_CHECKING:
     from tests.conftest import Cli, Finished, MakePlugin
@@ -360,12 +361,9 @@ def test_a_model_whose_name_is_not_utf8_opens_in_every_engine(
 
 
 @pytest.mark.slow
-def test_a_vocabulary_with_escape_sequences_shows_them(cli: Cli, jfk: Path, tiny_en: Path) -> None:
+def test_a_vocabulary_with_escape_sequences_shows_them(cli: Cli, jfk: Path) -> None:
     model = cli.directory / os.fsdecode(b"\xe9vil.bin")
-    token = b"\x07\0\0\0 fellow"
-    data = tiny_en.read_bytes()
-    assert data.count(token) == 1
-    model.write_bytes(data.replace(token, b"\x07\0\0\0\x1b[31m\xc2\x9b"))
+    write_model(model, says=(0.0, b" fellow \x1b[31m\xc2\x9b", 4.0))
     done = cli(
         *("transcribe", jfk, "-m", model, "-b", "wasi", "--beam-size", "1", "--duration", "4"),
         *("-f", "json-full,srt", "-v"),

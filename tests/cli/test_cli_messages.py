@@ -131,9 +131,9 @@ def test_verbose_shows_what_is_done_and_the_log_keeps_all(
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["native", "wasi"])
 def test_verbose_shows_what_the_engine_says(
-    cli: Cli, jfk: Path, tiny_en: Path, backend: str
+    cli: Cli, jfk: Path, reciting: Path, backend: str
 ) -> None:
-    arguments = ("transcribe", jfk, "-m", tiny_en, "-b", backend, "--beam-size", "1", "-d", "4000")
+    arguments = ("transcribe", jfk, "-m", reciting, "-b", backend, "--beam-size", "1", "-d", "4000")
     done = cli(*arguments, "--verbose", "--log-file", "log.txt")
     assert done.code == 0
     said = "whisper_model_load: n_vocab       = 51864"

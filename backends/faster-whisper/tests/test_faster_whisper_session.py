@@ -26,7 +26,7 @@ from whisperctl.errors import BackendError, ModelError, UsageError
 from whisperctl.models import store
 from whisperctl.models.quantize import quantize
 from whisperctl.options import DecodeOptions
-from whisperctl.transcript import PHASES, Segment, Token
+from whisperctl.transcript import PHASES, Segment
 from whisperctl_faster_whisper import FasterWhisperBackend, listening, loaded_model, suppression
 from whisperctl_faster_whisper.session import FasterWhisperSession
 
@@ -115,26 +115,6 @@ def test_transcribes_speech(session: FasterWhisperSession, jfk: Audio, tiny_en: 
         assert 0 <= segment.start_s < segment.end_s <= jfk.duration_s
         assert segment.temperature == 0.0
         assert segment.no_speech_probability is not None
-
-
-@pytest.mark.slow
-def test_a_character_that_is_cut_between_segments_is_joined(
-    session: FasterWhisperSession, jfk: Audio, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    parts = iter((b" caf\xc3", b"\xa9!"))
-    whole = listening.Listening._converted
-
-    def cut(self: listening.Listening, segment: object) -> Segment:
-        data = next(parts)
-        text = data.decode(errors="replace")
-        return replace(whole(self, segment), text=text, tokens=(Token(1, data, 0.5),))
-
-    monkeypatch.setattr(listening.Listening, "_converted", cut)
-    heard: list[Segment] = []
-    transcript = session.transcribe(jfk, GREEDY, on_segment=heard.append)
-
-    assert [segment.text for segment in transcript.segments] == [" caf", "é!"]
-    assert transcript.segments == tuple(heard)
 
 
 @pytest.mark.slow
