@@ -169,9 +169,10 @@ def drive(
 
 
 def run(executor: Executor, job: Job, tasks: dict[int, Task]) -> Log:
-    """Run tasks to their end."""
+    """Run tasks to their end, with no more workers than there are tasks."""
     log = Log()
-    with closing(executor.open(job, ExecutorOptions(_workers(executor)))) as execution:
+    workers = min(_workers(executor), len(tasks))
+    with closing(executor.open(job, ExecutorOptions(workers))) as execution:
         drive(execution, tasks, log)
     return log
 
@@ -436,8 +437,7 @@ class TestComparing:
         )
         comparing = replace(job, compared=Compared(engines, (job.model,), 1))
         log = Log()
-        options = ExecutorOptions(_workers(executor))
-        with closing(executor.open(comparing, options)) as execution:
+        with closing(executor.open(comparing, ExecutorOptions(1))) as execution:
             assert isinstance(execution, ComparingExecution)
             kind = execution.kind()
             assert kind.key and kind.threads >= 1 and kind.machine.cpu
