@@ -58,13 +58,9 @@ def test_node_transcribes_real_speech() -> None:
     assert isinstance(events[-1], protocol.Result)
 
 
-@pytest.mark.slow
 def test_the_portable_module_imports_nothing_but_wasi() -> None:
-    import wasmtime
-
-    engine = wasmtime.Engine()
-    module = wasmtime.Module.from_file(engine, modules.find(modules.PORTABLE).path)
-    assert {item.module for item in module.imports} == {"wasi_snapshot_preview1"}
+    names = imports.imports(modules.find(modules.PORTABLE).path.read_bytes())
+    assert {name.partition(".")[0] for name in names} == {"wasi_snapshot_preview1"}
 
 
 def test_no_module_can_ask_for_files_or_the_network() -> None:
