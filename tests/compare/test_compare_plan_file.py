@@ -147,15 +147,15 @@ def test_a_comparison_of_subsets_is_repeated_as_it_was(fake: Cli, folder: Path) 
     ("text", "message"),
     [
         ("recordings = [", "is not valid TOML"),
-        ("\udcff", "is not valid TOML"),
-        ("x = " + "[" * 5000, "is not valid TOML"),
+        ("\udcff", "is not UTF-8 text: save it"),
+        ("x = " + "[" * 5000, "is nested too deeply"),
         ("recording = []", 'has an unknown key "recording": did you mean "recordings"?'),
         ("[[engine]]", '[[engine]] of "{path}" has no key "label": add it'),
         ("[[subset]]\nmodel = []", '[[subset]] of "{path}" has an unknown key "model"'),
         ("[[engine]]\nlabel = 'x'", '[[engine]] of "{path}" has no key "engine": add it'),
         ("engines = 3", "is not a plan: engines"),
         ("engine = 3", "is not a plan: engine"),
-        ("threads = ['two']", "is not a plan: threads.0"),
+        ("threads = ['two']", "is not a plan: threads.0: 'two' is not a whole number"),
         ("repeats = 0", "must be from 1 to 1000, not 0"),
     ],
 )

@@ -38,6 +38,12 @@ def test_metrics_have_short_names(text: str, metric: str) -> None:
     assert statistics.parse_condition(text).metric == metric
 
 
+def test_a_limit_may_be_in_percent() -> None:
+    assert statistics.parse_condition("wer > 5%").limit == 0.05
+    with pytest.raises(UsageError, match='"%" is not a number'):
+        statistics.parse_condition("wer > %")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

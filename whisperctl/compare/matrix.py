@@ -288,9 +288,15 @@ def read_plan_file(path: Path) -> PlanFile:
         if len(data) > _MAX_PLAN_BYTES:
             raise UsageError(f"{name} is too large for a plan file")
         table = tomllib.loads(data.decode("utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"{name} does not exist: check the name") from error
     except OSError as error:
         raise UsageError(f"{name} cannot be read: {reason(error)}") from error
-    except (ValueError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{name} is not UTF-8 text: save it as UTF-8") from error
+    except RecursionError as error:
+        raise UsageError(f"{name} is nested too deeply for a plan") from error
+    except ValueError as error:
         raise UsageError(f"{name} is not valid TOML: {error}") from error
     _check_keys(name, table, PlanFile)
     for kind, key in ((EngineEntry, "engine"), (Subset, "subset")):

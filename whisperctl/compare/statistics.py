@@ -201,7 +201,8 @@ class Condition:
     baseline, and ``ratio.NAME`` for that of another value; ``token_agreement``; ``time_delta`` for
     the 95th percentile of differences between word starts in seconds; the names of ``VALUES``, and
     ``rtf``, ``memory``, ``nwer`` and ``ncer`` for short; and ``drift``, ``drift.NAME`` and
-    ``drift.wer`` for changes since an earlier comparison. The suffix ``_ms`` may be omitted.
+    ``drift.wer`` for changes since an earlier comparison. The suffix ``_ms`` may be omitted; a
+    limit may be in percent.
     """
 
     text: str
@@ -230,7 +231,7 @@ def parse_condition(text: str) -> Condition:
         raise UsageError(f'"{text}" is not a condition such as "wer>0.05" or "ratio>1.5"')
     metric, sign, number = match.groups()
     try:
-        limit = float(number)
+        limit = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
     except ValueError:
         limit = math.nan
     if not math.isfinite(limit):

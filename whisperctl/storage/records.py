@@ -173,7 +173,7 @@ def _scalar_reader(kind: Any) -> _Reader:
         if kind is float and type(value) is int:
             return float(value)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise TypeError(f"{value!r:.80} is not {_article(kind.__name__)}")
+            raise TypeError(f"{value!r:.80} is not {_IN_WORDS.get(kind, kind.__name__)}")
         return value
 
     return reader
@@ -185,8 +185,7 @@ def _names(kind: type) -> tuple[str, ...] | None:
     return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
 
 
-def _article(noun: str) -> str:
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+_IN_WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def _is_mapping(origin: Any) -> bool:

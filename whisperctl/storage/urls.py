@@ -790,9 +790,13 @@ def _is_final(error: Exception) -> bool:
     return isinstance(cause, FileNotFoundError | PermissionError | ValueError | TypeError)
 
 
+def _of_system(cause: BaseException) -> object:
+    """The system's error behind aiohttp's of a connection, or the error itself."""
+    return getattr(cause, "os_error", cause)
+
+
 def _is_unknown_host(cause: BaseException) -> bool:
-    # aiohttp's error of a connection has the resolver's as an attribute.
-    found = getattr(cause, "os_error", cause)
+    found = _of_system(cause)
     return isinstance(found, socket.gaierror) and found.errno in _NO_HOST
 
 
@@ -809,6 +813,10 @@ def _failure(url: str, error: Exception) -> AudioError:
         return AudioError(f"{label} does not exist: check the URL")
     if _is_unknown_host(cause):
         return AudioError(f"{label} cannot be read (no such host): check the address")
+    if isinstance(_of_system(cause), ConnectionRefusedError):
+        return AudioError(
+            f"{label} cannot be read (the connection was refused): check the address, or try again"
+        )
     why = _why(url, error)
     fix = "check the URL" if _is_final(error) else "try again"
     if _is_refusal(error):
