@@ -78,9 +78,9 @@ def test_speech_is_found_and_transcribed_natively(cli: Cli, clip: Path, silero: 
     assert "wasi" not in done.err
 
 
-def test_engines_are_compared_without_it(cli: Cli, clip: Path) -> None:
+def test_engines_are_compared_without_it(cli: Cli, clip: Path, reciting: Path) -> None:
     done = cli(
-        *("compare", clip, "--model", "tiny.en", "--backend", "native", "--beam-size", "1"),
+        *("compare", clip, "--model", reciting, "--backend", "native", "--beam-size", "1"),
         *("--no-warm-up", "--json"),
     )
     assert done.code == 0, done.err
