@@ -16,16 +16,15 @@ TESTED = ("native", "wasi/wasmer", "faster-whisper")
 OTHER_RUNTIME = "wasi/wasmtime"
 DEPENDS_ON_RUNTIME = (
     "test_lifecycle::test_closing_releases_the_session_for_good",
-    "test_lifecycle::test_memory_does_not_grow_from_run_to_run",
     "test_lifecycle::test_a_session_left_open_does_not_spoil_the_end_of_the_process",
     "test_running::test_a_run_stops_within_a_second[_raised_on_progress]",
     "test_running::test_a_run_stops_within_a_second[_interrupted]",
     "test_running::test_a_run_that_was_stopped_leaves_no_thread_and_the_session_goes_on",
-    "test_running::test_the_host_measures_the_engine_too",
 )
 """Promises that two runtimes of one program may keep differently.
 
-Two sessions at once are none of them: each has a process of its own under either.
+Two sessions at once, memory and the host's measures are none of them: each session is a process of
+its own under either.
 """
 
 
