@@ -117,10 +117,17 @@ static void durations(AVBPrint *out, const AVDictionary *tags)
     av_bprintf(out, "]");
 }
 
+/// Whether there is a decoder; that of FLAC does not know the frames of 32 bits.
+static bool is_decoded(const AVCodecParameters *coding)
+{
+    return avcodec_find_decoder(coding->codec_id)
+           && !(coding->codec_id == AV_CODEC_ID_FLAC && coding->bits_per_raw_sample == 32);
+}
+
 static void track(AVBPrint *out, const AVStream *stream)
 {
     const AVCodecParameters *coding = stream->codecpar;
-    bool known = avcodec_find_decoder(coding->codec_id) != NULL;
+    bool known = is_decoded(coding);
     av_bprintf(out, "{\"codec\":");
     json_string(out, known ? avcodec_get_name(coding->codec_id) : "");
     av_bprintf(out, ",\"sample_rate\":%d,\"channels\":%d", known ? coding->sample_rate : 0,

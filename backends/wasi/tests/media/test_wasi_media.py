@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from whisperctl import audio
 from whisperctl.audio.decoders.ffmpeg import FfmpegDecoder
 from whisperctl.audio.decoders.media import MediaReader
-from whisperctl.errors import DecoderStoppedError, PluginError
+from whisperctl.errors import AudioError, DecoderStoppedError, PluginError
 
 Encode = Callable[[str, str], Path]
 Decode = Callable[..., Any]
@@ -127,6 +127,19 @@ def test_flac_is_lossless_however_it_is_coded(decode: Decode, tmp_path: Path) ->
     expected = [values[name].astype(np.float32) * scales[name] for name, _ in FLAC_SETTINGS]
     assert np.array_equal(samples, np.concatenate(expected).astype(np.float32))
     assert not warnings
+
+
+def test_flac_of_32_bits_is_left_to_other_decoders(tmp_path: Path) -> None:
+    values = np.random.default_rng(1).integers(-(2**31), 2**31, (8192, 2)).astype(np.int32)
+    options = {"strict": "experimental", "bits_per_raw_sample": "32"}
+    path = tmp_path / "a.flac"
+    path.write_bytes(_flac(tmp_path, values, "s32", options))
+
+    natively = audio.load(path, decoder="ffmpeg").samples
+    with pytest.raises(AudioError, match=r"unknown codec.*use --decoder ffmpeg"):
+        audio.load(path, decoder="sandbox")
+
+    assert len(natively) == 8192
 
 
 def _flac(
