@@ -657,6 +657,23 @@ def test_a_stream_is_the_whole_recording_in_equal_blocks(media: Media) -> None:
         assert stream.warnings == ()
 
 
+def test_a_search_through_a_terabyte_of_nothing_is_stopped(media: Media, tmp_path: Path) -> None:
+    data = media("a.mkv").read_bytes()
+    path = tmp_path / "a.mkv"
+    path.write_bytes(data[: len(data) // 2])
+    os.truncate(path, 1 << 40)
+    with audio.open_stream(path, decoder="ffmpeg") as stream:
+        reading = threading.Thread(target=lambda: list(stream), daemon=True)
+        reading.start()
+        reading.join(0.2)
+        assert reading.is_alive()
+
+        stream.stop()
+
+        reading.join(5)
+        assert not reading.is_alive()
+
+
 def test_a_stream_can_be_left_early(media: Media) -> None:
     with audio.open_stream(media("a.m4a"), block_s=1) as stream:
         assert len(next(iter(stream))) == SAMPLE_RATE

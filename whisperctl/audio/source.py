@@ -9,6 +9,7 @@ import os
 import stat
 import sys
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,11 @@ STDIN = "-"
 
 _BLOCK_BYTES = 4 << 20
 _MOST_BLOCKS = 8
+
+_ENDING_S = 2.0
+"""Time in which a decoder that was stopped meets the end of the file wherever it seeks to."""
+
+_ENDING_STEP_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,14 @@ class Source:
             ) from error
 
     def stop(self) -> None:
-        """Make a read in another thread end at once, if it may take long."""
+        """Make a read in another thread end at once, if it may take long.
+
+        Decoders that search gigabytes for the next sound find the end of the file.
+        """
+        with suppress(OSError, ValueError):  # it may be closed already
+            threading.Thread(
+                target=_keep_at_end, args=(os.dup(self.descriptor),), daemon=True
+            ).start()
 
 
 class RemoteFile:
@@ -153,6 +166,15 @@ class RemoteSource(Source):
     def stop(self) -> None:
         """Make a read in another thread end at once."""
         self.remote.stop()
+
+
+def _keep_at_end(descriptor: int) -> None:
+    """Move the position that all descriptors of a file share to its end for a while, and close."""
+    with os.fdopen(descriptor, "rb") as file, suppress(OSError):
+        # Again and again, as a decoder that meets the end may seek.
+        for _ in range(round(_ENDING_S / _ENDING_STEP_S)):
+            os.lseek(file.fileno(), 0, os.SEEK_END)
+            time.sleep(_ENDING_STEP_S)
 
 
 def open_source(source: str | Path) -> Source:

@@ -506,7 +506,8 @@ class ReadAhead:
         self.ended = self._closed = True
         self._detector_named.set()
         self._taken.release()
-        self._chunks.stop()
+        if self._thread.is_alive():
+            self._chunks.stop()
         if self._detecting and self._thread.ident is not None:
             import ctypes
 
