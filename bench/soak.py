@@ -74,11 +74,11 @@ class Cluster:
         for name in range(self.n_workers):
             self.add(str(name))
 
-    def add(self, name: str, n_threads: int = 1) -> None:
+    def add(self, name: str, *options: str, n_threads: int = 1) -> None:
         """Start another worker, which joins when it is ready."""
         self._dask(
             *("worker", "--nthreads", str(n_threads), "--name", name),
-            *("--no-dashboard", "--memory-limit", "0"),
+            *("--no-dashboard", "--memory-limit", "0", *options),
         )
 
     def kill_worker(self) -> bool:

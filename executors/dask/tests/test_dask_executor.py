@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,7 @@ from whisperctl.jobs.events import (
     RunMeasured,
     SegmentDecoded,
     Transcribed,
+    WarningIssued,
     WorkerEvent,
 )
 from whisperctl.jobs.executors import ExecutorOptions, OnWorkerEvent
@@ -50,7 +52,7 @@ from whisperctl.storage import urls
 from whisperctl.testing.fake import install, write_model
 from whisperctl.transcript import Transcript
 from whisperctl.transcription.run import Checkpoint
-from whisperctl_dask import DaskExecutor, worker
+from whisperctl_dask import DaskExecutor, executor, worker
 from whisperctl_dask.executor import DaskExecution
 
 pytestmark = pytest.mark.slow
@@ -58,6 +60,31 @@ pytestmark = pytest.mark.slow
 _RATE = 16_000
 _N_WORKERS = 2
 _AT_MOST_S = 120.0
+_HOSTILE = """
+import itertools, json, threading
+from distributed import get_worker
+from whisperctl_dask import worker
+
+calls, topics = itertools.count(), []
+
+def carry_out(setup, order):
+    call, topic = next(calls), json.loads(setup)["topic"]
+    topics.append(topic)
+    number, log = json.loads(order)["number"], get_worker().log_event
+    if topic == topics[0] and call == 2:
+        log(topic, {"number": number, "attempt": "x", "lines": [b'["Lie",{}]'], "over": True})
+    elif topic == topics[0]:
+        return bytes(1 << 30) if call == 1 else "text"
+    else:
+        log(topic, {"number": number, "attempt": "x", "lines": [b'["Opened",{}]']})
+        for other in range(1, 100):
+            if other != number:
+                log(topic, {"number": other, "attempt": "x", "outcome": {"line": b"x"}})
+        threading.Event().wait()
+
+worker.carry_out = carry_out
+"""
+"""A module that makes a worker answer what it should not."""
 
 
 class Cluster(soak.Cluster):
@@ -152,6 +179,16 @@ def run(
             execution.poll(take, 0.05)
             assert time.monotonic() < until
     return seen
+
+
+def _connected(cluster: Cluster) -> Any:
+    connect: Any = Client  # which is not typed
+    return connect(scheduler_file=cluster.address, set_as_default=False)
+
+
+def _wait_for_workers(cluster: Cluster, n_workers: int) -> None:
+    with _connected(cluster) as client:
+        client.wait_for_workers(n_workers)
 
 
 def test_the_executor_keeps_every_promise(
@@ -263,16 +300,94 @@ def test_the_next_recording_waits_at_its_worker_until_another_has_nothing_to_do(
 
     def watch(index: int, event: WorkerEvent) -> None:
         if not waiting:
-            connect: Any = Client  # which is not typed
-            with connect(scheduler_file=cluster.address, set_as_default=False) as client:
+            with _connected(cluster) as client:
                 waiting.extend(sorted(map(len, client.processing().values())))
         if isinstance(event, Transcribed):
             ended.append(index)
 
     tasks = [Task(Recording(str(talk))) for talk in talks]
+    _wait_for_workers(cluster, _N_WORKERS)
     run(on(job, "slow"), cluster, tasks, watch, ahead=True)
     assert waiting == [2, 2]
     assert ended[-1] == 0
+
+
+def test_a_worker_that_lies_or_hangs_costs_few_recordings_and_no_memory(
+    cluster: Cluster, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers what it should not, then hangs, answering for others, and then begins nothing."""
+    (cluster.folder / "hostile.py").write_text(_HOSTILE)
+    cluster.add("hostile", "--preload", "hostile")
+    short, long = (
+        [Recording(str(recording(tmp_path, f"{n}-{long_s}.wav", long_s))) for n in range(16)]
+        for long_s in (2, 10)
+    )
+    try:
+        _wait_for_workers(cluster, _N_WORKERS + 1)
+        before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        ends, warnings = _outcomes(on(job, "slow"), cluster, short, DaskExecutor())
+        said = "worker hostile gave an invalid answer "
+        reasons = [end.reason.partition(said)[2] for end in ends if isinstance(end, Failed)]
+        assert sorted(reasons) == [
+            "(b'[\"Lie\",{}]' is not an event)",
+            "(its result takes 1 GiB)",
+            "(the result is not bytes)",
+        ]
+        assert [text for text in warnings if text.startswith("warning: worker hostile is not used")]
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before_kib + (200 << 10)
+
+        monkeypatch.setattr(executor, "_STOP_S", 0.5)
+        monkeypatch.setattr(executor, "_LONG_S", 0.5)
+        ends, warnings = _outcomes(on(job, "slow"), cluster, long, _Impatient())
+        reasons = [end.reason for end in ends if isinstance(end, Failed)]
+        assert "it takes too long" in reasons
+        assert len(reasons) <= 2  # with the one that waited there, which it may answer for
+        assert warnings == [
+            "warning: worker hostile is not used: it does not stop what was cancelled"
+        ]
+        ends, warnings = _outcomes(on(job, "slow"), cluster, short, DaskExecutor())
+        assert all(isinstance(end, Finished) for end in ends)
+        assert not warnings
+    finally:
+        cluster.remove(-1)
+
+
+class _Impatient(DaskExecutor):
+    """An executor whose execution cancels what the hostile worker begins."""
+
+    def open(self, job: Job, options: ExecutorOptions) -> DaskExecution:
+        class Impatient(DaskExecution):
+            def poll(self, on_event: OnWorkerEvent, timeout_s: float) -> None:
+                begun: list[int] = []
+
+                def take(index: int, event: WorkerEvent) -> None:
+                    if event == Placed("hostile"):
+                        begun.append(index)
+                    on_event(index, event)
+
+                super().poll(take, timeout_s)
+                for index in begun:
+                    self.cancel(index, "it takes too long")
+
+        return Impatient(job, options)
+
+
+def _outcomes(
+    job: Job, cluster: Cluster, recordings: list[Recording], through: DaskExecutor
+) -> tuple[list[Finished | Failed], list[str]]:
+    """Ends of recordings of a run, and warnings."""
+    seen: list[Event] = []
+    runner.run(
+        replace(job, results=Results(("srt",), cluster.folder), journal=False),
+        recordings,
+        lambda _, event: seen.append(event),
+        jobs=None,
+        executor=through,
+        address=cluster.address,
+    )
+    ends = [one for one in seen if isinstance(one, Finished | Failed)]
+    assert len(ends) == len(recordings)
+    return ends, [one.text for one in seen if isinstance(one, WarningIssued)]
 
 
 def test_workers_with_other_versions_are_refused_with_the_reason(

@@ -30,7 +30,7 @@ from whisperctl.text import on_one_line
 from whisperctl_dask import address as addresses
 from whisperctl_dask import worker as remote
 from whisperctl_dask.address import Address
-from whisperctl_dask.messages import SharedFile
+from whisperctl_dask.messages import InvalidAnswerError, SharedFile
 
 _LOG = logging.getLogger("whisperctl.cluster")
 
@@ -39,6 +39,9 @@ _CONNECT_S = 20.0
 _CLOSE_S = 30.0
 _SILENT = logging.CRITICAL + 1
 _MOST_BYTES = 8 << 30
+_MOST_RESULT_BYTES = 1 << 28
+"""Size of a result that is fetched, many times that of a day's recording."""
+
 _PURPOSE = "working with a cluster"
 _DEFAULTS = {
     "distributed": {
@@ -163,6 +166,7 @@ class Cluster:
         self._loop = asyncio.new_event_loop()
         self._client: Any = None
         self._futures: dict[int, Any] = {}
+        self._places: dict[int, str] = {}
         self._names: dict[str, str] | None = None
         self._describe = describe
         self._awaiting: dict[int, asyncio.Task[Any]] = {}
@@ -315,7 +319,8 @@ class Cluster:
         message = event[1]
         if isinstance(message, dict) and message.get("outcome"):
             number = message.get("number")
-            if isinstance(number, int):
+            place = message.get("worker")  # as Dask says, and not the message's author
+            if isinstance(number, int) and place == self._places.get(number):
                 self._forget(number)
         self.news.put(Published(message))
 
@@ -336,10 +341,11 @@ class Cluster:
             resources=self._address.resources or None,
         )
         self._futures[number] = future
+        self._places[number] = worker
         if (task := asyncio.current_task()) is not None:
             self._awaiting[number] = task
         try:
-            ended = Ended(number, await future)
+            ended = Ended(number, await self._result(future))
         except Exception as error:
             ended = Ended(number, error=error)
         except asyncio.CancelledError:
@@ -347,10 +353,24 @@ class Cluster:
             raise
         finally:
             self._awaiting.pop(number, None)
+            self._places.pop(number, None)
         # The result is here: it is dropped from the cluster with its last future.
         if self._futures.pop(number, None) is not None:
             self.news.put(ended)
         future.release()
+
+    async def _result(self, future: Any) -> object:
+        """Result of an order, which is fetched only if it is not too large.
+
+        Raises:
+            InvalidAnswerError: it is.
+        """
+        await future.exception()
+        if future.status == "finished":
+            sizes = await self._client.scheduler.nbytes(keys=[future.key], summary=False)
+            if sizes[future.key] > _MOST_RESULT_BYTES:
+                raise InvalidAnswerError(f"its result takes {size_text(sizes[future.key])}")
+        return await future
 
     async def _cancel(self, number: int) -> None:
         future = self._futures.pop(number, None)

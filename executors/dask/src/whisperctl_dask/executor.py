@@ -6,7 +6,7 @@ import queue
 import stat
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,17 +34,28 @@ from whisperctl_dask.messages import (
 )
 
 _WAIT_S = 0.1
+_CHECKED_EVERY_S = 0.5
 _MOST_LOSSES = 2
 """Number of workers that a recording may take with it before it is given up."""
+
+_MOST_INVALID = 3
+"""Number of invalid answers in a row after which a worker is not used."""
+
+_LONG_S = 10.0
+"""Time after which a task that a worker has not begun may go to another worker."""
+
+_STOP_S = 10.0
+"""Time in which a worker stops what was cancelled. It takes less than a second."""
 
 
 @dataclass(slots=True)
 class _Running:
     """A task, and what has been reported of it.
 
-    ``number`` is its order's, ``attempt`` that of the worker that began, at ``place``. ``since``
-    are the attempt's segments after the last checkpoint, ``reported`` the number of segments after
-    it that were reported by any attempt.
+    ``number`` is its order's, ``attempt`` that of the worker that began, at ``place``. ``sent_s``
+    is when the order was sent, by ``time.monotonic``; ``moved``: it was taken back as it waited for
+    long. ``since`` are the attempt's segments after the last checkpoint, ``reported`` the number of
+    segments after it that were reported by any attempt.
     """
 
     task: Task
@@ -52,6 +63,8 @@ class _Running:
     number: int = 0
     place: str = ""
     attempt: str = ""
+    sent_s: float = 0.0
+    moved: bool = False
     losses: int = 0
     opened: bool = False
     resume_from: Checkpoint | None = None
@@ -78,10 +91,13 @@ class DaskExecution:
         self._pending: deque[tuple[int, WorkerEvent]] = deque()
         self._workers: dict[str, str] = {}
         self._refused: dict[str, str] = {}
+        self._invalid: Counter[str] = Counter()
+        self._stopping: dict[int, tuple[str, float]] = {}
         self._described: dict[str, Description] = {}
         self._key = ""
         self._n_orders = 0
         self._alone_s = time.monotonic()
+        self._checked_s = 0.0
         self._notes: list[str] = []
         size = cluster.local_size(
             options.workers, all_workers=options.all_workers, threads=self._threads
@@ -115,7 +131,7 @@ class DaskExecution:
     @property
     def slots(self) -> int:
         """Number of workers that can be used, and as many tasks again that wait for them."""
-        n_usable = len(self._usable())
+        n_usable = len(set(self._usable()) - self._stopping_places())
         n_used = max(1, n_usable if self._limit is None else min(self._limit, n_usable))
         return 2 * n_used if self._ahead else n_used
 
@@ -155,6 +171,10 @@ class DaskExecution:
 
     def poll(self, on_event: OnWorkerEvent, timeout_s: float) -> None:
         """Report what has come from the cluster."""
+        if time.monotonic() - self._checked_s > _CHECKED_EVERY_S:
+            self._checked_s = time.monotonic()
+            self._check_stopping()
+            self._assign()
         if not self._pending:
             self._check_workers()
             try:
@@ -235,6 +255,9 @@ class DaskExecution:
     def _take_workers(self, names: dict[str, str]) -> None:
         had_some = bool(self._usable())
         self._workers = names
+        self._stopping = {
+            number: stopping for number, stopping in self._stopping.items() if stopping[0] in names
+        }
         if had_some and not self._usable():
             self._alone_s = time.monotonic()
         for index, running in list(self._running.items()):
@@ -270,10 +293,17 @@ class DaskExecution:
             report = messages.report(message)
         except InvalidAnswerError:
             return  # nobody knows whose it is
+        stopping = self._stopping.get(report.number)
+        if stopping is not None and report.over and report.worker == stopping[0]:
+            del self._stopping[report.number]
+            self._assign()
+            return
         index = self._numbers.get(report.number)
         running = None if index is None else self._running.get(index)
         if index is None or running is None or running.number != report.number:
             return
+        if report.worker != running.place:
+            return  # it is not that worker's
         if not running.attempt:
             running.attempt = report.attempt
         elif running.attempt != report.attempt:
@@ -289,7 +319,7 @@ class DaskExecution:
             for line in report.lines:
                 self._take_event(index, running, messages.event(line))
         except InvalidAnswerError as error:
-            self._distrust(index, running, error)
+            self._distrust(index, running, error, is_over=report.over)
             return
         if report.outcome is not None:
             self._take_outcome(index, running, report.outcome)
@@ -357,13 +387,15 @@ class DaskExecution:
             self._refuse(index, running, outcome.refused)
             return
         if not outcome.line:
-            self._lose(index)
+            self._lose(index, is_over=True)
             return
         try:
             last = messages.event(outcome.line)
         except InvalidAnswerError as error:
             self._distrust(index, running, error)
             return
+        if isinstance(last, Failed | Measured | Transcribed):
+            self._invalid.pop(running.place, None)
         match last:
             case WhisperctlError():
                 raise last
@@ -380,8 +412,10 @@ class DaskExecution:
     def _take_error(self, index: int, running: _Running, error: BaseException) -> None:
         """Take what Dask says instead of a result."""
         kind = type(error).__name__
-        if kind == "KilledWorker":
-            self._lose(index)
+        if isinstance(error, InvalidAnswerError):
+            self._distrust(index, running, error)
+        elif kind == "KilledWorker":
+            self._lose(index, is_over=True)
         elif kind in ("FutureCancelledError", "CancelledError"):
             raise PluginError(
                 f"the Dask scheduler at {self._address.label} has dropped the work "
@@ -391,15 +425,18 @@ class DaskExecution:
             # The order's function catches what a recording can cause: the worker lacks something.
             self._refuse(index, running, cluster.described(error))
 
-    def _distrust(self, index: int, running: _Running, error: Exception) -> None:
-        name = self._workers.get(running.place, running.place)
-        reason = on_one_line(str(error))[:200]
-        self._end(
-            index,
-            Failed(
-                f"{running.task.recording.label}: worker {name} gave an invalid answer ({reason})"
-            ),
-        )
+    def _distrust(
+        self, index: int, running: _Running, error: Exception, *, is_over: bool = True
+    ) -> None:
+        """Fail a task by an invalid answer; a worker that gives several in a row is not used."""
+        place = running.place
+        name = self._workers.get(place, place)
+        said = f"gave an invalid answer ({on_one_line(str(error))[:200]})"
+        self._invalid[place] += 1
+        if self._invalid[place] >= _MOST_INVALID:
+            self._leave(index, place, f"it {said}")
+        failed = Failed(f"{running.task.recording.label}: worker {name} {said}")
+        self._end(index, failed, is_over=is_over)
 
     # -------------------------------------------------------------------------------- what is done
 
@@ -416,7 +453,8 @@ class DaskExecution:
         for index, running in self._running.items():
             if running.place:
                 at.setdefault(running.place, []).append(index)
-        usable = self._usable()
+        stopping = self._stopping_places()
+        usable = [place for place in self._usable() if place not in stopping]
         free = [place for place in usable if place not in at]
         if self._limit is not None:
             free = free[: max(0, self._limit - len(at))]
@@ -433,17 +471,24 @@ class DaskExecution:
                 self._send(self._waiting.popleft(), place)
 
     def _take_back(self, at: dict[str, list[int]]) -> None:
-        """Take a task back that waits behind another, for a worker that has none.
+        """Take a task back that waits behind another, or for long, for a worker that has none.
 
         Args:
             at: tasks by the worker that has them; changed.
         """
         for indices in at.values():
             unbegun = [index for index in indices if not self._running[index].attempt]
-            if len(indices) > 1 and unbegun:
-                index = max(unbegun, key=lambda one: self._running[one].number)
+            index = max(unbegun, key=lambda one: self._running[one].number, default=None)
+            if index is None:
+                continue
+            running = self._running[index]
+            is_behind = len(indices) > 1
+            # Once only: the others may be as busy, with another run's.
+            waits_long = not running.moved and time.monotonic() - running.sent_s > _LONG_S
+            if is_behind or waits_long:
+                running.moved |= not is_behind
                 indices.remove(index)
-                self._withdraw(self._running[index])
+                self._withdraw(running)
                 self._waiting.append(index)
                 return
 
@@ -451,6 +496,7 @@ class DaskExecution:
         running = self._running[index]
         self._n_orders += 1
         running.number, running.place, running.attempt = self._n_orders, place, ""
+        running.sent_s = time.monotonic()
         running.since.clear()
         self._numbers[running.number] = index
         task, name = running.task, running.task.recording.name
@@ -463,49 +509,67 @@ class DaskExecution:
         )
         self._cluster.submit(running.number, self._setup, records.line(order), place)
 
-    def _withdraw(self, running: _Running) -> None:
+    def _withdraw(self, running: _Running, *, is_over: bool = False) -> None:
         self._numbers.pop(running.number, None)
         if running.number:
             self._cluster.cancel(running.number)
+        if running.attempt and not is_over and running.place in self._workers:
+            self._stopping[running.number] = running.place, time.monotonic()
         running.number, running.place, running.attempt = 0, "", ""
 
-    def _lose(self, index: int) -> None:
+    def _lose(self, index: int, *, is_over: bool = False) -> None:
         """Have a task done again whose worker is gone, unless it takes one worker after another."""
         running = self._running[index]
         name = self._workers.get(running.place, running.place)
         if running.attempt:
             running.losses += 1
-        self._withdraw(running)
+        self._withdraw(running, is_over=is_over)
+        self._waiting.appendleft(index)
         if running.losses >= _MOST_LOSSES:
             label = running.task.recording.label
             self._end(index, Failed(f"{label}: {running.losses} workers were lost with it"))
             return
         self._report(index, events.Logged("whisperctl.cluster", 20, f"worker {name} was lost"))
-        self._waiting.appendleft(index)
         self._assign()
 
     def _refuse(self, index: int, running: _Running, why: str) -> None:
         """Use a worker no longer, and have its tasks done by others."""
-        place = running.place
-        name = self._workers.get(place, place)
+        self._leave(index, running.place, why)
+        self._assign()
+
+    def _leave(self, index: int, place: str, why: str) -> None:
+        """Use a worker no longer: its tasks wait for others. A warning of ``index`` says so."""
         self._refused[place] = on_one_line(why)
+        name = self._workers.get(place, place)
         text = f"warning: worker {name} is not used: {why}"
         self._report(index, events.WarningIssued(on_one_line(text)))
-        for other, its in self._running.items():
-            if its.place == place:
-                self._withdraw(its)
+        for other, running in self._running.items():
+            if running.place == place:
+                self._withdraw(running)
                 self._waiting.appendleft(other)
-        self._assign()
+
+    def _stopping_places(self) -> set[str]:
+        """Addresses of workers that still do what was cancelled."""
+        return {place for place, _ in self._stopping.values()}
+
+    def _check_stopping(self) -> None:
+        """Use workers no longer that do not stop what was cancelled."""
+        for number, (place, since_s) in list(self._stopping.items()):
+            if self._running and time.monotonic() - since_s > _STOP_S:
+                del self._stopping[number]
+                if place not in self._refused:
+                    any_index = next(iter(self._running))
+                    self._leave(any_index, place, "it does not stop what was cancelled")
 
     def _end(self, index: int, event: WorkerEvent, *, is_over: bool = False) -> None:
         """End a task; unless its order ``is_over``, its worker may hold that still."""
         running = self._running.pop(index)
-        if is_over:
+        if not running.place:
+            self._waiting.remove(index)
+        elif is_over:
             self._numbers.pop(running.number, None)
         else:
             self._withdraw(running)
-            with suppress(ValueError):
-                self._waiting.remove(index)
         _close(running)
         self._report(index, event)
         self._assign()

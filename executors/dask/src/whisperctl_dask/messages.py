@@ -126,8 +126,8 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     the loss of a worker. ``lines`` are events, as the ``processes`` executor writes them; the
     segments of a checkpoint are left out, as they are those reported since the one before. ``file``
     and ``offset`` ask for a part of a file of the order's; an offset of -1 asks for its hash.
-    ``ticket`` is what the answer is to be delivered under. The last one has the ``outcome``, unless
-    that is large, and then the result of the order. ``worker`` is added by Dask.
+    ``ticket`` is what the answer is to be delivered under. The last one is ``over`` and has the
+    ``outcome``, unless that is large, and then the result of the order. Dask adds ``worker``.
     """
 
     number: int
@@ -137,6 +137,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     offset: Annotated[int, Meta(ge=-1)] = 0
     ticket: Annotated[str, Meta(max_length=64)] = ""
     outcome: Outcome | None = None
+    over: bool = False
     worker: str = ""
 
 

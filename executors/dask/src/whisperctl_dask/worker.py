@@ -271,8 +271,7 @@ class _Link:
         """Publish the rest, and with it the outcome; false if that is too large to be published."""
         self._flush_progress()
         fits = len(outcome.line) <= _MOST_PUBLISHED
-        if fits or self._lines:
-            self._send(lines=self._lines, outcome=outcome if fits else None)
+        self._send(lines=self._lines, outcome=outcome if fits else None, over=True)
         self._lines = []
         return fits
 
