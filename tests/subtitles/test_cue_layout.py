@@ -157,6 +157,16 @@ def test_no_cue_shows_longer_or_if_there_is_room_shorter_than_asked() -> None:
     assert times(layout(slow, options)) == [(0, 2000), (9000, 10_000)]
 
 
+def test_words_without_times_are_not_spread_over_a_mistyped_end() -> None:
+    text = " A line that goes on and on, and on, and on and on."
+    talk = transcript(Segment(1, 3600, text), Segment(3600, 3612, " Hello there."))
+    options = SubtitleOptions(profile="netflix")
+    texts = [cue.text for cue in layout(replace(talk, duration_s=4000), options)]
+    assert texts == ["A line that goes on and on,", "and on, and on and on.", "Hello there."]
+    assert layout(talk, options)[-1].end_ms == 3_607_000  # what is allowed, as it is in the file
+    assert layout(talk)[0].end_ms == 3_600_000
+
+
 def test_lines_of_a_dialogue_stay_apart() -> None:
     talk = transcript(Segment(0, 3, " - Who is it?\ufdd0- Me."), Segment(3, 6, " One\ufdd0line."))
     laid_out = layout(talk, SubtitleOptions(max_line_width=42, max_line_count=2))

@@ -452,6 +452,9 @@ def test_fix_mends_what_lint_finds_and_leaves_the_rest(cli: Cli) -> None:
         "3\n00:00:05,000 --> 00:00:06,000\n{\\an8}kept as\nit is\n\n"
     )
     assert cli.here("subtitles", "lint", "a.srt", "--max-line-width", "42").code == 0
+    long = b"1\n00:00:01,000 --> 00:59:00,000\nHello\nthere.\n\n"
+    done = cli.here("subtitles", "fix", "-", "-", "--max-duration", "7", stdin=long)
+    assert done.out == "1\n00:00:01,000 --> 00:00:08,000\nHello\nthere.\n\n"
     fast = "1\n00:00:01,000 --> 00:00:02,000\n" + 42 * "x" + "\n\n"
     done = cli.here(
         "subtitles",

@@ -51,6 +51,8 @@ _PAUSE_MS = 500
 """Shortest silence that makes a cue around it dearer."""
 _SLOW_MS, _SLOW_MS_PER_LETTER = 400, 80
 """Longest time of a word; what it takes beyond that counts as a pause before it."""
+_SLOWEST_MS = 150
+"""Longest time of a letter in speech, pauses included."""
 _LONG_PAUSE_MS = 2000
 """No cue shows across a silence as long as this."""
 _LEAD_MS = 200
@@ -99,6 +101,19 @@ def layout(
     for theirs in together.values():
         timed += _timed(theirs, options, limit_ms)
     return sorted(timed, key=lambda cue: cue.start_ms)
+
+
+def shortened(segment: Segment, options: SubtitleOptions) -> Segment:
+    """A segment of a file without times of words, which ends before it shows longer than is said.
+
+    Its words would share a time in which nobody says them, as where an end was mistyped. What is
+    allowed as the duration of a cue stays.
+    """
+    if options.max_duration_s is None:
+        return segment
+    n = markup.length(segment.text)
+    longest_s = max(options.max_duration_s, n * _SLOWEST_MS / 1000)
+    return replace(segment, end_s=min(segment.end_s, segment.start_s + longest_s))
 
 
 def n_characters(cue: Cue) -> int:
@@ -257,7 +272,7 @@ def _runs(
     said = [one for one in segments if markup.plain(one.text).strip(" >-[]") != _SILENCE]
     for segment in said or segments:
         known = timed_words(segment)
-        parts = known or estimated_words(segment)
+        parts = known or estimated_words(shortened(segment, options))
         place = markup.place(segment.text)
         if options.max_line_width is not None:
             parts = list(split_wide(parts, options.max_line_width))

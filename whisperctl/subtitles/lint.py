@@ -11,7 +11,7 @@ from whisperctl.errors import UsageError
 from whisperctl.options import SubtitleOptions
 from whisperctl.subtitles import markup
 from whisperctl.subtitles.cues import NUMBERED, labels
-from whisperctl.subtitles.layout import layout
+from whisperctl.subtitles.layout import layout, shortened
 from whisperctl.text import clock, counted
 from whisperctl.transcript import Segment, Transcript
 
@@ -123,8 +123,9 @@ def lint(
 def mended(segments: Sequence[Segment], options: SubtitleOptions) -> list[Segment]:
     """Cues in order, without what ``lint`` finds wrong with one alone.
 
-    Cues without text and timing lines in a text are left out, and cues with lines that are too wide
-    or too many, or that show too long, are broken anew. All other cues keep their lines; distances
+    Cues without text and timing lines in a text are left out. Those that show longer than their
+    text can be said end earlier, and those with lines that are too wide or too many, or that show
+    too long, are broken anew. All other cues keep their lines; distances
     and speeds are those that a writer gives them by ``of_times``.
     """
     limits = ReadingLimits.of(options)
@@ -136,6 +137,7 @@ def mended(segments: Sequence[Segment], options: SubtitleOptions) -> list[Segmen
             continue
         start_s = max(0.0, segment.start_s)
         one = replace(segment, text=text, start_s=start_s, end_s=max(start_s, segment.end_s))
+        one = shortened(one, options)
         if any(finding.check in ("width", "lines", "long") for finding in lint([one], limits)):
             for cue in layout(Transcript((one,), "", one.end_s), options):
                 broken = " " + cue.text.replace("\n", markup.BREAK)
