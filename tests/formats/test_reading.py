@@ -96,6 +96,11 @@ def test_styles_are_kept_where_both_formats_have_them() -> None:
     assert converted(text, "srt", "txt") == "one two three four 1 < 2 <five>\n"
 
 
+def test_a_style_that_is_not_closed_ends_with_the_text() -> None:
+    srt = "1\n00:00:01,000 --> 00:00:02,000\n<b>Oh\n\n2\n00:00:03,000 --> 00:00:04,000\nNo\n"
+    assert "\n<b>Oh</b>\n\n2\n" in converted(srt, "srt", "srt")
+
+
 def test_webvtt_of_others_is_read() -> None:
     text = (
         "WEBVTT - a title\nKind: captions\n\nSTYLE\n::cue { color: red }\n\nNOTE\na note\n\n"

@@ -45,7 +45,7 @@ def read_srt(text: str) -> Found:
     report_texts([[line] for line in head.lines if line[1].strip()][:1], found)
     for cue in cues:
         if cue.readable:
-            lines = "\n".join(line for _, line in cue.lines)
+            lines = "\n".join(line for _, line in cue.lines).rstrip()
             shown = markup.from_html(markup.from_ass(lines, comments=False), keep=True)
             found.add(Segment(cue.start_s, cue.end_s, markup.spaced(shown)))
     return found
