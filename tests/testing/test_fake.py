@@ -25,6 +25,7 @@ NEEDS_SPEECH = (
     "test_text.py::test_a_long_recording_is_heard_to_its_end",
     "test_options.py::test_the_defaults_are_taken_and_hear_what_is_said",
     "test_options.py::test_the_initial_prompt_sets_the_style",
+    "test_options.py::test_no_context_leaves_the_prompt_without_effect",
     "test_options.py::test_a_suppressed_word_is_not_written",
     "test_text.py::test_words_are_whole_and_where_they_are_spoken",
 )

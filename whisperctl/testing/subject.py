@@ -191,6 +191,9 @@ BEGINNING = "And so, my fellow Americans"
 BEGINNING_S = 3.5
 """Its first words, and the time at which they have been said."""
 
+RECITED = "আমআমআ"
+"""Text of the model that the suite writes, in letters of three bytes."""
+
 
 def sample(name: str) -> Path:
     """A file of ``samples``, as installed with the package or as it is in a checkout."""

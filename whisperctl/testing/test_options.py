@@ -23,6 +23,7 @@ from whisperctl.errors import UsageError
 from whisperctl.testing.subject import (
     BEGINNING,
     GREEDY,
+    RECITED,
     UNUSUAL,
     Outcome,
     Shared,
@@ -104,13 +105,17 @@ def test_the_initial_prompt_sets_the_style(
     assert "COUNTRY" in transcript.text, "initial_prompt is what the speaker said before"
 
 
-def test_no_context_leaves_the_prompt_without_effect(
-    shared: Shared, clip: Audio, short: Outcome
-) -> None:
-    transcript = honoured(shared, clip, initial_prompt=_SHOUTED, max_context=0)
-    assert transcript.text == short.transcript.text, (
+def test_no_context_leaves_the_prompt_without_effect(reciting: Shared, clip: Audio) -> None:
+    before: dict[str, Any] = {
+        "language": "bn",
+        "temperature_increment": 0.0,
+        "initial_prompt": RECITED[0],
+    }
+    transcript = honoured(reciting, clip, **before, max_context=0)
+    assert transcript.text == RECITED, (
         "max_context=0 gives the decoder no text before, the initial prompt included"
     )
+    assert honoured(reciting, clip, **before).text != RECITED, "a prompt is text before"
 
 
 def test_a_suppressed_word_is_not_written(shared: Shared, clip: Audio, short: Outcome) -> None:
