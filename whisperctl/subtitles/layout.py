@@ -284,7 +284,9 @@ def _runs(
                 if run is not None:
                     if not of_another:
                         run.until_ms = start_ms - run.gap_ms
-                    run.alone = run.alone and run.parts[-1].end_ms <= start_ms
+                    # Later segments begin no earlier, though their first words may.
+                    begin_ms = min(start_ms, milliseconds(segment.start_s))
+                    run.alone = run.alone and latest_ms <= begin_ms
                     yield run
                 in_text = label(segment.speaker) if speaker_in_text else ""
                 run = _Run(options, segment.speaker, place, markup.width(in_text), limit_ms)
