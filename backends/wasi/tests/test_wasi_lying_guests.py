@@ -15,6 +15,7 @@ from whisperctl.engine.protocol import Model, OpenOptions
 from whisperctl.errors import BackendError, GuestError, ModelError
 from whisperctl.models import store
 from whisperctl.options import DecodeOptions, TranscriptionOptions, VadOptions
+from whisperctl.testing.fake import write_model
 from whisperctl.transcript import Segment
 from whisperctl.transcription.transcriber import Transcriber
 from whisperctl_wasi import WasiBackend, modules
@@ -51,34 +52,40 @@ def says(
     return install
 
 
-def transcribe(runtime: str, tiny_en: Path, jfk: Audio) -> str:
-    with WasiBackend().open(Model.inspect(tiny_en), OpenOptions(1, runtime)) as session:
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small one, as these guests read none."""
+    return write_model(tmp_path_factory.mktemp("models") / "ggml-tiny.en.bin")
+
+
+def transcribe(runtime: str, model: Path, jfk: Audio) -> str:
+    with WasiBackend().open(Model.inspect(model), OpenOptions(1, runtime)) as session:
         return session.transcribe(jfk, DecodeOptions()).text
 
 
 def test_a_greeting_of_another_version_is_named(
-    runtime: str, tiny_en: Path, jfk: Audio, says: Callable[..., None]
+    runtime: str, model: Path, jfk: Audio, says: Callable[..., None]
 ) -> None:
     says(HELLO | {"protocol": 3})
     with pytest.raises(GuestError, match="does not speak version 2"):
-        transcribe(runtime, tiny_en, jfk)
+        transcribe(runtime, model, jfk)
 
 
 @pytest.mark.parametrize("said", [b"Segmentation fault", b"#4\nabc"], ids=["text", "payload"])
 def test_what_is_no_greeting_is_an_error(
-    said: bytes, runtime: str, tiny_en: Path, jfk: Audio, says: Callable[..., None]
+    said: bytes, runtime: str, model: Path, jfk: Audio, says: Callable[..., None]
 ) -> None:
     says(said)
     with pytest.raises(GuestError, match="broke the protocol"):
-        transcribe(runtime, tiny_en, jfk)
+        transcribe(runtime, model, jfk)
 
 
 def test_a_model_that_the_guest_refuses_is_named(
-    tiny_en: Path, jfk: Audio, says: Callable[..., None]
+    model: Path, jfk: Audio, says: Callable[..., None]
 ) -> None:
     says(HELLO, {"event": "error", "message": "it smells"})
     with pytest.raises(ModelError, match=r"tiny\.en.*: it smells"):
-        transcribe("wasmtime", tiny_en, jfk)
+        transcribe("wasmtime", model, jfk)
 
 
 @pytest.mark.slow
@@ -94,15 +101,15 @@ def test_a_model_that_the_guest_refuses_is_named(
     ids=str,
 )
 def test_a_lie_in_the_middle_of_a_run_is_one_error(
-    lie: Event, tiny_en: Path, jfk: Audio, says: Callable[..., None]
+    lie: Event, model: Path, jfk: Audio, says: Callable[..., None]
 ) -> None:
     says(HELLO, READY, lie)
     with pytest.raises(GuestError, match="broke the protocol"):
-        transcribe("wasmtime", tiny_en, jfk)
+        transcribe("wasmtime", model, jfk)
 
 
 def test_numbers_in_log_lines_that_are_none_are_passed_over(
-    tiny_en: Path, jfk: Audio, says: Callable[..., None]
+    model: Path, jfk: Audio, says: Callable[..., None]
 ) -> None:
     """whisper.cpp's timings and language come as lines of its log."""
     says(
@@ -115,13 +122,11 @@ def test_numbers_in_log_lines_that_are_none_are_passed_over(
         {"event": "log", "text": f"fallbacks = {'9' * 5000} p / 1 h"},
         {"event": "result", "memory_bytes": 1},
     )
-    assert transcribe("wasmtime", tiny_en, jfk) == ""
+    assert transcribe("wasmtime", model, jfk) == ""
 
 
 @pytest.mark.slow
-def test_control_characters_of_a_guest_are_visible(
-    tiny_en: Path, says: Callable[..., None]
-) -> None:
+def test_control_characters_of_a_guest_are_visible(model: Path, says: Callable[..., None]) -> None:
     link = "\x1b]8;;https://evil.example\x1b\\\x9b2J\x07"
     shown = r"\x1b]8;;https://evil.example\x1b\\u009b2J\x07"
     token = [5, 0.5, base64.b64encode(f" a{link}".encode()).decode()]
@@ -135,7 +140,7 @@ def test_control_characters_of_a_guest_are_visible(
     )
     options = TranscriptionOptions(speech_check=False)
     heard: list[Segment] = []
-    with WasiBackend().open(Model.inspect(tiny_en), OpenOptions(1, "wasmtime")) as session:
+    with WasiBackend().open(Model.inspect(model), OpenOptions(1, "wasmtime")) as session:
         transcriber = Transcriber(session)
         result = transcriber.transcribe(JFK, options, on_segment=heard.append)
         with pytest.raises(BackendError) as caught:
@@ -149,7 +154,7 @@ def test_control_characters_of_a_guest_are_visible(
 
 
 def test_a_character_that_is_cut_between_segments_is_joined(
-    tiny_en: Path, jfk: Audio, says: Callable[..., None]
+    model: Path, jfk: Audio, says: Callable[..., None]
 ) -> None:
     def segment(t0: int, data: bytes) -> Event:
         token = [5, 0.5, base64.b64encode(data).decode()]
@@ -159,7 +164,7 @@ def test_a_character_that_is_cut_between_segments_is_joined(
     parts = segment(0, b" caf\xc3"), segment(10, b"\xa9\xe3\x81")
     says(HELLO, READY, *parts, {"event": "result", "memory_bytes": 1})
     heard: list[Segment] = []
-    with WasiBackend().open(Model.inspect(tiny_en), OpenOptions(1, "wasmtime")) as session:
+    with WasiBackend().open(Model.inspect(model), OpenOptions(1, "wasmtime")) as session:
         transcript = session.transcribe(jfk, DecodeOptions(), on_segment=heard.append)
 
     assert [segment.text for segment in transcript.segments] == [" caf", "é"]
