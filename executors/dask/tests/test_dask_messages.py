@@ -21,7 +21,7 @@ from whisperctl.models import store
 from whisperctl.models.ggml.files import hex_digest
 from whisperctl.storage import records
 from whisperctl.transcript import Segment, Timings, Transcript
-from whisperctl_dask import address, cluster, messages, worker
+from whisperctl_dask import address, cluster, messages, placing
 from whisperctl_dask.address import Address
 from whisperctl_dask.messages import Description, InvalidAnswerError, Outcome, SharedFile
 from whisperctl_dask.worker import difference
@@ -202,7 +202,7 @@ def test_a_worker_takes_a_published_model_from_its_own_store() -> None:
     digest = hex_digest(tiny_en, "sha256")
 
     def pulled(file: SharedFile, digest: str) -> Path | None:
-        return worker._pulled(file, digest, lambda: None)
+        return placing._pulled(file, digest, lambda: None)
 
     found = pulled(elsewhere, digest)
     assert found is not None and found.samefile(tiny_en)

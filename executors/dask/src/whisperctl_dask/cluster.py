@@ -28,6 +28,7 @@ from whisperctl.jobs.job import size_text
 from whisperctl.storage import files
 from whisperctl.text import on_one_line
 from whisperctl_dask import address as addresses
+from whisperctl_dask import link
 from whisperctl_dask import worker as remote
 from whisperctl_dask.address import Address
 from whisperctl_dask.messages import InvalidAnswerError, SharedFile
@@ -117,7 +118,7 @@ class Served:
                     self.digest = hashlib.file_digest(source, "sha256").hexdigest()
                 return b"", self.digest
             source.seek(offset)
-            return source.read(remote.PART_BYTES), ""
+            return source.read(link.PART_BYTES), ""
 
     def close(self) -> None:
         """Remove the copy."""
@@ -389,7 +390,7 @@ class Cluster:
                 problem = str(error)
         with suppress(Exception):  # the worker is gone, which shows elsewhere
             await self._client.run(
-                remote.deliver, ticket, data, digest, problem, workers=[worker], on_error="ignore"
+                link.deliver, ticket, data, digest, problem, workers=[worker], on_error="ignore"
             )
 
 
