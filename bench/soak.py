@@ -136,7 +136,7 @@ def soak(
         folder: the directory.
         n_recordings: number of recordings that go through losses.
         n_workers: number of workers.
-        kill_every_s: time from one kill of a worker to the next.
+        kill_every_s: time from one kill of a worker to the next, at least.
         measures: measure efficiency too, which is 1 otherwise.
 
     Returns:
@@ -156,7 +156,7 @@ def soak(
         cluster.kill()
         cluster.start()
         last = _Run(cluster, "short", "fake/fake", "--resume")
-        with _killing(cluster, kill_every_s) as killed:
+        with _killing(cluster, last, kill_every_s) as killed:
             code = last.wait()
         assert code == 0, last.errors
         wall_s = time.monotonic() - began
@@ -256,7 +256,7 @@ class _Run:
 def _first_run(cluster: Cluster, n_recordings: int, kill_every_s: float) -> tuple[int, int]:
     """A run that loses its scheduler halfway: numbers of results, and of workers killed."""
     run = _Run(cluster, "short", "fake/fake")
-    with _killing(cluster, kill_every_s) as killed:
+    with _killing(cluster, run, kill_every_s) as killed:
         run.wait(n_recordings // 2)
     cluster.processes[0].kill()
     assert run.wait() == 1, run.errors
@@ -266,14 +266,21 @@ def _first_run(cluster: Cluster, n_recordings: int, kill_every_s: float) -> tupl
 
 
 @contextmanager
-def _killing(cluster: Cluster, every_s: float) -> Iterator[list[float]]:
-    """Kill workers meanwhile; gives the times."""
+def _killing(cluster: Cluster, run: _Run, every_s: float) -> Iterator[list[float]]:
+    """Kill workers meanwhile; gives the times.
+
+    Each worker has had time for a recording since: on a busy machine workers take longer to start
+    than ``every_s``, and a recording that loses two of them is set aside.
+    """
     ended, killed = threading.Event(), list[float]()
 
     def kill() -> None:
+        n_before = run.n_written
         while not ended.wait(every_s):
-            if cluster.kill_worker():
+            n_written = run.n_written
+            if n_written >= n_before + 2 * cluster.n_workers and cluster.kill_worker():
                 killed.append(time.monotonic())
+                n_before = n_written
 
     thread = threading.Thread(target=kill)
     thread.start()
