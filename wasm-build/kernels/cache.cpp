@@ -110,7 +110,7 @@ void store_values(const float * rows, int64_t stride, int keys, int head, v128_t
         for (int d = 0; d < head; d += 8) {
             v128_t x[2];
             for (int e = 0; e < 2; e++) {
-                x[e] = wasm_i16x8_narrow_i32x4(to_integers(load(row[e] + d), there[e]), to_integers(load(row[e] + d + 4), there[e]));
+                x[e] = eight_integers(row[e] + d, there[e]);
             }
             v128_t * to = out + d / 8 * kKeys + i;
             to[0] = wasm_i16x8_shuffle(x[0], x[1], 0, 8, 1, 9, 2, 10, 3, 11);
@@ -167,7 +167,7 @@ template <int N> void take_probabilities(const float * p, int64_t stride, const 
         s.p_back[r] = all * 0.0f == 0.0f ? 1.0f / there : all;
         const f32x4 by = splat(all * 0.0f == 0.0f ? there : 0.0f);
         for (int i = 0; i < kKeys; i += 8) {
-            v128_t x = wasm_i16x8_narrow_i32x4(to_integers(load(weighted + i), by), to_integers(load(weighted + i + 4), by));
+            v128_t x = eight_integers(weighted + i, by);
             v128_t * to = s.p + N * i / 2 + r;
             to[0] = splat_lane<0>(x);
             to[N] = splat_lane<1>(x);

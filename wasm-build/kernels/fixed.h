@@ -78,16 +78,19 @@ inline v128_t to_integers(f32x4 x, f32x4 there) {
     return wasm_i32x4_sub(wasm_f32x4_add(wasm_f32x4_mul(x, there), round), round);
 }
 
+// Eight numbers times `there`, in 16 bits.
+[[gnu::always_inline]] inline v128_t eight_integers(const float * x, f32x4 there) {
+    return wasm_i16x8_narrow_i32x4(to_integers(load(x), there), to_integers(load(x + 4), there));
+}
+
 // Calls put(p, x) with pair p of each of the four rows, for all p < k / 2; k is a multiple of eight.
 template <class Put> inline void to_pairs(const float * const row[4], const FixedScale scale[4], int k, Put put) {
     const float *row0 = row[0], *row1 = row[1], *row2 = row[2], *row3 = row[3];
     const f32x4 t0 = splat(scale[0].there), t1 = splat(scale[1].there), t2 = splat(scale[2].there),
                 t3 = splat(scale[3].there);
-    auto eight = [](const float * x, f32x4 there) __attribute__((always_inline)) {
-        return wasm_i16x8_narrow_i32x4(to_integers(load(x), there), to_integers(load(x + 4), there));
-    };
     for (int i = 0; i < k; i += 8) {
-        v128_t a = eight(row0 + i, t0), b = eight(row1 + i, t1), c = eight(row2 + i, t2), d = eight(row3 + i, t3);
+        v128_t a = eight_integers(row0 + i, t0), b = eight_integers(row1 + i, t1);
+        v128_t c = eight_integers(row2 + i, t2), d = eight_integers(row3 + i, t3);
         v128_t ab0 = wasm_i32x4_shuffle(a, b, 0, 4, 1, 5), ab1 = wasm_i32x4_shuffle(a, b, 2, 6, 3, 7);
         v128_t cd0 = wasm_i32x4_shuffle(c, d, 0, 4, 1, 5), cd1 = wasm_i32x4_shuffle(c, d, 2, 6, 3, 7);
         const int p = i / 2;

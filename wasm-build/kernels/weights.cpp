@@ -51,7 +51,7 @@ struct Fixed {
 void to_fixed(const float * in, int k, float there, int16_t * out, int64_t step) {
     const f32x4 by = splat(there);
     for (int i = 0; i < k; i += 8, out += step) {
-        wasm_v128_store(out, wasm_i16x8_narrow_i32x4(to_integers(load(in + i), by), to_integers(load(in + i + 4), by)));
+        wasm_v128_store(out, eight_integers(in + i, by));
     }
 }
 
