@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import ctranslate2
 import numpy as np
 import pytest
 from tokenizers import Tokenizer
@@ -48,6 +49,24 @@ def test_converting_there_and_back_gives_the_very_file(tiny_en: Path, converted:
     from_ct2.convert(converted, back)
 
     assert back.getvalue() == tiny_en.read_bytes()
+
+
+@pytest.mark.slow
+def test_integers_are_those_that_are_made_when_it_is_loaded(
+    tiny_en: Path, converted: Path, tmp_path: Path
+) -> None:
+    convert.convert_int8(tiny_en, tmp_path)
+
+    sound = np.random.default_rng(1).normal(0, 0.5, (1, 80, 600)).astype(np.float32)
+    states = []
+    for directory in (converted, tmp_path):
+        model = ctranslate2.models.Whisper(str(directory), compute_type="int8")
+        encoded = model.encode(ctranslate2.StorageView.from_array(sound))
+        said = model.generate(encoded, [[50257]], max_length=16)
+        states.append((np.asarray(encoded).tolist(), said[0].sequences_ids))
+    assert states[0] == states[1]
+    sizes = [(directory / "model.bin").stat().st_size for directory in (converted, tmp_path)]
+    assert sizes[1] < 0.6 * sizes[0]
 
 
 def test_the_configuration_is_that_of_the_published_conversion(converted: Path) -> None:

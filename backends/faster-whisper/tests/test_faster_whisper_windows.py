@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from whisperctl.errors import UsageError
 from whisperctl.models import store
 from whisperctl.options import DecodeOptions
 from whisperctl.testing.fake import write_model
+from whisperctl.transcript import Segment
 from whisperctl_faster_whisper import FasterWhisperBackend, windows
 from whisperctl_faster_whisper.session import FasterWhisperSession
 
@@ -77,10 +79,17 @@ def test_silence_is_cut_anywhere() -> None:
     assert found[-1].end == 100 * RATE
 
 
+@pytest.fixture
+def artificial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a model may be written that is converted nowhere else."""
+    monkeypatch.setenv("WHISPERCTL_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "model.bin"
+
+
 @pytest.fixture(scope="module")
 def session() -> Iterator[FasterWhisperSession]:
     model = Model.inspect(store.resolve("tiny.en"))
-    with FasterWhisperBackend().open(model, OpenOptions(1)) as opened:
+    with FasterWhisperBackend().open(model, OpenOptions(2)) as opened:
         yield opened
 
 
@@ -130,18 +139,66 @@ def test_words_have_the_times_of_the_recording(
 
 
 @pytest.mark.slow
-def test_a_window_that_fails_is_decoded_again(recording: Audio, tmp_path: Path) -> None:
+def test_a_window_that_fails_is_decoded_again(recording: Audio, artificial: Path) -> None:
     # A model that says the same in every window, which no threshold like this one lets pass.
-    model = Model.inspect(write_model(tmp_path / "model.bin", says=(0.0, b"abcdef", 20.0)))
+    model = Model.inspect(write_model(artificial, says=(0.0, b"abcdef", 20.0)))
     failing = replace(AT_ONCE, logprob_threshold=1.0, temperature_increment=1.0, best_of=2)
 
-    with FasterWhisperBackend().open(model, OpenOptions(1)) as session:
+    with FasterWhisperBackend().open(model, OpenOptions(2)) as session:
         found = session.transcribe(recording, AT_ONCE)
         again = session.transcribe(recording, failing)
+        once_more = session.transcribe(recording, failing)
 
     assert again.phases["encode"].runs == found.phases["encode"].runs == 2
     assert again.segments
     assert again.phases["batchd"].runs > found.phases["batchd"].runs
+    assert once_more.segments == again.segments  # whatever worker draws the random numbers
+
+
+def heard_in_three_windows(model: Path, says: Sequence[bytes | float]) -> SessionResult:
+    """Heard by a model that says the same each time, in 81 s with two short pauses."""
+    sound = Audio(np.tile(np.concatenate([noise(26.8), pause(0.2)]), 3), "three windows")
+    alone = replace(AT_ONCE, condition_on_previous_text=False)
+    with FasterWhisperBackend().open(
+        Model.inspect(write_model(model, says=says)), OpenOptions(2)
+    ) as session:
+        return session.transcribe(sound, alone)
+
+
+@pytest.mark.slow
+def test_what_a_window_leaves_out_is_decoded_too(artificial: Path) -> None:
+    # Nine seconds each time, and that something follows.
+    found = heard_in_three_windows(artificial, (0.0, b"abcdef", 9.0, 9.0))
+
+    starts = [segment.start_s for segment in found.segments]
+    assert starts == pytest.approx([27 * n + at for n in range(3) for at in (0, 9, 18)], abs=0.2)
+    assert {segment.text for segment in found.segments} == {"abcdef"}
+
+
+@pytest.mark.slow
+def test_a_pause_at_the_end_of_a_window_is_not_decoded_again(artificial: Path) -> None:
+    found = heard_in_three_windows(artificial, (0.0, b"abcdef", 26.9, 26.9))
+
+    assert [segment.text for segment in found.segments] == ["abcdef"] * 3
+    assert found.phases["encode"].runs == 3
+
+
+@pytest.mark.slow
+def test_a_run_that_is_left_leaves_no_window_behind(recording: Audio, artificial: Path) -> None:
+    model = Model.inspect(write_model(artificial, says=(0.0, b"abcdef", 20.0)))
+
+    def leave(segment: Segment) -> None:
+        raise KeyboardInterrupt
+
+    with FasterWhisperBackend().open(model, OpenOptions(2)) as session:
+        with pytest.raises(KeyboardInterrupt):
+            session.transcribe(recording, AT_ONCE, on_segment=leave)
+        left = [one.name for one in threading.enumerate() if one.name.startswith("whisperctl-w")]
+        short = session.transcribe(Audio(recording.samples[:RATE], "a second"), AT_ONCE)
+        found = session.transcribe(recording, AT_ONCE)
+
+    assert left == []
+    assert [len(short.segments), len(found.segments)] == [1, 2]
 
 
 @pytest.mark.slow

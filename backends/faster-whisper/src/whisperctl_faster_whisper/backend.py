@@ -27,7 +27,6 @@ here, and what only some processors have without being faster (int16).
 """
 
 _MAX_THREADS = 512
-_AV = "av"
 
 
 class FasterWhisperBackend:
@@ -56,7 +55,7 @@ class FasterWhisperBackend:
         """
         compute_type = _chosen(options.runtime)
         _check_threads(options.threads)
-        with _without_av():
+        with _later("av"), _later("asyncio"):
             from whisperctl_faster_whisper.session import FasterWhisperSession
 
         return FasterWhisperSession(model, compute_type=compute_type, threads=options.threads)
@@ -84,21 +83,22 @@ class _Later(ModuleType):
 
 
 @contextmanager
-def _without_av() -> Iterator[None]:
-    """Keep what is imported inside the ``with`` from loading PyAV before it uses it.
+def _later(name: str) -> Iterator[None]:
+    """Keep what is imported inside the ``with`` from loading a module before it uses it.
 
-    faster-whisper imports it for its own decoder, but is given samples here. Loading it takes a
+    faster-whisper imports PyAV for its own decoder, but is given samples here. Loading it takes a
     tenth of a second, and puts the very libraries into the process that the sandbox keeps out.
+    CTranslate2 and tqdm import asyncio for what is not used here.
     """
-    if _AV in sys.modules:
+    if name in sys.modules:
         yield
         return
-    sys.modules[_AV] = later = _Later(_AV)
+    sys.modules[name] = later = _Later(name)
     try:
         yield
     finally:
-        if sys.modules.get(_AV) is later:
-            del sys.modules[_AV]
+        if sys.modules.get(name) is later:
+            del sys.modules[name]
 
 
 def _check_threads(threads: int) -> None:
@@ -124,7 +124,7 @@ def _chosen(runtime: str | None) -> str:
 def _runtimes() -> tuple[RuntimeInfo, ...]:
     installed = _version("ctranslate2")
     try:
-        with resources.short_spins():
+        with resources.short_spins(), _later("asyncio"):
             import ctranslate2
 
         supported: set[str] = ctranslate2.get_supported_compute_types("cpu")

@@ -23,7 +23,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def converted(model: Path, version: int, convert: Callable[[Path, Path], None]) -> Path:
+def converted(model: Path, version: int | str, convert: Callable[[Path, Path], None]) -> Path:
     """The directory of a model in another format, made if it is not there yet.
 
     It is known by the SHA-256 of the model and by ``version``. Only one process at a time makes it;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from whisperctl.engine.toolkit.words import Utf8Joiner, text_of
 from whisperctl.errors import BackendError
 from whisperctl.languages import AUTO
 from whisperctl.transcript import Segment, SpokenLanguage, Token
-from whisperctl_faster_whisper import windows
+from whisperctl_faster_whisper import batches, windows
 from whisperctl_faster_whisper.loaded_model import LoadedModel, Run, WordSpan
 
 Event = Segment | SpokenLanguage | float
@@ -130,20 +131,17 @@ class Listening:
         The first may get earlier text, and one that does not end in a pause has to be cut by its
         text: these are decoded alone from the start.
         """
-        loaded, arguments = self._loaded, self._arguments()
-        waiting = windows.cut(samples)
-        while waiting:
-            taken = waiting[: self._batch_size]
-            del waiting[: self._batch_size]
-            parts = [_filled(samples[w.start : w.end]) for w in taken]
-            together = [
-                part
-                for window, part in zip(taken, parts, strict=True)
-                if window.whole and not (window.start == 0 and arguments["initial_prompt"])
-            ]
-            ready = loaded.prepare(together, language, arguments) if len(together) > 1 else []
-            for window, part in zip(taken, parts, strict=True):
-                loaded.prepared = next((one for one in ready if one.samples is part), None)
+        ahead = batches.decoded(
+            self._loaded,
+            windows.cut(samples),
+            samples,
+            language,
+            self._arguments(),
+            self._batch_size,
+        )
+        with closing(ahead):
+            for window, part, prepared in ahead:
+                self._loaded.prepared = prepared
                 self._offset_s = self._at_s = window.start / _RATE
                 self._until_s = window.end / _RATE
                 self._begun = False
@@ -223,15 +221,6 @@ class Listening:
     def _spans(self, tokens: object) -> list[WordSpan]:
         """What was found out about the words of a segment, known by the very list of its tokens."""
         return next((spans for those, spans in reversed(self.run.words) if those is tokens), [])
-
-
-def _filled(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """A window with silence behind it, up to its full length.
-
-    ``WhisperModel`` fills a spectrogram with zeros, which is no silence; the text then often ends a
-    sentence early.
-    """
-    return np.pad(samples, (0, max(0, windows.LONGEST - len(samples))))
 
 
 def _timed(tokens: Sequence[Token], spans: Sequence[WordSpan], until_s: float) -> list[Token]:

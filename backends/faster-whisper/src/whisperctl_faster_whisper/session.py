@@ -19,7 +19,7 @@ from whisperctl.engine.toolkit.whisper_params import whisper_params
 from whisperctl.errors import BackendError, ModelError, UsageError
 from whisperctl.text import quoted
 from whisperctl.transcript import PHASES, Phase, Segment, SpokenLanguage
-from whisperctl_faster_whisper import cache, convert, suppression, vocabulary
+from whisperctl_faster_whisper import cache, convert, suppression, vocabulary, windows
 from whisperctl_faster_whisper.listening import Event, Listening
 from whisperctl_faster_whisper.loaded_model import LoadedModel, StoppedError
 from whisperctl_faster_whisper.weights import GgmlWeights
@@ -58,10 +58,15 @@ class FasterWhisperSession(Handle):
         weights = GgmlWeights.open(model.path)
         self._parameters = weights.parameters
         self._text = vocabulary.text_of(weights.tokens)
-        self._directory = cache.converted(model.path, convert.VERSION, convert.convert)
+        self._directory = (
+            cache.converted(model.path, f"{convert.VERSION}-int8", convert.convert_int8)
+            if compute_type == "int8"
+            else cache.converted(model.path, convert.VERSION, convert.convert)
+        )
         self._stop = threading.Event()
         started = time.perf_counter()
-        self._loaded: LoadedModel | None = self._load()
+        self._loaded: LoadedModel | None = None
+        self._ready(workers=1)
         self._load_ms = (time.perf_counter() - started) * 1000
 
     def transcribe(
@@ -104,7 +109,11 @@ class FasterWhisperSession(Handle):
         pattern = options.suppress_regex
         suppressed = suppression.matching(pattern, self._text) if pattern else []
         samples = np.ascontiguousarray(audio.samples, dtype=np.float32)
-        loaded = self._loaded = self._loaded or self._load()
+        batch_size = _batch_size(options, self._parameters)
+        started = time.perf_counter()
+        loaded = self._ready(
+            min(self._threads, batch_size) if len(samples) > windows.LONGEST else 1
+        )
         self._stop.clear()
         listening = Listening(
             loaded,
@@ -112,7 +121,7 @@ class FasterWhisperSession(Handle):
             params,
             word_timestamps=options.word_timestamps,
             suppressed=suppressed,
-            batch_size=_batch_size(options, self._parameters),
+            batch_size=batch_size,
             stop=self._stop,
         )
         segments: list[Segment] = []
@@ -136,7 +145,6 @@ class FasterWhisperSession(Handle):
         def work(emit: Callable[[Event], None]) -> SpokenLanguage:
             return listening.listen(samples, emit)
 
-        started = time.perf_counter()
         try:
             spoken = worker_thread.run(work, on_event=on_event, cancel=self._stop.set)
         except StoppedError as error:
@@ -165,11 +173,14 @@ class FasterWhisperSession(Handle):
             system_info=f"CTranslate2 {version('ctranslate2')}, {self._compute_type}",
         )
 
-    def _load(self) -> LoadedModel:
+    def _ready(self, workers: int) -> LoadedModel:
+        """The model, with so many workers."""
+        loaded, self._loaded = self._loaded, None  # not to be used if this fails
         try:
-            return LoadedModel(
+            loaded = loaded or LoadedModel(
                 self._directory, self._compute_type, self._threads, self._parameters.n_text_ctx
             )
+            loaded.work_with(workers)
         except MemoryError as error:
             raise ModelError(f"{quoted(self._model)} needs more memory than there is") from error
         # CTranslate2 raises RuntimeError and ValueError, the tokenizer's library plain Exception.
@@ -178,6 +189,8 @@ class FasterWhisperSession(Handle):
                 f"{quoted(self._model)}: faster-whisper refused what it was converted to "
                 f"({error}); remove {quoted(self._directory)} and try again"
             ) from error
+        self._loaded = loaded
+        return loaded
 
 
 def _batch_size(options: DecodeOptions, model: Hyperparameters) -> int:
