@@ -57,6 +57,28 @@ def test_two_speakers_may_overlap() -> None:
     assert checks(Segment(0, 2, " a", speaker="1"), Segment(1, 3, " b")) == [(2, "overlap")]
 
 
+def test_names_before_the_text_are_speakers_who_speak_until_the_next_name() -> None:
+    host = Segment(0, 4, " Host: Good evening.")
+    assert checks(host, Segment(3, 5, " Dr. van Laar: Hi.")) == []
+    assert checks(host, Segment(5, 8, " Well then."), Segment(6, 9, " Guest: Yes.")) == []
+    assert checks(host, Segment(3, 5, " Well then.")) == [(2, "overlap")]
+    assert checks(host, Segment(3, 5, " What he says is: no.")) == [(2, "overlap")]
+    assert checks(Segment(0, 4, " Hello."), Segment(3, 5, " Guest: Hi.")) == [(2, "overlap")]
+
+
+@pytest.mark.parametrize("name", ["srt", "vtt", "ass"])
+def test_named_people_who_talk_at_once_are_no_fault_of_what_is_written(name: str) -> None:
+    said = (
+        Segment(0, 4, " Good evening everybody.", speaker="anna"),
+        Segment(3, 5, " Good evening.", speaker="van Laar"),
+        Segment(5, 8, " Well then.", speaker="van Laar"),
+        Segment(6, 9, " Yes.", speaker="anna"),
+    )
+    out = io.StringIO()
+    FORMATS[name].write(Transcript(said, "en", 9.0), out, SubtitleOptions())
+    assert checks(*parse(out.getvalue().encode(), name).segments) == []
+
+
 def test_a_sign_at_the_top_may_show_while_somebody_speaks() -> None:
     text = (
         "1\n00:00:01,000 --> 00:00:09,000\n{\\an8}A sign\n\n"

@@ -31,7 +31,7 @@ _ABBREVIATION = re.compile(
     re.IGNORECASE,
 )
 
-NUMBERED = re.compile(r"Speaker [^\s:]{1,20}")
+_NUMBERED = re.compile(r"Speaker [^\s:]{1,20}")
 
 LEAST_MS = 10
 """Shortest time of a cue in any format: a hundredth of a second is the unit of ASS and LRC."""
@@ -76,13 +76,13 @@ def label(speaker: str | None) -> str:
 
 def is_numbered(speaker: str | None) -> bool:
     """True for a speaker without a name, such as ``Speaker 1``."""
-    return speaker is not None and NUMBERED.fullmatch(speaker) is not None
+    return speaker is not None and _NUMBERED.fullmatch(speaker) is not None
 
 
 def labels(cues: Iterable[Cue]) -> Iterator[str]:
     """Label of each cue, in the order of their starts: a name is written where the speaker changes.
 
-    ``Speaker 1`` and the like are in each cue, by which ``lint`` knows who speaks.
+    ``Speaker 1`` and the like are in each cue.
     """
     before: str | None = None
     for cue in cues:

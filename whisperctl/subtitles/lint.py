@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from whisperctl.errors import UsageError
 from whisperctl.options import SubtitleOptions
 from whisperctl.subtitles import markup
-from whisperctl.subtitles.cues import NUMBERED, labels
+from whisperctl.subtitles.cues import labels
 from whisperctl.subtitles.layout import layout, shortened
 from whisperctl.text import clock, counted
 from whisperctl.transcript import Segment, Transcript
@@ -81,7 +81,8 @@ def lint(
 
     Always: no time at all, ended before it began, begun before the one before it or before the
     recording, overlap, no text, a timing line among the text. Two cues overlap only if they are not
-    known to be of two speakers, or in two places of the picture. The rest is what ``limits`` ask
+    known to be of two speakers, or in two places of the picture. A name before the text, as in
+    ``Anna: Yes.``, is a speaker's, who speaks until the next name. The rest is what ``limits`` ask
     for. ``last_end_guessed`` is for lyrics, whose last line says only when it begins.
     """
     limits = limits or ReadingLimits()
@@ -91,6 +92,7 @@ def lint(
     last_of: dict[tuple[str, str | None], int] = {}
     last_in: dict[str, int] = {}
     before_ms = 0
+    labelled: str | None = None
     for number, segment in enumerate(segments, start=1):
         start_ms, end_ms = _ms(segment.start_s), _ms(segment.end_s)
         if last_end_guessed and number == len(segments) and limits.ends_by_s is not None:
@@ -102,7 +104,8 @@ def lint(
             found.append(("order", "begins before the previous cue"))
         before_ms = start_ms
         lines = _lines(segment)
-        speaker = _speaker(segment)
+        labelled = _label(segment) or labelled
+        speaker = labelled if segment.speaker is None else segment.speaker
         # Somebody who is not known may be anybody.
         place = markup.place(segment.text)
         near = {last_in.get(place)}
@@ -254,15 +257,15 @@ def _lines(segment: Segment) -> list[str]:
     return [line for line in lines if line]
 
 
-_LABEL = re.compile(rf"\s*({NUMBERED.pattern}): ")
+# A name and no sentence: at most three words.
+_LABEL = re.compile(r"\s*([^\s:]+(?: [^\s:]+){0,2}): ")
+_MAX_NAME = 40
 
 
-def _speaker(segment: Segment) -> str | None:
-    """The speaker; in formats without a field for it, the label before the text."""
-    if segment.speaker is not None:
-        return segment.speaker
+def _label(segment: Segment) -> str | None:
+    """Name before the text, as ``labels`` writes it in formats without a field for the speaker."""
     match = _LABEL.match(markup.unstyled(segment.text))
-    return match[1] if match else None
+    return match[1] if match and len(match[1]) <= _MAX_NAME else None
 
 
 def _ms(time_s: float) -> int:
