@@ -37,7 +37,7 @@ class Acme:
 
 @pytest.mark.slow
 def test_every_backend_of_our_own_is_listed_and_works(cli: Cli) -> None:
-    done = cli.here("backends", "--json")
+    done = cli.here("backends", "list", "--json")
     assert (done.code, done.err) == (0, "")
     found = {one["name"]: one for one in json.loads(done.out)}
     assert list(found)[:2] == ["native", "wasi"]

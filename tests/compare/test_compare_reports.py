@@ -16,8 +16,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from whisperctl.compare import document
-from whisperctl.compare.reports import csv_report, html, markdown, terminal
-from whisperctl.compare.result import CellDrift, CellInfo, Comparison, Drift, Ratio
+from whisperctl.compare.reports import csv_report, figures, html, markdown, terminal
+from whisperctl.compare.result import CellDrift, CellInfo, Comparison, Drift, Ratio, Workers
 from whisperctl.compare.statistics import BY_NAME, shown
 from whisperctl.transcript import PHASES
 
@@ -346,6 +346,13 @@ def test_more_than_an_hour_is_not_put_into_the_page(make: Make) -> None:
     assert "data:audio" not in text
     assert text.count("too long to be embedded in this page") == 2
     assert 'class="w"' not in text
+
+
+def test_workers_are_counted_before_their_names() -> None:
+    assert figures.describe_workers(Workers(("0",), 2)) == "1, with 2 threads: 0"
+    assert figures.describe_workers(Workers(("0", "1"), 1, "b was not used")) == (
+        "2, of the same kind, with 1 thread each: 0, 1; b was not used"
+    )
 
 
 def test_drift_is_in_every_report(four_engines: Comparison) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,16 @@ def test_list_shows_all_published_models_and_those_that_are_here(
     assert lines[-2][-1] == "installed"
     assert lines[-1] == ["silero-v6.2.0", "1", "MiB", "detects", "speech"]
     assert len(run("list", "--installed").stdout.splitlines()) == 2
+    documents = {one["name"]: one for one in json.loads(run("list", "--json").stdout)}
+    assert list(documents) == [line[0] for line in lines[1:]]
+    assert documents["tiny.en"] == {
+        "name": "tiny.en", "size_bytes": 77_704_715, "languages": 1, "detects_speech": False,
+        "state": "published",
+    }  # fmt: skip
+    assert documents["silero-v6.2.0"]["detects_speech"]
+    assert [one["state"] for one in json.loads(run("list", "--installed", "--json").stdout)] == [
+        "installed"
+    ]
 
 
 def test_list_shows_damage(small_ggml: bytes, store_directory: Path) -> None:

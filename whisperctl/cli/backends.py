@@ -7,10 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whisperctl.cli.support import console
+from whisperctl.cli.support.command import Command
 from whisperctl.errors import PluginError
 
 if TYPE_CHECKING:
+    from whisperctl.cli.support.command import Context
     from whisperctl.engine.registry import InstalledBackend
+
+
+class BackendsCommand(Command):
+    """The command, which is a group of one to those who know ``models list``."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Parse the command line, which may begin with ``list``."""
+        return super().parse_args(ctx, args[1:] if args[:1] == ["list"] else args)
 
 
 def backends(

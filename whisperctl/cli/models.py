@@ -33,6 +33,7 @@ def list_models(
     installed: Annotated[
         bool, typer.Option("--installed", help="List only installed models.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document.")] = False,
 ) -> None:
     """List published and installed models."""
     from whisperctl.errors import ModelError
@@ -43,7 +44,7 @@ def list_models(
     here = store.all_installed()
     detectors = [*([] if installed else catalog.DETECTORS), *store.detectors()]
     names = [*([] if installed else catalog.MODELS), *store.installed(), *detectors]
-    rows = []
+    rows, documents = [], []
     for name in dict.fromkeys(names):
         published = catalog.published(name)
         size_bytes = published.size_bytes if published else 0
@@ -59,6 +60,20 @@ def list_models(
                 state = "damaged"
         use = "detects speech" if name in detectors else _languages(n_languages)
         rows.append((name, _size(size_bytes), use, state))
+        documents.append(
+            {
+                "name": name,
+                "size_bytes": size_bytes,
+                "languages": n_languages,
+                "detects_speech": name in detectors,
+                "state": state or "published",
+            }
+        )
+    if as_json:
+        import json
+
+        console.result(json.dumps(documents, indent=2))
+        return
     console.table(("NAME", "SIZE", "LANGUAGES", "STATE"), rows)
 
 

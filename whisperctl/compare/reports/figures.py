@@ -435,9 +435,11 @@ def machine_text(it: Machine) -> str:
 
 
 def describe_workers(workers: Workers) -> str:
-    """Workers of a cluster, and those that were not used."""
-    names = ", ".join(workers.names)
-    used = f"{names}: of the same kind, with {counted(workers.threads, 'thread')} each"
+    """Number and names of a cluster's workers, and those that were not used."""
+    n_used = len(workers.names)
+    each = f"with {counted(workers.threads, 'thread')}" + (" each" if n_used > 1 else "")
+    kind = "of the same kind, " if n_used > 1 else ""
+    used = f"{n_used}, {kind}{each}: {', '.join(workers.names)}"
     return "; ".join(filter(None, (used, workers.note)))
 
 
