@@ -40,7 +40,7 @@ def test_keys_are_read_for_the_commands_that_have_them(file: Path) -> None:
     file.write_text(
         '\ufeffmodel = "base"\nbeam_size = 2\ntemperature = 1\nvad = false\r\noffset = "1:30"\n'
         'backend = "wasi"\n'
-        '[transcribe]\nbeam-size = 3\noutput-format = "srt"\noutput-dir = "~/subs"\n'
+        '[transcribe]\nbeam-size = 3\noutput-format = "srt"\nlog-file = "~/log"\n'
         'clip = ["1-2", "3-4"]\ntask = "translate"\n'
         '[compare]\nbackend = ["native", "wasi/wasmer"]\njson = true\n',
         encoding="utf-8",
@@ -48,7 +48,7 @@ def test_keys_are_read_for_the_commands_that_have_them(file: Path) -> None:
     assert values("transcribe") == {
         **{"model": "base", "beam_size": 3, "temperature": 1.0, "vad": False, "offset": "1:30"},
         **{"backend": "wasi", "output_format": ["srt"], "clip": ["1-2", "3-4"]},
-        **{"output_dir": str(Path.home() / "subs"), "task": "translate"},
+        **{"log_file": str(Path.home() / "log"), "task": "translate"},
     }
     assert values("compare") == {
         **{"model": ["base"], "beam_size": 2, "temperature": 1.0},
@@ -180,13 +180,13 @@ def test_the_command_line_comes_before_the_environment_before_the_file(
 
 def test_a_run_is_done_as_configured(fake: Cli, jfk: Path, model: Path) -> None:
     (fake.directory / "c.toml").write_text(
-        '[transcribe]\noutput-format = ["srt"]\noutput-dir = "from file"\nbeam-size = 1\n'
+        '[transcribe]\noutput-format = ["srt"]\noutput-dir = "~/from file"\nbeam-size = 1\n'
     )
     env = {"WHISPERCTL_CONFIG": "c.toml", "WHISPERCTL_OUTPUT_FORMAT": "txt vtt"}
     done = fake.here("transcribe", jfk, "-m", model, "--dry-run", env=env)
     assert done.code == 0
-    assert "from file/jfk.txt" in done.out
-    assert "from file/jfk.vtt" in done.out
+    assert f"{Path.home()}/from file/jfk.txt" in done.out
+    assert f"{Path.home()}/from file/jfk.vtt" in done.out
     assert "srt" not in done.out
 
 

@@ -76,6 +76,54 @@ def test_other_commands_read_urls_or_refuse_them_and_print_no_secret(
     assert not [secret for secret in SECRETS if secret in printed]
 
 
+def test_subtitles_are_read_from_urls_and_no_secret_is_printed(cli: Cli) -> None:
+    text = "1\n00:00:01,000 --> 00:00:01,000\nHello\n\n"
+    with serving(text.encode()) as served:
+        url, none = signed(served, "ranges/a.srt"), signed(served, "404/a.srt")
+        converted = cli.here("subtitles", "convert", url, "a.vtt")
+        checked = cli.here("subtitles", "lint", url, none)
+        shifted = cli.here("subtitles", "shift", url, "-", "--by", "1")
+    there = cli.directory / "b.srt"
+    there.write_text(text)
+    by_file = cli.here("subtitles", "convert", there.as_uri(), "-", "--to", "txt")
+
+    assert (converted.code, "Hello" in (cli.directory / "a.vtt").read_text()) == (0, True)
+    assert checked.out == (f"{served.base}/ranges/a.srt:cue 1 (00:00:01,000): takes no time\n")
+    assert f'"{served.base}/404/a.srt" does not exist: check the URL' in checked.err
+    assert "00:00:02,000" in shifted.out
+    assert by_file.out == "Hello\n"
+    printed = "".join(one.out + one.err for one in (converted, checked, shifted))
+    assert not [secret for secret in SECRETS if secret in printed]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("subtitles", "convert", "a.srt", "URL"),
+        ("subtitles", "fix", "a.srt", "URL"),
+        ("subtitles", "shift", "URL", "--in-place", "--by", "1"),
+        ("filters", "apply", "a.wav", "URL", "--filter", "gain"),
+        ("models", "import", "URL"),
+        ("models", "path", "URL"),
+        ("transcribe", "a.wav", "--model", "URL"),
+        ("transcribe", "a.wav", "--initial-prompt-file", "URL"),
+        ("transcribe", "--files-from", "URL"),
+        ("compare", "--plan", "URL"),
+        ("compare", "a.wav", "--output", "URL"),
+    ],
+)
+def test_a_url_where_a_file_is_needed_is_refused_and_its_secrets_are_not_printed(
+    fake: Cli, arguments: tuple[str, ...]
+) -> None:
+    url = "https://me:pa55word@host/a.srt?X-Amz-Signature=5ecret"
+    done = fake.here(*(url if one == "URL" else one for one in arguments))
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        'whisperctl: error: "https://host/a.srt" is a URL, which only recordings, subtitles to '
+        "read and --output-dir may be: name a file of this machine\n"
+    )
+
+
 def test_results_of_urls_do_not_replace_each_other(fake: Cli, served: Served) -> None:
     names = [signed(served, f"ranges/{folder}/x.wav") for folder in "ab"]
     run = fake.here("transcribe", *names, "-f", "srt")

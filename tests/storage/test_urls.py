@@ -278,29 +278,6 @@ def test_a_file_url_is_a_path(tmp_path: Path) -> None:
         assert source.name == str(path)
 
 
-@pytest.mark.parametrize(
-    ("option", "url"),
-    [
-        ("s3://calls/a", "s3://calls/a"),
-        ("HTTPS://me:pw@host/a", "https://me:pw@host/a"),
-        ("ftp://host/a", "ftp://host/a"),
-        ("simplecache::s3://calls", "simplecache::s3://calls"),
-        ("file:///tmp/a", "file:///tmp/a"),
-        ("c:/a", "c://a"),
-        ("there:/a", None),
-        ("a/b:/c", None),
-        ("a", None),
-    ],
-)
-def test_an_option_for_a_directory_may_be_a_url_of_any_scheme(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, url: str | None
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("there:").mkdir()
-
-    assert urls.of_path(Path(option)) == url
-
-
 def test_the_fixed_part_of_a_pattern_keeps_what_is_before_its_path() -> None:
     assert urls.fixed_part("https://me:p*w@host/a/*.mp3") == "https://me:p*w@host/a/"
     assert urls.fixed_part("s3://calls/a?/b*") == "s3://calls/"

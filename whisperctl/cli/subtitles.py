@@ -49,7 +49,7 @@ _TEXT, _JSON = "text", "json"
 def convert_subtitles(
     limits: SubtitleOptions,
     source: Annotated[
-        str, typer.Argument(metavar="IN", help='Subtitle file; "-" is standard input.')
+        str, typer.Argument(metavar="IN", help='Subtitle file or URL; "-" is standard input.')
     ],
     target: Annotated[
         str, typer.Argument(metavar="OUT", help='File to write; "-" is standard output.')
@@ -93,9 +93,11 @@ def convert_subtitles(
     from whisperctl import formats
     from whisperctl.cli.options.transcription import ignored
     from whisperctl.formats.reading import read
+    from whisperctl.storage import urls
     from whisperctl.subtitles import document
     from whisperctl.subtitles.lint import not_kept
 
+    target = urls.local(target)
     if to is not None:
         [fmt] = formats.parse([to]) if "," not in to and to != formats.ALL else [""]
         if not fmt:
@@ -135,7 +137,7 @@ def convert_subtitles(
 def lint_subtitles(
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILE", help='Subtitle files; "-" is standard input.'),
+        typer.Argument(metavar="FILE", help='Subtitle files or URLs; "-" is standard input.'),
     ],
     profile: Annotated[
         str | None,
@@ -233,6 +235,7 @@ def lint_subtitles(
     profile is given. The exit code is 1 if there are faults.
     """
     from whisperctl.formats.reading import read
+    from whisperctl.storage.urls import shown
     from whisperctl.subtitles.lint import lint
 
     if output not in (_TEXT, _JSON):
@@ -262,6 +265,7 @@ def lint_subtitles(
         lyrics = subtitles.format == "lrc"
         findings = lint(subtitles.segments, limits, last_end_guessed=lyrics)
         wrong += bool(findings or subtitles.n_unreadable)
+        name = shown(name)
         if output == _TEXT:
             for unreadable in subtitles.unreadable:
                 console.result(f"{visible(name)}:{unreadable.place}: {unreadable.problem}")
@@ -277,7 +281,7 @@ def lint_subtitles(
 
 
 _Source = Annotated[
-    str, typer.Argument(metavar="FILE", help='Subtitle file; "-" is standard input.')
+    str, typer.Argument(metavar="FILE", help='Subtitle file or URL; "-" is standard input.')
 ]
 _Target = Annotated[
     str | None, typer.Argument(metavar="[OUT]", help='File to write; "-" is standard output.')
@@ -353,12 +357,13 @@ def shift_subtitles(
     """
     from whisperctl.formats.reading import read, retimed
     from whisperctl.storage.files import write_text
+    from whisperctl.storage.urls import shown
 
     scale, offset_s = _shift(by, anchor or [], rate)
     path = _target_of(source, target, in_place=in_place)
     subtitles = read(source, from_, encoding=encoding)
     _show_notes(subtitles)
-    if path is not None and path.suffix.lower() not in ("", Path(source).suffix.lower()):
+    if path is not None and path.suffix.lower() not in ("", Path(shown(source)).suffix.lower()):
         raise UsageError("shift keeps the format: give OUT the extension of FILE")
     text = retimed(subtitles, lambda time_s: time_s * scale + offset_s, _named(source))
     if path is not None:
@@ -388,6 +393,7 @@ def fix_subtitles(
 
     from whisperctl import formats
     from whisperctl.formats.reading import read
+    from whisperctl.storage.urls import shown
     from whisperctl.subtitles import document
     from whisperctl.subtitles.lint import ReadingLimits, laid_out, lint, mended, of_times
 
@@ -415,13 +421,14 @@ def fix_subtitles(
             f"{_named(source)} mended"
         )
     for finding in left:
-        console.note(_line(source if path is None else str(path), finding))
+        console.note(_line(shown(source) if path is None else str(path), finding))
     if left:
         raise typer.Exit(1)
 
 
 def _target_of(source: str, target: str | None, *, in_place: bool) -> Path | None:
     """The file to write; ``None`` is standard output."""
+    from whisperctl.storage import urls
     from whisperctl.subtitles.document import check_target
 
     if in_place and target is not None:
@@ -431,9 +438,10 @@ def _target_of(source: str, target: str | None, *, in_place: bool) -> Path | Non
     if target is None:
         if source == STDIN:
             raise UsageError("standard input cannot be replaced: name the file to write")
-        return Path(source)
+        return Path(urls.local(source))
     if target == STDIN:
         return None
+    target = urls.local(target)
     check_target(source, target)
     return Path(target)
 
@@ -524,9 +532,10 @@ def _line(name: str, finding: Finding) -> str:
 
 
 def _named(source: str) -> str:
+    from whisperctl.storage.urls import shown
     from whisperctl.text import quoted
 
-    return "standard input" if source == STDIN else quoted(source)
+    return "standard input" if source == STDIN else quoted(shown(source))
 
 
 def _skipped(source: str, subtitles: Subtitles) -> str:

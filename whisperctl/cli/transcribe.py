@@ -178,11 +178,16 @@ def _results(flags: OutputFlags) -> Results:
     from whisperctl.jobs.deliver import TEMPLATE
     from whisperctl.jobs.job import Results
     from whisperctl.storage import urls
+    from whisperctl.storage.paths import at_home
 
-    directory, output = flags.output_dir, flags.output
+    there, output = flags.output_dir, flags.output
+    # A URL of a file is a path.
+    place = None if there is None else urls.local_path(there)
+    url = place if place is not None and urls.is_url(place) else ""
+    directory = None if place is None or url else at_home(place)
     formats = parse(flags.output_format or [])
     if output == _STDOUT:
-        if len(formats) != 1 or directory is not None:
+        if len(formats) != 1 or there is not None:
             raise UsageError(
                 '--output "-" writes one format to standard output: give one --output-format, '
                 "and no --output-dir"
@@ -198,19 +203,15 @@ def _results(flags: OutputFlags) -> Results:
         formats = [suffix]  # as its name says
     if not formats and suffix and "{" not in suffix:
         raise UsageError(f"--output {quoted(output or '')}: {unknown('format', suffix, FORMATS)}")
-    if not formats and (directory is not None or output is not None):
-        option = "--output" if directory is None else "--output-dir"
+    if not formats and (there is not None or output is not None):
+        option = "--output" if there is None else "--output-dir"
         raise UsageError(f"{option} needs --output-format: name the formats to write")
     if output is not None and urls.is_url(output):
         raise UsageError(
             "--output is a name, not a URL: name a directory with --output-dir, and the file in it "
             "with --output"
         )
-    url = None if directory is None else urls.of_path(directory)
-    if url is not None:
-        local = urls.local_path(url)
-        url, directory = (None, Path(local)) if local != url else (url, None)
-    return Results(tuple(formats), directory or Path(), output or TEMPLATE, url=url or "")
+    return Results(tuple(formats), directory or Path(), output or TEMPLATE, url=url)
 
 
 def _is_meant_for_output(directory: Path) -> bool:

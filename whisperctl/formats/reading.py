@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from whisperctl.audio.source import STDIN
-from whisperctl.errors import SubtitleError, UsageError
+from whisperctl.audio.source import STDIN, open_source
+from whisperctl.errors import AudioError, SubtitleError, UsageError
 from whisperctl.formats import READABLE, Format, Likelihood, readable, sniffed
 from whisperctl.formats import encoding as encodings
+from whisperctl.storage import urls
 from whisperctl.storage.files import reason
 from whisperctl.subtitles import markup
 from whisperctl.subtitles.document import Found, Subtitles, TooLargeError
@@ -32,10 +33,10 @@ def read(
     encoding: str | None = None,
     lenient: bool = False,
 ) -> Subtitles:
-    """Read a file, or standard input for ``"-"``.
+    """Read a file, a URL, or standard input for ``"-"``.
 
     Args:
-        source: the file's path.
+        source: the file's path, or its URL.
         fmt: a format as ``readable`` takes it; ``None`` goes by the name, else by the contents.
         encoding: its character encoding; ``None`` detects it.
         lenient: skip what cannot be read, and list it in ``Subtitles.unreadable``.
@@ -45,8 +46,9 @@ def read(
             ``lenient`` is false.
         UsageError: the format or the encoding is unknown, or cannot be detected.
     """
-    name = "standard input" if str(source) == STDIN else quoted(source)
-    suffix = "" if str(source) == STDIN else Path(source).suffix.lower().removeprefix(".")
+    source = urls.local_path(str(source))
+    name = "standard input" if source == STDIN else quoted(urls.shown(source))
+    suffix = PurePath(urls.file_name(source)).suffix.lower().removeprefix(".")
     known = READABLE.get(suffix) if fmt is None else readable(fmt)
     codec = None if encoding is None else encodings.named(encoding)
     by_name = fmt is None and known is not None
@@ -108,13 +110,19 @@ def retimed(subtitles: Subtitles, move: Callable[[float], float], name: str) -> 
     return text
 
 
-def _bytes(source: str | Path, name: str) -> bytes:
+def _bytes(source: str, name: str) -> bytes:
     try:
-        if str(source) == STDIN:
+        if source == STDIN:
             data = sys.stdin.buffer.read(_MAX_BYTES + 1) if sys.stdin is not None else b""
+        elif urls.is_url(source):
+            there = open_source(source)
+            with there.file:
+                data = there.peek(_MAX_BYTES + 1)
         else:
             with Path(source).open("rb") as file:
                 data = file.read(_MAX_BYTES + 1)
+    except AudioError as error:  # what it says holds for any file
+        raise SubtitleError(str(error)) from error
     except FileNotFoundError as error:
         raise SubtitleError(f"{name} does not exist: check the name") from error
     except IsADirectoryError as error:

@@ -242,7 +242,7 @@ def _read_list(item: FileList) -> list[str]:
                 raise AudioError("the list on standard input is missing: pipe one in")
             data = sys.stdin.buffer.read(_LIST_BYTES + 1)
         else:
-            with Path(item.name).open("rb") as file:
+            with Path(urls.local(item.name)).open("rb") as file:
                 data = file.read(_LIST_BYTES + 1)
     except OSError as error:
         raise AudioError(

@@ -19,7 +19,7 @@ from pathlib import Path
 from whisperctl.errors import ModelError
 from whisperctl.models import catalog, ggml
 from whisperctl.models.ggml.files import OnProgress, ignore
-from whisperctl.storage import paths
+from whisperctl.storage import paths, urls
 from whisperctl.storage.files import install, reason
 from whisperctl.storage.paths import at_home
 from whisperctl.text import quoted
@@ -168,10 +168,11 @@ class Store:
 
         Raises:
             ModelError: the model is unknown or not installed.
+            UsageError: it is a URL.
         """
         separators = {os.sep, os.altsep} - {None}
         if text.endswith(".bin") or any(s in text for s in separators if s):
-            return at_home(text)
+            return at_home(urls.local(text))
         if _NAME.fullmatch(text) and (path := self.path_of(self.canonical(text))).exists():
             return path
         if catalog.published(text):

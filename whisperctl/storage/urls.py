@@ -120,6 +120,21 @@ def local_path(url: str) -> str:
     return name
 
 
+def local(name: str) -> str:
+    """Path of a file that has to be on this machine.
+
+    Raises:
+        UsageError: it is a URL of another scheme than ``file``.
+    """
+    path = local_path(name)
+    if is_url(path):
+        raise UsageError(
+            f"{quoted(shown(path))} is a URL, which only recordings, subtitles to read and "
+            "--output-dir may be: name a file of this machine"
+        )
+    return path
+
+
 def shown(name: str) -> str:
     """A name as it is printed and kept: of a URL without credentials and signed query."""
     if not is_url(name):
@@ -164,18 +179,6 @@ def safe_name(name: str) -> str:
 def join(folder: str, path: PurePath) -> str:
     """URL of a relative path below a URL."""
     return f"{folder.rstrip('/')}/{path.as_posix()}"
-
-
-def of_path(path: PurePath) -> str | None:
-    """URL that an option took for a path, which has one slash; ``None`` if it was a path.
-
-    A directory whose name ends with a colon is a path if it exists.
-    """
-    scheme, colon, rest = path.as_posix().partition(":/")
-    if not colon or not is_url(f"{scheme}://") or os.path.lexists(f"{scheme}:"):
-        return None
-    scheme = scheme.lower()
-    return f"{scheme}:///{rest}" if scheme == "file" else f"{scheme}://{rest}"
 
 
 def has_magic(url: str) -> bool:

@@ -10,6 +10,7 @@ from whisperctl.audio.source import STDIN
 from whisperctl.errors import OutputError, SubtitleError, UsageError
 from whisperctl.formats import writer
 from whisperctl.options import NO_LIMITS, SubtitleOptions
+from whisperctl.storage import urls
 from whisperctl.storage.files import write_atomic
 from whisperctl.subtitles import markup
 from whisperctl.text import quoted
@@ -123,7 +124,7 @@ def check_target(source: str | Path, target: str | Path) -> None:
     if STDIN in (str(source), str(target)):
         return
     try:
-        same = Path(source).samefile(target)
+        same = Path(urls.local_path(str(source))).samefile(target)
     except (OSError, ValueError):
         same = False
     if same:

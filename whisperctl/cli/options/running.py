@@ -52,7 +52,7 @@ class OutputFlags(Flags):
         "--output-csv=csv --output-json=json-full --output-json-full=json-full",
         remark="no file by default, where OpenAI's writes all",
     )
-    output_dir: Path | None = option(
+    output_dir: str | None = option(
         None,
         "Write files to this directory, which is created if it is missing, or below this URL "
         "(s3, gs).",

@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum
+from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
@@ -130,6 +131,11 @@ def _read(kind: Any, value: Any, label: str) -> Any:
         choices = {**dict.fromkeys(_YES, True), **dict.fromkeys(_NO, False)}
     elif isinstance(value, kind):
         return value
+    elif kind is Path:
+        from whisperctl.storage import urls
+
+        # A path would keep one slash of two, and print what a URL holds of secrets.
+        return Path(urls.local(value))
     else:
         with suppress(ValueError):
             return kind(value)

@@ -18,7 +18,6 @@ from typing import Literal, get_args, get_origin
 from whisperctl.errors import UsageError
 from whisperctl.storage import paths
 from whisperctl.storage.files import reason
-from whisperctl.storage.paths import at_home
 from whisperctl.text import quoted, unknown
 
 VARIABLE = "WHISPERCTL_CONFIG"
@@ -274,7 +273,7 @@ def _checked(kind: object, value: object) -> Value:
         raise ValueError('a string in quotes, or a list of them such as ["a", "b"]')
     if isinstance(value, str):
         # A shell would have done this on the command line.
-        return str(at_home(value)) if kind is Path else value
+        return os.path.expanduser(value) if kind is Path else value  # noqa: PTH111 - may be a URL
     raise ValueError("a string in quotes")
 
 
