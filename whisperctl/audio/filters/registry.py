@@ -124,6 +124,9 @@ def parse_all(texts: Iterable[str]) -> tuple[FilterSpec, ...]:
         name, colon, values = (part.strip() for part in _split(text))
         if not name:
             raise UsageError(f"filter {_short(text)} has no name: write NAME or NAME:key=value")
+        known, equals, value = name.partition("=")
+        if equals and known in FILTERS.installed():
+            raise _unnamed(text, known, load(known)[1], value)
         if name not in loaded:
             loaded[name] = load(name)
         found.append(_spec(name, *loaded[name], values.split(",") if colon else ()))
@@ -162,6 +165,8 @@ def _spec(name: str, plugin: Filter, info: FilterInfo, items: Iterable[str]) -> 
         key, equals, written = (part.strip() for part in item.partition("="))
         if not key:
             raise UsageError(f'filter "{name}": a parameter has no name: write key=value')
+        if not equals and _NUMBER.fullmatch(key):
+            raise _unnamed(f"{name}:{key}", name, info, key)
         parameter = _parameter(name, key, info)
         if not equals or not written:
             raise UsageError(f'filter "{name}": {key} has no value: write {key}=VALUE')
@@ -180,6 +185,15 @@ def _spec(name: str, plugin: Filter, info: FilterInfo, items: Iterable[str]) -> 
         tuple((one.name, found.get(one.name, one.default)) for one in info.parameters),
         tuple(one.name for one in info.parameters if one.name in found),
     )
+
+
+def _unnamed(text: str, name: str, info: FilterInfo, value: str) -> UsageError:
+    """The error for a value without the name of its parameter, or without the colon before it."""
+    if not info.parameters:
+        return UsageError(f"filter {_short(text)}: it has no parameters: write {name}")
+    first = next((one for one in info.parameters if one.required), info.parameters[0]).name
+    meant = _cut(value) if "=" in value else f"{first}={_cut(value)}"
+    return UsageError(f"filter {_short(text)} has a value without its name: write {name}:{meant}")
 
 
 def range_of(parameter: Parameter) -> str:
