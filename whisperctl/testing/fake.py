@@ -244,7 +244,11 @@ def install(folder: Path) -> None:
 
 
 def write_model(
-    path: Path, *, multilingual: bool = False, says: Sequence[bytes | float] = ()
+    path: Path,
+    *,
+    multilingual: bool = False,
+    says: Sequence[bytes | float] = (),
+    certain: bool = False,
 ) -> Path:
     """Write a ggml model of one narrow layer: well-formed, 2 MB, and deaf.
 
@@ -258,6 +262,7 @@ def write_model(
         says: what it says at the end of a prompt without any text before: bytes, each a token, and
             numbers, which are timestamps in seconds. Then comes the end of the text. By default the
             weights are zero.
+        certain: whether all other tokens have no chance at all, not even a small one.
 
     Returns:
         ``path``.
@@ -287,7 +292,7 @@ def write_model(
     written: dict[str, npt.NDArray[np.generic]] = {
         "decoder.positional_embedding": positions,
         "decoder.token_embedding.weight": embedding,
-        "decoder.ln.weight": np.full(state, bool(tokens), np.float32),
+        "decoder.ln.weight": np.full(state, bool(tokens) * (4 if certain else 1), np.float32),
     }
     # As published: the last text token of multilingual ones is empty, and English ones have an end.
     texts = [bytes([byte]) for byte in range(256)] + [bytes(divmod(i, 256)) for i in range(50000)]

@@ -12,6 +12,7 @@ from whisperctl.audio import Audio
 from whisperctl.engine.protocol import Model, OpenOptions
 from whisperctl.errors import ModelError, UsageError
 from whisperctl.options import DecodeOptions
+from whisperctl.testing.fake import write_model
 from whisperctl_wasi import WasiBackend, runtimes, session
 
 pytestmark = pytest.mark.slow
@@ -23,6 +24,13 @@ def test_the_portable_module_says_when_it_is_asked_for_threads(
     monkeypatch.setenv("WHISPERCTL_WASI_VARIANT", "whisper")
     with pytest.raises(UsageError, match="at most 1 thread, not 2"):
         WasiBackend().open(Model.inspect(tiny_en), OpenOptions(2))
+
+
+def test_a_window_without_any_timestamp_begins_at_its_start(tmp_path: Path, jfk: Audio) -> None:
+    model = Model.inspect(write_model(tmp_path / "m.bin", says=(b"abc",), certain=True))
+    with WasiBackend().open(model, OpenOptions(1)) as session:
+        [segment] = session.transcribe(jfk, DecodeOptions(beam_size=1)).segments
+    assert (segment.start_s, segment.text) == (0.0, "abc")
 
 
 @pytest.mark.parametrize(
