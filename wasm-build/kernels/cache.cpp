@@ -12,8 +12,7 @@
 // at most kProbabilities, so that no sum of products can overflow.
 //
 // Each head is computed by one thread, for up to kQueries queries at a time: the scores of all keys, a softmax, and the
-// weighted sum of the values. What is not finite comes out as NaN where it is a query or a value, and is not seen
-// where it is a key.
+// weighted sum of the values. What is not finite comes out as NaN.
 
 #include "attention.h"
 
@@ -76,6 +75,9 @@ void store_keys(const float * rows, int64_t stride, int keys, int head, v128_t *
         }
         const int n = std::min(4, keys - i);
         fix(rows + i * stride, stride, n, head, 1.0f, back + i, [&](int p, v128_t x) { to[2 * p] = x; });
+        // An infinite key's scale is infinite; as NaN, no score hides it.
+        const f32x4 scales = load(back + i);
+        store(back + i, madd(scales, zero(), scales));
         // Keys that are not there came out as the first.
         for (int r = n; r < 4; r++) {
             back[i + r] = 0.0f;
