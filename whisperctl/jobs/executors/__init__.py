@@ -16,13 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from whisperctl.compare.result import Machine
 from whisperctl.errors import PluginError, UsageError
 from whisperctl.jobs.events import WorkerEvent
 from whisperctl.jobs.job import Job, RecordingLimits, Task
 from whisperctl.plugins import Door
+
+if TYPE_CHECKING:  # two dozen data types, of which a transcription needs none
+    from whisperctl.compare.result import Machine
 
 CONTRACT = 1
 
