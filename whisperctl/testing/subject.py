@@ -184,7 +184,7 @@ UNUSUAL: dict[str, Any] = {
 """One value other than the default for each option that a backend may refuse."""
 
 
-TIMES = 4
+TIMES = 3
 """Repeats of the recording in a long one, of two windows."""
 
 BEGINNING = "And so, my fellow Americans"
