@@ -31,6 +31,9 @@ _SLOW_S = 20.0
 _N_EACH = 12
 """Recordings for each worker where efficiency is measured, a second each."""
 
+_ROUNDS = 4
+"""Recordings for each worker, at least, from one kill of a worker to the next."""
+
 _START_S = 120.0
 _SAMPLED_EVERY_S = 0.25
 _OPTIONS = ("--decoder", "soundfile", "--no-speech-check")
@@ -204,6 +207,10 @@ class _Run:
         """Number of results so far."""
         return sum(1 for _ in self._out.glob("*.srt"))
 
+    def has_first(self, number: int) -> bool:
+        """True if the results of so many recordings are there, in the order of their names."""
+        return all((self._out / f"{place:05}.srt").exists() for place in range(number))
+
     @property
     def written_s(self) -> list[float]:
         """Times at which results were written, in order."""
@@ -269,18 +276,17 @@ def _first_run(cluster: Cluster, n_recordings: int, kill_every_s: float) -> tupl
 def _killing(cluster: Cluster, run: _Run, every_s: float) -> Iterator[list[float]]:
     """Kill workers meanwhile; gives the times.
 
-    Each worker has had time for a recording since: on a busy machine workers take longer to start
-    than ``every_s``, and a recording that loses two of them is set aside.
+    Not before the recordings that the last one was lost with are finished: on a busy machine
+    workers take longer to start than ``every_s``, and what loses two of them is set aside.
     """
     ended, killed = threading.Event(), list[float]()
 
     def kill() -> None:
         n_before = run.n_written
         while not ended.wait(every_s):
-            n_written = run.n_written
-            if n_written >= n_before + 2 * cluster.n_workers and cluster.kill_worker():
+            if run.has_first(n_before + _ROUNDS * cluster.n_workers) and cluster.kill_worker():
                 killed.append(time.monotonic())
-                n_before = n_written
+                n_before = run.n_written
 
     thread = threading.Thread(target=kill)
     thread.start()

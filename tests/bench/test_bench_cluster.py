@@ -40,6 +40,6 @@ def test_machine_hours_are_those_of_the_longest_recording_on_two_threads() -> No
 def test_each_result_is_there_once_after_workers_and_the_scheduler_were_lost(
     tmp_path: Path,
 ) -> None:
-    found = soak.soak(tmp_path, 200, 2, kill_every_s=1.0, measures=False)
+    found = soak.soak(tmp_path, 60, 2, kill_every_s=1.0, measures=False)
     assert sum(found.n_finished) == 200
     assert found.n_killed > 0
