@@ -349,7 +349,7 @@ sys.stderr.write("".join(loaded.warnings) + loaded.source)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "name"),
-    [("-", "a.flac"), ("-", "a.m4a"), ("-", "a.mp3"), ("-", "a.webm"), ("/dev/stdin", "a.m4a")],
+    [("-", "a.m4a"), ("-", "a.webm"), ("/dev/stdin", "a.m4a")],
 )
 def test_a_pipe_gives_what_the_file_gives(media: Media, source: str, name: str) -> None:
     piped = subprocess.run(
@@ -731,12 +731,12 @@ def test_ctrl_c_passes_through(tmp_path: Path, name: str) -> None:
         with audio.open_stream(path) as stream:
             list(stream)
 
-    whole_s = min(timeit.repeat(read, number=1, repeat=3))
+    whole_s = min(timeit.repeat(read, number=1, repeat=2))
     n_interrupted = 0
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         for share in (0.2, 0.4, 0.6):
-            for _ in range(5):
+            for _ in range(3):
                 signal.setitimer(signal.ITIMER_REAL, share * whole_s)
                 try:
                     read()
@@ -748,7 +748,7 @@ def test_ctrl_c_passes_through(tmp_path: Path, name: str) -> None:
         signal.signal(signal.SIGALRM, before)
 
     # PyAV loses about one in four hundred of them, while it looks an error code up.
-    assert n_interrupted >= 12
+    assert n_interrupted >= 7
 
 
 def test_importing_imports_nothing_heavy() -> None:

@@ -20,7 +20,7 @@ from whisperctl.subtitles.lint import ReadingLimits, laid_out, lint, mended, of_
 from whisperctl.subtitles.markup import unmarked
 from whisperctl.text import visible
 
-N = 20_000
+N = 10_000
 SRT = "1\n00:00:01,000 --> 00:00:02,000\n"
 VTT = "WEBVTT\n\n00:01.000 --> 00:02.000\n"
 ASS = "[Events]\nDialogue: 0,0:00:01.00,0:00:02.00,,,0,0,0,,"
@@ -158,7 +158,7 @@ def mutant(text: str, rng: random.Random) -> str:
 def test_mutants_are_refused_or_read_and_what_is_written_is_read_again(fmt: str) -> None:
     rng = random.Random(fmt)
     n_read = 0
-    for number in range(200):
+    for number in range(120):
         data = mutant(SAMPLES[fmt], rng).encode("utf-8", "surrogatepass")
         if number % 10 == 0:  # damage that is no UTF-8
             at = rng.randrange(len(data) + 1)
@@ -180,7 +180,7 @@ def test_mutants_are_refused_or_read_and_what_is_written_is_read_again(fmt: str)
                 rewritten = written(parse(rewritten.encode(), target), target)
             assert written(parse(rewritten.encode(), target), target) == rewritten, target
             written(subtitles, target, TIGHT).encode()
-    assert n_read > 15
+    assert n_read > 10
 
 
 def moved(scale: float, offset_s: float, time_s: float) -> float:

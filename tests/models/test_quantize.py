@@ -175,17 +175,14 @@ def test_float32_gives_what_float16_gives(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("type_name", "engine"), [("q8_0", "native"), ("q5_1", "wasi")])
-def test_a_quantized_model_transcribes_by_its_name(
-    type_name: str, engine: str, tiny_en_here: Path, jfk: Path, cli: Cli
-) -> None:
+def test_a_quantized_model_transcribes_by_its_name(tiny_en_here: Path, jfk: Path, cli: Cli) -> None:
     here = {"WHISPERCTL_MODELS": str(tiny_en_here.parent)}
-    name = f"tiny.en-{type_name}"
-    made = cli.here("models", "quantize", "tiny.en", type_name.upper(), env=here)
-    assert (made.code, made.err.splitlines()[0]) == (0, f"quantizing to {type_name}")
+    name = "tiny.en-q5_1"
+    made = cli.here("models", "quantize", "tiny.en", "Q5_1", env=here)
+    assert (made.code, made.err.splitlines()[0]) == (0, "quantizing to q5_1")
     path = tiny_en_here.parent / f"ggml-{name}.bin"
     assert made.out == f"{name}: installed, {path} (identical to the published {name})\n"
-    done = cli("transcribe", jfk, "-m", name, "-b", engine, "--beam-size", "1", env=here)
+    done = cli("transcribe", jfk, "-m", name, "-b", "wasi", "--beam-size", "1", env=here)
     text = " ".join(line.partition("]")[2].strip() for line in done.out.splitlines())
     assert "ask not what your country can do for you" in text.lower().replace(",", "")
     assert cli.here("models", "path", name, env=here).out == f"{path}\n"
