@@ -293,22 +293,22 @@ def test_the_next_recording_waits_at_its_worker_until_another_has_nothing_to_do(
     cluster: Cluster, job: Job, tmp_path: Path
 ) -> None:
     """Number 2 waits behind number 0, which takes longer than all others."""
-    lengths_s = (80, 40, 2, 2)
+    lengths_s = (120, 30, 2, 2)
     talks = [recording(tmp_path, f"{n}.wav", long_s) for n, long_s in enumerate(lengths_s)]
-    waiting: list[int] = []
+    waiting: list[list[int]] = []
     ended: list[int] = []
 
     def watch(index: int, event: WorkerEvent) -> None:
-        if not waiting:
-            with _connected(cluster) as client:
-                waiting.extend(sorted(map(len, client.processing().values())))
+        if not ended:  # the scheduler may not have all of them when the first one begins
+            waiting.append(sorted(map(len, client.processing().values())))
         if isinstance(event, Transcribed):
             ended.append(index)
 
     tasks = [Task(Recording(str(talk))) for talk in talks]
     _wait_for_workers(cluster, _N_WORKERS)
-    run(on(job, "slow"), cluster, tasks, watch, ahead=True)
-    assert waiting == [2, 2]
+    with _connected(cluster) as client:
+        run(on(job, "slow"), cluster, tasks, watch, ahead=True)
+    assert [2, 2] in waiting
     assert ended[-1] == 0
 
 
