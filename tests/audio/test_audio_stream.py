@@ -12,6 +12,7 @@ import sys
 import threading
 import timeit
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from types import FrameType
@@ -657,12 +658,18 @@ def test_a_stream_is_the_whole_recording_in_equal_blocks(media: Media) -> None:
         assert stream.warnings == ()
 
 
-def test_a_search_through_a_terabyte_of_nothing_is_stopped(media: Media, tmp_path: Path) -> None:
+@pytest.fixture
+def endless(media: Media, tmp_path: Path) -> Path:
+    """Half a recording, and a terabyte of nothing."""
     data = media("a.mkv").read_bytes()
     path = tmp_path / "a.mkv"
     path.write_bytes(data[: len(data) // 2])
     os.truncate(path, 1 << 40)
-    with audio.open_stream(path, decoder="ffmpeg") as stream:
+    return path
+
+
+def test_a_search_through_a_terabyte_of_nothing_is_stopped(endless: Path) -> None:
+    with audio.open_stream(endless, decoder="ffmpeg") as stream:
         reading = threading.Thread(target=lambda: list(stream), daemon=True)
         reading.start()
         reading.join(0.2)
@@ -672,6 +679,35 @@ def test_a_search_through_a_terabyte_of_nothing_is_stopped(media: Media, tmp_pat
 
         reading.join(5)
         assert not reading.is_alive()
+
+
+def test_a_signal_ends_a_search_of_the_thread_that_reads(endless: Path) -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+    signalled = threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT))
+    with (
+        audio.open_stream(endless, decoder="ffmpeg") as stream,
+        pytest.raises(KeyboardInterrupt),
+        closing(stream.in_thread()) as blocks,
+    ):
+        signalled.start()
+        assert list(blocks) == []
+
+
+def test_blocks_of_a_thread_are_those_of_the_stream(media: Media, tmp_path: Path) -> None:
+    with audio.open_stream(media("a.m4a")) as stream, closing(stream.in_thread()) as blocks:
+        samples = np.concatenate(list(blocks))
+    np.testing.assert_array_equal(samples, audio.load(media("a.m4a")).samples)
+    with audio.open_stream(media("a.m4a")) as stream, closing(stream.in_thread()) as blocks:
+        next(blocks)
+    text = tmp_path / "a.wav"
+    text.write_bytes(b"RIFF" + bytes(100))
+    with (
+        pytest.raises(AudioError),
+        audio.open_stream(text) as stream,
+        closing(stream.in_thread()) as blocks,
+    ):
+        next(blocks)
 
 
 def test_a_stream_can_be_left_early(media: Media) -> None:

@@ -9,9 +9,12 @@ one of them is used. All of this but the averaging is mentioned in ``warnings``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Event, Thread
 from time import perf_counter
 from typing import TYPE_CHECKING, Self
 
@@ -176,6 +179,45 @@ class BlockStream:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def in_thread(self) -> Generator[NDArray[np.float32], None, None]:
+        """The blocks, read by a thread while the caller uses the one before.
+
+        A signal is handled while the thread reads, and ends a read that may take long: a decoder's
+        C code may look through gigabytes for the next sound. Close the generator before the stream.
+        """
+        ready: Queue[NDArray[np.float32] | BaseException | None] = Queue(maxsize=1)
+        left = Event()
+
+        def read() -> None:
+            end: BaseException | None = None
+            try:
+                for block in self:
+                    ready.put(block)
+                    if left.is_set():
+                        return
+            except BaseException as error:
+                end = error
+            ready.put(end)
+
+        thread = Thread(target=read, name="whisperctl-read", daemon=True)
+        thread.start()
+        ended = False
+        try:
+            while not ended:
+                found = ready.get()
+                ended = found is None or isinstance(found, BaseException)
+                if isinstance(found, BaseException):
+                    raise found
+                if found is not None:
+                    yield found
+        finally:
+            left.set()
+            if not ended:
+                self.stop()
+                with suppress(Empty):  # the thread may wait for room
+                    ready.get_nowait()
+            thread.join()
 
     def stop(self) -> None:
         """Make a read in another thread end at once, if it may take long."""

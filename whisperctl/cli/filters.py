@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -505,10 +506,15 @@ def _write(stream: BlockStream, target: Path) -> int:
     try:
         with replacing(target) as file:
             try:
-                with soundfile.SoundFile(
-                    file.fileno(), "w", SAMPLE_RATE, 1, encoding, format=container, closefd=False
-                ) as out:
-                    for block in stream:
+                with (
+                    closing(stream.in_thread()) as blocks,
+                    soundfile.SoundFile(
+                        *(file.fileno(), "w", SAMPLE_RATE, 1, encoding),
+                        format=container,
+                        closefd=False,
+                    ) as out,
+                ):
+                    for block in blocks:
                         n_samples += len(block)
                         if container == "WAV" and n_samples > _MOST_WAV_SAMPLES:
                             raise OutputError(f"{quoted(target)} is too long for wav: write .flac")
