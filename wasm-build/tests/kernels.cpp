@@ -60,13 +60,25 @@ float random_float() { return float(int32_t(random_bits())) * 0x1p-31f; } // [-1
 
 // ------------------------------------------------------------------- plain versions of everything
 
-double widened(uint16_t h) {
+static double plainly_widened(uint16_t h) {
     int exponent = h >> 10 & 31, mantissa = h & 1023;
     double sign = h & 0x8000 ? -1.0 : 1.0;
     if (exponent == 31) {
         return mantissa ? NAN : sign * INFINITY;
     }
     return sign * (exponent ? std::ldexp(1024 + mantissa, exponent - 25) : std::ldexp(mantissa, -24));
+}
+
+// All of them computed once, as the plain versions ask for millions.
+double widened(uint16_t h) {
+    static const std::vector<double> all = [] {
+        std::vector<double> values;
+        for (int i = 0; i < 65536; i++) {
+            values.push_back(plainly_widened(uint16_t(i)));
+        }
+        return values;
+    }();
+    return all[h];
 }
 
 // To nearest, ties to even, by trying: the halves of one sign are ordered like their bits.
