@@ -52,10 +52,57 @@ WHISPER_SOURCES = (
 # Flags of single files of whisper.cpp's. ggml's scheduler sets memory aside for copies between
 # devices, for each of four graphs 65 MB of a 32-bit memory; there is one device here, and no copy.
 WHISPER_FLAGS = {"ggml/src/ggml-backend.cpp": ("-DGGML_SCHED_MAX_SPLIT_INPUTS=1",)}
+# Sources that name what runtime/compat.h stands in for.
+COMPAT_SOURCES = frozenset(
+    ("ggml/src/ggml-backend-reg.cpp", "ggml/src/ggml-threading.cpp", "guest/whisper.cpp")
+)
+# Sources that give the same code with threads as without, and are compiled once for both modules:
+# no atomic operations, no thread-local variables (the linker would refuse them), no relaxed SIMD.
+SHARED_SOURCES = frozenset(
+    (
+        *(f"ggml/src/ggml-{name}" for name in ("alloc.c", "backend-meta.cpp", "backend.cpp")),
+        *(f"ggml/src/ggml-cpu/{name}.cpp" for name in ("binary-ops", "traits", "vec")),
+        *(
+            "ggml/src/ggml-cpu/arch/wasm/quants.c",
+            "ggml/src/ggml-cpu/quants.c",
+            "ggml/src/ggml.cpp",
+        ),
+        *(f"libcxx/src/{name}.cpp" for name in ("algorithm", "functional", "memory", "regex")),
+        "libcxx/src/stdexcept.cpp",
+    )
+)
+# What these use of the C++ library that comes with zig, which itself would compile all of it for
+# each module, in more than twice the time. What is missing is an undefined symbol to the linker.
+LIBRARY_SOURCES = (
+    *(
+        f"libcxx/src/{name}.cpp"
+        for name in (
+            *("algorithm", "call_once", "error_category", "functional", "ios", "locale"),
+            *("memory", "new", "new_helpers", "regex", "stdexcept", "string", "system_error"),
+            "verbose_abort",
+        )
+    ),
+    *(
+        f"libcxxabi/src/{name}.cpp"
+        for name in (
+            *("abort_message", "cxa_default_handlers", "cxa_guard", "cxa_handlers", "cxa_virtual"),
+            *("private_typeinfo", "stdlib_exception", "stdlib_stdexcept", "stdlib_typeinfo"),
+        )
+    ),
+)
+LIBRARY_FLAGS = (
+    *("-w", "-std=c++23", "-fno-exceptions", "-fvisibility=hidden", "-fvisibility-inlines-hidden"),
+    *("-D_LIBCPP_BUILDING_LIBRARY", "-DLIBCXX_BUILDING_LIBCXXABI"),
+    *("-D_LIBCXXABI_BUILDING_LIBRARY", "-D_LIBCXXABI_HAS_NO_THREADS"),
+)
 INCLUDES = ("include", "ggml/include", "ggml/src", "ggml/src/ggml-cpu", "examples")
 
 WASI = "wasm32-wasi"
 SIMD = "simd128+bulk_memory"
+# zig compiles its C library for each set of features that something is linked with. All modules use
+# the one for threads: without shared memory, the linker places thread-local variables as ordinary
+# ones, and what of it they use has no atomic operations.
+LIBRARY_FEATURES = f"{SIMD}+atomics"
 OUR_WARNINGS = ("-Wall", "-Wextra", "-Werror")
 
 # What a processor compiles beside its own file, of speexdsp; see processors/speexdsp/config.h.
@@ -114,9 +161,16 @@ def whisper(tree: Path, variant: Variant) -> Program:
     own.sort(key=lambda path: (path.parent.name != "runtime", path.suffix, path.name))
     numbers = versions(tree)
     units = [_whisper_unit(path, variant, tree, numbers) for path in own]
-    units += [_whisper_unit(tree / name, variant, tree, numbers) for name in WHISPER_SOURCES]
+    single = dataclasses.replace(VARIANTS[0], profile=variant.profile)
+    for name in (*WHISPER_SOURCES, *LIBRARY_SOURCES):
+        compiled = single if name in SHARED_SOURCES else variant
+        units.append(
+            _whisper_unit(tree / name, compiled, tree, numbers)
+            if name in WHISPER_SOURCES
+            else _library_unit(name, compiled)
+        )
     link = (
-        *compiler.zig("c++", WASI, variant.features),
+        *compiler.zig("cc", WASI, LIBRARY_FEATURES),
         *("-O3", "-s", f"-Wl,-z,stack-size={STACK_BYTES}"),
         *("-lwasi-emulated-mman", "-lwasi-emulated-process-clocks", "-lwasi-emulated-signal"),
         *variant.link_flags,
@@ -147,7 +201,7 @@ def _whisper_unit(path: Path, variant: Variant, tree: Path, numbers: dict[str, s
     ours = path.is_relative_to(HERE)
     name = path.relative_to(HERE if ours else tree).as_posix()
     if path.suffix == ".s":
-        return Unit(path, name, compiler.zig("cc", WASI, variant.features))
+        return Unit(path, name, (*compiler.zig("cc", WASI, variant.features),))
     cpp = path.suffix == ".cpp"
     defines = (
         # ggml's own name for the hook that kernels/sgemm.cpp stands behind.
@@ -162,7 +216,10 @@ def _whisper_unit(path: Path, variant: Variant, tree: Path, numbers: dict[str, s
     command = (
         *compiler.zig("c++" if cpp else "cc", WASI, variant.features),
         *("-O3", "-g0", "-fno-sanitize=undefined", "-std=gnu++17" if cpp else "-std=gnu11"),
-        *(("-include", str(HERE / "runtime/compat.h")) if cpp else ()),
+        # The headers of the C++ library include others only for the sake of old programs. Reading
+        # those took half the time that most sources need.
+        *(("-D_LIBCPP_REMOVE_TRANSITIVE_INCLUDES",) if cpp else ()),
+        *(("-include", str(HERE / "runtime/compat.h")) if name in COMPAT_SOURCES else ()),
         *(OUR_WARNINGS if ours else ("-w",)),
         *WHISPER_FLAGS.get(name, ()),
         *(f"-D{define}" for define in defines),
@@ -171,6 +228,17 @@ def _whisper_unit(path: Path, variant: Variant, tree: Path, numbers: dict[str, s
         *(f"-ffile-prefix-map={tree}=whisper.cpp", f"-ffile-prefix-map={HERE}=wasm-build"),
     )
     return Unit(path, name, command)
+
+
+def _library_unit(name: str, variant: Variant) -> Unit:
+    library = compiler.zig_library()
+    command = (
+        *compiler.zig("c++", WASI, variant.features),
+        *("-O3", "-g0", "-fno-sanitize=undefined", *LIBRARY_FLAGS),
+        *(f"-I{library / folder}" for folder in ("libcxx/src", "libcxx/libc")),
+        f"-ffile-prefix-map={library}=zig",
+    )
+    return Unit(library / name, name, command)
 
 
 # Flags of single files of FFmpeg's.
@@ -213,7 +281,12 @@ def media(tree: Path, build_dir: Path) -> Program:
         )
         for name in theirs
     ]
-    link = (*compiler.zig("cc", WASI, SIMD), "-O2", "-s", f"-Wl,-z,stack-size={STACK_BYTES}")
+    link = (
+        *compiler.zig("cc", WASI, LIBRARY_FEATURES),
+        "-O2",
+        "-s",
+        f"-Wl,-z,stack-size={STACK_BYTES}",
+    )
     return Program("media", SIMD, units, link)
 
 

@@ -25,7 +25,7 @@ class BuildError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One source file to compile.
+    """One source file to compile, once for all programs that have an equal one.
 
     Attributes:
         path: the file.
@@ -35,7 +35,7 @@ class Unit:
 
     path: Path
     name: str
-    command: Sequence[str]
+    command: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,15 @@ def zig(kind: str, target: str, features: str) -> list[str]:
     return [_zig(), kind, "-target", target, f"-mcpu=generic+{features}"]
 
 
+def zig_library() -> Path:
+    """The folder with the sources of zig's C and C++ libraries.
+
+    Raises:
+        BuildError: zig is not installed for this Python.
+    """
+    return Path(_zig()).with_name("lib")
+
+
 @functools.cache
 def _zig() -> str:
     # The program itself: `python -m ziglang` would start Python before each compiler.
@@ -82,17 +91,12 @@ def build(programs: Sequence[Program], build_dir: Path, jobs: int) -> dict[str, 
     for program in programs:
         _folder(build_dir, program).mkdir(parents=True, exist_ok=True)
     if not (build_dir / "zig-global").exists():
-        print(
-            "The first modules that are linked take a minute: zig compiles its C and C++ libraries"
-        )
-    run = _Run(build_dir, len(programs) + sum(len(program.units) for program in programs))
+        print("The first module that is linked takes half a minute: zig compiles its C library")
+    run = _Run(build_dir, programs)
     # The largest sources first, or one processor would have nothing to do while they end.
-    units = sorted(
-        ((unit, program) for program in programs for unit in program.units),
-        key=lambda pair: -pair[0].path.stat().st_size,
-    )
+    units = sorted(run.units, key=lambda unit: -unit.path.stat().st_size)
     with ThreadPoolExecutor(jobs) as pool:
-        works = [pool.submit(run.compile, unit, program) for unit, program in units]
+        works = [pool.submit(run.compile, unit) for unit in units]
         try:
             for work in as_completed(works):
                 work.result()
@@ -111,11 +115,19 @@ def _module(build_dir: Path, program: Program) -> Path:
 
 
 class _Run:
-    """One build: what is done of it, and the units that each module still waits for."""
+    """One build: what is done of it, and the units that each module still waits for.
 
-    def __init__(self, build_dir: Path, total: int) -> None:
+    Attributes:
+        units: each with the programs that have it; its object is in the folder of the first.
+    """
+
+    def __init__(self, build_dir: Path, programs: Sequence[Program]) -> None:
         self._build_dir = build_dir
-        self._total = total
+        self.units: dict[Unit, list[Program]] = {}
+        for program in programs:
+            for unit in program.units:
+                self.units.setdefault(unit, []).append(program)
+        self._total = len(programs) + len(self.units)
         self._done = 0
         self._compiled: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -126,9 +138,10 @@ class _Run:
             "ZIG_LOCAL_CACHE_DIR": str(build_dir / "zig-local"),
         }
 
-    def compile(self, unit: Unit, program: Program) -> None:
-        """Compile a source, and link the module if it was the last one of it."""
-        output = self._object(unit, program)
+    def compile(self, unit: Unit) -> None:
+        """Compile a source, and link the modules that it was the last one of."""
+        programs = self.units[unit]
+        output = self._object(unit)
         stamp, depfile = output.with_suffix(".command"), output.with_suffix(".d")
         # The assembler writes no dependency file; such a source includes nothing.
         tracked = unit.path.suffix != ".s"
@@ -136,17 +149,20 @@ class _Run:
         if not _is_fresh(output, stamp, unit.command, inputs):
             extra = ["-MD", "-MF", str(depfile)] if tracked else []
             command = [*unit.command, *extra, "-c", str(unit.path), "-o", str(output)]
-            self._make(stamp, unit.command, command, unit.name, program)
+            self._make(stamp, unit.command, command, unit.name, programs[0])
+        complete = []
         with self._lock:
             self._done += 1
-            compiled = self._compiled.get(program.name, 0) + 1
-            self._compiled[program.name] = compiled
-        if compiled == len(program.units):
+            for program in programs:
+                self._compiled[program.name] = self._compiled.get(program.name, 0) + 1
+                if self._compiled[program.name] == len(program.units):
+                    complete.append(program)
+        for program in complete:
             self._link(program)
 
     def _link(self, program: Program) -> None:
         module = _module(self._build_dir, program)
-        objects = [self._object(unit, program) for unit in program.units]
+        objects = [self._object(unit) for unit in program.units]
         command = [*program.link, *map(str, objects)]
         stamp = module.with_suffix(".command")
         if not _is_fresh(module, stamp, command, objects):
@@ -154,8 +170,8 @@ class _Run:
         with self._lock:
             self._done += 1
 
-    def _object(self, unit: Unit, program: Program) -> Path:
-        return _folder(self._build_dir, program) / (unit.name.replace("/", "--") + ".o")
+    def _object(self, unit: Unit) -> Path:
+        return _folder(self._build_dir, self.units[unit][0]) / (unit.name.replace("/", "--") + ".o")
 
     def _make(
         self,

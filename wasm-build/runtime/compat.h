@@ -1,4 +1,4 @@
-// Force-included before every C++ source of whisper.cpp and ggml.
+// Force-included before the sources that build.py names.
 //
 // The C++ library that comes with the toolchain is built for WASI without threads and without
 // files, so it leaves out std::thread, std::mutex, std::condition_variable, the file streams and

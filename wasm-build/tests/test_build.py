@@ -14,6 +14,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import wasmtime
 
 WASM_BUILD = Path(__file__).resolve().parents[1]
 ROOT = WASM_BUILD.parent
@@ -71,6 +72,16 @@ def test_another_build_gives_the_same_bytes(tmp_path: Path) -> None:
     record = json.loads((build.DEFAULT_OUTPUT / "build.json").read_text("utf-8"))
     digest = hashlib.sha256(modules[linked.name].read_bytes()).hexdigest()
     assert digest == record["modules"][linked.name]["sha256"]
+
+
+@pytest.mark.parametrize("name", ["whisper", "media"])
+def test_a_module_for_one_thread_needs_no_runtime_that_has_threads(name: str) -> None:
+    """It is linked with a C library that is compiled for threads."""
+    config = wasmtime.Config()
+    config.wasm_threads = False
+    config.wasm_relaxed_simd = False
+    module = (build.DEFAULT_OUTPUT / f"{name}.wasm").read_bytes()
+    wasmtime.Module.validate(wasmtime.Engine(config), module)
 
 
 @pytest.mark.slow

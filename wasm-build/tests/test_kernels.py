@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -54,7 +52,7 @@ _first_quantized: list[str] = []
 
 
 @pytest.fixture(scope="module", params=sorted(VARIANTS))
-def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Program:
+def program(request: pytest.FixtureRequest) -> Program:
     """The test program, compiled with the flags that the modules are compiled with."""
     variant = build.Variant(request.param, VARIANTS[request.param], threads=False)
     build_dir = ROOT / "build/wasm"
@@ -64,26 +62,23 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         *sorted(WASM_BUILD.glob("tests/*.cpp")),
         *sorted(WASM_BUILD.glob("kernels/*.cpp")),
     ]
-    folder = tmp_path_factory.mktemp("kernels")
-    environment = {
-        **os.environ,
-        "ZIG_GLOBAL_CACHE_DIR": str(build_dir / "zig-global"),
-        "ZIG_LOCAL_CACHE_DIR": str(build_dir / "zig-local"),
-    }
-    compiled = folder / "kernels.wasm"
-    command = [
-        *(sys.executable, "-m", "ziglang", "c++", "-target", "wasm32-wasi"),
-        # Stripped as the modules are, or zig would compile its C++ library once more.
-        *(f"-mcpu=generic+{variant.features}", "-O3", "-s", "-std=gnu++17"),
-        "-fno-sanitize=undefined",
-        *("-fno-exceptions", "-Wall", "-Wextra", "-Werror", f"-I{WASM_BUILD / 'kernels'}"),
+    command = (
+        *compiler.zig("c++", build.WASI, variant.features),
+        *("-O3", "-g0", "-std=gnu++17", "-fno-sanitize=undefined", "-fno-exceptions"),
+        "-D_LIBCPP_REMOVE_TRANSITIVE_INCLUDES",
+        *("-Wall", "-Wextra", "-Werror", f"-I{WASM_BUILD / 'kernels'}"),
         *(part for name in build.INCLUDES for part in ("-isystem", str(tree / name))),
-        *map(str, sources),
-        *("-o", str(compiled)),
-    ]
-    subprocess.run(command, check=True, env=environment)
-    digest = hashlib.sha256(compiled.read_bytes()).hexdigest()
-    return Program(compiled, digest)
+    )
+    link = (
+        *compiler.zig("cc", build.WASI, build.LIBRARY_FEATURES),
+        *("-O3", "-s"),
+        # Of the C++ library, what the module is made with.
+        *map(str, sorted((build_dir / build.VARIANTS[0].name).glob("libcxx*.o"))),
+    )
+    units = [compiler.Unit(path, path.name, command) for path in sources]
+    tested = compiler.Program(f"tests/kernels-{variant.name}", variant.features, units, link)
+    path = compiler.build([tested], build_dir, 2)[tested.name]
+    return Program(path, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 @pytest.fixture

@@ -241,7 +241,7 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> tuple[Program, Path]:
     (folder / "secret").write_text("the host's secret", "utf-8")
     path = folder.parent / "probe.wasm"
     # As the module that decodes is linked, or zig would compile its C library once more.
-    target = ["-target", "wasm32-wasi", "-mcpu=generic+simd128+bulk_memory", "-O2", "-s"]
+    target = ["-target", "wasm32-wasi", "-mcpu=generic+simd128+bulk_memory+atomics", "-O2", "-s"]
     defines = [f'-DHOST_FILE="{folder / "secret"}"', f'-DHOST_FOLDER="{folder}"']
     cache = ROOT / "build/wasm"
     environment = {
