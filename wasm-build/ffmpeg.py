@@ -31,6 +31,24 @@ _DECODERS = (
 )
 _PARSERS = "aac aac_latm ac3 amr dca flac gsm mlp mpegaudio opus tak vorbis"
 
+# What FFmpeg's build files always compile and nothing of the above uses. If something does one day,
+# the linker names the symbol that is missing.
+_UNUSED = {
+    "avcodec": (
+        "adts_parser avdct avfft d3d11va dv_profile fft_fixed_32 fft_init_table imgconvert jni "
+        "mdct_fixed_32 mediacodec qsv_api version"
+    ),
+    "avformat": "mux mux_utils os_support sdp url version",
+    "avutil": (
+        "adler32 blowfish camellia cast5 color_utils cpu csp detection_bbox file "
+        "film_grain_params hash hdr_dynamic_metadata hdr_dynamic_vivid_metadata hmac "
+        "hwcontext_stub integer intmath lls murmur3 pixelutils ripemd sha512 slicethread tea "
+        "threadmessage tree twofish tx tx_double tx_float tx_int32 uuid video_enc_params "
+        "xga_font_data xtea"
+    ),
+    "swresample": "swresample_frame version",
+}
+
 COMPONENTS = frozenset(
     f"{name}_{kind}"
     for kind, names in (("demuxer", _DEMUXERS), ("decoder", _DECODERS), ("parser", _PARSERS))
@@ -105,7 +123,12 @@ def configure(tree: Path, recorded: Path, folder: Path) -> list[str]:
         written[path] = f"static const {kind} * const {name}[] = {{\n{entries}    NULL\n}};\n"
     for path, text in written.items():
         _write(folder / path, text)
-    return [source for library in LIBRARIES for source in _sources(tree, f"lib{library}", ones)]
+    return [
+        f"lib{library}/{name}.c"
+        for library in LIBRARIES
+        for name in _sources(tree / f"lib{library}", ones)
+        if name not in _UNUSED[library].split()
+    ]
 
 
 def _read(path: Path) -> str:
@@ -141,9 +164,9 @@ def _with_needs(names: Iterable[str], configure: str) -> set[str]:
     return enabled
 
 
-def _sources(tree: Path, library: str, ones: frozenset[str]) -> Iterator[str]:
+def _sources(folder: Path, ones: frozenset[str]) -> Iterator[str]:
     """Sources of a library by its Makefile: those that are always compiled, and those asked for."""
-    makefile = _read(tree / library / "Makefile").replace("\\\n", " ")
+    makefile = _read(folder / "Makefile").replace("\\\n", " ")
     objects: dict[str, None] = {}
     for negated, condition, names in re.findall(
         r"^(?:STLIB)?OBJS(?:-\$\((!?)(\w+)\))? *\+?= *(.*)$", makefile, re.MULTILINE
@@ -151,4 +174,4 @@ def _sources(tree: Path, library: str, ones: frozenset[str]) -> Iterator[str]:
         if not condition or (condition in ones) != bool(negated):
             objects.update(dict.fromkeys(name for name in names.split() if name.endswith(".o")))
     for name in sorted(objects):
-        yield f"{library}/{name.removesuffix('.o')}.c"
+        yield name.removesuffix(".o")
