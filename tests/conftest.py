@@ -139,6 +139,13 @@ def written(stream: io.TextIOWrapper) -> str:
     return stream.buffer.getvalue().decode()
 
 
+def printed_by(script: str) -> str:
+    """What a script prints in a Python of its own, which has nothing imported yet."""
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout
+
+
 @contextlib.contextmanager
 def unprivileged() -> Iterator[None]:
     """Root may read and write everything, so be somebody else for a while."""

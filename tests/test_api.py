@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import whisperctl
+from tests.conftest import printed_by
 from whisperctl import api, audio
 from whisperctl.models import catalog
 from whisperctl.options import DecodeKeywords, DecodeOptions
@@ -41,11 +42,7 @@ def test_importing_it_imports_nothing_else() -> None:
         "print(sorted(name for name in sys.modules if name.startswith(('whisperctl.', 'numpy'))))"
     )
 
-    said = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-
-    assert said.stdout == "[]\n"
+    assert printed_by(script) == "[]\n"
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from tests.audio.every_decoder import load
-from tests.conftest import unprivileged
+from tests.conftest import printed_by, unprivileged
 from whisperctl import audio
 from whisperctl.audio import SAMPLE_RATE
 from whisperctl.errors import AudioError
@@ -793,8 +793,4 @@ def test_importing_imports_nothing_heavy() -> None:
         "print({'numpy', 'av', 'soundfile', 'soxr'} & sys.modules.keys())"
     )
 
-    said = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-
-    assert said.stdout == "set()\n"
+    assert printed_by(script) == "set()\n"

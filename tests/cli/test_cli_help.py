@@ -14,6 +14,7 @@ import pytest
 import typer.main
 
 import whisperctl
+from tests.conftest import printed_by
 from whisperctl.cli.app import SUMMARIES, app
 from whisperctl.cli.support.command import configured
 from whisperctl.cli.support.help_text import EXAMPLES
@@ -63,10 +64,7 @@ def test_numpy_starts_no_threads() -> None:
         "import os, sys; from whisperctl.cli import main; sys.argv = ['whisperctl', '--version']; "
         "main(); import numpy; print(len(os.listdir('/proc/self/task')))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split()[-1] == "1"
+    assert printed_by(script).split()[-1] == "1"
 
 
 def test_without_a_configuration_file_no_other_command_is_loaded(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import printed_by
 from whisperctl import plugins
 from whisperctl.engine import protocol, registry
 from whisperctl.errors import BackendError, UsageError
@@ -26,12 +26,11 @@ def test_both_first_party_backends_are_found_by_their_entry_points() -> None:
 
 
 def test_listing_backends_imports_none_of_them() -> None:
-    code = (
+    script = (
         "import sys; from whisperctl.engine import registry; registry.installed();"
         "print([name for name in sys.modules if name.startswith('whisperctl_')])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert printed_by(script) == "[]\n"
 
 
 def test_an_unknown_backend_is_named_with_the_installed_ones() -> None:

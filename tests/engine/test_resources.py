@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import pytest
 
+from tests.conftest import printed_by
 from whisperctl.engine.resources import peak_memory_bytes
 
 _MIB = 1 << 20
@@ -23,9 +23,7 @@ _CODE = (
 def test_is_in_bytes_and_remembers_what_was_freed() -> None:
     # From a bigger process than the one that measures, whose own size must not show.
     ballast = b"x" * (200 * _MIB)
-    out = subprocess.run(
-        [sys.executable, "-c", _CODE], check=True, capture_output=True, text=True
-    ).stdout
+    out = printed_by(_CODE)
     del ballast
 
     before, after = map(int, out.split())

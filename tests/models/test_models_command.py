@@ -3,13 +3,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.conftest import printed_by
 from whisperctl.cli.models import app, offer_missing
 from whisperctl.errors import ModelError
 from whisperctl.models import catalog
@@ -156,9 +155,8 @@ def test_a_mistake_is_an_error_that_fits_a_line_and_changes_nothing(
 
 
 def test_the_command_imports_nothing_heavy_until_it_runs() -> None:
-    code = (
+    script = (
         "import sys, whisperctl.cli.models; "
         "print(*{'numpy', 'huggingface_hub', 'filelock', 'rich.table'} & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "\n"
+    assert printed_by(script) == "\n"
