@@ -15,15 +15,17 @@ import sys
 import threading
 import time
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 
 from whisperctl.testing.fake import install, write_model
+from whisperctl_dask.cluster import DEFAULTS
 
 _RATE = 16_000
 _SHORT_S = 0.4
@@ -361,16 +363,28 @@ def workers(nanny: int) -> list[psutil.Process]:
 
 
 def _environment(folder: Path, journals: str = "state") -> dict[str, str]:
-    """Environment of all processes, with the settings of Dask that ``docs/cluster.md`` advises."""
+    """Environment of all processes, with the settings of Dask that the executor's own cluster has.
+
+    ``docs/cluster.md`` advises them for others.
+    """
     return {
         **os.environ,
-        "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
-        "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "5s",
-        "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "false",
+        **dict(_variables(DEFAULTS, "DASK")),
         "PYTHONPATH": str(folder),
         "WHISPERCTL_STATE": str(folder / journals),
         "WHISPERCTL_CACHE": str(folder / "cache"),
     }
+
+
+def _variables(settings: Mapping[str, Any], name: str) -> Iterator[tuple[str, str]]:
+    """Environment variables of Dask's settings, such as ``DASK_DISTRIBUTED__ADMIN``."""
+    mark = "_" if name == "DASK" else "__"
+    for key, value in settings.items():
+        inner = f"{name}{mark}{key.replace('-', '_').upper()}"
+        if isinstance(value, Mapping):
+            yield from _variables(value, inner)
+        else:
+            yield inner, str(value)
 
 
 def report(found: Figures) -> Iterator[str]:

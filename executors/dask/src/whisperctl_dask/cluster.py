@@ -44,7 +44,7 @@ _MOST_RESULT_BYTES = 1 << 28
 """Size of a result that is fetched, many times that of a day's recording."""
 
 _PURPOSE = "working with a cluster"
-_DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "distributed": {
         "admin": {"tick": {"interval": "1s"}, "system-monitor": {"interval": "5s"}},
         "worker": {"profile": {"enabled": False}},
@@ -257,7 +257,7 @@ class Cluster:
         """Start a cluster of this machine's processors, which only this user can reach."""
         import dask
 
-        dask.config.update_defaults(_DEFAULTS)
+        dask.config.update_defaults(DEFAULTS)
         folder = await asyncio.to_thread(files.make_temporary_folder, _PURPOSE)
         self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
         n_workers, n_threads = self._size
