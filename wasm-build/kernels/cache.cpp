@@ -250,9 +250,9 @@ void cached_attention(const ggml_compute_params * params, ggml_tensor * dst) {
     float * scores = scratch(params->ith, size_t(kQueries * blocks * kKeys));
     const Range mine = share(heads, 1, params->ith, params->nth);
     for (int64_t h = mine.begin; h < mine.end; h++) {
-        const int64_t groups = (n + kQueries - 1) / kQueries;
+        const int64_t groups = groups_of(n, kQueries);
         for (int64_t g = 0; g < groups; g++) {
-            const int64_t first = n * g / groups, size = n * (g + 1) / groups - first;
+            const int64_t first = group_begin(n, groups, g), size = group_begin(n, groups, g + 1) - first;
             const Queries queries = {
                 reinterpret_cast<const float *>(static_cast<const char *>(q->data) + h * q->nb[2] + first * q->nb[1]),
                 // The result's dimensions are (number, head, query).

@@ -151,16 +151,16 @@ inline bool never(int n) {
     return n == 0;
 }
 
-// out[2 v + r] = sum over i < 4 `fours` of row r [i] * vector v [i], for V vectors packed in fours.
+// s[r][v] = sums, lane by lane, of the products of row r and vector v, for V vectors whose registers are packed in
+// turns, `steps` of each. multiply(x, y, sum) adds the products of two registers to a sum.
 //
 // As in tile.h, basic blocks are kept short by tests: here each vector has one of its own, or Cranelift would
 // load all of them first and spill the sums. Where these would wait for one another, as there are few
 // vectors, each has several.
-template <int V>
-[[gnu::noinline]] void two_rows(const float * row0, const float * row1, const float * vectors, int fours, float * out) {
-    constexpr int kSums = V == 1 ? 4 : V == 2 ? 2 : 1;
+template <int V, int Sums, class Multiply>
+[[gnu::always_inline]] inline void two_rows_by(const v128_t * row0, const v128_t * row1, const v128_t * vectors, int steps,
+                                               v128_t (&s)[2][V][Sums], Multiply multiply) {
     constexpr int kSteps = 16;
-    f32x4 s[2][V][kSums];
     for (auto & row : s) {
         for (auto & vector : row) {
             for (auto & x : vector) {
@@ -174,25 +174,34 @@ template <int V>
         vectors = opaque(vectors);
 #pragma clang loop unroll(full)
         for (int u = 0; u < kSteps; u++) {
-            f32x4 x0 = load(row0 + 4 * u), x1 = load(row1 + 4 * u);
+            v128_t x0 = wasm_v128_load(row0 + u), x1 = wasm_v128_load(row1 + u);
 #pragma clang loop unroll(full)
             for (int v = 0; v < V; v++) {
-                f32x4 y = load(vectors + 4 * (V * u + v));
-                s[0][v][u % kSums] = madd(x0, y, s[0][v][u % kSums]);
-                s[1][v][u % kSums] = madd(x1, y, s[1][v][u % kSums]);
-                if (v + 1 < V && never(fours)) {
-                    goto done;
+                v128_t y = wasm_v128_load(vectors + V * u + v);
+                s[0][v][u % Sums] = multiply(x0, y, s[0][v][u % Sums]);
+                s[1][v][u % Sums] = multiply(x1, y, s[1][v][u % Sums]);
+                if (v + 1 < V && never(steps)) {
+                    return;
                 }
             }
-            if (--fours == 0) {
-                goto done;
+            if (--steps == 0) {
+                return;
             }
         }
-        row0 += 4 * kSteps;
-        row1 += 4 * kSteps;
-        vectors += 4 * V * kSteps;
+        row0 += kSteps;
+        row1 += kSteps;
+        vectors += V * kSteps;
     }
-done:
+}
+
+// out[2 v + r] = sum over i < 4 `fours` of row r [i] * vector v [i], for V vectors packed in fours.
+template <int V>
+[[gnu::noinline]] void two_rows(const float * row0, const float * row1, const float * vectors, int fours, float * out) {
+    constexpr int kSums = V == 1 ? 4 : V == 2 ? 2 : 1;
+    auto registers = [](const float * x) { return reinterpret_cast<const v128_t *>(x); };
+    f32x4 s[2][V][kSums];
+    two_rows_by<V>(registers(row0), registers(row1), registers(vectors), fours, s,
+                   [](f32x4 x, f32x4 y, f32x4 sum) __attribute__((always_inline)) { return madd(x, y, sum); });
     for (int r = 0; r < 2; r++) {
         for (int v = 0; v < V; v++) {
             f32x4 * x = s[r][v];

@@ -17,4 +17,8 @@ inline Range share(int64_t n, int64_t unit, int ith, int nth) {
     return {std::min(n, units * ith / nth * unit), std::min(n, units * (ith + 1) / nth * unit)};
 }
 
+// Groups of about equal size, up to `most` each, that n things are taken in; and where one of them begins.
+template <class T> T groups_of(T n, int most) { return (n + most - 1) / most; }
+template <class T> T group_begin(T n, T groups, T group) { return n * group / groups; }
+
 } // namespace kernels

@@ -74,46 +74,17 @@ bool all_finite(const half * x, int64_t n) {
     return !has_special(largest);
 }
 
-// out[r][v] = sum over 8 `eights` numbers of row r * vector v, for V vectors packed in eights. The form is that
-// of `two_rows` in dot.h, for the same reasons.
+// out[r][v] = sum over 8 `eights` numbers of row r * vector v, for V vectors packed in eights.
 template <int V>
 [[gnu::noinline]] void two_fixed_rows(const v128_t * row0, const v128_t * row1, const v128_t * vectors, int eights,
                                       int32_t * out) {
-    constexpr int kSteps = 16;
-    v128_t s[2][V];
-    for (auto & row : s) {
-        for (auto & x : row) {
-            x = zero();
-        }
-    }
-    for (;;) {
-        row0 = opaque(row0);
-        row1 = opaque(row1);
-        vectors = opaque(vectors);
-#pragma clang loop unroll(full)
-        for (int u = 0; u < kSteps; u++) {
-            v128_t x0 = row0[u], x1 = row1[u];
-#pragma clang loop unroll(full)
-            for (int v = 0; v < V; v++) {
-                v128_t y = vectors[V * u + v];
-                s[0][v] = wasm_i32x4_add(s[0][v], wasm_i32x4_dot_i16x8(x0, y));
-                s[1][v] = wasm_i32x4_add(s[1][v], wasm_i32x4_dot_i16x8(x1, y));
-                if (v + 1 < V && never(eights)) {
-                    goto done;
-                }
-            }
-            if (--eights == 0) {
-                goto done;
-            }
-        }
-        row0 += kSteps;
-        row1 += kSteps;
-        vectors += V * kSteps;
-    }
-done:
+    v128_t s[2][V][1];
+    two_rows_by<V>(row0, row1, vectors, eights, s, [](v128_t x, v128_t y, v128_t sum) __attribute__((always_inline)) {
+        return wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(x, y));
+    });
     for (int r = 0; r < 2; r++) {
         for (int v = 0; v < V; v++) {
-            v128_t x = s[r][v];
+            v128_t x = s[r][v][0];
             x = wasm_i32x4_add(x, wasm_i32x4_shuffle(x, x, 2, 3, 0, 1));
             out[V * r + v] = wasm_i32x4_extract_lane(x, 0) + wasm_i32x4_extract_lane(x, 1);
         }
@@ -137,10 +108,6 @@ struct Columns {
     int n; // up to kColumnsAtOnce
 };
 
-// Groups of columns of about equal size, up to kVectorsAtOnce each.
-int groups_of(int n) { return (n + kVectorsAtOnce - 1) / kVectorsAtOnce; }
-int group_begin(int n, int group) { return n * group / groups_of(n); }
-
 size_t scratch_floats(int k) {
     return size_t(kColumnsAtOnce) * (k / 2 + Blocks(k).n) + size_t(kVectorsAtOnce + 2) * k;
 }
@@ -148,12 +115,12 @@ size_t scratch_floats(int k) {
 // False when a column has a number that is not finite.
 bool fixed_product(const Fixed & weights, const Columns & columns, Range rows, float * memory) {
     const Blocks & blocks = weights.blocks;
-    const int n = columns.n, groups = groups_of(n);
+    const int n = columns.n, groups = groups_of(n, kVectorsAtOnce);
     // Of each group and block, its vectors; the scales back, block by block.
     auto * packed = reinterpret_cast<int16_t *>(memory);
     float * back = memory + size_t(kColumnsAtOnce) * blocks.k / 2;
     for (int g = 0; g < groups; g++) {
-        const int first = group_begin(n, g), size = group_begin(n, g + 1) - first;
+        const int first = group_begin(n, groups, g), size = group_begin(n, groups, g + 1) - first;
         for (int j = 0; j < size; j++) {
             for (int b = 0; b < blocks.n; b++) {
                 const int begin = b * blocks.width, width = blocks.width_of(b);
@@ -170,7 +137,7 @@ bool fixed_product(const Fixed & weights, const Columns & columns, Range rows, f
     for (int64_t i = rows.begin; i < rows.end; i += 2) {
         const int64_t next = std::min(i + 1, rows.end - 1);
         for (int g = 0; g < groups; g++) {
-            const int first = group_begin(n, g), size = group_begin(n, g + 1) - first;
+            const int first = group_begin(n, groups, g), size = group_begin(n, groups, g + 1) - first;
             float sums[2][kVectorsAtOnce] = {};
             for (int b = 0; b < blocks.n; b++) {
                 const int begin = b * blocks.width;
@@ -196,10 +163,10 @@ bool fixed_product(const Fixed & weights, const Columns & columns, Range rows, f
 }
 
 void float_product(const Fixed & weights, const Columns & columns, Range rows, float * memory) {
-    const int k = weights.blocks.k, groups = groups_of(columns.n);
+    const int k = weights.blocks.k, groups = groups_of(columns.n, kVectorsAtOnce);
     float *row0 = memory, *row1 = row0 + k, *vectors = row1 + k;
     for (int g = 0; g < groups; g++) {
-        const int first = group_begin(columns.n, g), size = group_begin(columns.n, g + 1) - first;
+        const int first = group_begin(columns.n, groups, g), size = group_begin(columns.n, groups, g + 1) - first;
         pack_fours(columns.in + first * columns.stride, columns.stride, size, k, vectors);
         for (int64_t i = rows.begin; i < rows.end; i += 2) {
             const int64_t next = std::min(i + 1, rows.end - 1);
