@@ -105,10 +105,10 @@ def test_what_comes_first_counts_for_nothing_but_the_cold_start(jfk: Path, recit
 
 
 @pytest.mark.slow
-def test_a_sandbox_tells_how_large_its_memory_was(jfk: Path, tiny_en: Path) -> None:
+def test_a_sandbox_tells_how_large_its_memory_was(jfk: Path, reciting: Path) -> None:
     sizes = {}
     for runtime in ("wasmer", "wasmtime"):
-        one = cell_of(audio.load(jfk), tiny_en, Engine("wasi", runtime))
+        one = cell_of(audio.load(jfk), reciting, Engine("wasi", runtime))
         found = runner.run(one, OPTIONS, warm_up=False)
         assert isinstance(found, runner.Result), found
         sizes[runtime] = found.values["linear_memory_bytes"]
@@ -116,7 +116,7 @@ def test_a_sandbox_tells_how_large_its_memory_was(jfk: Path, tiny_en: Path) -> N
     # The same program, whoever runs it: pages of 64 KiB.
     assert sizes["wasmer"] == sizes["wasmtime"]
     assert sizes["wasmer"] % 65536 == 0
-    assert tiny_en.stat().st_size < sizes["wasmer"] < 1 << 30
+    assert reciting.stat().st_size < sizes["wasmer"] < 1 << 30
 
 
 def test_a_failure_is_told_in_words(cell: Cell, tmp_path: Path) -> None:

@@ -83,8 +83,9 @@ def aligned(aligning: dict[str, Session], speech: Audio) -> dict[str, SessionRes
 
 
 @pytest.fixture(scope="module")
-def plain(sessions: dict[str, Session], short_speech: Audio) -> dict[str, SessionResult]:
-    return {name: one.transcribe(short_speech, greedy()) for name, one in sessions.items()}
+def suppressed(sessions: dict[str, Session], short_speech: Audio) -> dict[str, SessionResult]:
+    options = greedy(suppress_regex=r"(?:[ ]?[Ff]ellow\w*)|[[:digit:]]{1,3}|(?=x)x{2}|(a)\1")
+    return {name: one.transcribe(short_speech, options) for name, one in sessions.items()}
 
 
 def text_of(session: Session, audio: Audio, **options: object) -> str:
@@ -228,14 +229,8 @@ def test_words_are_aligned_in_the_language_that_was_detected(
     assert word.end_s == pytest.approx(2.3, abs=0.4)
 
 
-def test_tokens_that_match_are_not_decoded(
-    sessions: dict[str, Session], short_speech: Audio
-) -> None:
-    pattern = r"(?:[ ]?[Ff]ellow\w*)|[[:digit:]]{1,3}|(?=x)x{2}|(a)\1"
-    texts = {
-        name: session.transcribe(short_speech, greedy(suppress_regex=pattern)).text
-        for name, session in sessions.items()
-    }
+def test_tokens_that_match_are_not_decoded(suppressed: dict[str, SessionResult]) -> None:
+    texts = {name: found.text for name, found in suppressed.items()}
     assert len(set(texts.values())) == 1
     assert "fellow" not in texts["native"].lower()
     assert "Americans" in texts["native"]
@@ -264,10 +259,10 @@ def test_a_prompt_counts_for_the_first_window_or_if_carried_for_all(
 
 
 def test_silence_and_temperature_are_told(
-    sessions: dict[str, Session], short_speech: Audio, plain: dict[str, SessionResult]
+    sessions: dict[str, Session], short_speech: Audio, suppressed: dict[str, SessionResult]
 ) -> None:
     for name, session in sessions.items():
-        (first, *_) = plain[name].segments
+        (first, *_) = suppressed[name].segments
         assert first.no_speech_probability is not None
         assert 0 < first.no_speech_probability < 0.2
         assert first.temperature == 0.0
