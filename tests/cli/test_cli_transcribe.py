@@ -51,7 +51,7 @@ def test_both_runtimes_write_the_same_bytes_with_any_number_of_threads(
     cli: Cli, jfk: Path, tiny_en: Path
 ) -> None:
     documents = []
-    for runtime, threads in (("wasmer", "4"), ("wasmtime", "3")):
+    for runtime, threads in (("wasmer", "8"), ("wasmtime", "4")):
         done = cli(
             *("transcribe", jfk, "-m", tiny_en, "-b", "wasi", "--runtime", runtime, "-t", threads),
             *("-f", "srt,json,json-full", "-o", runtime, *GREEDY),
