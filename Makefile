@@ -34,7 +34,7 @@ endef
 PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 LONGEST  := tests/testing wasm-build
 
-.PHONY: help demo test test-fast fuzz browser check docs format bench bench-decoders bench-peers bench-subtitles soak experiment native profile wasm missing-module build lock setup clean distclean
+.PHONY: help demo test test-fast models fuzz browser check docs format bench bench-decoders bench-peers bench-subtitles soak experiment native profile wasm missing-module build lock setup clean distclean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -44,13 +44,14 @@ demo: setup wasm ## transcribe real speech on every backend and compare them
 	@mkdir -p build
 	$(BIN)/whisperctl compare samples/jfk.wav --model tiny.en --repeat 3 --no-warm-up --reference samples/jfk.txt --output build/demo.html
 
-test: setup wasm browser ## run all tests
-	$(BIN)/whisperctl models pull tiny.en base
+test: setup wasm browser models ## run all tests
 	$(BIN)/python -m pytest $(PARALLEL) $(LONGEST) tests backends executors
 
-test-fast: setup wasm ## run the tests that need only seconds
-	$(BIN)/whisperctl models pull tiny.en base
+test-fast: setup wasm models ## run the tests that need only seconds
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
+
+models: setup ## have the models that tests need
+	$(BIN)/whisperctl models pull tiny.en base
 
 fuzz: MUTANTS ?= 2500
 fuzz: SECONDS ?= 900
