@@ -52,7 +52,7 @@ from whisperctl.storage import urls
 from whisperctl.testing.fake import install, write_model
 from whisperctl.transcript import Transcript
 from whisperctl.transcription.run import Checkpoint
-from whisperctl_dask import DaskExecutor, executor, worker
+from whisperctl_dask import DaskExecutor, crew, executor, worker
 from whisperctl_dask.executor import DaskExecution
 
 pytestmark = pytest.mark.slow
@@ -336,7 +336,7 @@ def test_a_worker_that_lies_or_hangs_costs_few_recordings_and_no_memory(
         assert [text for text in warnings if text.startswith("warning: worker hostile is not used")]
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before_kib + (200 << 10)
 
-        monkeypatch.setattr(executor, "_STOP_S", 0.5)
+        monkeypatch.setattr(crew, "_STOP_S", 0.5)
         monkeypatch.setattr(executor, "_LONG_S", 0.5)
         ends, warnings = _outcomes(on(job, "slow"), cluster, long, _Impatient())
         reasons = [end.reason for end in ends if isinstance(end, Failed)]

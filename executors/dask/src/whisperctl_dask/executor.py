@@ -6,7 +6,7 @@ import queue
 import stat
 import time
 import uuid
-from collections import Counter, deque
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,13 +19,13 @@ from whisperctl.jobs.executors import ExecutorOptions, Kind, OnWorkerEvent
 from whisperctl.jobs.job import Job, Results, Task
 from whisperctl.jobs.sources import Recording
 from whisperctl.storage import files, records
-from whisperctl.text import counted, on_one_line, quoted
+from whisperctl.text import on_one_line, quoted
 from whisperctl.transcript import Segment
 from whisperctl.transcription.run import Checkpoint
 from whisperctl_dask import cluster, messages, worker
 from whisperctl_dask.cluster import Cluster, Ended, Lost, Published, Served, Workers
+from whisperctl_dask.crew import Crew
 from whisperctl_dask.messages import (
-    Description,
     InvalidAnswerError,
     Order,
     Outcome,
@@ -38,14 +38,8 @@ _CHECKED_EVERY_S = 0.5
 _MOST_LOSSES = 2
 """Number of workers that a recording may take with it before it is given up."""
 
-_MOST_INVALID = 3
-"""Number of invalid answers in a row after which a worker is not used."""
-
 _LONG_S = 10.0
 """Time after which a task that a worker has not begun may go to another worker."""
-
-_STOP_S = 10.0
-"""Time in which a worker stops what was cancelled. It takes less than a second."""
 
 
 @dataclass(slots=True)
@@ -89,14 +83,8 @@ class DaskExecution:
         self._numbers: dict[int, int] = {}
         self._waiting: deque[int] = deque()
         self._pending: deque[tuple[int, WorkerEvent]] = deque()
-        self._workers: dict[str, str] = {}
-        self._refused: dict[str, str] = {}
-        self._invalid: Counter[str] = Counter()
-        self._stopping: dict[int, tuple[str, float]] = {}
-        self._described: dict[str, Description] = {}
-        self._key = ""
+        self._crew = Crew(self._address, job.compared.threads if job.compared else None)
         self._n_orders = 0
-        self._alone_s = time.monotonic()
         self._checked_s = 0.0
         self._notes: list[str] = []
         size = cluster.local_size(
@@ -131,34 +119,17 @@ class DaskExecution:
     @property
     def slots(self) -> int:
         """Number of workers that can be used, and as many tasks again that wait for them."""
-        n_usable = len(set(self._usable()) - self._stopping_places())
+        n_usable = len(self._crew.ready())
         n_used = max(1, n_usable if self._limit is None else min(self._limit, n_usable))
         return 2 * n_used if self._ahead else n_used
 
     def kind(self) -> Kind:
         """See ``whisperctl.jobs.executors.ComparingExecution``."""
-        while not (kinds := self._kinds()):
+        while (kind := self._crew.kind()) is None:
             self._check_workers()
             with suppress(queue.Empty):
                 self._take(self._cluster.news.get(timeout=_WAIT_S))
-        if not self._key:
-            self._key = max(kinds, key=lambda key: len(kinds[key]))
-        own = kinds.get(self._key) or next(iter(kinds.values()))
-        others = [
-            f"{self._workers[place]} ({self._described[place].machine.cpu}, "
-            f"{counted(self._described[place].threads, 'thread')})"
-            for key, places in kinds.items()
-            if key != self._key
-            for place in places
-        ]
-        notes = [f"of another kind and not used: {', '.join(others)}"] if others else []
-        notes += [
-            f"worker {self._workers[place]} is not used: {why}"
-            for place, why in self._refused.items()
-            if place in self._workers
-        ]
-        first = self._described[own[0]]
-        return Kind(self._key, first.machine, first.threads, "; ".join(notes))
+        return kind
 
     def submit(self, index: int, task: Task) -> None:
         """Take a task; it goes to a worker once one is free."""
@@ -203,8 +174,7 @@ class DaskExecution:
     def _take(self, news: cluster.News) -> None:
         match news:
             case Workers(names, described):
-                self._describe(names, described)
-                self._take_workers(names)
+                self._take_workers(names, described)
             case Published(message):
                 self._take_report(message)
             case Ended():
@@ -215,87 +185,24 @@ class DaskExecution:
                     "again, and go on with --resume"
                 )
 
-    def _usable(self) -> list[str]:
-        """Addresses of workers that get tasks: those that are not refused, and of the kind."""
-        return [
-            place
-            for place in self._workers
-            if place not in self._refused
-            and (not self._key or self._described[place].key == self._key)
-        ]
-
-    def _kinds(self) -> dict[str, list[str]]:
-        """Addresses of workers of each kind."""
-        found: dict[str, list[str]] = {}
-        for place in self._workers.keys() - self._refused.keys():
-            found.setdefault(self._described[place].key, []).append(place)
-        return found
-
-    def _describe(self, names: dict[str, str], described: dict[str, object]) -> None:
-        """Take descriptions of new workers, and refuse those that cannot measure."""
-        if self._compared is None:
-            return
-        for place in names:
-            if place in self._described or place in self._refused:
-                continue
-            try:
-                found = messages.description(described.get(place))
-            except InvalidAnswerError as error:
-                self._refused[place] = on_one_line(f"it cannot describe itself: {error}")
-                continue
-            self._described[place] = found
-            if found.refused:
-                self._refused[place] = found.refused
-            elif found.threads < self._compared.threads:
-                self._refused[place] = (
-                    f"it has {counted(found.threads, 'thread')}, and "
-                    f"{self._compared.threads} are compared: give --threads"
-                )
-
-    def _take_workers(self, names: dict[str, str]) -> None:
-        had_some = bool(self._usable())
-        self._workers = names
-        self._stopping = {
-            number: stopping for number, stopping in self._stopping.items() if stopping[0] in names
-        }
-        if had_some and not self._usable():
-            self._alone_s = time.monotonic()
+    def _take_workers(self, names: dict[str, str], described: dict[str, object]) -> None:
+        self._crew.take(names, described)
         for index, running in list(self._running.items()):
             if running.place and running.place not in names:
                 self._lose(index)
         self._assign()
 
     def _check_workers(self) -> None:
-        """Give up if there is no worker that can be used, and none comes."""
-        if self._usable() or not (self._waiting or self._compared):
-            return
-        refused = [
-            f"{self._workers[place]}: {why}"
-            for place, why in self._refused.items()
-            if place in self._workers
-        ]
-        if refused:
-            raise PluginError(
-                f"no worker of the cluster can be used ({'; '.join(refused)}): install the same "
-                "versions there as here"
-            )
-        if time.monotonic() - self._alone_s > self._address.wait_s:
-            kind = " with these resources" if self._address.resources else ""
-            kind += " of the kind that measures" if self._key else ""
-            raise PluginError(
-                f"the cluster at {self._address.label} has had no worker{kind} for "
-                f'{self._address.wait_s:g} s: start one with "dask worker", or wait longer with '
-                "?wait=SECONDS after the address"
-            )
+        """Give up if tasks wait, there is no worker that can be used, and none comes."""
+        if self._waiting or self._compared:
+            self._crew.check()
 
     def _take_report(self, message: object) -> None:
         try:
             report = messages.report(message)
         except InvalidAnswerError:
             return  # nobody knows whose it is
-        stopping = self._stopping.get(report.number)
-        if stopping is not None and report.over and report.worker == stopping[0]:
-            del self._stopping[report.number]
+        if report.over and self._crew.stopped(report.number, report.worker):
             self._assign()
             return
         index = self._numbers.get(report.number)
@@ -339,7 +246,7 @@ class DaskExecution:
                 if not running.opened:
                     self._report(index, event)
                 running.opened = True
-                self._report(index, events.Placed(self._workers.get(running.place, running.place)))
+                self._report(index, events.Placed(self._crew.name(running.place)))
                 return
             case events.SegmentDecoded(segment):
                 running.since.append(segment)
@@ -395,7 +302,7 @@ class DaskExecution:
             self._distrust(index, running, error)
             return
         if isinstance(last, Failed | Measured | Transcribed):
-            self._invalid.pop(running.place, None)
+            self._crew.trust(running.place)
         match last:
             case WhisperctlError():
                 raise last
@@ -430,10 +337,9 @@ class DaskExecution:
     ) -> None:
         """Fail a task by an invalid answer; a worker that gives several in a row is not used."""
         place = running.place
-        name = self._workers.get(place, place)
+        name = self._crew.name(place)
         said = f"gave an invalid answer ({on_one_line(str(error))[:200]})"
-        self._invalid[place] += 1
-        if self._invalid[place] >= _MOST_INVALID:
+        if self._crew.distrust(place):
             self._leave(index, place, f"it {said}")
         failed = Failed(f"{running.task.recording.label}: worker {name} {said}")
         self._end(index, failed, is_over=is_over)
@@ -453,8 +359,7 @@ class DaskExecution:
         for index, running in self._running.items():
             if running.place:
                 at.setdefault(running.place, []).append(index)
-        stopping = self._stopping_places()
-        usable = [place for place in self._usable() if place not in stopping]
+        usable = self._crew.ready()
         free = [place for place in usable if place not in at]
         if self._limit is not None:
             free = free[: max(0, self._limit - len(at))]
@@ -513,14 +418,14 @@ class DaskExecution:
         self._numbers.pop(running.number, None)
         if running.number:
             self._cluster.cancel(running.number)
-        if running.attempt and not is_over and running.place in self._workers:
-            self._stopping[running.number] = running.place, time.monotonic()
+        if running.attempt and not is_over:
+            self._crew.stop(running.number, running.place)
         running.number, running.place, running.attempt = 0, "", ""
 
     def _lose(self, index: int, *, is_over: bool = False) -> None:
         """Have a task done again whose worker is gone, unless it takes one worker after another."""
         running = self._running[index]
-        name = self._workers.get(running.place, running.place)
+        name = self._crew.name(running.place)
         if running.attempt:
             running.losses += 1
         self._withdraw(running, is_over=is_over)
@@ -539,8 +444,8 @@ class DaskExecution:
 
     def _leave(self, index: int, place: str, why: str) -> None:
         """Use a worker no longer: its tasks wait for others. A warning of ``index`` says so."""
-        self._refused[place] = on_one_line(why)
-        name = self._workers.get(place, place)
+        self._crew.refuse(place, why)
+        name = self._crew.name(place)
         text = f"warning: worker {name} is not used: {why}"
         self._report(index, events.WarningIssued(on_one_line(text)))
         for other, running in self._running.items():
@@ -548,18 +453,11 @@ class DaskExecution:
                 self._withdraw(running)
                 self._waiting.appendleft(other)
 
-    def _stopping_places(self) -> set[str]:
-        """Addresses of workers that still do what was cancelled."""
-        return {place for place, _ in self._stopping.values()}
-
     def _check_stopping(self) -> None:
         """Use workers no longer that do not stop what was cancelled."""
-        for number, (place, since_s) in list(self._stopping.items()):
-            if self._running and time.monotonic() - since_s > _STOP_S:
-                del self._stopping[number]
-                if place not in self._refused:
-                    any_index = next(iter(self._running))
-                    self._leave(any_index, place, "it does not stop what was cancelled")
+        for place in self._crew.take_late() if self._running else ():
+            any_index = next(iter(self._running))
+            self._leave(any_index, place, "it does not stop what was cancelled")
 
     def _end(self, index: int, event: WorkerEvent, *, is_over: bool = False) -> None:
         """End a task; unless its order ``is_over``, its worker may hold that still."""
