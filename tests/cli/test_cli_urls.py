@@ -109,6 +109,7 @@ def test_subtitles_are_read_from_urls_and_no_secret_is_printed(cli: Cli) -> None
         ("transcribe", "a.wav", "--initial-prompt-file", "URL"),
         ("transcribe", "--files-from", "URL"),
         ("compare", "--plan", "URL"),
+        ("compare", "a.wav", "--reference", "URL"),
         ("compare", "a.wav", "--output", "URL"),
     ],
 )
@@ -140,10 +141,12 @@ def test_a_directory_by_a_file_url_is_a_directory_and_a_name_is_no_url(
     there = (fake.directory / "two words").as_uri()
     written = fake.here("transcribe", jfk.as_uri(), "-f", "txt", "-o", there)
     refused = fake.here("transcribe", jfk, "-f", "txt", "--output", "s3://calls/x.txt")
+    file = fake.here("transcribe", jfk, "-f", "txt", "--output-dir", "s3://calls/x.txt")
 
     assert written.code == 0, written.err
     assert (fake.directory / "two words/jfk.txt").read_text()
     assert (refused.code, "--output is a name, not a URL" in refused.err) == (2, True)
+    assert (file.code, '"s3://calls/x.txt" is not a directory' in file.err) == (2, True)
 
 
 @pytest.fixture(scope="module")

@@ -198,6 +198,11 @@ def _results(flags: OutputFlags) -> Results:
             f"--output-dir {quoted(directory)} is not a directory: "
             f"write --output {shlex.quote(str(directory))} instead"
         )
+    if url and Path(url).suffix[1:] in FORMATS:
+        raise UsageError(
+            f"--output-dir {quoted(urls.shown(url))} is not a directory: name the one above it, "
+            "and the file with --output"
+        )
     suffix = Path(output or "").suffix[1:]
     if not formats and suffix in FORMATS:
         formats = [suffix]  # as its name says

@@ -30,6 +30,7 @@ from whisperctl.compare.plan import portable
 from whisperctl.compare.result import Reference
 from whisperctl.errors import UsageError
 from whisperctl.formats import READABLE, encoding, reading
+from whisperctl.storage import urls
 from whisperctl.storage.files import reason
 from whisperctl.subtitles import markup
 from whisperctl.text import quoted, visible
@@ -64,7 +65,7 @@ def find(
         return (None,) * len(recordings)
     if "" in given:  # such as an unset variable; as a path it would be the current directory
         raise UsageError("a reference has an empty name: give a file, a directory or a list")
-    paths = [Path(path) for path in given]
+    paths = [Path(urls.local(str(path))) for path in given]
     sources = [open_source(path) for path in paths]
     collections = [source for source in sources if source is not None]
     if not collections:
