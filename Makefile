@@ -32,7 +32,7 @@ endef
 # Two files of tests at a time: most tests keep one processor busy. In the order of the command line,
 # which begins with the longest files, or one processor would have nothing to do while they end.
 PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
-LONGEST  := tests/testing wasm-build
+LONGEST  := tests/testing wasm-build executors
 
 .PHONY: help demo test test-fast models fuzz browser check docs format bench bench-decoders bench-peers bench-subtitles soak experiment native profile wasm missing-module build lock setup clean distclean
 
@@ -45,7 +45,7 @@ demo: setup wasm ## transcribe real speech on every backend and compare them
 	$(BIN)/whisperctl compare samples/jfk.wav --model tiny.en --repeat 3 --no-warm-up --reference samples/jfk.txt --output build/demo.html
 
 test: setup wasm browser models ## run all tests
-	$(BIN)/python -m pytest $(PARALLEL) $(LONGEST) tests backends executors
+	$(BIN)/python -m pytest $(PARALLEL) $(LONGEST) tests backends
 
 test-fast: setup wasm models ## run the tests that need only seconds
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
