@@ -106,7 +106,7 @@ def load(keys: Callable[[], Keys]) -> dict[str, dict[str, Setting]]:
     """Read the file, if there is one; what it sets for plugins gets into the environment.
 
     Args:
-        keys: returns what the file may set; called only if there is a file, as all commands are
+        keys: returns what the file may set; called only if it sets something, as all commands are
             loaded for it.
 
     Returns:
@@ -152,6 +152,8 @@ def load(keys: Callable[[], Keys]) -> dict[str, dict[str, Setting]]:
         raise UsageError(f"{quoted(file)} is nested too deeply for a configuration") from error
     except ValueError as error:  # Python's own limit, not TOML's
         raise UsageError(f"{quoted(file)} has a number that is too long: shorten it") from error
+    if not document:
+        return {}
     reader = _Reader(file, text, keys())
     found = reader.read(document)
     for variable, value in reader.variables.items():
