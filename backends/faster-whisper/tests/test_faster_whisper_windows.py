@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from whisperctl.options import DecodeOptions
 from whisperctl.testing.fake import write_model
 from whisperctl.transcript import Segment
 from whisperctl_faster_whisper import FasterWhisperBackend, windows
+from whisperctl_faster_whisper.loaded_model import LoadedModel, Prepared
 from whisperctl_faster_whisper.session import FasterWhisperSession
 
 RATE = windows.RATE
@@ -173,6 +175,37 @@ def test_what_a_window_leaves_out_is_decoded_too(artificial: Path) -> None:
     starts = [segment.start_s for segment in found.segments]
     assert starts == pytest.approx([27 * n + at for n in range(3) for at in (0, 9, 18)], abs=0.2)
     assert {segment.text for segment in found.segments} == {"abcdef"}
+
+
+@pytest.mark.slow
+def test_what_a_text_of_the_greatest_length_leaves_out_is_decoded_too(artificial: Path) -> None:
+    # Too many tokens for a window: the second segment has no end.
+    found = heard_in_three_windows(artificial, (0.0, b"a" * 100, 9.1, 9.1, b"b" * 240))
+
+    starts = [segment.start_s for segment in found.segments]
+    expected = [27 * n + at for n in range(3) for at in (0, 9.1, 18.2)]
+    assert starts == pytest.approx(expected, abs=0.2)
+    assert {segment.text for segment in found.segments} == {"a" * 100}
+
+
+@pytest.mark.slow
+def test_a_model_that_says_little_at_a_time_does_not_fill_the_memory(
+    artificial: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+    prepare = LoadedModel.prepare
+
+    def recorded(self: LoadedModel, *arguments: Any) -> list[list[Prepared]]:
+        found = prepare(self, *arguments)
+        held.extend(map(len, found))
+        return found
+
+    monkeypatch.setattr(LoadedModel, "prepare", recorded)
+
+    found = heard_in_three_windows(artificial, (0.0, b"a", 1.1, 1.1))
+
+    assert [len(found.segments), len(held)] == [75, 3]
+    assert max(held) < 10
 
 
 @pytest.mark.slow

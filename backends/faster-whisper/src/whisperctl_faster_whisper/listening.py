@@ -139,13 +139,16 @@ class Listening:
             self._arguments(),
             self._batch_size,
         )
-        with closing(ahead):
-            for window, part, prepared in ahead:
-                self._loaded.prepared = prepared
-                self._offset_s = self._at_s = window.start / _RATE
-                self._until_s = window.end / _RATE
-                self._begun = False
-                self._transcribe(part, language)
+        try:
+            with closing(ahead):
+                for window, part, prepared in ahead:
+                    self._loaded.prepared = prepared
+                    self._offset_s = self._at_s = window.start / _RATE
+                    self._until_s = window.end / _RATE
+                    self._begun = False
+                    self._transcribe(part, language)
+        finally:
+            self._loaded.prepared = []  # what was skipped is not for the next recording
 
     def _transcribe(self, samples: npt.NDArray[np.float32], language: str) -> None:
         """Decode samples that begin at ``_offset_s``, window by window."""
@@ -155,6 +158,8 @@ class Listening:
         found, _ = self._loaded.transcribe(samples, language=language, **arguments)
         for segment in found:
             self._heard = True
+            if self._offset_s + float(segment.start) >= self._until_s:
+                continue  # heard in the silence with which a window is filled
             self._at_s = self._offset_s + float(segment.end)
             self._emit(self._joiner.add(self._converted(segment)))
 

@@ -49,6 +49,9 @@ _FEW_SAMPLES = 10 * 16_000
 _LEAST_REST = 3 * 16_000 // 10
 """Samples too few for a word: a window ends in the middle of a pause."""
 
+_MOST_PARTS = 6
+"""Parts of a window that are decoded ahead, and held; a text with more is a model's nonsense."""
+
 _TOLD_BY = 30
 """Frames by which it is told what was computed for what."""
 
@@ -310,6 +313,8 @@ class LoadedModel(WhisperModel):  # type: ignore[misc]  # the library has no typ
                 return found
             if arguments["word_timestamps"]:
                 return found  # WhisperModel goes on where the last word ends
+            if len(found) == _MOST_PARTS:
+                return found
             at += begins
             text = [token for one in found for token in one.result.sequences_ids[0][:-1]]
             before = text if arguments["condition_on_previous_text"] else []
@@ -320,8 +325,13 @@ class LoadedModel(WhisperModel):  # type: ignore[misc]  # the library has no typ
                 tokenizer,
                 arguments,
             )
-        rest = length - at * _SAMPLES_PER_TIMESTAMP
-        found[-1].result = _ended(found[-1].result, rest, first)
+        last = found[-1]
+        # A text as long as CTranslate2 lets it be was cut: WhisperModel goes on after its last end.
+        if len(last.result.sequences_ids[0]) < min(
+            self.max_length // 2, self.max_length - len(last.prompt)
+        ):
+            rest = length - at * _SAMPLES_PER_TIMESTAMP
+            last.result = _ended(last.result, rest, first)
         return found
 
     def _decode(
