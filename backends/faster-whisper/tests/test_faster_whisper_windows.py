@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import ctranslate2
 import numpy as np
 import pytest
 
@@ -155,6 +158,36 @@ def test_a_window_that_fails_is_decoded_again(recording: Audio, artificial: Path
     assert again.segments
     assert again.phases["batchd"].runs > found.phases["batchd"].runs
     assert once_more.segments == again.segments  # whatever worker draws the random numbers
+
+
+@pytest.mark.slow
+def test_weights_that_are_not_needed_any_more_are_freed_at_once(
+    artificial: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[weakref.ref[object]] = []
+    load = ctranslate2.models.Whisper
+
+    def recorded(*arguments: Any, **named: Any) -> object:
+        model = load(*arguments, **named)
+        made.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr(ctranslate2.models, "Whisper", recorded)
+    model = Model.inspect(write_model(artificial, says=(0.0, b"abcdef", 20.0)))
+    sound = Audio(noise(35), "35 seconds")
+    draws = replace(AT_ONCE, logprob_threshold=1.0, temperature_increment=1.0, best_of=1)
+    gc.disable()
+    try:
+        with FasterWhisperBackend().open(model, OpenOptions(2)) as session:
+            session.transcribe(sound, draws)
+            after_drawing = [one() for one in made]
+            session.transcribe(sound, AT_ONCE)
+        after_closing = [one() for one in made]
+    finally:
+        gc.enable()
+
+    assert len(made) > 2
+    assert set(after_drawing) == set(after_closing) == {None}
 
 
 def heard_in_three_windows(model: Path, says: Sequence[bytes | float]) -> SessionResult:

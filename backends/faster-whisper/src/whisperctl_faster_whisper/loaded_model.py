@@ -229,6 +229,11 @@ class LoadedModel(WhisperModel):  # type: ignore[misc]  # the library has no typ
         self._detecting = False
         self.prepared: list[Prepared] = []
 
+    def close(self) -> None:
+        """Free the weights now: this is in cycles of references, which may stay for long."""
+        self.model = self._workers = None
+        self.prepared = []
+
     def work_with(self, workers: int) -> None:
         """Do so many computations at the same time, with the threads shared out among them.
 

@@ -89,6 +89,8 @@ class FasterWhisperSession(Handle):
         self._stop.set()
 
     def _free(self) -> None:
+        if self._loaded is not None:
+            self._loaded.close()
         self._loaded = None
 
     def _transcribe(
@@ -151,12 +153,12 @@ class FasterWhisperSession(Handle):
             raise BackendError("the session was closed while it was transcribing") from error
         except Stalled:
             # What CTranslate2 has begun may never end, and all else that it is asked would wait.
-            self._loaded = None
+            self._free()
             raise
         finally:
             if listening.run.drew:
                 # CTranslate2's random numbers would go on where they are; a new model starts anew.
-                self._loaded = None
+                self._free()
         total_ms = (time.perf_counter() - started) * 1000
         if on_progress is not None and progress < 1.0:
             on_progress(1.0)
