@@ -86,12 +86,16 @@ def test_subtitles_are_read_from_urls_and_no_secret_is_printed(cli: Cli) -> None
     there = cli.directory / "b.srt"
     there.write_text(text)
     by_file = cli.here("subtitles", "convert", there.as_uri(), "-", "--to", "txt")
+    in_place = cli.here("subtitles", "shift", there.as_uri(), "--in-place", "--by", "1")
+    found = cli.here("subtitles", "lint", there.as_uri())
 
     assert (converted.code, "Hello" in (cli.directory / "a.vtt").read_text()) == (0, True)
     assert checked.out == (f"{served.base}/ranges/a.srt:cue 1 (00:00:01,000): takes no time\n")
     assert f'"{served.base}/404/a.srt" does not exist: check the URL' in checked.err
     assert "00:00:02,000" in shifted.out
     assert by_file.out == "Hello\n"
+    assert (in_place.code, in_place.err) == (0, "")
+    assert found.out == f"{there}:cue 1 (00:00:02,000): takes no time\n"
     printed = "".join(one.out + one.err for one in (converted, checked, shifted))
     assert not [secret for secret in SECRETS if secret in printed]
 

@@ -239,6 +239,8 @@ def test_a_read_that_waits_for_a_silent_server_can_be_stopped(served: Served) ->
         ("s3://AKIA:sec/ret@bucket/x", "s3://…"),
         ("zip://a?password=1", "zip://…"),
         ("talk.mp4", "talk.mp4"),
+        ("file:///a%20b.srt", "/a b.srt"),
+        ("file://me:pw@host/a.srt", "file://…"),
     ],
 )
 def test_what_is_shown_of_a_url_holds_no_credentials(url: str, text: str) -> None:

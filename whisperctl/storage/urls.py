@@ -136,10 +136,15 @@ def local(name: str) -> str:
 
 
 def shown(name: str) -> str:
-    """A name as it is printed and kept: of a URL without credentials and signed query."""
+    """A name as it is printed and kept: of a URL without credentials and signed query.
+
+    Of a file of this machine it is the path.
+    """
     if not is_url(name):
         return name
     try:
+        if not is_url(path := local_path(name)):
+            return path
         scheme, authority, path, _ = _split(name)
     except UsageError:
         return f"{_scheme(name)}://…"
