@@ -57,6 +57,7 @@ def test_a_key_is_the_same_however_a_value_is_written() -> None:
         ),
         ("gain:6", 'filter "gain:6" has a value without its name: write gain:db=6'),
         ("gain=6.5", 'filter "gain=6.5" has a value without its name: write gain:db=6.5'),
+        ("gain=", 'filter "gain=" has a value without its name: write gain:db=VALUE'),
         ("gain=db=6", 'filter "gain=db=6" has a value without its name: write gain:db=6'),
         ("gain:db=61", 'filter "gain": db must be from -120 to 60 dB, not "61"'),
         ("gain:db=loud", 'filter "gain": db must be from -120 to 60 dB, not "loud"'),

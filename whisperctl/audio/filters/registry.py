@@ -192,7 +192,7 @@ def _unnamed(text: str, name: str, info: FilterInfo, value: str) -> UsageError:
     if not info.parameters:
         return UsageError(f"filter {_short(text)}: it has no parameters: write {name}")
     first = next((one for one in info.parameters if one.required), info.parameters[0]).name
-    meant = _cut(value) if "=" in value else f"{first}={_cut(value)}"
+    meant = _cut(value) if "=" in value else f"{first}={_cut(value) or 'VALUE'}"
     return UsageError(f"filter {_short(text)} has a value without its name: write {name}:{meant}")
 
 
