@@ -90,6 +90,40 @@ def test_ctranslate2_gets_wide_vectors_where_they_pay_and_nobody_has_chosen(
     assert os.environ.get("CT2_FORCE_CPU_ISA") == chosen
 
 
+COMPUTED = """
+import hashlib, sys
+from pathlib import Path
+import ctranslate2, numpy as np
+from whisperctl.engine.protocol import Model, OpenOptions
+from whisperctl_faster_whisper import FasterWhisperBackend
+session = FasterWhisperBackend().open(Model.inspect(Path(sys.argv[1])), OpenOptions(1, "int8"))
+sound = np.random.default_rng(1).normal(0, 0.5, (1, 80, 600)).astype(np.float32)
+states = session._loaded.model.encode(ctranslate2.StorageView.from_array(sound))
+print(hashlib.sha256(np.asarray(states).tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    "avx512_vbmi2" not in resources.cpu_facts("flags"), reason="wide vectors are slow here"
+)
+def test_wide_vectors_are_used_with_int8_weights_too(tiny_en: Path) -> None:
+    environment = {name: os.environ[name] for name in os.environ if name != "CT2_FORCE_CPU_ISA"}
+
+    by_itself, told = (
+        subprocess.run(
+            [sys.executable, "-c", COMPUTED, str(tiny_en)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**environment, **chosen},
+        ).stdout
+        for chosen in ({}, {"CT2_FORCE_CPU_ISA": "AVX512"})
+    )
+
+    assert by_itself == told
+
+
 def test_importing_it_imports_no_engine() -> None:
     code = (
         "import sys, whisperctl_faster_whisper; "

@@ -199,6 +199,8 @@ class LoadedModel(WhisperModel):  # type: ignore[misc]  # the library has no typ
         max_length: how many tokens the decoder takes, prompt and text together.
     """
 
+    model: Any  # WhisperModel's
+
     def __init__(
         self,
         directory: Path,
@@ -216,9 +218,12 @@ class LoadedModel(WhisperModel):  # type: ignore[misc]  # the library has no typ
                 cpu_threads=threads,
                 local_files_only=True,
             )
+            self._workers: Any = self.model
+            # It is at the first computation that CTranslate2 chooses, which loading int8 is not.
+            nothing = np.zeros((1, self._workers.n_mels, 2), np.float32)
+            self._workers.encode(ctranslate2.StorageView.from_array(nothing))
         self._directory, self._compute_type, self._threads = directory, compute_type, threads
         self.workers = 1
-        self._workers: Any = self.model
         # What a prompt spells like a mark, "<|endoftext|>", is text, as for whisper.cpp.
         self.hf_tokenizer.encode_special_tokens = True
         self.run: Run
@@ -508,7 +513,7 @@ class LoadedModel(WhisperModel):  # type: ignore[misc]  # the library has no typ
 
 @contextmanager
 def _wide_vectors() -> Iterator[None]:
-    """Have CTranslate2 compute with AVX-512, if its first model is loaded inside the ``with``.
+    """Have CTranslate2 compute with AVX-512, if it first computes inside the ``with``.
 
     By itself it takes AVX2 for all but products of matrices. Nothing is changed if the user has
     chosen: https://opennmt.net/CTranslate2/environment_variables.html
