@@ -771,7 +771,7 @@ def test_ctrl_c_passes_through(tmp_path: Path, name: str) -> None:
     n_interrupted = 0
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        for share in (0.2, 0.4, 0.6):
+        for share in (0.1, 0.25, 0.4):
             for _ in range(3):
                 signal.setitimer(signal.ITIMER_REAL, share * whole_s)
                 try:
@@ -784,7 +784,7 @@ def test_ctrl_c_passes_through(tmp_path: Path, name: str) -> None:
         signal.signal(signal.SIGALRM, before)
 
     # PyAV loses about one in four hundred of them, while it looks an error code up.
-    assert n_interrupted >= 7
+    assert n_interrupted >= 6
 
 
 def test_importing_imports_nothing_heavy() -> None:
