@@ -201,7 +201,7 @@ def _whisper_unit(path: Path, variant: Variant, tree: Path, numbers: dict[str, s
     ours = path.is_relative_to(HERE)
     name = path.relative_to(HERE if ours else tree).as_posix()
     if path.suffix == ".s":
-        return Unit(path, name, (*compiler.zig("cc", WASI, variant.features),))
+        return Unit(path, name, compiler.zig("cc", WASI, variant.features))
     cpp = path.suffix == ".cpp"
     defines = (
         # ggml's own name for the hook that kernels/sgemm.cpp stands behind.

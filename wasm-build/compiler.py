@@ -55,13 +55,13 @@ class Program:
     link: Sequence[str]
 
 
-def zig(kind: str, target: str, features: str) -> list[str]:
+def zig(kind: str, target: str, features: str) -> tuple[str, ...]:
     """Start of a command that runs zig's compiler, ``kind`` being ``cc`` or ``c++``.
 
     Raises:
         BuildError: zig is not installed for this Python.
     """
-    return [_zig(), kind, "-target", target, f"-mcpu=generic+{features}"]
+    return _zig(), kind, "-target", target, f"-mcpu=generic+{features}"
 
 
 def zig_library() -> Path:

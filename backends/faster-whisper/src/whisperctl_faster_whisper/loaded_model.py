@@ -235,8 +235,12 @@ class LoadedModel(WhisperModel):  # type: ignore[misc]  # the library has no typ
         self.prepared: list[Prepared] = []
 
     def close(self) -> None:
-        """Free the weights now: this is in cycles of references, which may stay for long."""
+        """Free the weights now: this is in cycles of references, which may stay for long.
+
+        ``work_with`` reads them again, with random numbers that begin anew.
+        """
         self.model = self._workers = None
+        self.workers = 0
         self.prepared = []
 
     def work_with(self, workers: int) -> None:
@@ -250,19 +254,18 @@ class LoadedModel(WhisperModel):  # type: ignore[misc]  # the library has no typ
             RuntimeError: the model cannot be read any more.
         """
         if workers != self.workers:
-            self.model = self._workers = None  # freed first: there may be no memory for two
+            self.close()  # first, as there may be no memory for two
             self.model = self._workers = self._read(workers)
             self.workers = workers
 
     def _read(self, workers: int) -> Any:
-        with _wide_vectors():
-            return ctranslate2.models.Whisper(
-                str(self._directory),
-                device="cpu",
-                compute_type=self._compute_type,
-                inter_threads=workers,
-                intra_threads=max(1, self._threads // workers),
-            )
+        return ctranslate2.models.Whisper(
+            str(self._directory),
+            device="cpu",
+            compute_type=self._compute_type,
+            inter_threads=workers,
+            intra_threads=max(1, self._threads // workers),
+        )
 
     def prepare(
         self,

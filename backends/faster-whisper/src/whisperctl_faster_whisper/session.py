@@ -157,8 +157,8 @@ class FasterWhisperSession(Handle):
             raise
         finally:
             if listening.run.drew:
-                # CTranslate2's random numbers would go on where they are; a new model starts anew.
-                self._free()
+                # CTranslate2's random numbers would go on where they are.
+                loaded.close()
         total_ms = (time.perf_counter() - started) * 1000
         if on_progress is not None and progress < 1.0:
             on_progress(1.0)
